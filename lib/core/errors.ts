@@ -1,0 +1,59 @@
+/**
+ * The one error type that users are meant to read, and the one place where an error becomes an exit code.
+ * Everything that is not a ToolError is a defect of the program and is reported as such.
+ */
+
+/** What went wrong, in the terms of the exit codes: `usage` covers bad settings as well as bad flags. */
+export type FailureKind = 'failed' | 'usage' | 'locked' | 'damage' | 'thaw' | 'interrupted';
+
+const exitCodes = {
+  failed: 1,
+  usage: 2,
+  locked: 3,
+  damage: 4,
+  thaw: 5,
+  interrupted: 130,
+} as const satisfies Record<FailureKind, number>;
+
+/** Details of a ToolError besides its one line. */
+export interface ToolErrorDetails {
+  readonly kind?: FailureKind;
+  /** What to do next, naming the command or the setting. */
+  readonly hint?: string;
+  /** What a child process wrote to stderr; shown below the line. */
+  readonly childOutput?: string;
+  readonly cause?: unknown;
+}
+
+/** A failure with a line for the user: what failed and where, and a hint that says what to do. */
+export class ToolError extends Error {
+  override readonly name = 'ToolError';
+  readonly kind: FailureKind;
+  readonly hint: string | undefined;
+  readonly childOutput: string | undefined;
+
+  constructor(message: string, details: ToolErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.kind = details.kind ?? 'failed';
+    this.hint = details.hint;
+    this.childOutput = details.childOutput?.trim() || undefined;
+  }
+}
+
+/** The exit code that scripts document for this error; anything unknown is 1. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof ToolError ? exitCodes[error.kind] : 1;
+}
+
+/** The exit code of a run in which several things failed: the most telling one, damage first. */
+export function worstExitCode(errors: readonly unknown[]): number {
+  const order: readonly number[] = [130, 4, 2, 3, 5, 1];
+  const codes = new Set(errors.map(exitCodeOf));
+  return order.find((code) => codes.has(code)) ?? 0;
+}
+
+/** The error's one line, with its hint: `what; hint`. */
+export function describeError(error: unknown): string {
+  if (error instanceof ToolError) return error.hint ? `${error.message}; ${error.hint}` : error.message;
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}

@@ -1,0 +1,171 @@
+/**
+ * The manifest, version 1, and the pointer `current.json`: what a backup is, as it stands in the bucket. The first
+ * group of fields is shared with another tool and keeps its meaning; the rest may be absent. Unknown fields are ignored.
+ * A manifest is untrusted input: everything is bounded, and its keys must lie under the prefix it was found in.
+ */
+import { z } from 'zod';
+import { ToolError } from './errors.ts';
+import { isSubvolumeName, parseKey, parseTimestamp } from './names.ts';
+import { S3_LIMITS } from './part-sizes.ts';
+
+/** A manifest larger than this is refused unread; 5 million parts fit (about 1 PiB in parts of 200 MiB). */
+export const MAX_MANIFEST_BYTES = 256 * 2 ** 20;
+
+const timestamp = z.string().refine((text) => parseTimestamp(text) !== undefined, 'is not YYYYMMDDTHHMMSSZ');
+const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'is not a UUID');
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in lower-case hex');
+const sha256Base64 = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, 'is not a SHA-256 in base64');
+const byteCount = z.int().nonnegative();
+const key = z.string().min(1).max(1024);
+const kind = z.enum(['full', 'incremental']);
+const snapshotNamePattern = /^[^/\0]{1,255}$/;
+
+const chunkSchema = z.object({
+  key,
+  size: z.int().positive().max(S3_LIMITS.maxObjectBytes),
+  sha256: sha256Hex,
+  etag: z.string().max(1024).nullish(),
+  part_size: z.int().positive().max(S3_LIMITS.maxPartBytes).optional(),
+  parts: z.array(sha256Base64).min(1).max(S3_LIMITS.maxPartsPerObject).optional(),
+  checksum: z.string().max(256).optional(),
+  plain_size: byteCount.optional(),
+  plain_sha256: sha256Hex.optional(),
+});
+
+export const manifestSchema = z.object({
+  version: z.literal(1),
+  subvolume: z.string().refine(isSubvolumeName, 'is not a subvolume name'),
+  kind,
+  created_at: timestamp,
+  snapshot: z.object({
+    name: z
+      .string()
+      .regex(snapshotNamePattern)
+      .refine((name) => name !== '.' && name !== '..'),
+    path: z.string().max(4096),
+    /** Null in manifests of the Python tool `btrfs_to_s3`. */
+    uuid: uuid.nullable(),
+    /** UUID of the snapshot that an incremental stream was made against. */
+    parent_uuid: uuid.nullish(),
+    generation: z.int().nonnegative().optional(),
+    received_uuid: uuid.nullish(),
+  }),
+  parent_manifest: key.nullable(),
+  chunks: z.array(chunkSchema).min(1).max(100_000),
+  total_bytes: z.int().positive(),
+  chunk_size: z.int().positive(),
+  s3: z.object({
+    storage_class: z.string().max(64).nullish(),
+    bucket: z.string().optional(),
+    region: z.string().nullish(),
+    sse: z.string().optional(),
+  }),
+  stream: z
+    .object({
+      bytes: byteCount,
+      sha256: sha256Hex,
+      protocol: z.int().min(1).max(99),
+      compressed_data: z.boolean(),
+    })
+    .optional(),
+  codec: z.object({ compress: z.string(), encrypt: z.string() }).optional(),
+  host: z.string().optional(),
+  tool: z.object({ name: z.string(), version: z.string() }).optional(),
+  timing: z.object({ started_at: z.string(), finished_at: z.string() }).optional(),
+});
+
+export const pointerSchema = z.object({ manifest_key: key, kind, created_at: timestamp });
+
+export type Manifest = z.output<typeof manifestSchema>;
+export type ManifestChunk = Manifest['chunks'][number];
+export type Pointer = z.output<typeof pointerSchema>;
+
+/** A manifest with the key it was read from. */
+export interface StoredManifest {
+  readonly key: string;
+  readonly manifest: Manifest;
+}
+
+/**
+ * Reads a manifest that was found at `manifestKey`.
+ * @throws ToolError (damage) with the first things that are wrong with it.
+ */
+export function parseManifest(text: string, manifestKey: string, prefix: string): Manifest {
+  const manifest = parseAs(manifestSchema, text, `manifest ${manifestKey}`);
+  const problem = inconsistency(manifest, manifestKey, prefix);
+  if (problem) throw damaged(`manifest ${manifestKey}`, problem);
+  return manifest;
+}
+
+/**
+ * Reads a `current.json`.
+ * @throws ToolError (damage) when it is not one.
+ */
+export function parsePointer(text: string, pointerKey: string): Pointer {
+  return parseAs(pointerSchema, text, `pointer ${pointerKey}`);
+}
+
+/** The JSON that is stored: indented, with a final line break. */
+export function serialiseDocument(document: Manifest | Pointer): string {
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** The UUID by which the received copy of this backup's snapshot is known: a received snapshot keeps its first one. */
+export function streamUuid(snapshot: Manifest['snapshot']): string | null {
+  return snapshot.received_uuid ?? snapshot.uuid;
+}
+
+function inconsistency(manifest: Manifest, manifestKey: string, prefix: string): string | undefined {
+  const place = parseKey(prefix, manifestKey);
+  if (place?.type !== 'manifest') return `its key is not a manifest's under ${prefix}/`;
+  if (place.subvolume !== manifest.subvolume) return `it names another subvolume, "${manifest.subvolume}"`;
+  if (place.kind !== manifest.kind) return `it says ${manifest.kind} but lies under ${place.kind}/`;
+  if ((manifest.kind === 'full') !== (manifest.parent_manifest === null)) {
+    return manifest.kind === 'full' ? 'it is full but has a parent' : 'it is incremental but names no parent';
+  }
+  if (manifest.parent_manifest !== null) {
+    const parent = parseKey(prefix, manifest.parent_manifest);
+    if (parent?.type !== 'manifest' || parent.subvolume !== manifest.subvolume) {
+      return `its parent ${manifest.parent_manifest} is not a manifest of this subvolume under ${prefix}/`;
+    }
+  }
+  let previousIndex = -1;
+  let total = 0;
+  for (const [index, chunk] of manifest.chunks.entries()) {
+    const name = parseKey(prefix, chunk.key);
+    if (name?.type !== 'chunk' || name.subvolume !== manifest.subvolume) {
+      return `chunk ${index} has the key ${chunk.key}, which is not a chunk of this backup`;
+    }
+    if (name.index <= previousIndex) return `chunk ${index} has the key of chunk ${name.index}`;
+    previousIndex = name.index;
+    total += chunk.size;
+    if (chunk.parts && chunk.parts.length !== Math.ceil(chunk.size / (chunk.part_size ?? chunk.size))) {
+      return `chunk ${index} lists ${chunk.parts.length} parts, which does not fit its size`;
+    }
+  }
+  if (total !== manifest.total_bytes) {
+    return `its chunks add up to ${total} bytes, but total_bytes is ${manifest.total_bytes}`;
+  }
+  return undefined;
+}
+
+function parseAs<Schema extends z.ZodType>(schema: Schema, text: string, name: string): z.output<Schema> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(name, 'it is not JSON', cause);
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const issues = result.error.issues.slice(0, 3);
+  throw damaged(name, issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`).join('; '));
+}
+
+function damaged(name: string, reason: string, cause?: unknown): ToolError {
+  return new ToolError(`${name} cannot be used: ${reason}`, {
+    kind: 'damage',
+    hint: 'see what else is affected with: make verify',
+    cause,
+  });
+}

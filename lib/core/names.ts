@@ -1,0 +1,125 @@
+/** The names that people's buckets and disks depend on: timestamps, object keys, snapshot names. */
+
+export type BackupKind = 'full' | 'incremental';
+
+const timestampPattern = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/;
+
+/** `YYYYMMDDTHHMMSSZ` in UTC. */
+export function formatTimestamp(date: Date): string {
+  return date.toISOString().replace(/[-:]|\.\d{3}/g, '');
+}
+
+/** The moment that a timestamp `YYYYMMDDTHHMMSSZ` names; undefined when it is not one (month 13, 25 o'clock …). */
+export function parseTimestamp(text: string): Date | undefined {
+  const match = timestampPattern.exec(text);
+  if (!match) return undefined;
+  const [, year, month, day, hour, minute, second] = match;
+  const date = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(date.getTime()) || formatTimestamp(date) !== text ? undefined : date;
+}
+
+/**
+ * The moment that AT= names: a timestamp as in the keys, or a date with an optional time (ISO 8601, UTC unless it
+ * carries an offset). A date alone means its last second, so that it includes the backups of that day.
+ */
+export function parsePointInTime(text: string): Date | undefined {
+  const timestamp = parseTimestamp(text);
+  if (timestamp) return timestamp;
+  const match = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?$/.exec(
+    text.trim(),
+  );
+  if (!match) return undefined;
+  const [, day, time = '23:59:59', offset = 'Z'] = match;
+  const date = new Date(`${day}T${time}${offset}`);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+/** True for a subvolume name that is safe in keys and paths: `[A-Za-z0-9._-]+`, but not `.` or `..`. */
+export function isSubvolumeName(text: string): boolean {
+  return /^[A-Za-z0-9._-]{1,200}$/.test(text) && text !== '.' && text !== '..';
+}
+
+/** The keys of one subvolume's objects under a prefix. */
+export class SubvolumeKeys {
+  readonly root: string;
+
+  constructor(prefix: string, subvolume: string) {
+    this.root = `${subvolumesRoot(prefix)}${subvolume}/`;
+  }
+
+  /** Key of a chunk; `index` counts from 0. */
+  chunk(kind: BackupKind, timestamp: string, index: number): string {
+    return `${this.root}${kind}/chunk-${timestamp}-${String(index).padStart(5, '0')}.bin`;
+  }
+
+  manifest(kind: BackupKind, timestamp: string): string {
+    return `${this.root}${kind}/manifest-${timestamp}.json`;
+  }
+
+  get current(): string {
+    return `${this.root}current.json`;
+  }
+}
+
+/** Where all subvolumes of a prefix live. */
+export function subvolumesRoot(prefix: string): string {
+  return `${prefix}/subvol/`;
+}
+
+/** Key of the text that says how to recover by hand. */
+export function recoveryTextKey(prefix: string): string {
+  return `${prefix}/RESTORE.txt`;
+}
+
+/** What a key under a prefix is, or undefined when it is none of ours. */
+export type KnownKey =
+  | {
+      readonly type: 'manifest';
+      readonly subvolume: string;
+      readonly kind: BackupKind;
+      readonly timestamp: string;
+    }
+  | {
+      readonly type: 'chunk';
+      readonly subvolume: string;
+      readonly kind: BackupKind;
+      readonly timestamp: string;
+      readonly index: number;
+    }
+  | { readonly type: 'current'; readonly subvolume: string };
+
+/**
+ * Reads a key back into what it names; foreign keys and keys outside the prefix give undefined. Chunk numbers may be
+ * unpadded, as the Python tool `btrfs_to_s3` writes them.
+ */
+export function parseKey(prefix: string, key: string): KnownKey | undefined {
+  const root = subvolumesRoot(prefix);
+  if (!key.startsWith(root)) return undefined;
+  const [subvolume = '', folder = '', file = '', ...rest] = key.slice(root.length).split('/');
+  if (rest.length > 0 || !isSubvolumeName(subvolume)) return undefined;
+  if (folder === 'current.json' && file === '') return { type: 'current', subvolume };
+  if (folder !== 'full' && folder !== 'incremental') return undefined;
+  const match = /^(?:manifest-(\w{16})\.json|chunk-(\w{16})-(\d{1,8})\.bin)$/.exec(file);
+  const timestamp = match?.[1] ?? match?.[2];
+  if (!timestamp || !parseTimestamp(timestamp)) return undefined;
+  const index = match?.[3];
+  return index === undefined
+    ? { type: 'manifest', subvolume, kind: folder, timestamp }
+    : { type: 'chunk', subvolume, kind: folder, timestamp, index: Number(index) };
+}
+
+/** Name of a local snapshot. It is inside the send stream, so it never changes afterwards. */
+export function snapshotName(subvolume: string, timestamp: string, kind: BackupKind): string {
+  return `${subvolume}__${timestamp}__${kind === 'full' ? 'full' : 'inc'}`;
+}
+
+/** Reads a local snapshot's name back; undefined when it is not one of this subvolume's. */
+export function parseSnapshotName(
+  subvolume: string,
+  name: string,
+): { readonly timestamp: string; readonly kind: BackupKind } | undefined {
+  if (!name.startsWith(`${subvolume}__`)) return undefined;
+  const match = /^(\w{16})__(full|inc)$/.exec(name.slice(subvolume.length + 2));
+  if (!match?.[1] || !parseTimestamp(match[1])) return undefined;
+  return { timestamp: match[1], kind: match[2] === 'full' ? 'full' : 'incremental' };
+}

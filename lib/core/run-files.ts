@@ -1,0 +1,99 @@
+/** The files under RUN_DIR/<subvolume>/ by which one stage hands over to the next. */
+import { z } from 'zod';
+
+const kind = z.enum(['full', 'incremental']);
+
+/** snapshot.json: what is to be sent, and what the bucket looked like while that was decided. */
+export const snapshotFileSchema = z.object({
+  subvolume: z.string(),
+  kind,
+  created_at: z.string(),
+  snapshot: z.object({
+    name: z.string(),
+    path: z.string(),
+    uuid: z.string(),
+    parent_uuid: z.string().nullable(),
+    received_uuid: z.string().nullable(),
+    generation: z.int(),
+  }),
+  parent: z
+    .object({
+      path: z.string(),
+      uuid: z.string(),
+      stream_uuid: z.string(),
+      generation: z.int(),
+      manifest_key: z.string(),
+    })
+    .nullable(),
+  /** ETag of current.json while planning, or null when there was none: the precondition of publishing. */
+  pointer_etag: z.string().nullable(),
+  started_at: z.string(),
+});
+
+export type SnapshotFile = z.output<typeof snapshotFileSchema>;
+
+const storedPart = z.object({
+  number: z.int(),
+  size: z.int(),
+  sha256: z.string(),
+  etag: z.string(),
+});
+
+export type StoredPart = z.output<typeof storedPart>;
+
+const storedChunk = z.object({
+  index: z.int(),
+  key: z.string(),
+  size: z.int(),
+  sha256: z.string(),
+  etag: z.string(),
+  part_size: z.int(),
+  parts: z.array(z.string()),
+  checksum: z.string().optional(),
+});
+
+export type StoredChunk = z.output<typeof storedChunk>;
+
+/** What must be the same for the bytes of an earlier run to be of use to this one. */
+const uploadIdentity = z.object({
+  snapshot_uuid: z.string(),
+  parent_uuid: z.string().nullable(),
+  bucket: z.string(),
+  prefix: z.string(),
+  chunk_size: z.int(),
+  part_size: z.int(),
+});
+
+export type UploadIdentity = z.output<typeof uploadIdentity>;
+
+/** upload.jsonl: one line per event. */
+export const journalEventSchema = z.discriminatedUnion('event', [
+  uploadIdentity.extend({ event: z.literal('upload-begun') }),
+  z.object({ event: z.literal('chunk-begun'), index: z.int(), key: z.string(), upload_id: z.string() }),
+  storedPart.extend({ event: z.literal('part-stored'), index: z.int() }),
+  storedChunk.extend({ event: z.literal('chunk-completed') }),
+]);
+
+export type JournalEvent = z.output<typeof journalEventSchema>;
+
+/** chunks.json: the finished upload. Its presence means that every byte of the stream is in the bucket. */
+export const chunksFileSchema = z.object({
+  chunks: z.array(storedChunk).min(1),
+  chunk_size: z.int(),
+  stream: z.object({
+    bytes: z.int(),
+    sha256: z.string(),
+    protocol: z.int(),
+    compressed_data: z.boolean(),
+  }),
+  started_at: z.string(),
+  finished_at: z.string(),
+});
+
+export type ChunksFile = z.output<typeof chunksFileSchema>;
+
+/** published.json: the last backup that this host published. For people; nothing depends on it. */
+export interface PublishedFile {
+  readonly manifest_key: string;
+  readonly published_at: string;
+}

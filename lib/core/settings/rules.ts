@@ -1,0 +1,83 @@
+/** The kinds of values that settings have, as zod types over the text that stands in the file. */
+import { z } from 'zod';
+import { isSubvolumeName } from '../names.ts';
+import { formatSize, parseDuration, parseSize } from '../units.ts';
+
+/** A size within bounds, in bytes. */
+export function size(minBytes: number, maxBytes: number) {
+  return z.string().transform((text, context) => {
+    const bytes = parseSize(text);
+    if (bytes === undefined) {
+      context.addIssue('is not a size such as 64MiB or 200GiB (KiB, MiB, GiB, TiB or plain bytes)');
+    } else if (bytes < minBytes || bytes > maxBytes) {
+      context.addIssue(`must be between ${formatSize(minBytes)} and ${formatSize(maxBytes)}`);
+    } else return bytes;
+    return z.NEVER;
+  });
+}
+
+/** A duration, in seconds. */
+export function duration() {
+  return z.string().transform((text, context) => {
+    const seconds = parseDuration(text);
+    if (seconds !== undefined) return seconds;
+    context.addIssue('is not a duration such as 90s, 30m, 72h or 7d');
+    return z.NEVER;
+  });
+}
+
+/** A whole number within bounds. */
+export function wholeNumber(min: number, max: number) {
+  return z.string().transform((text, context) => {
+    const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (number >= min && number <= max) return number;
+    context.addIssue(`must be a whole number from ${min} to ${max}`);
+    return z.NEVER;
+  });
+}
+
+/** One of a few words. */
+export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words, { error: `must be one of: ${words.join(', ')}` });
+}
+
+/** `true` or `false`. */
+export function flag() {
+  return oneOf(['true', 'false']).transform((word) => word === 'true');
+}
+
+/** An absolute path without a trailing slash; empty gives undefined. */
+export function absolutePath() {
+  return z.string().transform((text, context) => {
+    if (text.startsWith('/')) return text === '/' ? text : text.replace(/\/+$/, '');
+    context.addIssue('must be an absolute path');
+    return z.NEVER;
+  });
+}
+
+/** A subvolume to back up: its name in the bucket and its path here. */
+export interface SelectedSubvolume {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** `name=/path,/path/to/other`: names unique, by default the last part of the path. */
+export function subvolumes() {
+  return z.string().transform((text, context) => {
+    const selected: SelectedSubvolume[] = [];
+    for (const item of text.split(',').map((word) => word.trim())) {
+      const match = /^(?:([^=/]+)=)?(\/.*)$/.exec(item);
+      const path = match?.[2]?.replace(/(?<=.)\/+$/, '') ?? '';
+      const name = match?.[1]?.trim() ?? path.slice(path.lastIndexOf('/') + 1);
+      if (!match) context.addIssue(`"${item}" is neither an absolute path nor name=/path`);
+      else if (!isSubvolumeName(name)) {
+        context.addIssue(
+          `"${item}" needs a name of letters, digits, ".", "_" and "-" in front: name=${path}`,
+        );
+      } else if (selected.some((other) => other.name === name)) {
+        context.addIssue(`two subvolumes are named "${name}"; give one another name: other-name=${path}`);
+      } else selected.push({ name, path });
+    }
+    return selected;
+  });
+}

@@ -1,0 +1,115 @@
+/**
+ * From lines to settings: unknown keys, bad values and contradictions are collected and reported all at once, so that
+ * a file is mended in one go.
+ */
+import { closest } from 'fastest-levenshtein';
+import type { z } from 'zod';
+import { chooseLayout } from '../part-sizes.ts';
+import { awsVariables, defaultOf, type SettingKey, type SettingNotes, settingKeys } from './keys.ts';
+import type { SettingLine, SettingProblem } from './lines.ts';
+
+/** All settings by key: sizes in bytes, durations in seconds; optional keys are undefined when not set. */
+export type SettingValues = {
+  readonly [Key in SettingKey]: z.output<(typeof settingKeys)[Key][0]>;
+};
+
+/** What settings resolve to. `aws` holds variables for the AWS SDK and may contain secrets. */
+export interface ResolvedSettings {
+  readonly values: SettingValues;
+  readonly aws: Readonly<Record<string, string>>;
+  readonly problems: readonly SettingProblem[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Applies rules and defaults to lines. A later line replaces an earlier one of the same key, so the caller puts the
+ * file first and `--set` after it. Where there are problems, `values` must not be used.
+ */
+export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings {
+  const known: readonly string[] = [...Object.keys(settingKeys), ...awsVariables];
+  const problems: SettingProblem[] = [];
+  const warnings: string[] = [];
+  const aws: Record<string, string> = {};
+  const given = new Map<string, SettingLine>();
+  for (const line of lines) {
+    if (!known.includes(line.key)) {
+      problems.push({
+        ...place(line),
+        reason: `is not a setting; did you mean ${closest(line.key, known)}?`,
+      });
+    } else if (isSettingKey(line.key)) given.set(line.key, line);
+    else if (line.value === '') problems.push({ ...place(line), reason: 'has no value' });
+    else aws[line.key] = line.value;
+  }
+  const values: Record<string, unknown> = {};
+  for (const key of Object.keys(settingKeys) as SettingKey[]) {
+    const line = given.get(key);
+    const [rule, notes]: readonly [z.ZodType, SettingNotes] = settingKeys[key];
+    if (line?.value === '' && defaultOf(key) !== '') {
+      problems.push({ ...place(line), reason: 'has no value; remove the line for the default' });
+      continue;
+    }
+    const result = rule.safeParse(line?.value);
+    if (!result.success) {
+      problems.push(
+        ...result.error.issues.map((issue) => ({ ...(line && place(line)), key, reason: issueText(issue) })),
+      );
+      continue;
+    }
+    values[key] = result.data;
+    if (line && notes.notYet && line.value !== defaultOf(key)) {
+      if (notes.notYet === 'refused') {
+        problems.push({ ...place(line), reason: 'is not supported yet; remove the line' });
+      } else warnings.push(`${key} has no effect yet`);
+    }
+  }
+  const settings = values as SettingValues;
+  if (problems.length === 0) problems.push(...contradictions(settings, given));
+  return { values: settings, aws, problems, warnings };
+}
+
+/** True for a key of the table of settings. */
+export function isSettingKey(key: string): key is SettingKey {
+  return Object.hasOwn(settingKeys, key);
+}
+
+function place(line: SettingLine): Pick<SettingProblem, 'line' | 'key'> {
+  return line.line > 0 ? { line: line.line, key: line.key } : { key: line.key };
+}
+
+/** A union reports only that nothing matched; the reason worth reading is in its last branch. */
+function issueText(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message;
+  return issue.errors.at(-1)?.[0]?.message ?? issue.message;
+}
+
+function contradictions(settings: SettingValues, given: ReadonlyMap<string, SettingLine>): SettingProblem[] {
+  const problems: SettingProblem[] = [];
+  const add = (key: SettingKey, reason: string) => {
+    const line = given.get(key);
+    problems.push({ ...(line && place(line)), key, reason });
+  };
+  try {
+    chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    add('PART_SIZE', `${error.message}; use PART_SIZE=auto`);
+  }
+  if (settings.SSE === 'aws:kms' && !settings.SSE_KMS_KEY_ID) add('SSE', 'aws:kms needs SSE_KMS_KEY_ID');
+  if (settings.SSE !== 'aws:kms' && settings.SSE_KMS_KEY_ID) add('SSE_KMS_KEY_ID', 'is for SSE=aws:kms');
+  const endpoint = settings.AWS_ENDPOINT_URL_S3 ? new URL(settings.AWS_ENDPOINT_URL_S3) : undefined;
+  if (endpoint?.protocol === 'http:' && !settings.S3_ALLOW_HTTP && !isLoopback(endpoint.hostname)) {
+    add('AWS_ENDPOINT_URL_S3', 'is not encrypted; use https://, or set S3_ALLOW_HTTP=true');
+  }
+  if (endpoint?.username || endpoint?.password) {
+    add(
+      'AWS_ENDPOINT_URL_S3',
+      'carries credentials; put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+    );
+  }
+  return problems;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
+}
