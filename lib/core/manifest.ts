@@ -40,8 +40,8 @@ export const manifestSchema = z.object({
   snapshot: z.object({
     name: z
       .string()
-      .regex(snapshotNamePattern)
-      .refine((name) => name !== '.' && name !== '..'),
+      .regex(snapshotNamePattern, 'is not a snapshot name')
+      .refine((name) => name !== '.' && name !== '..', 'is not a snapshot name'),
     path: z.string().max(4096),
     /** Null in manifests of the Python tool `btrfs_to_s3`. */
     uuid: uuid.nullable(),

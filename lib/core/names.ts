@@ -30,6 +30,9 @@ export function parsePointInTime(text: string): Date | undefined {
   );
   if (!match) return undefined;
   const [, day, time = '23:59:59', offset = 'Z'] = match;
+  // Date moves 30 February to March; such a day is a mistake.
+  const midnight = new Date(`${day}T00:00:00Z`);
+  if (Number.isNaN(midnight.getTime()) || !midnight.toISOString().startsWith(`${day}T`)) return undefined;
   const date = new Date(`${day}T${time}${offset}`);
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
@@ -95,11 +98,11 @@ export type KnownKey =
 export function parseKey(prefix: string, key: string): KnownKey | undefined {
   const root = subvolumesRoot(prefix);
   if (!key.startsWith(root)) return undefined;
-  const [subvolume = '', folder = '', file = '', ...rest] = key.slice(root.length).split('/');
+  const [subvolume = '', folder = '', file, ...rest] = key.slice(root.length).split('/');
   if (rest.length > 0 || !isSubvolumeName(subvolume)) return undefined;
-  if (folder === 'current.json' && file === '') return { type: 'current', subvolume };
+  if (folder === 'current.json' && file === undefined) return { type: 'current', subvolume };
   if (folder !== 'full' && folder !== 'incremental') return undefined;
-  const match = /^(?:manifest-(\w{16})\.json|chunk-(\w{16})-(\d{1,8})\.bin)$/.exec(file);
+  const match = /^(?:manifest-(\w{16})\.json|chunk-(\w{16})-(\d{1,8})\.bin)$/.exec(file ?? '');
   const timestamp = match?.[1] ?? match?.[2];
   if (!timestamp || !parseTimestamp(timestamp)) return undefined;
   const index = match?.[3];

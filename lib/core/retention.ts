@@ -14,7 +14,8 @@ export function snapshotsToThin(
   const ours = names
     .filter((name) => name !== nextParent && parseSnapshotName(subvolume, name) !== undefined)
     .sort((a, b) => (timestampOf(subvolume, a) < timestampOf(subvolume, b) ? -1 : 1));
-  return ours.slice(0, Math.max(0, ours.length - (keep - 1)));
+  const keepBesideParent = names.includes(nextParent) ? keep - 1 : keep;
+  return ours.slice(0, Math.max(0, ours.length - keepBesideParent));
 }
 
 function timestampOf(subvolume: string, name: string): string {

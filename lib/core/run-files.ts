@@ -20,7 +20,6 @@ export const snapshotFileSchema = z.object({
     .object({
       path: z.string(),
       uuid: z.string(),
-      stream_uuid: z.string(),
       generation: z.int(),
       manifest_key: z.string(),
     })

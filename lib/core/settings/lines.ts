@@ -57,6 +57,7 @@ export function readSettingLine(
 ): { readonly key: string; readonly value: string } | { readonly key?: string; readonly reason: string } {
   if (text.length > maxLineLength) return { reason: `is longer than ${maxLineLength} characters` };
   if (text.includes('\0')) return { reason: 'contains a NUL character' };
+  if (/[\r\u2028\u2029]/.test(text)) return { reason: 'contains a line break other than LF or CR LF' };
   const match = /^(?:export\s+)?([^=\s]+)\s*(=?)\s*(.*)$/.exec(text);
   const [, key = '', equals = '', value = ''] = match ?? [];
   if (equals === '') return { reason: 'is not KEY=VALUE, a comment or blank: there is no "=" after the key' };
@@ -71,7 +72,8 @@ export function readSettingLine(
       reason: `there is text after the closing quote ${quote} (comments stand on a line of their own)`,
     };
   }
-  return { key, value: parse(`${key}=${value}`)[key] ?? '' };
+  // Never under its own key: of `__proto__` dotenv's result would be an object.
+  return { key, value: parse(`VALUE=${value}`).VALUE ?? '' };
 }
 
 function closingQuote(value: string, quote: string): number {

@@ -46,10 +46,10 @@ export function flag() {
   return oneOf(['true', 'false']).transform((word) => word === 'true');
 }
 
-/** An absolute path without a trailing slash; empty gives undefined. */
+/** An absolute path without trailing slashes. */
 export function absolutePath() {
   return z.string().transform((text, context) => {
-    if (text.startsWith('/')) return text === '/' ? text : text.replace(/\/+$/, '');
+    if (text.startsWith('/')) return text.replace(/(?<=.)\/+$/, '');
     context.addIssue('must be an absolute path');
     return z.NEVER;
   });

@@ -35,7 +35,7 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
     if (!known.includes(line.key)) {
       problems.push({
         ...place(line),
-        reason: `is not a setting; did you mean ${closest(line.key, known)}?`,
+        reason: `is not a setting; did you mean ${closest(line.key.toUpperCase(), known)}?`,
       });
     } else if (isSettingKey(line.key)) given.set(line.key, line);
     else if (line.value === '') problems.push({ ...place(line), reason: 'has no value' });
@@ -64,7 +64,7 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
     }
   }
   const settings = values as SettingValues;
-  if (problems.length === 0) problems.push(...contradictions(settings, given));
+  problems.push(...contradictions(settings, given));
   return { values: settings, aws, problems, warnings };
 }
 
@@ -83,22 +83,27 @@ function issueText(issue: z.core.$ZodIssue): string {
   return issue.errors.at(-1)?.[0]?.message ?? issue.message;
 }
 
+/** What does not fit together; keys whose own value is bad take no part. */
 function contradictions(settings: SettingValues, given: ReadonlyMap<string, SettingLine>): SettingProblem[] {
   const problems: SettingProblem[] = [];
   const add = (key: SettingKey, reason: string) => {
     const line = given.get(key);
     problems.push({ ...(line && place(line)), key, reason });
   };
+  const sound = (...keys: SettingKey[]) => keys.every((key) => Object.hasOwn(settings, key));
   try {
-    chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+    if (sound('CHUNK_SIZE', 'PART_SIZE')) chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     add('PART_SIZE', `${error.message}; use PART_SIZE=auto`);
   }
-  if (settings.SSE === 'aws:kms' && !settings.SSE_KMS_KEY_ID) add('SSE', 'aws:kms needs SSE_KMS_KEY_ID');
-  if (settings.SSE !== 'aws:kms' && settings.SSE_KMS_KEY_ID) add('SSE_KMS_KEY_ID', 'is for SSE=aws:kms');
+  if (sound('SSE', 'SSE_KMS_KEY_ID')) {
+    if (settings.SSE === 'aws:kms' && !settings.SSE_KMS_KEY_ID) add('SSE', 'aws:kms needs SSE_KMS_KEY_ID');
+    if (settings.SSE !== 'aws:kms' && settings.SSE_KMS_KEY_ID) add('SSE_KMS_KEY_ID', 'is for SSE=aws:kms');
+  }
   const endpoint = settings.AWS_ENDPOINT_URL_S3 ? new URL(settings.AWS_ENDPOINT_URL_S3) : undefined;
-  if (endpoint?.protocol === 'http:' && !settings.S3_ALLOW_HTTP && !isLoopback(endpoint.hostname)) {
+  const plain = endpoint?.protocol === 'http:' && !isLoopback(endpoint.hostname);
+  if (plain && sound('S3_ALLOW_HTTP') && !settings.S3_ALLOW_HTTP) {
     add('AWS_ENDPOINT_URL_S3', 'is not encrypted; use https://, or set S3_ALLOW_HTTP=true');
   }
   if (endpoint?.username || endpoint?.password) {

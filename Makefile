@@ -1,0 +1,109 @@
+# The front door: `make help` lists every target. Values reach the scripts through the environment, quoted by the shell.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CONFIG ?= config/backup.env
+export CONFIG
+
+TSX := node --import tsx
+READY := .stamps/setup
+READY_FOR_DEVELOPMENT := .stamps/setup-development
+
+# `--name "$NAME"` where the variable NAME is defined, empty or not; `--name` where it is 1.
+option = $(if $(filter undefined,$(origin $1)),,--$2 "$$$1")
+flag = $(if $(filter 1 true yes,$($1)),--$2)
+
+settings = --config "$$CONFIG" $(call option,SET,sets) $(call flag,JSON,json)
+selection = $(call option,SUBVOLUME,subvolume)
+planning = $(selection) $(call option,KIND,kind) $(call flag,DRY_RUN,dry-run)
+point = $(call option,AT,at) $(call option,MANIFEST,manifest)
+
+##@ Back up
+
+# A stage that fails for some subvolumes (exit 1) does not keep the others from going on; any other failure ends the chain.
+
+.PHONY: backup
+backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental DRY_RUN=1]
+	@failed=0; stage() { $(TSX) "scripts/$$1.ts" $(settings) "$${@:2}" || { code=$$?; ((code == 1)) || exit $$code; failed=1; }; }; \
+	  stage snapshot $(planning); $(if $(call flag,DRY_RUN,x),,stage send-chunk-upload $(selection); stage manifest $(selection);) exit $$failed
+
+.PHONY: snapshot
+snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= DRY_RUN=1]
+	@$(TSX) scripts/snapshot.ts $(settings) $(planning)
+
+.PHONY: upload
+upload: $(READY) ## stage 2: btrfs send into chunks on S3  [SUBVOLUME=]
+	@$(TSX) scripts/send-chunk-upload.ts $(settings) $(selection)
+
+.PHONY: publish
+publish: $(READY) ## stage 3: manifest and pointer, thin snapshots  [SUBVOLUME=]
+	@$(TSX) scripts/manifest.ts $(settings) $(selection)
+
+##@ Look and restore
+
+.PHONY: list
+list: $(READY) ## every backup in the bucket  [SUBVOLUME= JSON=1]
+	@$(TSX) scripts/list.ts $(settings) $(selection)
+
+.PHONY: verify
+verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads every byte]
+	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
+
+.PHONY: restore
+restore: $(READY) ## one backup to a new path  SUBVOLUME= TARGET=  [AT=time | MANIFEST=key, VERIFY=, READ_ONLY=1]
+	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
+	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only)
+
+##@ Try and develop
+
+.PHONY: demo
+demo: $(READY_FOR_DEVELOPMENT) ## the whole journey on a loop device and a local S3 server; needs root, no account
+	@$(TSX) testing/scripts/demo.ts
+
+.PHONY: setup
+setup: ## system packages and npm packages; every target that needs them runs this by itself
+	@rm -f $(READY) && $(MAKE) $(READY)
+
+.PHONY: test
+test: check test-unit test-contract test-end-to-end ## everything below
+
+.PHONY: check
+check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, dead code
+	@npx biome check .
+	@npx tsc -p .
+	@npx knip
+
+.PHONY: test-unit
+test-unit: $(READY_FOR_DEVELOPMENT) ## tests of lib/, scripts/ and the harness
+	@testing/run-tests.sh tests/core tests/cli tests/edge tests/stage tests/harness tests/house
+
+.PHONY: test-contract
+test-contract: $(READY_FOR_DEVELOPMENT) ## what is needed of S3, against the embedded server
+	@testing/run-tests.sh tests/contract
+
+.PHONY: test-end-to-end
+test-end-to-end: $(READY_FOR_DEVELOPMENT) ## the scripts on real loop-mounted Btrfs filesystems; needs root
+	@testing/run-tests.sh tests/end-to-end
+
+.PHONY: schema
+schema: $(READY_FOR_DEVELOPMENT) ## write the generated files in config/ anew: JSON Schema, example, table of settings
+	@$(TSX) testing/scripts/write-generated.ts
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nFor all: CONFIG=file (default config/backup.env), SET="KEY=VALUE ..." for settings that win over the file.\n'
+
+$(READY): package-lock.json scripts/setup.sh
+	@scripts/setup.sh
+	@mkdir -p $(@D) && touch $@
+
+$(READY_FOR_DEVELOPMENT): package-lock.json scripts/setup.sh
+	@scripts/setup.sh --development
+	@mkdir -p $(@D) && touch $@ $(READY)

@@ -1,0 +1,81 @@
+/** Settings for one run: the file, then `--set`, checked as a whole. */
+import { readFile, stat } from 'node:fs/promises';
+import { ToolError } from '../core/errors.ts';
+import type { SettingKey } from '../core/settings/keys.ts';
+import { readSettingLine, readSettingLines, type SettingProblem } from '../core/settings/lines.ts';
+import { resolveSettings, type SettingValues } from '../core/settings/settings.ts';
+import { codeOf, fileError } from '../edge/files.ts';
+
+/** Which keys a script cannot do without. */
+export type Needs = 'sources and bucket' | 'bucket';
+
+/** Settings that can be used, with the warnings about them. */
+export interface LoadedSettings {
+  readonly values: SettingValues;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads the settings file and the `--set` options, and hands the AWS SDK's variables to the SDK's own lookup, which
+ * reads the environment.
+ * @throws ToolError (usage) with every problem on a line of its own: file, line, key, reason.
+ */
+export async function loadSettings(
+  file: string,
+  sets: readonly string[],
+  needs: Needs,
+): Promise<LoadedSettings> {
+  const { lines, problems } = readSettingLines(await readSettingsFile(file));
+  const found = problems.map((problem) => describe(file, problem));
+  const overrides = sets.flatMap((text) => {
+    const parsed = readSettingLine(text.trim());
+    if (!('reason' in parsed)) return [{ ...parsed, line: 0 }];
+    found.push(`--set ${parsed.key ?? text}: ${parsed.reason}`);
+    return [];
+  });
+  const resolved = resolveSettings([...lines, ...overrides]);
+  found.push(...resolved.problems.map((problem) => describe(file, problem)));
+  if (found.length === 0) found.push(...missingKeys(file, resolved.values, needs));
+  if (found.length > 0) {
+    throw new ToolError(found.join('\n'), { kind: 'usage', hint: 'config/README.md explains every key' });
+  }
+  if (resolved.aws.AWS_SECRET_ACCESS_KEY || resolved.aws.AWS_SESSION_TOKEN)
+    await refuseReadableByOthers(file);
+  Object.assign(process.env, resolved.aws);
+  return resolved;
+}
+
+async function readSettingsFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    if (codeOf(cause) !== 'ENOENT') throw fileError(`cannot read the settings file ${file}`, cause);
+    throw new ToolError(`the settings file ${file} does not exist`, {
+      kind: 'usage',
+      hint: 'copy config/backup.env.example to config/backup.env (mode 0600) and fill it in, or name another with CONFIG=',
+      cause,
+    });
+  }
+}
+
+function describe(file: string, { line, key, reason }: SettingProblem): string {
+  const place = line === undefined ? file : `${file}:${line}`;
+  return key === undefined ? `${place}: the line ${reason}` : `${place}: ${key} ${reason}`;
+}
+
+function missingKeys(file: string, values: SettingValues, needs: Needs): string[] {
+  const wanted: readonly SettingKey[] =
+    needs === 'bucket' ? ['S3_BUCKET'] : ['SUBVOLUMES', 'SNAPSHOT_DIR', 'S3_BUCKET'];
+  return wanted
+    .filter((key) => values[key] === undefined)
+    .map((key) => `${file}: ${key} is not set, but is required`);
+}
+
+async function refuseReadableByOthers(file: string): Promise<void> {
+  const { mode } = await stat(file);
+  if ((mode & 0o077) === 0) return;
+  throw new ToolError(`${file} holds a secret, but others can read it (mode ${(mode & 0o777).toString(8)})`, {
+    kind: 'usage',
+    hint: `run: chmod 600 ${file}`,
+  });
+}

@@ -1,0 +1,56 @@
+/** The log, on stderr: for people on a terminal, JSON lines for everything else. */
+import { type Logger, pino, stdTimeFunctions } from 'pino';
+import pretty from 'pino-pretty';
+import { describeError, ToolError } from '../core/errors.ts';
+import { clearProgressLine } from './progress.ts';
+
+export interface LogOptions {
+  readonly script: string;
+  readonly format: 'auto' | 'pretty' | 'json';
+  readonly level: 'error' | 'warn' | 'info' | 'debug';
+}
+
+/** True when lines are for a person. */
+export function isPretty(format: LogOptions['format']): boolean {
+  return format === 'pretty' || (format === 'auto' && process.stderr.isTTY === true);
+}
+
+/** A logger whose lines are written at once, so that none is lost when the process ends. */
+export function createLog({ script, format, level }: LogOptions): Logger {
+  if (isPretty(format)) {
+    const stream = pretty({
+      colorize: process.stderr.isTTY === true,
+      ignore: 'pid,hostname,time,script,kind,hint,childOutput',
+      messageFormat: (record, key) => {
+        clearProgressLine();
+        const below = String(record.childOutput ?? '');
+        return [String(record[key]), ...below.split('\n').filter((line) => line !== '')].join('\n    ');
+      },
+      destination: 2,
+      sync: true,
+    });
+    return pino({ level, base: { script } }, stream);
+  }
+  const formatters = { level: (label: string) => ({ level: label }) };
+  return pino(
+    { level, base: { script }, timestamp: stdTimeFunctions.isoTime, formatters },
+    pino.destination({ fd: 2, sync: true }),
+  );
+}
+
+/** Logs an error: a line for what, where and what to do; a child's last words below; a stack only for defects. */
+export function logError(log: Logger, error: unknown, about = ''): void {
+  if (!(error instanceof ToolError)) {
+    const stack = error instanceof Error ? error.stack : undefined;
+    log.error({ childOutput: stack }, `${about}this is a defect of btrfs-to-s3: ${describeError(error)}`);
+    return;
+  }
+  const lines = describeError(error).split('\n');
+  for (const [index, line] of lines.entries()) {
+    const last = index === lines.length - 1;
+    log.error(
+      { kind: error.kind, ...(last && error.childOutput && { childOutput: error.childOutput }) },
+      about + line,
+    );
+  }
+}

@@ -1,0 +1,81 @@
+/** How far a transfer is: a bar on a terminal, a line every 30 seconds elsewhere. */
+import { SingleBar } from 'cli-progress';
+import { formatDuration, formatSize } from '../core/units.ts';
+import type { Progress } from '../stage/context.ts';
+
+const lineEveryMs = 30_000;
+
+/** Bars that are being drawn; a log line clears the current one, and its next tick draws it again. */
+let barsShown = 0;
+
+/** Clears the line on which a bar stands, if there is one. */
+export function clearProgressLine(): void {
+  if (barsShown > 0) process.stderr.write('\r\u001b[K');
+}
+
+/** A bar on stderr. */
+export function startBar(label: string): Progress {
+  const bar = new SingleBar({
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    fps: 4,
+    format: (_options, { value, total, startTime }) =>
+      describeProgress(label, value, total, Date.now() - startTime, 20),
+  });
+  let done = 0;
+  bar.start(0, 0);
+  barsShown++;
+  return {
+    expect: (totalBytes) => bar.setTotal(totalBytes),
+    add(bytes) {
+      done += bytes;
+      bar.update(done);
+    },
+    stop() {
+      barsShown--;
+      bar.stop();
+    },
+  };
+}
+
+/** Lines through a log. */
+export function startLines(label: string, writeLine: (line: string) => void): Progress {
+  const startedMs = Date.now();
+  let done = 0;
+  let total = 0;
+  const timer = setInterval(
+    () => writeLine(describeProgress(label, done, total, Date.now() - startedMs, 0)),
+    lineEveryMs,
+  ).unref();
+  return {
+    expect(totalBytes) {
+      total = totalBytes;
+    },
+    add(bytes) {
+      done += bytes;
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+/**
+ * `upload data  1.20 GiB of about 4.00 GiB (30%), 12.0 MiB/s, 4m 00s left`. The total is an estimate: beyond it there
+ * is no percentage and no time left. `barWidth` in characters, 0 for none.
+ */
+export function describeProgress(
+  label: string,
+  doneBytes: number,
+  totalBytes: number,
+  elapsedMs: number,
+  barWidth: number,
+): string {
+  const rate = elapsedMs > 0 ? (doneBytes / elapsedMs) * 1000 : 0;
+  const speed = `${formatSize(Math.round(rate))}/s`;
+  if (totalBytes <= 0 || doneBytes > totalBytes) return `${label}  ${formatSize(doneBytes)}, ${speed}`;
+  const share = doneBytes / totalBytes;
+  const full = Math.round(share * barWidth);
+  const bar = barWidth > 0 ? `${'█'.repeat(full)}${'░'.repeat(barWidth - full)}  ` : '';
+  const left = rate > 0 ? `, ${formatDuration((totalBytes - doneBytes) / rate)} left` : '';
+  return `${label}  ${bar}${formatSize(doneBytes)} of about ${formatSize(totalBytes)} (${Math.floor(share * 100)}%), ${speed}${left}`;
+}

@@ -1,0 +1,42 @@
+/** RESTORE.txt: how to recover by hand, stored beside the backups for the day on which this tool is not at hand. */
+
+/** The text for one bucket and prefix. It changes only with its wording, so it is rarely rewritten. */
+export function recoveryText(bucket: string, prefix: string): string {
+  return `Recovering these backups by hand
+================================
+
+Below ${prefix}/subvol/ each folder is one Btrfs subvolume. You need a Btrfs filesystem, root, and the
+commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer).
+
+1. Find the backup. current.json names the manifest of the newest one:
+
+     aws s3 cp s3://${bucket}/${prefix}/subvol/NAME/current.json -
+
+   Every full/manifest-*.json and incremental/manifest-*.json is one backup; its name carries the time in UTC.
+
+2. Follow the chain. A manifest's "parent_manifest" names the backup that it builds on; follow it until it is
+   null: that is a full backup. Restore from the full backup to the one you want, one after the other.
+
+3. Thaw, if the storage class is GLACIER or DEEP_ARCHIVE, every chunk of every manifest of the chain, and wait
+   until head-object shows ongoing-request="false":
+
+     aws s3api restore-object --bucket ${bucket} --key KEY \\
+       --restore-request '{"Days":7,"GlacierJobParameters":{"Tier":"Standard"}}'
+
+4. For each manifest of the chain, oldest first, download its chunks in the order in which it lists them, check
+   them, and receive them into one directory DIR on a Btrfs filesystem:
+
+     aws s3 cp s3://${bucket}/MANIFEST manifest.json
+     jq -r '.chunks[] | .key' manifest.json | while read -r key; do
+       aws s3 cp "s3://${bucket}/$key" "$(basename "$key")"
+     done
+     jq -r '.chunks[] | .sha256 + "  " + (.key | split("/") | last)' manifest.json | sha256sum --check
+     jq -r '.chunks[] | .key | split("/") | last' manifest.json | xargs cat | btrfs receive DIR
+
+   Chunks are plain pieces of one "btrfs send" stream when "codec" says none: joined, they are the stream.
+
+5. DIR now holds a read-only subvolume for each backup. Take a writable snapshot of the last one:
+
+     btrfs subvolume snapshot DIR/LAST /where/you/want/it
+`;
+}

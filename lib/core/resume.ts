@@ -1,0 +1,52 @@
+/** What an earlier, unfinished upload left in its journal, and whether it is of use to this one. */
+import type { JournalEvent, StoredChunk, StoredPart, UploadIdentity } from './run-files.ts';
+
+/** A chunk that an earlier run began. */
+export interface EarlierChunk {
+  readonly key: string;
+  /** Undefined when the chunk was stored with a single request. */
+  readonly uploadId: string | undefined;
+  readonly parts: ReadonlyMap<number, StoredPart>;
+  readonly completed: StoredChunk | undefined;
+}
+
+/** The chunks of an earlier run by index, and who the run was. */
+export interface EarlierUpload {
+  readonly identity: UploadIdentity | undefined;
+  readonly chunks: ReadonlyMap<number, EarlierChunk>;
+}
+
+/** Sums the events of a journal up; later events of a chunk replace earlier ones. */
+export function replayJournal(events: readonly JournalEvent[]): EarlierUpload {
+  let identity: UploadIdentity | undefined;
+  const chunks = new Map<number, EarlierChunk>();
+  for (const event of events) {
+    if (event.event === 'upload-begun') {
+      const { event: _, ...rest } = event;
+      identity = rest;
+      chunks.clear();
+    } else if (event.event === 'chunk-begun') {
+      const { key, upload_id: uploadId } = event;
+      chunks.set(event.index, { key, uploadId, parts: new Map(), completed: undefined });
+    } else if (event.event === 'part-stored') {
+      const { event: _, index, ...part } = event;
+      const chunk = chunks.get(index);
+      if (chunk) chunks.set(index, { ...chunk, parts: new Map(chunk.parts).set(part.number, part) });
+    } else {
+      const { event: _, ...completed } = event;
+      const chunk = chunks.get(event.index);
+      chunks.set(event.index, {
+        key: event.key,
+        uploadId: chunk?.uploadId,
+        parts: chunk?.parts ?? new Map(),
+        completed,
+      });
+    }
+  }
+  return { identity, chunks };
+}
+
+/** True when both uploads would store the same bytes under the same keys, if the stream is the same. */
+export function sameUpload(a: UploadIdentity, b: UploadIdentity): boolean {
+  return (Object.keys(a) as (keyof UploadIdentity)[]).every((key) => a[key] === b[key]);
+}

@@ -1,0 +1,65 @@
+/** The documents that are made from the table of settings, so that they cannot say anything else. */
+import { defaultOf, type SettingKey, type SettingNotes, settingKeys } from './keys.ts';
+
+interface DocumentedKey extends SettingNotes {
+  readonly key: SettingKey;
+  readonly preset: string | undefined;
+}
+
+function documentedKeys(): readonly DocumentedKey[] {
+  return (Object.keys(settingKeys) as SettingKey[]).map((key) => {
+    const [, notes]: readonly [unknown, SettingNotes] = settingKeys[key];
+    return { key, preset: defaultOf(key), ...notes };
+  });
+}
+
+const required: readonly SettingKey[] = ['SUBVOLUMES', 'SNAPSHOT_DIR', 'S3_BUCKET'];
+
+/** config/backup.env.example: every key, with what must be filled in left open and the rest as comments. */
+export function exampleSettings(): string {
+  const lines = [
+    '# Settings of btrfs-to-s3: KEY=VALUE, blank lines, and comments on lines of their own.',
+    '# Copy to config/backup.env (mode 0600), fill in the lines without "#", change others as you like.',
+    '# A "#" inside a value is part of the value. config/README.md says more about each key.',
+  ];
+  let section = '';
+  for (const { key, preset, about, example, notYet, section: name } of documentedKeys()) {
+    if (name !== section) lines.push('', `## ${name}`);
+    section = name;
+    lines.push('', `# ${about}${notYet ? ' (not yet)' : ''}`);
+    lines.push(`${required.includes(key) ? '' : '#'}${key}=${preset || example || ''}`);
+    if (key === 'AWS_ENDPOINT_URL_S3') lines.push(...credentialLines);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const credentialLines = [
+  '',
+  '# credentials, unless the environment, an AWS profile (AWS_PROFILE) or the machine gives them',
+  '#AWS_ACCESS_KEY_ID=',
+  '#AWS_SECRET_ACCESS_KEY=',
+];
+
+/** The table of config/README.md. */
+export function settingsTable(): string {
+  const rows: string[] = [];
+  let section = '';
+  for (const { key, preset, about, notYet, section: name } of documentedKeys()) {
+    if (name !== section) rows.push(`| **${name}** | | |`);
+    section = name;
+    const fallback = required.includes(key)
+      ? 'required'
+      : preset === undefined
+        ? ''
+        : preset === ''
+          ? 'empty'
+          : `\`${preset}\``;
+    rows.push(`| \`${key}\` | ${fallback} | ${about}${notYet ? ` (${notYetWords[notYet]})` : ''} |`);
+  }
+  return ['| key | default | meaning |', '|---|---|---|', ...rows].join('\n');
+}
+
+const notYetWords = {
+  refused: '**not yet**: a value is refused',
+  ignored: '**not yet**: a value has no effect, and a warning says so',
+} as const;

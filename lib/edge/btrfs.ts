@@ -1,0 +1,148 @@
+/** The `btrfs` command: what the stages ask of it, and its complaints in words that say what to do. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import {
+  newBytesOf,
+  parseBtrfsVersion,
+  parseFindmnt,
+  parseSubvolumeList,
+  parseSubvolumeShow,
+  type SubvolumeInfo,
+} from '../core/btrfs-output.ts';
+import { ToolError } from '../core/errors.ts';
+import { command, startStreamChild } from './child.ts';
+import { fileError } from './files.ts';
+
+/** Inode number of every subvolume's root (linux/btrfs_tree.h, BTRFS_FIRST_FREE_OBJECTID). */
+const subvolumeRootInode = 256n;
+
+/**
+ * Describes a subvolume.
+ * @throws ToolError when the path is not one.
+ */
+export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
+  const status = await stat(path, { bigint: true }).catch((cause: unknown) => {
+    throw fileError(`cannot use ${path}`, cause);
+  });
+  if (!status.isDirectory() || status.ino !== subvolumeRootInode) {
+    throw new ToolError(`${path} is not a Btrfs subvolume`, {
+      hint: 'make one with "btrfs subvolume create", or name the subvolume that holds it',
+    });
+  }
+  const shown = await command`btrfs subvolume show -- ${path}`;
+  const info = parseSubvolumeShow(shown.stdout);
+  if (shown.exitCode !== 0 || !info) throw btrfsError(`cannot read the subvolume ${path}`, shown.stderr);
+  return info;
+}
+
+/** Where a path's filesystem is mounted from; equal for two paths on the same Btrfs filesystem. */
+export async function filesystemOf(
+  path: string,
+): Promise<{ readonly source: string; readonly type: string }> {
+  const found = await command`findmnt -n -v -o SOURCE,FSTYPE -T ${path}`;
+  const mount = parseFindmnt(found.stdout);
+  if (found.exitCode !== 0 || !mount) throw new ToolError(`cannot find the filesystem of ${path}`);
+  return mount;
+}
+
+/** Paths of subvolumes right below one, relative to the filesystem's top level: `btrfs send` leaves them out. */
+export async function listNestedSubvolumes(path: string): Promise<readonly string[]> {
+  const listed = await command`btrfs subvolume list -o -- ${path}`;
+  if (listed.exitCode !== 0) throw btrfsError(`cannot list the subvolumes below ${path}`, listed.stderr);
+  return parseSubvolumeList(listed.stdout);
+}
+
+/** A subvolume in a directory. */
+export interface FoundSubvolume extends SubvolumeInfo {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** The subvolumes that lie directly in a directory. */
+export async function findSubvolumes(directory: string): Promise<readonly FoundSubvolume[]> {
+  const found: FoundSubvolume[] = [];
+  for (const name of (await readdir(directory)).sort()) {
+    const path = join(directory, name);
+    const status = await stat(path, { bigint: true }).catch(() => undefined);
+    if (status?.isDirectory() && status.ino === subvolumeRootInode) {
+      found.push({ ...(await showSubvolume(path)), name, path });
+    }
+  }
+  return found;
+}
+
+/**
+ * Takes a snapshot.
+ * @throws ToolError; an active swap file in the source is explained (ETXTBSY, btrfs(5) "SWAPFILE SUPPORT").
+ */
+export async function takeSnapshot(
+  source: string,
+  target: string,
+  access: 'read-only' | 'writable',
+): Promise<void> {
+  const flags = access === 'read-only' ? ['-r'] : [];
+  const taken = await command`btrfs subvolume snapshot ${flags} -- ${source} ${target}`;
+  if (taken.exitCode === 0) return;
+  if (taken.stderr.includes('Text file busy')) {
+    throw new ToolError(`cannot take a snapshot of ${source}: it holds an active swap file`, {
+      hint: 'move the swap file into a subvolume of its own, or switch it off with swapoff',
+      childOutput: taken.stderr,
+    });
+  }
+  throw btrfsError(`cannot take a snapshot of ${source} at ${target}`, taken.stderr);
+}
+
+/** Makes a subvolume read-only that was writable so far. */
+export async function makeReadOnly(path: string): Promise<void> {
+  const set = await command`btrfs property set -t subvol -- ${path} ro true`;
+  if (set.exitCode !== 0) throw btrfsError(`cannot make ${path} read-only`, set.stderr);
+}
+
+/** Deletes a subvolume and waits until the deletion is on disk. */
+export async function deleteSubvolume(path: string): Promise<void> {
+  const deleted = await command`btrfs subvolume delete --commit-after -- ${path}`;
+  if (deleted.exitCode !== 0) throw btrfsError(`cannot delete the subvolume ${path}`, deleted.stderr);
+}
+
+/**
+ * True where compressed extents can be sent as they are: a kernel that writes version 2 of the stream, which it names
+ * in sysfs, and btrfs-progs 6.0 (btrfs-send(8), "--compressed-data").
+ */
+export async function canSendCompressed(): Promise<boolean> {
+  const streamVersion = await readFile('/sys/fs/btrfs/features/send_stream_version', 'utf8').catch(() => '1');
+  const [major] = parseBtrfsVersion((await command`btrfs --version`).stdout) ?? [0];
+  return Number(streamVersion) >= 2 && major >= 6;
+}
+
+/**
+ * Bytes of file data in a snapshot that are newer than a generation (0: all): an estimate of the stream's length. It
+ * reads metadata only; holes, clones and compression make it differ from what is sent.
+ */
+export async function estimateNewBytes(
+  snapshotPath: string,
+  sinceGeneration: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const args = ['subvolume', 'find-new', snapshotPath, String(sinceGeneration)];
+  const child = startStreamChild('btrfs subvolume find-new', 'btrfs', args, ['ignore', 'pipe']);
+  const stop = () => void child.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  let bytes = 0;
+  try {
+    if (child.process.stdout) {
+      for await (const line of createInterface({ input: child.process.stdout })) bytes += newBytesOf(line);
+    }
+    await child.finished;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+  return bytes;
+}
+
+function btrfsError(message: string, stderr: string): ToolError {
+  const denied = /Operation not permitted|Permission denied/.test(stderr);
+  const missing = /command not found|No such file or directory: btrfs/.test(stderr);
+  const hint = denied ? 'run as root' : missing ? 'install btrfs-progs with: make setup' : undefined;
+  return new ToolError(message, { ...(hint && { hint }), childOutput: stderr });
+}

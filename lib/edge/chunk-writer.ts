@@ -1,0 +1,246 @@
+/**
+ * Chunks into the bucket, part by part. One SHA-256 per part serves as the signed payload hash, as the checksum that
+ * S3 verifies, and as the entry in the manifest.
+ */
+import { Readable } from 'node:stream';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  PutObjectCommand,
+  paginateListParts,
+  UploadPartCommand,
+  type UploadPartCommandOutput,
+} from '@aws-sdk/client-s3';
+import { MIB } from '../core/units.ts';
+import { TransferError, withRetries } from './retry.ts';
+import type { Bucket, WriteOptions } from './s3-client.ts';
+import { explainS3Error } from './s3-errors.ts';
+
+/** Bytes to send, with their SHA-256 in base64. `md5` is asked for only where the server knows no SHA-256. */
+export interface PartBody {
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+  readonly md5: () => Promise<string>;
+}
+
+/** A multipart upload that has begun. */
+export interface MultipartUpload {
+  readonly key: string;
+  readonly uploadId: string;
+}
+
+/** A part as the server has it. */
+export interface ListedPart {
+  readonly sizeBytes: number;
+  readonly etag: string;
+}
+
+/** An object that was stored whole; `checksum` is the server's own, where it keeps one. */
+export interface StoredObject {
+  readonly etag: string;
+  readonly checksum: string | undefined;
+}
+
+/** What a writer tells while it works. */
+export interface WriterEvents {
+  /** Bytes handed to the network; negative when a failed attempt will send them again. */
+  readonly onSent: (bytes: number) => void;
+  readonly onRetry: (what: string, error: Error, attempt: number) => void;
+}
+
+type Command = PutObjectCommand | UploadPartCommand;
+
+/** What both commands answer. */
+type PartAnswer = Pick<UploadPartCommandOutput, 'ETag' | 'ChecksumSHA256'>;
+
+/** Writes chunks to one bucket. */
+export class ChunkWriter {
+  readonly #bucket: Bucket;
+  readonly #options: WriteOptions;
+  readonly #events: WriterEvents;
+  readonly #signal: AbortSignal;
+  /** Set once the server has answered a part without the checksum that was sent, so it cannot have verified it. */
+  #needsMd5 = false;
+
+  constructor(bucket: Bucket, options: WriteOptions, events: WriterEvents, signal: AbortSignal) {
+    this.#bucket = bucket;
+    this.#options = options;
+    this.#events = events;
+    this.#signal = signal;
+  }
+
+  /** Stores a chunk that is no larger than one part. */
+  async putWhole(key: string, body: PartBody): Promise<StoredObject> {
+    return this.#send(
+      `store ${key}`,
+      body,
+      (payload) =>
+        new PutObjectCommand({ Bucket: this.#bucket.name, Key: key, ...this.#options, ...payload }),
+    );
+  }
+
+  /** Begins a chunk of several parts. S3 keeps part checksums only when the algorithm is named here. */
+  async begin(key: string): Promise<MultipartUpload> {
+    const request = {
+      Bucket: this.#bucket.name,
+      Key: key,
+      ChecksumAlgorithm: 'SHA256' as const,
+      ...this.#options,
+    };
+    const { UploadId } = await this.#ask(`begin ${key}`, () =>
+      this.#bucket.client.send(new CreateMultipartUploadCommand(request), { abortSignal: this.#signal }),
+    );
+    if (!UploadId) throw new Error(`the server began ${key} without an upload id`);
+    return { key, uploadId: UploadId };
+  }
+
+  /** Stores one part; resolves to its ETag. */
+  async putPart(upload: MultipartUpload, number: number, body: PartBody): Promise<string> {
+    const place = {
+      Bucket: this.#bucket.name,
+      Key: upload.key,
+      UploadId: upload.uploadId,
+      PartNumber: number,
+    };
+    const stored = await this.#send(
+      `store part ${number} of ${upload.key}`,
+      body,
+      (payload) => new UploadPartCommand({ ...place, ...payload }),
+    );
+    return stored.etag;
+  }
+
+  /** Makes the parts one object; each checksum is repeated, as S3 demands of uploads that named an algorithm. */
+  async complete(
+    upload: MultipartUpload,
+    parts: readonly { readonly number: number; readonly etag: string; readonly sha256: string }[],
+  ): Promise<StoredObject> {
+    const Parts = parts.map((part) => ({
+      PartNumber: part.number,
+      ETag: part.etag,
+      ChecksumSHA256: part.sha256,
+    }));
+    const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
+    const done = await this.#ask(`complete ${upload.key}`, () =>
+      this.#bucket.client.send(new CompleteMultipartUploadCommand({ ...place, MultipartUpload: { Parts } }), {
+        abortSignal: this.#signal,
+      }),
+    );
+    return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
+  }
+
+  /** The parts that the server has of an upload, by number; undefined when it does not know the upload. */
+  async listParts(upload: MultipartUpload): Promise<ReadonlyMap<number, ListedPart> | undefined> {
+    const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
+    const parts = new Map<number, ListedPart>();
+    try {
+      for await (const page of paginateListParts({ client: this.#bucket.client }, place)) {
+        for (const { PartNumber, Size, ETag } of page.Parts ?? []) {
+          if (PartNumber !== undefined) parts.set(PartNumber, { sizeBytes: Size ?? 0, etag: ETag ?? '' });
+        }
+      }
+    } catch (error) {
+      if (error instanceof Error && error.name === 'NoSuchUpload') return undefined;
+      throw this.#explain(error, `list the parts of ${upload.key}`);
+    }
+    return parts;
+  }
+
+  /** Gives an upload up, so that its parts are not charged for; an unknown one is no error. */
+  async abort(upload: MultipartUpload): Promise<void> {
+    const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
+    try {
+      await this.#bucket.client.send(new AbortMultipartUploadCommand(place));
+    } catch (error) {
+      if (!(error instanceof Error && error.name === 'NoSuchUpload'))
+        throw this.#explain(error, `abort ${upload.key}`);
+    }
+  }
+
+  async #send(
+    what: string,
+    body: PartBody,
+    makeCommand: (payload: ReturnType<typeof payloadOf> & { ContentMD5?: string }) => Command,
+  ): Promise<StoredObject> {
+    const attempt = async (): Promise<StoredObject> => {
+      let sent = 0;
+      const payload = payloadOf(body, (bytes) => {
+        sent += bytes;
+        this.#events.onSent(bytes);
+      });
+      const command = makeCommand({ ...payload, ...(this.#needsMd5 && { ContentMD5: await body.md5() }) });
+      presetPayloadHash(command, body.sha256);
+      try {
+        return await this.#verify(what, body, await this.#sendOnce(command));
+      } catch (error) {
+        this.#events.onSent(-sent);
+        throw error;
+      }
+    };
+    return this.#ask(what, () =>
+      withRetries(attempt, this.#signal, (error, number) => this.#events.onRetry(what, error, number)),
+    );
+  }
+
+  async #sendOnce(command: Command): Promise<PartAnswer> {
+    const options = { abortSignal: this.#signal };
+    return command instanceof PutObjectCommand
+      ? this.#bucket.client.send(command, options)
+      : this.#bucket.client.send(command, options);
+  }
+
+  /** A server that does not repeat the checksum has not verified it: then the ETag must be the MD5 of what was sent. */
+  async #verify(what: string, body: PartBody, answer: PartAnswer): Promise<StoredObject> {
+    const etag = answer.ETag ?? '';
+    if (answer.ChecksumSHA256 === undefined && !this.#needsMd5) {
+      const md5 = Buffer.from(await body.md5(), 'base64').toString('hex');
+      this.#needsMd5 = true;
+      if (etag.replaceAll('"', '') !== md5 && this.#options.ServerSideEncryption !== 'aws:kms') {
+        throw new TransferError(`${what}: the server has other bytes than were sent`);
+      }
+    }
+    return { etag, checksum: answer.ChecksumSHA256 };
+  }
+
+  async #ask<Result>(what: string, request: () => Promise<Result>): Promise<Result> {
+    try {
+      return await request();
+    } catch (error) {
+      throw this.#explain(error, what);
+    }
+  }
+
+  #explain(error: unknown, what: string): Error {
+    return explainS3Error(error, { what, bucket: this.#bucket.name, server: this.#bucket.server });
+  }
+}
+
+/** The body in slices: handing over the whole buffer would double the memory under TLS (measured). */
+function payloadOf(body: PartBody, onSent: (bytes: number) => void) {
+  const slices = function* (): Generator<Uint8Array> {
+    for (let at = 0; at < body.bytes.length; at += MIB) {
+      const slice = body.bytes.subarray(at, at + MIB);
+      onSent(slice.length);
+      yield slice;
+    }
+  };
+  return {
+    Body: Readable.from(slices(), { objectMode: false, highWaterMark: MIB }),
+    ContentLength: body.bytes.length,
+    ChecksumSHA256: body.sha256,
+  };
+}
+
+/** The SDK's signer takes a payload hash that stands in the headers before it signs, and hashes nothing itself. */
+function presetPayloadHash(command: Command, sha256: string): void {
+  const hash = Buffer.from(sha256, 'base64').toString('hex');
+  // Both commands take the same middleware at this step; only their input types differ.
+  (command as UploadPartCommand).middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = hash;
+      return next(args);
+    },
+    { step: 'build', name: 'presetPayloadHash' },
+  );
+}

@@ -1,0 +1,89 @@
+/** Hashing off the main thread: parts, chunks and the stream, in the order in which they are reported. */
+import { Worker } from 'node:worker_threads';
+import type { PartPool } from './part-pool.ts';
+
+/** A message to the worker; slots by number, positions in bytes. */
+export type HashRequest =
+  | { readonly type: 'update'; readonly slot: number; readonly from: number; readonly to: number }
+  | { readonly type: 'finish-part'; readonly endsChunk: boolean }
+  | { readonly type: 'md5'; readonly slot: number; readonly to: number };
+
+/** SHA-256 of a part in base64; of its chunk and of the stream so far in hex, only at the end of a chunk. */
+export interface PartDigests {
+  readonly part: string;
+  readonly chunk: string;
+  readonly stream: string;
+}
+
+export type HashReply = PartDigests | { readonly md5: string };
+
+interface Waiting {
+  readonly resolve: (reply: HashReply) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+/**
+ * Node 20 does not run TypeScript in a worker by itself, and the loader of the main thread does not reach it, so the
+ * worker registers it before it imports its module.
+ */
+const bootstrap = (module: string) =>
+  `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(module)}); })`;
+
+/** The main thread's side of hashing. Answers come in the order of the questions. */
+export class Hasher {
+  readonly #worker: Worker;
+  readonly #waiting: Waiting[] = [];
+  #failure: Error | undefined;
+
+  constructor(pool: PartPool) {
+    this.#worker = new Worker(bootstrap(new URL('./hash-worker.ts', import.meta.url).href), {
+      eval: true,
+      execArgv: [],
+      env: {},
+      workerData: pool.slots.map((slot) => slot.bytes),
+    });
+    this.#worker.on('message', (reply: HashReply) => this.#waiting.shift()?.resolve(reply));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', () => this.#fail(new Error('the hash worker has ended')));
+  }
+
+  /** Adds bytes of a slot to the current part; they must not change until the part's digest is there. */
+  update(slot: { readonly index: number }, from: number, to: number): void {
+    this.#post({ type: 'update', slot: slot.index, from, to });
+  }
+
+  /** The digests of the part whose bytes were added since the last call. */
+  async finishPart(endsChunk: boolean): Promise<PartDigests> {
+    return (await this.#ask({ type: 'finish-part', endsChunk })) as PartDigests;
+  }
+
+  /** MD5, in base64, of the first bytes of a slot: for servers that know no SHA-256 checksums. */
+  async md5(slot: { readonly index: number }, sizeBytes: number): Promise<string> {
+    return ((await this.#ask({ type: 'md5', slot: slot.index, to: sizeBytes })) as { readonly md5: string })
+      .md5;
+  }
+
+  /** Ends the worker; answers that are still awaited are rejected. */
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #ask(request: HashRequest): Promise<HashReply> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) reject(this.#failure);
+      else {
+        this.#waiting.push({ resolve, reject });
+        this.#post(request);
+      }
+    });
+  }
+
+  #post(request: HashRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+  }
+}

@@ -1,0 +1,36 @@
+/** The memory of a transfer: a fixed number of slots that the hash worker can see too. */
+import type { Slot, SlotPool } from '../core/chunker.ts';
+
+/** A slot over memory shared with the hash worker. */
+export interface SharedSlot extends Slot {
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
+}
+
+/** Slots of `slotSizeBytes`; memory is touched, and so counted, only when it is filled. */
+export class PartPool implements SlotPool {
+  readonly slots: readonly SharedSlot[];
+  readonly #free: Slot[];
+  readonly #waiting: ((slot: Slot) => void)[] = [];
+
+  constructor(count: number, slotSizeBytes: number) {
+    this.slots = Array.from({ length: count }, (_, index) => ({
+      index,
+      bytes: new Uint8Array(new SharedArrayBuffer(slotSizeBytes)),
+    }));
+    this.#free = [...this.slots];
+  }
+
+  /** A free slot, as soon as there is one. */
+  acquire(): Promise<Slot> {
+    const slot = this.#free.pop();
+    if (slot) return Promise.resolve(slot);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Gives a slot back; the longest waiting caller gets it. */
+  release(slot: Slot): void {
+    const next = this.#waiting.shift();
+    if (next) next(slot);
+    else this.#free.push(slot);
+  }
+}

@@ -1,0 +1,91 @@
+/** Ranges out of the bucket: each with an idle timeout and its own retries, because a started body is not retried. */
+import type { Readable } from 'node:stream';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { TransferError, withRetries } from './retry.ts';
+import type { Bucket } from './s3-client.ts';
+import { explainS3Error } from './s3-errors.ts';
+
+/** A stalled body is given up after this long without a byte; a dropped connection may otherwise hang for ever. */
+const idleTimeoutMs = 60_000;
+
+/** Bytes of an object. */
+export interface ObjectRange {
+  readonly key: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** What a reader tells while it works. */
+export interface ReaderEvents {
+  /** Bytes received; negative when a failed attempt will fetch them again. */
+  readonly onReceived: (bytes: number) => void;
+  readonly onRetry: (what: string, error: Error, attempt: number) => void;
+}
+
+/**
+ * Fills the target with a range of an object.
+ * @throws ToolError when the object cannot be read, or has not that many bytes.
+ */
+export async function readRange(
+  bucket: Bucket,
+  range: ObjectRange,
+  target: Uint8Array,
+  signal: AbortSignal,
+  events: ReaderEvents,
+): Promise<void> {
+  const what = `read ${range.key}`;
+  const attempt = async () => {
+    let received = 0;
+    try {
+      await readOnce(bucket, range, target, signal, (bytes) => {
+        received += bytes;
+        events.onReceived(bytes);
+      });
+    } catch (error) {
+      events.onReceived(-received);
+      throw error;
+    }
+  };
+  try {
+    await withRetries(attempt, signal, (error, number) => events.onRetry(what, error, number));
+  } catch (error) {
+    throw explainS3Error(error, { what, bucket: bucket.name, server: bucket.server });
+  }
+}
+
+async function readOnce(
+  bucket: Bucket,
+  { key, offset, length }: ObjectRange,
+  target: Uint8Array,
+  signal: AbortSignal,
+  onReceived: (bytes: number) => void,
+): Promise<void> {
+  const command = new GetObjectCommand({
+    Bucket: bucket.name,
+    Key: key,
+    Range: `bytes=${offset}-${offset + length - 1}`,
+  });
+  const response = await bucket.client.send(command, { abortSignal: signal });
+  const body = response.Body as Readable;
+  const abort = () => body.destroy(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  const idle = setTimeout(
+    () => body.destroy(new TransferError(`${key}: no data for a minute`)),
+    idleTimeoutMs,
+  );
+  let at = 0;
+  try {
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      idle.refresh();
+      if (at + piece.length > length) throw new TransferError(`${key}: more bytes than asked for`);
+      target.set(piece, at);
+      at += piece.length;
+      onReceived(piece.length);
+    }
+  } finally {
+    clearTimeout(idle);
+    signal.removeEventListener('abort', abort);
+    body.destroy();
+  }
+  if (at !== length) throw new TransferError(`${key}: ${at} of ${length} bytes from offset ${offset}`);
+}

@@ -1,0 +1,66 @@
+/** RUN_DIR/<subvolume>/: what one stage leaves for the next. Losing it costs a re-upload at most. */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type ChunksFile,
+  chunksFileSchema,
+  type PublishedFile,
+  type SnapshotFile,
+  snapshotFileSchema,
+} from '../core/run-files.ts';
+import { fileError, readJsonFile, writeJsonFile } from './files.ts';
+
+/** The run files of one subvolume. */
+export class RunDirectory {
+  readonly path: string;
+
+  constructor(runDirectory: string, subvolume: string) {
+    this.path = join(runDirectory, subvolume);
+  }
+
+  /** Makes the directory, 0700. */
+  async create(): Promise<void> {
+    try {
+      await mkdir(this.path, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw fileError(`cannot make ${this.path}`, cause);
+    }
+  }
+
+  get journalPath(): string {
+    return join(this.path, 'upload.jsonl');
+  }
+
+  readSnapshot(): Promise<SnapshotFile | undefined> {
+    return readJsonFile(this.#file('snapshot.json'), snapshotFileSchema);
+  }
+
+  writeSnapshot(file: SnapshotFile): Promise<void> {
+    return writeJsonFile(this.#file('snapshot.json'), file);
+  }
+
+  readChunks(): Promise<ChunksFile | undefined> {
+    return readJsonFile(this.#file('chunks.json'), chunksFileSchema);
+  }
+
+  writeChunks(file: ChunksFile): Promise<void> {
+    return writeJsonFile(this.#file('chunks.json'), file);
+  }
+
+  /** Records a publish, then removes what led to it. */
+  async finish(file: PublishedFile): Promise<void> {
+    await writeJsonFile(this.#file('published.json'), file);
+    await this.clear();
+  }
+
+  /** Removes an unfinished run. snapshot.json goes last: without it the others mean nothing. */
+  async clear(): Promise<void> {
+    await rm(this.#file('chunks.json'), { force: true });
+    await rm(this.journalPath, { force: true });
+    await rm(this.#file('snapshot.json'), { force: true });
+  }
+
+  #file(name: string): string {
+    return join(this.path, name);
+  }
+}

@@ -1,0 +1,127 @@
+/** What S3 and the network answer, in words that say what to do. Secrets are in none of them: the SDK puts none there. */
+import { type FailureKind, ToolError } from '../core/errors.ts';
+
+/** What was being done when the error came. */
+export interface S3Action {
+  /** `store manifest x`, `list the backups` … */
+  readonly what: string;
+  readonly bucket: string;
+  readonly server: string;
+}
+
+interface S3ErrorShape {
+  readonly name?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $retryable?: unknown;
+}
+
+interface Explanation {
+  readonly says: string;
+  readonly hint: string;
+  readonly kind?: FailureKind;
+}
+
+/** By the error's name, as S3 lists them (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
+const explanations: Readonly<Record<string, Explanation>> = {
+  CredentialsProviderError: {
+    says: 'no AWS credentials were found',
+    hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, in the settings file',
+    kind: 'usage',
+  },
+  NoSuchBucket: {
+    says: 'the bucket does not exist',
+    hint: 'check S3_BUCKET, AWS_REGION and AWS_ENDPOINT_URL_S3',
+  },
+  InvalidAccessKeyId: { says: 'the access key is not known', hint: 'check AWS_ACCESS_KEY_ID' },
+  SignatureDoesNotMatch: { says: 'the signature was refused', hint: 'check AWS_SECRET_ACCESS_KEY' },
+  AccessDenied: {
+    says: 'access was denied',
+    hint: 'check the permissions of these credentials for this bucket',
+  },
+  ExpiredToken: {
+    says: 'the credentials have expired',
+    hint: 'renew them and run again; uploaded parts are kept',
+  },
+  TokenRefreshRequired: { says: 'the credentials have expired', hint: 'renew them and run again' },
+  RequestTimeTooSkewed: {
+    says: "this host's clock differs from the server's by more than 15 minutes",
+    hint: 'set the clock (timedatectl set-ntp true) and run again',
+  },
+  PermanentRedirect: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
+  AuthorizationHeaderMalformed: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
+  InvalidObjectState: {
+    says: 'the object is in an archive class and not thawed',
+    hint: 'request it with "aws s3api restore-object" and come back when that is done',
+    kind: 'thaw',
+  },
+  NoSuchKey: {
+    says: 'the object is missing',
+    hint: 'make verify shows all that is affected',
+    kind: 'damage',
+  },
+  SlowDown: { says: 'the server asks to slow down', hint: 'run again later, or lower CONCURRENCY' },
+  ENOTFOUND: {
+    says: "the server's name cannot be resolved",
+    hint: 'check AWS_ENDPOINT_URL_S3, AWS_REGION and DNS',
+  },
+  ECONNREFUSED: {
+    says: 'the connection was refused',
+    hint: 'check AWS_ENDPOINT_URL_S3 and whether the server runs',
+  },
+  403: { says: 'access was denied', hint: 'check the credentials and their permissions for this bucket' },
+};
+
+const network: Explanation = { says: 'the network failed', hint: 'run again when the line is back' };
+
+/** The error as a line for the user. A ToolError passes as it is; an abort passes as its reason. */
+export function explainS3Error(error: unknown, action: S3Action): Error {
+  if (error instanceof ToolError || isAbort(error)) return error as Error;
+  const { name = '', code = '', message = '', $metadata } = (error ?? {}) as S3ErrorShape;
+  const status = $metadata?.httpStatusCode;
+  const explanation =
+    explanations[code] ??
+    explanations[name] ??
+    explanations[String(status)] ??
+    (isNetworkError(error) ? network : undefined);
+  const says =
+    explanation?.says ??
+    `the server answered ${name || 'an error'}${status ? ` (${status})` : ''}: ${message}`;
+  return new ToolError(`cannot ${action.what}: ${says} (bucket ${action.bucket}, ${action.server})`, {
+    kind: explanation?.kind ?? 'failed',
+    ...(explanation && { hint: explanation.hint }),
+    cause: error,
+  });
+}
+
+/** True when the same request may succeed when it is sent again. */
+export function isTransient(error: unknown): boolean {
+  const { name = '', $metadata, $retryable } = (error ?? {}) as S3ErrorShape;
+  const status = $metadata?.httpStatusCode ?? 0;
+  return (
+    Boolean($retryable) ||
+    status >= 500 ||
+    status === 429 ||
+    status === 408 ||
+    ['SlowDown', 'RequestTimeout', 'BadDigest', 'XAmzContentSHA256Mismatch', 'TransferError'].includes(
+      name,
+    ) ||
+    isNetworkError(error)
+  );
+}
+
+/** An abort is the caller's own wish, or the consequence of another failure that is reported instead. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+function isNetworkError(error: unknown): boolean {
+  const { name = '', code = '' } = (error ?? {}) as S3ErrorShape;
+  return (
+    name === 'TimeoutError' ||
+    /^(ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ENOTFOUND|ERR_STREAM_PREMATURE_CLOSE)/.test(
+      code,
+    )
+  );
+}

@@ -1,0 +1,126 @@
+/** Reading backups out of the bucket: pointers, manifests, chains. The bucket is the truth; nothing local is asked. */
+import { followChain, newestNotLater } from '../core/chain.ts';
+import { ToolError } from '../core/errors.ts';
+import {
+  MAX_MANIFEST_BYTES,
+  type Manifest,
+  type Pointer,
+  parseManifest,
+  parsePointer,
+  type StoredManifest,
+} from '../core/manifest.ts';
+import { parseKey, parsePointInTime, SubvolumeKeys, subvolumesRoot } from '../core/names.ts';
+import { listKeys, readDocument } from '../edge/documents.ts';
+import type { Bucket } from '../edge/s3-client.ts';
+
+const maxPointerBytes = 65_536;
+
+/** A subvolume's pointer and the ETag under which it was read. */
+export interface ReadPointer {
+  readonly pointer: Pointer;
+  readonly etag: string;
+}
+
+/** Reads `current.json`; undefined when nothing was published yet. */
+export async function readPointer(bucket: Bucket, subvolume: string): Promise<ReadPointer | undefined> {
+  const key = new SubvolumeKeys(bucket.prefix, subvolume).current;
+  const document = await readDocument(bucket, key, maxPointerBytes);
+  return document && { pointer: parsePointer(document.text, key), etag: document.etag };
+}
+
+/**
+ * Reads the manifest at a key.
+ * @throws ToolError (damage) when it is missing or not valid.
+ */
+export async function readManifest(bucket: Bucket, key: string): Promise<Manifest> {
+  if (parseKey(bucket.prefix, key)?.type !== 'manifest') {
+    throw new ToolError(`${key} is not the key of a manifest under ${bucket.prefix}/`, {
+      kind: 'usage',
+      hint: 'make list shows the keys; S3_PREFIX says where they are looked for',
+    });
+  }
+  const document = await readDocument(bucket, key, MAX_MANIFEST_BYTES);
+  if (document) return parseManifest(document.text, key, bucket.prefix);
+  throw new ToolError(`manifest ${key} is not in bucket ${bucket.name}`, {
+    kind: 'damage',
+    hint: 'make verify shows what else is affected',
+  });
+}
+
+/** Which backup of a subvolume is meant: the published one, the newest not later than a time, or one by key. */
+export type Selection = { readonly at?: string | undefined; readonly manifest?: string | undefined };
+
+/**
+ * Finds the backup that is meant and follows its chain to the full one, which comes first.
+ * @throws ToolError when there is none, or the chain is broken.
+ */
+export async function resolveChain(
+  bucket: Bucket,
+  subvolume: string,
+  selection: Selection,
+): Promise<readonly StoredManifest[]> {
+  const key = await selectManifest(bucket, subvolume, selection);
+  if (parseKey(bucket.prefix, key)?.subvolume !== subvolume) {
+    throw new ToolError(`${key} is not a manifest of subvolume "${subvolume}" under ${bucket.prefix}/`, {
+      kind: selection.manifest ? 'usage' : 'damage',
+      hint: 'make list shows the keys of its backups',
+    });
+  }
+  const manifest = await readManifest(bucket, key);
+  return followChain({ key, manifest }, (parentKey) => readManifest(bucket, parentKey));
+}
+
+async function selectManifest(
+  bucket: Bucket,
+  subvolume: string,
+  { at, manifest }: Selection,
+): Promise<string> {
+  if (manifest !== undefined) return manifest;
+  if (at === undefined) {
+    const current = await readPointer(bucket, subvolume);
+    if (current) return current.pointer.manifest_key;
+    throw await nothingFound(bucket, `there is no backup of subvolume "${subvolume}"`);
+  }
+  const moment = parsePointInTime(at);
+  if (!moment) {
+    throw new ToolError(`AT="${at}" is not a time`, {
+      kind: 'usage',
+      hint: 'write 2026-11-24, 2026-11-24T18:30 (UTC) or a timestamp as in make list',
+    });
+  }
+  const found = newestNotLater(await listManifests(bucket, subvolume), moment);
+  if (found) return found.key;
+  throw await nothingFound(bucket, `there is no backup of subvolume "${subvolume}" at or before ${at}`);
+}
+
+/** A manifest's key with what it says. */
+export interface ManifestKey {
+  readonly key: string;
+  readonly subvolume: string;
+  readonly kind: 'full' | 'incremental';
+  readonly timestamp: string;
+}
+
+/** The keys of all manifests, oldest first; of one subvolume or of all. */
+export async function listManifests(bucket: Bucket, subvolume?: string): Promise<readonly ManifestKey[]> {
+  const root =
+    subvolume === undefined
+      ? subvolumesRoot(bucket.prefix)
+      : new SubvolumeKeys(bucket.prefix, subvolume).root;
+  return (await listKeys(bucket, root))
+    .flatMap((key) => {
+      const known = parseKey(bucket.prefix, key);
+      return known?.type === 'manifest' ? [{ key, ...known }] : [];
+    })
+    .sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
+}
+
+/** The error for a selection that matches nothing: it says what there is instead. */
+export async function nothingFound(bucket: Bucket, message: string): Promise<ToolError> {
+  const names = [...new Set((await listManifests(bucket)).map((manifest) => manifest.subvolume))];
+  const there = names.length > 0 ? `there are: ${names.join(', ')}` : 'there are no backups at all';
+  return new ToolError(`${message} in bucket ${bucket.name} under ${bucket.prefix}/`, {
+    kind: 'usage',
+    hint: `${there}; check SUBVOLUME, S3_BUCKET and S3_PREFIX`,
+  });
+}

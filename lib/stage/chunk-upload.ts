@@ -1,0 +1,146 @@
+/** One chunk on its way into the bucket: its parts, the journal lines that let a later run go on, and its completion. */
+import type { Part } from '../core/chunker.ts';
+import type { EarlierChunk } from '../core/resume.ts';
+import type { StoredChunk, StoredPart } from '../core/run-files.ts';
+import type { ChunkWriter, ListedPart, MultipartUpload, PartBody } from '../edge/chunk-writer.ts';
+import type { Hasher, PartDigests } from '../edge/hasher.ts';
+import type { Journal } from '../edge/journal.ts';
+
+/** The stream is not what an earlier run sent, although a completed chunk of that run was to be kept. */
+export class StreamChanged extends Error {
+  override readonly name = 'StreamChanged';
+}
+
+/** What chunk uploads share. */
+export interface ChunkUploadTools {
+  readonly writer: ChunkWriter;
+  readonly journal: Journal;
+  readonly hasher: Hasher;
+  /** Told of bytes that need not be sent, because the bucket has them. */
+  readonly onReused: (bytes: number) => void;
+}
+
+/** Stores the parts of one chunk, in any order, and completes it. */
+export class ChunkUpload {
+  readonly #tools: ChunkUploadTools;
+  readonly #index: number;
+  readonly #key: string;
+  readonly #partSizeBytes: number;
+  readonly #earlier: EarlierChunk | undefined;
+  readonly #stored = new Map<number, StoredPart>();
+  #begun: Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> | undefined;
+  #whole: StoredChunk | undefined;
+
+  constructor(
+    tools: ChunkUploadTools,
+    place: { readonly index: number; readonly key: string; readonly partSizeBytes: number },
+    earlier: EarlierChunk | undefined,
+  ) {
+    this.#tools = tools;
+    this.#index = place.index;
+    this.#key = place.key;
+    this.#partSizeBytes = place.partSizeBytes;
+    this.#earlier = earlier?.key === place.key ? earlier : undefined;
+  }
+
+  /**
+   * Stores one part, unless the bucket has its bytes from an earlier run: equality is decided by SHA-256.
+   * @throws StreamChanged when a completed chunk turns out to hold other bytes.
+   */
+  async store(part: Part, digests: PartDigests): Promise<void> {
+    const completed = this.#earlier?.completed;
+    if (completed) {
+      const isLast = part.number === completed.parts.length;
+      if (completed.parts[part.number - 1] !== digests.part || isLast !== part.endsChunk) {
+        throw new StreamChanged(`chunk ${this.#index} differs in part ${part.number}`);
+      }
+      this.#tools.onReused(part.sizeBytes);
+      return;
+    }
+    const body = this.#bodyOf(part, digests.part);
+    if (part.number === 1 && part.endsChunk) {
+      const stored = await this.#tools.writer.putWhole(this.#key, body);
+      this.#whole = this.#describe([digests.part], part.sizeBytes, digests.chunk, stored);
+      return;
+    }
+    this.#begun ??= this.#begin();
+    const { upload, listed } = await this.#begun;
+    const kept = this.#earlier?.parts.get(part.number);
+    if (
+      kept?.sha256 === digests.part &&
+      kept.size === part.sizeBytes &&
+      listed.get(part.number)?.etag === kept.etag
+    ) {
+      this.#stored.set(part.number, kept);
+      this.#tools.onReused(part.sizeBytes);
+      return;
+    }
+    const etag = await this.#tools.writer.putPart(upload, part.number, body);
+    const stored = { number: part.number, size: part.sizeBytes, sha256: digests.part, etag };
+    this.#stored.set(part.number, stored);
+    await this.#tools.journal.append({ event: 'part-stored', index: this.#index, ...stored });
+  }
+
+  /** Completes the chunk; to be called when all its parts are stored. `sha256` is the chunk's, in hex. */
+  async finish(sha256: string): Promise<StoredChunk> {
+    if (this.#earlier?.completed) return this.#earlier.completed;
+    const chunk = this.#whole ?? (await this.#complete(sha256));
+    await this.#tools.journal.append({ event: 'chunk-completed', ...chunk });
+    return chunk;
+  }
+
+  async #complete(sha256: string): Promise<StoredChunk> {
+    if (!this.#begun) throw new Error(`chunk ${this.#index} has no parts`);
+    const { upload } = await this.#begun;
+    const parts = [...this.#stored.values()].sort((a, b) => a.number - b.number);
+    const object = await this.#tools.writer.complete(upload, parts);
+    const size = parts.reduce((sum, part) => sum + part.size, 0);
+    return this.#describe(
+      parts.map((part) => part.sha256),
+      size,
+      sha256,
+      object,
+    );
+  }
+
+  /** Goes on with the multipart upload of an earlier run, if the server still knows it. */
+  async #begin(): Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> {
+    const { writer, journal } = this.#tools;
+    if (this.#earlier?.uploadId) {
+      const upload = { key: this.#key, uploadId: this.#earlier.uploadId };
+      const listed = await writer.listParts(upload);
+      if (listed) return { upload, listed };
+    }
+    const upload = await writer.begin(this.#key);
+    await journal.append({
+      event: 'chunk-begun',
+      index: this.#index,
+      key: upload.key,
+      upload_id: upload.uploadId,
+    });
+    return { upload, listed: new Map() };
+  }
+
+  #bodyOf(part: Part, sha256: string): PartBody {
+    const bytes = part.slot.bytes.subarray(0, part.sizeBytes);
+    return { bytes, sha256, md5: () => this.#tools.hasher.md5(part.slot, part.sizeBytes) };
+  }
+
+  #describe(
+    parts: readonly string[],
+    size: number,
+    sha256: string,
+    object: { readonly etag: string; readonly checksum: string | undefined },
+  ): StoredChunk {
+    return {
+      index: this.#index,
+      key: this.#key,
+      size,
+      sha256,
+      etag: object.etag,
+      part_size: this.#partSizeBytes,
+      parts: [...parts],
+      ...(object.checksum !== undefined && { checksum: object.checksum }),
+    };
+  }
+}

@@ -1,0 +1,30 @@
+/** What every stage is given: settings, the bucket, somewhere to report to, and the signal that ends the run. */
+import type { SettingValues } from '../core/settings/settings.ts';
+import type { Bucket } from '../edge/s3-client.ts';
+
+/** Lines for the log; each is a sentence that a person can act on. */
+export interface Log {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+/** A running measure of bytes. */
+export interface Progress {
+  /** Sets how many bytes are expected in all. */
+  expect(totalBytes: number): void;
+  /** Adds bytes; negative when some have to be done again. */
+  add(bytes: number): void;
+  stop(): void;
+}
+
+/** Handed to every stage by the command line. */
+export interface StageContext {
+  readonly settings: SettingValues;
+  readonly bucket: Bucket;
+  readonly log: Log;
+  readonly startProgress: (label: string) => Progress;
+  readonly signal: AbortSignal;
+  readonly now: () => Date;
+  readonly hostName: string;
+}

@@ -1,0 +1,157 @@
+/**
+ * The third stage: manifest, then pointer, each under a precondition, so that nothing is published before it is whole
+ * and no other writer's work is lost. Then local snapshots are thinned.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ToolError } from '../core/errors.ts';
+import {
+  MAX_MANIFEST_BYTES,
+  type Manifest,
+  manifestSchema,
+  type Pointer,
+  parseManifest,
+  serialiseDocument,
+} from '../core/manifest.ts';
+import { recoveryTextKey, SubvolumeKeys } from '../core/names.ts';
+import { recoveryText } from '../core/recovery-text.ts';
+import { snapshotsToThin } from '../core/retention.ts';
+import type { ChunksFile, SnapshotFile } from '../core/run-files.ts';
+import type { SelectedSubvolume } from '../core/settings/rules.ts';
+import { TOOL } from '../core/tool.ts';
+import { deleteSubvolume, findSubvolumes } from '../edge/btrfs.ts';
+import { readDocument, writeDocument, writeText } from '../edge/documents.ts';
+import { RunDirectory } from '../edge/run-directory.ts';
+import { writeOptions } from '../edge/s3-client.ts';
+import { readPointer } from './backups.ts';
+import type { StageContext } from './context.ts';
+
+/** What was published, for the user. */
+export interface PublishOutcome {
+  readonly manifestKey: string;
+  readonly manifest: Manifest;
+  readonly thinned: readonly string[];
+}
+
+/**
+ * Publishes the finished upload of a subvolume.
+ * @throws ToolError when the upload is not finished, or another writer was first; nothing is changed then.
+ */
+export async function publishBackup(
+  context: StageContext,
+  subvolume: SelectedSubvolume,
+): Promise<PublishOutcome> {
+  const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
+  const snapshot = await run.readSnapshot();
+  const upload = snapshot && (await run.readChunks());
+  if (!snapshot || !upload) {
+    const missing = snapshot ? 'its upload is not finished' : 'no snapshot is prepared';
+    throw new ToolError(`nothing to publish for ${subvolume.name}: ${missing}`, { hint: 'run: make backup' });
+  }
+  const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
+  const manifestKey = keys.manifest(snapshot.kind, snapshot.created_at);
+  const manifest = buildManifest(context, snapshot, upload);
+  const text = serialiseDocument(manifest);
+  // What is published must be readable: the same check that every reader makes, before anything is written.
+  parseManifest(text, manifestKey, context.bucket.prefix);
+
+  await writeManifest(context, manifestKey, text);
+  await writePointer(context, keys.current, snapshot, manifestKey);
+  await writeRecoveryText(context);
+  await leaveCopyForHarness(manifestKey, text);
+  const thinned = await thinSnapshots(context, snapshot);
+  await run.finish({ manifest_key: manifestKey, published_at: context.now().toISOString() });
+  return { manifestKey, manifest, thinned };
+}
+
+function buildManifest(
+  { bucket, settings, hostName }: StageContext,
+  file: SnapshotFile,
+  upload: ChunksFile,
+): Manifest {
+  return manifestSchema.parse({
+    version: 1,
+    subvolume: file.subvolume,
+    kind: file.kind,
+    created_at: file.created_at,
+    snapshot: file.snapshot,
+    parent_manifest: file.parent?.manifest_key ?? null,
+    chunks: upload.chunks.map(({ index: _, ...chunk }) => chunk),
+    total_bytes: upload.chunks.reduce((sum, chunk) => sum + chunk.size, 0),
+    chunk_size: upload.chunk_size,
+    stream: upload.stream,
+    codec: { compress: 'none', encrypt: 'none' },
+    s3: {
+      bucket: bucket.name,
+      region: bucket.region,
+      storage_class: settings.STORAGE_CLASS_CHUNKS,
+      sse: settings.SSE,
+    },
+    host: hostName,
+    tool: TOOL,
+    timing: { started_at: file.started_at, finished_at: upload.finished_at },
+  });
+}
+
+/** A manifest that is there already is ours when it says the same: the answer to an earlier attempt was lost. */
+async function writeManifest({ bucket, settings }: StageContext, key: string, text: string): Promise<void> {
+  if (await writeDocument(bucket, key, text, writeOptions(settings, 'manifest'), { absent: true })) return;
+  if ((await readDocument(bucket, key, MAX_MANIFEST_BYTES))?.text === text) return;
+  throw anotherWriter(`${key} exists already`);
+}
+
+async function writePointer(
+  context: StageContext,
+  key: string,
+  file: SnapshotFile,
+  manifestKey: string,
+): Promise<void> {
+  const { bucket, settings } = context;
+  const pointer: Pointer = { manifest_key: manifestKey, kind: file.kind, created_at: file.created_at };
+  const precondition = file.pointer_etag === null ? { absent: true as const } : { etag: file.pointer_etag };
+  const written = await writeDocument(
+    bucket,
+    key,
+    serialiseDocument(pointer),
+    writeOptions(settings, 'manifest'),
+    precondition,
+  );
+  if (written) return;
+  const now = await readPointer(bucket, file.subvolume);
+  if (now?.pointer.manifest_key === manifestKey) return;
+  throw anotherWriter(`${key} was changed since this backup was planned`);
+}
+
+function anotherWriter(what: string): ToolError {
+  return new ToolError(`another writer was first: ${what}; nothing of theirs was touched`, {
+    hint: 'give each host its own S3_PREFIX; the next make backup plans anew on what is there',
+  });
+}
+
+async function writeRecoveryText({ bucket, settings }: StageContext): Promise<void> {
+  const key = recoveryTextKey(bucket.prefix);
+  const text = recoveryText(bucket.name, bucket.prefix);
+  if ((await readDocument(bucket, key, 65_536))?.text === text) return;
+  await writeText(bucket, key, text, writeOptions(settings, 'manifest'));
+}
+
+/** The integration harness looks at manifests without asking the bucket. */
+async function leaveCopyForHarness(manifestKey: string, text: string): Promise<void> {
+  const directory = process.env.BTRFS_TO_S3_HARNESS_RUN_DIR;
+  if (!directory) return;
+  const path = join(directory, 'manifests', manifestKey.replaceAll('/', '_'));
+  await mkdir(join(directory, 'manifests'), { recursive: true });
+  await writeFile(path, text);
+}
+
+async function thinSnapshots(context: StageContext, file: SnapshotFile): Promise<readonly string[]> {
+  const { SNAPSHOT_DIR: directory, KEEP_SNAPSHOTS: keep } = context.settings;
+  if (!directory) return [];
+  const here = await findSubvolumes(directory);
+  const names = here.map((found) => found.name);
+  const thin = snapshotsToThin(file.subvolume, names, keep, file.snapshot.name);
+  for (const { name, path } of here) {
+    if (thin.includes(name)) await deleteSubvolume(path);
+  }
+  return thin;
+}

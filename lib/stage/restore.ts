@@ -1,0 +1,199 @@
+/**
+ * Restore: pointer → chain → chunks → `btrfs receive` in a staging directory → a snapshot at TARGET. The received chain
+ * and the staging directory are removed at the end, whatever the end is.
+ */
+import { mkdtemp, rmdir, statfs } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import pMap from 'p-map';
+import { ToolError } from '../core/errors.ts';
+import { type Manifest, type StoredManifest, streamUuid } from '../core/manifest.ts';
+import { formatCount, formatSize } from '../core/units.ts';
+import { chunkProblem } from '../core/verdict.ts';
+import {
+  deleteSubvolume,
+  type FoundSubvolume,
+  filesystemOf,
+  findSubvolumes,
+  makeReadOnly,
+  takeSnapshot,
+} from '../edge/btrfs.ts';
+import { headObject } from '../edge/documents.ts';
+import { fileError, pathExists } from '../edge/files.ts';
+import { openReceiveStream } from '../edge/receive-stream.ts';
+import { resolveChain, type Selection } from './backups.ts';
+import type { StageContext } from './context.ts';
+import { fetchStream } from './fetch-stream.ts';
+import { REQUESTS_AT_ONCE } from './list.ts';
+import { compareWithSource, type VerifyMode } from './verify-restore.ts';
+
+/** What to restore, and where to. */
+export interface RestoreRequest {
+  readonly subvolume: string;
+  readonly target: string;
+  readonly selection: Selection;
+  readonly verifyMode: VerifyMode;
+  readonly readOnly: boolean;
+}
+
+/** What was restored; `proof` is a sentence that says what was checked and what was not. */
+export interface RestoreOutcome {
+  readonly chain: readonly StoredManifest[];
+  readonly bytes: number;
+  readonly proof: string;
+}
+
+/**
+ * Restores one backup to a path that does not exist yet.
+ * @throws ToolError; nothing is left at TARGET or beside it then, except where the restored tree differs from its
+ *   source snapshot: that tree is kept for inspection.
+ */
+export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
+  const { log } = context;
+  await checkTarget(request.target);
+  const chain = await resolveChain(context.bucket, request.subvolume, request.selection);
+  const newest = chain.at(-1);
+  if (!newest) throw new Error('a chain has at least one manifest');
+  log.info(`restoring ${describeChain(chain)} to ${request.target}`);
+  await checkChunks(context, chain);
+  await checkSpace(chain, dirname(request.target));
+
+  const staging = await makeStaging(dirname(request.target));
+  let bytes = 0;
+  try {
+    let last: FoundSubvolume | undefined;
+    for (const [index, { manifest }] of chain.entries()) {
+      const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
+      last = await receiveOne(context, manifest, staging, label);
+      bytes += manifest.total_bytes;
+    }
+    if (!last) throw new Error('nothing was received');
+    await takeSnapshot(last.path, request.target, 'writable');
+    // Made read-only afterwards: a read-only snapshot would inherit received_uuid and be taken for the chain's own.
+    if (request.readOnly) await makeReadOnly(request.target);
+  } finally {
+    await removeStaging(staging);
+  }
+  const proof = await compareWithSource(context, newest.manifest, request.target, request.verifyMode);
+  return { chain, bytes, proof };
+}
+
+async function checkTarget(target: string): Promise<void> {
+  if (!isAbsolute(target) || resolve(target) !== target) {
+    throw new ToolError(`TARGET "${target}" is not a plain absolute path`, { kind: 'usage' });
+  }
+  if (await pathExists(target)) {
+    throw new ToolError(`TARGET ${target} exists already`, {
+      kind: 'usage',
+      hint: 'name a path that does not exist yet; nothing is ever restored over something',
+    });
+  }
+  const parent = dirname(target);
+  if (!(await pathExists(parent))) {
+    throw new ToolError(`the directory ${parent} does not exist`, {
+      kind: 'usage',
+      hint: `make it: mkdir -p ${parent}`,
+    });
+  }
+  const { type, source } = await filesystemOf(parent);
+  if (type !== 'btrfs') {
+    throw new ToolError(`${parent} is ${type} on ${source}, not Btrfs`, {
+      kind: 'usage',
+      hint: 'btrfs receive needs a Btrfs filesystem; choose a TARGET on one',
+    });
+  }
+}
+
+/** Looks at every chunk of the chain before the first byte is fetched: better now than after ten hours. */
+async function checkChunks(context: StageContext, chain: readonly StoredManifest[]): Promise<void> {
+  const chunks = chain.flatMap(({ manifest }) => manifest.chunks);
+  const looked = await pMap(
+    chunks,
+    async (chunk) => ({ chunk, head: await headObject(context.bucket, chunk.key) }),
+    { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
+  );
+  for (const { chunk, head } of looked) {
+    if (!head || head.sizeBytes !== chunk.size) {
+      throw new ToolError(`chunk ${chunk.key} ${chunkProblem(chunk, head)}`, {
+        kind: 'damage',
+        hint: 'make verify shows all that is affected; AT= restores an earlier backup',
+      });
+    }
+  }
+  const cold = looked.filter(({ head }) => head?.cold);
+  if (cold.length === 0) return;
+  throw new ToolError(
+    `${formatCount(cold.length, 'chunk')} of ${chunks.length} (${formatSize(cold.reduce((sum, { chunk }) => sum + chunk.size, 0))}) must be thawed first, such as ${cold[0]?.chunk.key}`,
+    {
+      kind: 'thaw',
+      hint: `request each with "aws s3api restore-object --bucket ${context.bucket.name} --key KEY --restore-request Days=7" and come back in 12 to 48 hours`,
+    },
+  );
+}
+
+async function checkSpace(chain: readonly StoredManifest[], directory: string): Promise<void> {
+  const needed = chain.reduce(
+    (sum, { manifest }) => sum + (manifest.stream?.bytes ?? manifest.total_bytes),
+    0,
+  );
+  const { bavail, bsize } = await statfs(directory);
+  const free = bavail * bsize;
+  if (free >= needed) return;
+  throw new ToolError(
+    `the restore needs about ${formatSize(needed)}, but ${directory} has ${formatSize(free)} free`,
+    { hint: 'make room, or choose a TARGET on another filesystem' },
+  );
+}
+
+/** Beside TARGET, because a snapshot cannot leave its filesystem; 0700, because it is not yet what was asked for. */
+async function makeStaging(parent: string): Promise<string> {
+  try {
+    return await mkdtemp(join(parent, '.btrfs-to-s3-restore-'));
+  } catch (cause) {
+    throw fileError(`cannot make a staging directory in ${parent}`, cause);
+  }
+}
+
+async function removeStaging(staging: string): Promise<void> {
+  for (const { path } of (await findSubvolumes(staging)).toReversed()) await deleteSubvolume(path);
+  await rmdir(staging);
+}
+
+/** Receives one stream and applies the three-part test: exit code 0, the expected UUID, and the read-only flag. */
+async function receiveOne(
+  context: StageContext,
+  manifest: Manifest,
+  staging: string,
+  label: string,
+): Promise<FoundSubvolume> {
+  const before = new Set((await findSubvolumes(staging)).map((found) => found.name));
+  const progress = context.startProgress(`restore ${label}`);
+  progress.expect(manifest.total_bytes);
+  const receive = openReceiveStream(staging);
+  try {
+    await fetchStream(context, manifest, (bytes) => receive.write(bytes), context.settings.RUN_DIR, progress);
+    await receive.finish();
+  } finally {
+    await receive.close();
+    progress.stop();
+  }
+  const received = (await findSubvolumes(staging)).find((found) => !before.has(found.name));
+  const expected = streamUuid(manifest.snapshot);
+  if (!received?.readOnly || !received.receivedUuid || (expected && received.receivedUuid !== expected)) {
+    throw new ToolError(
+      `btrfs receive ended well, but left ${received ? `subvolume ${received.name} with received UUID ${received.receivedUuid ?? 'none'}${received.readOnly ? '' : ', writable,'}` : 'no subvolume'} where ${manifest.snapshot.name} with ${expected} was expected`,
+      { kind: 'damage', hint: 'make verify DEEP=1 checks the bucket; AT= restores an earlier backup' },
+    );
+  }
+  return received;
+}
+
+function describeChain(chain: readonly StoredManifest[]): string {
+  const [full, ...incrementals] = chain.map(({ manifest }) => manifest);
+  const newest = incrementals.at(-1) ?? full;
+  const bytes = chain.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
+  const on =
+    incrementals.length > 0
+      ? ` (full ${full?.created_at} and ${formatCount(incrementals.length, 'incremental')})`
+      : '';
+  return `${newest?.subvolume} as of ${newest?.created_at}${on}, ${formatSize(bytes)}`;
+}

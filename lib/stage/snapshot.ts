@@ -1,0 +1,197 @@
+/** The first stage: decide what to send, take the read-only snapshot, and leave snapshot.json for the upload. */
+
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BackupPlan, planBackup } from '../core/backup-plan.ts';
+import { ToolError } from '../core/errors.ts';
+import {
+  type BackupKind,
+  formatTimestamp,
+  parseTimestamp,
+  SubvolumeKeys,
+  snapshotName,
+} from '../core/names.ts';
+import type { SnapshotFile } from '../core/run-files.ts';
+import type { SelectedSubvolume } from '../core/settings/rules.ts';
+import {
+  deleteSubvolume,
+  type FoundSubvolume,
+  filesystemOf,
+  findSubvolumes,
+  listNestedSubvolumes,
+  showSubvolume,
+  takeSnapshot,
+} from '../edge/btrfs.ts';
+import { pathExists } from '../edge/files.ts';
+import { RunDirectory } from '../edge/run-directory.ts';
+import { type ReadPointer, readManifest, readPointer } from './backups.ts';
+import type { StageContext } from './context.ts';
+
+/** What is asked for. */
+export interface SnapshotRequest {
+  readonly kind: BackupKind | 'auto';
+  /** Plan and say so, but change nothing. */
+  readonly dryRun: boolean;
+}
+
+/** What was decided, in one line for the user, and the snapshot unless it was a dry run. */
+export interface SnapshotOutcome {
+  readonly kind: BackupKind;
+  readonly reason: string;
+  readonly snapshotPath: string | undefined;
+}
+
+/**
+ * Prepares one subvolume's backup. An unfinished run whose snapshot is still there is gone on with.
+ * @throws ToolError when the subvolume, SNAPSHOT_DIR or the bucket cannot be used; no snapshot is left then.
+ */
+export async function prepareSnapshot(
+  context: StageContext,
+  subvolume: SelectedSubvolume,
+  request: SnapshotRequest,
+): Promise<SnapshotOutcome> {
+  const directory = await checkSource(context, subvolume);
+  const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
+  const current = await readPointer(context.bucket, subvolume.name);
+  const here = await findSubvolumes(directory);
+
+  const unfinished = await run.readSnapshot();
+  if (unfinished) {
+    const obstacle = obstacleToGoingOn(unfinished, here, current, context.bucket.prefix);
+    if (!obstacle) {
+      const { path, name } = unfinished.snapshot;
+      return { kind: unfinished.kind, reason: `going on with unfinished ${name}`, snapshotPath: path };
+    }
+    context.log.warn(`${subvolume.name}: an unfinished backup is given up: ${obstacle}`);
+    if (!request.dryRun) await giveUp(run, unfinished, here);
+  }
+
+  const published = current && {
+    manifestKey: current.pointer.manifest_key,
+    manifest: await readManifest(context.bucket, current.pointer.manifest_key),
+  };
+  const plan = planBackup(request.kind, published, here);
+  if ('impossible' in plan) {
+    throw new ToolError(`an incremental backup of ${subvolume.name} is not possible: ${plan.impossible}`, {
+      hint: 'use KIND=full or KIND=auto',
+    });
+  }
+  if (request.dryRun) return { kind: plan.kind, reason: plan.reason, snapshotPath: undefined };
+  const snapshotPath = await takeAndRecord(context, subvolume, directory, run, plan, current);
+  return { kind: plan.kind, reason: plan.reason, snapshotPath };
+}
+
+/** Checks that the subvolume can be snapshotted into SNAPSHOT_DIR, and warns of what will not be sent. */
+async function checkSource(context: StageContext, { name, path }: SelectedSubvolume): Promise<string> {
+  const directory = context.settings.SNAPSHOT_DIR;
+  if (!directory) throw new ToolError('SNAPSHOT_DIR is not set', { kind: 'usage' });
+  await showSubvolume(path);
+  if (!(await pathExists(directory))) {
+    throw new ToolError(`SNAPSHOT_DIR ${directory} does not exist`, {
+      hint: `make it with: mkdir -p -m 0700 ${directory}`,
+    });
+  }
+  const [source, target] = await Promise.all([filesystemOf(path), filesystemOf(directory)]);
+  if (target.type !== 'btrfs' || target.source !== source.source) {
+    throw new ToolError(
+      `SNAPSHOT_DIR ${directory} (${target.type} on ${target.source}) is not on the filesystem of ${path} (${source.source})`,
+      { hint: 'a snapshot can only be taken within one Btrfs filesystem; choose a directory on it' },
+    );
+  }
+  const nested = (await listNestedSubvolumes(path)).filter((inner) => !/__\w{16}__(full|inc)$/.test(inner));
+  if (nested.length > 0) {
+    context.log.warn(
+      `${name}: nested subvolumes are not part of this backup: ${nested.join(', ')}; name them in SUBVOLUMES to back them up`,
+    );
+  }
+  return directory;
+}
+
+/** Why an unfinished run cannot be gone on with, or undefined when it can. */
+function obstacleToGoingOn(
+  unfinished: SnapshotFile,
+  here: readonly FoundSubvolume[],
+  current: ReadPointer | undefined,
+  prefix: string,
+): string | undefined {
+  const { snapshot, parent, subvolume, kind, created_at, pointer_etag } = unfinished;
+  if (!here.some((found) => found.uuid === snapshot.uuid && found.path === snapshot.path)) {
+    return `its snapshot ${snapshot.name} is gone`;
+  }
+  if (parent && !here.some((found) => found.uuid === parent.uuid)) return 'its parent snapshot is gone';
+  const published =
+    current?.pointer.manifest_key === new SubvolumeKeys(prefix, subvolume).manifest(kind, created_at);
+  if (!published && (current?.etag ?? null) !== pointer_etag) return 'another backup was published meanwhile';
+  return undefined;
+}
+
+async function giveUp(
+  run: RunDirectory,
+  unfinished: SnapshotFile,
+  here: readonly FoundSubvolume[],
+): Promise<void> {
+  const ours = here.find((found) => found.uuid === unfinished.snapshot.uuid);
+  if (ours) await deleteSubvolume(ours.path);
+  await run.clear();
+}
+
+async function takeAndRecord(
+  context: StageContext,
+  subvolume: SelectedSubvolume,
+  directory: string,
+  run: RunDirectory,
+  plan: BackupPlan,
+  current: ReadPointer | undefined,
+): Promise<string> {
+  await run.create();
+  const timestamp = await freshTimestamp(context, current?.pointer.created_at);
+  const name = snapshotName(subvolume.name, timestamp, plan.kind);
+  const path = join(directory, name);
+  await takeSnapshot(subvolume.path, path, 'read-only');
+  try {
+    const info = await showSubvolume(path);
+    await run.writeSnapshot({
+      subvolume: subvolume.name,
+      kind: plan.kind,
+      created_at: timestamp,
+      snapshot: {
+        name,
+        path,
+        uuid: info.uuid,
+        parent_uuid: plan.parent?.uuid ?? null,
+        received_uuid: info.receivedUuid ?? null,
+        generation: info.generation,
+      },
+      parent: plan.parent
+        ? {
+            path: plan.parent.path,
+            uuid: plan.parent.uuid,
+            generation: plan.parent.generation,
+            manifest_key: plan.parent.manifestKey,
+          }
+        : null,
+      pointer_etag: current?.etag ?? null,
+      started_at: context.now().toISOString(),
+    });
+  } catch (error) {
+    await deleteSubvolume(path);
+    throw error;
+  }
+  return path;
+}
+
+/**
+ * The time of this backup, later than the last one's, because keys and AT= order backups by it.
+ * @throws ToolError when the clock is behind the last backup.
+ */
+async function freshTimestamp(context: StageContext, last: string | undefined): Promise<string> {
+  const lastMs = last === undefined ? 0 : (parseTimestamp(last)?.getTime() ?? 0);
+  const behindMs = lastMs + 1000 - context.now().getTime();
+  if (behindMs > 2000) {
+    throw new ToolError(`the clock says ${context.now().toISOString()}, but the last backup is of ${last}`, {
+      hint: 'set the clock (timedatectl set-ntp true) and run again',
+    });
+  }
+  if (behindMs > 0) await sleep(behindMs, undefined, { signal: context.signal });
+  return formatTimestamp(context.now());
+}

@@ -1,0 +1,61 @@
+/** After a restore: what can be proved, and the proof. */
+import { ToolError } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
+import { formatCount } from '../core/units.ts';
+import { findSubvolumes } from '../edge/btrfs.ts';
+import { compareTrees } from '../edge/compare-trees.ts';
+import { pathExists } from '../edge/files.ts';
+import type { StageContext } from './context.ts';
+
+/** `full`: every byte; `sample`: all metadata and the content of some files; `none`. */
+export type VerifyMode = 'full' | 'sample' | 'none';
+
+/**
+ * Compares a restored tree with its source snapshot, when that is still on this host.
+ * @returns a sentence that says exactly what is proved.
+ * @throws ToolError (damage) with the first differences.
+ */
+export async function compareWithSource(
+  context: StageContext,
+  manifest: Manifest,
+  target: string,
+  mode: VerifyMode,
+): Promise<string> {
+  const received = manifest.stream
+    ? `every part was verified, the stream's SHA-256 is the recorded ${manifest.stream.sha256.slice(0, 16)}…`
+    : 'every chunk was verified';
+  const proved = `${received}, and btrfs receive gave the expected subvolume`;
+  if (mode === 'none') return `${proved}; the tree was not compared (VERIFY=none)`;
+  const source = await findSource(context, manifest);
+  if (!source) return `${proved}; the source snapshot is not on this host, so files were not compared`;
+  const { VERIFY_SAMPLE_FILES: sampleFiles } = context.settings;
+  const comparison = await compareTrees({
+    expected: source,
+    actual: target,
+    mode,
+    sampleFiles,
+    signal: context.signal,
+  });
+  if (comparison.totalDifferences > 0) {
+    const shown = comparison.differences
+      .slice(0, 10)
+      .map(({ path, aspects }) => `${path}: ${aspects.join(', ')}`);
+    throw new ToolError(
+      `${target} differs from the source snapshot ${source} in ${formatCount(comparison.totalDifferences, 'place')}`,
+      {
+        kind: 'damage',
+        hint: 'the restored tree is kept for inspection; was the snapshot made writable since the backup?',
+        childOutput: shown.join('\n'),
+      },
+    );
+  }
+  const content = mode === 'full' ? 'the content of all' : `the content of ${comparison.contents}`;
+  return `${proved}; compared with ${source}: metadata of ${formatCount(comparison.entries, 'path')} and ${content} files are equal`;
+}
+
+async function findSource(context: StageContext, manifest: Manifest): Promise<string | undefined> {
+  const directory = context.settings.SNAPSHOT_DIR;
+  if (!directory || !(await pathExists(directory))) return undefined;
+  const { uuid } = manifest.snapshot;
+  return (await findSubvolumes(directory)).find((found) => found.uuid === uuid && found.readOnly)?.path;
+}

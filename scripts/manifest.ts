@@ -1,0 +1,46 @@
+/** Stage 3 of a backup: publish manifest and pointer, thin local snapshots. */
+import { runScript } from '../lib/cli/run-script.ts';
+import { formatTable } from '../lib/cli/table.ts';
+import { formatSize } from '../lib/core/units.ts';
+import { publishBackup } from '../lib/stage/publish.ts';
+
+await runScript({
+  file: 'manifest.ts',
+  summary: 'Publishes the finished upload of each subvolume and thins its local snapshots to KEEP_SNAPSHOTS.',
+  options: {
+    subvolume: {
+      type: 'string',
+      value: 'NAME',
+      about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
+    },
+  },
+  needs: 'sources and bucket',
+  locked: true,
+  async run({ context, options, json, forEachSubvolume }) {
+    const { results, exitCode } = await forEachSubvolume(options.subvolume, (subvolume) =>
+      publishBackup(context, subvolume),
+    );
+    const published = results.map(([name, { manifestKey, manifest, thinned }]) => ({
+      name,
+      kind: manifest.kind,
+      bytes: manifest.total_bytes,
+      chunks: manifest.chunks.length,
+      manifest_key: manifestKey,
+      thinned,
+    }));
+    if (json) {
+      console.log(JSON.stringify({ bucket: context.bucket.name, subvolumes: published }));
+    } else if (published.length > 0) {
+      const rows = published.map(({ name, kind, bytes, manifest_key }) => [
+        name,
+        kind,
+        formatSize(bytes),
+        manifest_key,
+      ]);
+      console.log(formatTable(['PUBLISHED', 'KIND', 'SIZE', 'MANIFEST'], rows));
+      for (const name of published.flatMap(({ thinned }) => thinned))
+        context.log.info(`removed local snapshot ${name}`);
+    }
+    return exitCode;
+  },
+});

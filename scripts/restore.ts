@@ -1,0 +1,74 @@
+/** Restores one backup of one subvolume to a path that does not exist yet. */
+import { runScript } from '../lib/cli/run-script.ts';
+import { ToolError } from '../lib/core/errors.ts';
+import { formatCount, formatSize } from '../lib/core/units.ts';
+import { restoreBackup } from '../lib/stage/restore.ts';
+
+const modes = ['full', 'sample', 'none'] as const;
+
+await runScript({
+  file: 'restore.ts',
+  summary:
+    'Restores a subvolume from its chain in the bucket; every part is verified before btrfs receive sees it.',
+  options: {
+    subvolume: { type: 'string', value: 'NAME', about: 'which subvolume, as make list shows it (required)' },
+    target: {
+      type: 'string',
+      value: 'PATH',
+      about: 'where to: an absolute path on Btrfs that does not exist (required)',
+    },
+    at: {
+      type: 'string',
+      value: 'TIME',
+      about: 'the newest backup not later than this: 2026-11-24, 2026-11-24T18:30, …',
+    },
+    manifest: { type: 'string', value: 'KEY', about: 'the backup with this manifest key' },
+    verify: {
+      type: 'string',
+      value: 'MODE',
+      about: `compare afterwards: ${modes.join(', ')} (default: VERIFY_MODE)`,
+    },
+    'read-only': { type: 'boolean', about: 'make TARGET read-only' },
+  },
+  needs: 'bucket',
+  locked: false,
+  async run({ context, options, json }) {
+    const { subvolume, target, at, manifest } = options;
+    if (!subvolume || !target) {
+      throw new ToolError(`${subvolume ? 'TARGET' : 'SUBVOLUME'} is not given`, {
+        kind: 'usage',
+        hint: 'make restore SUBVOLUME=name TARGET=/path; make list shows what there is',
+      });
+    }
+    if (at !== undefined && manifest !== undefined) {
+      throw new ToolError('AT and MANIFEST both choose a backup', {
+        kind: 'usage',
+        hint: 'give one of them',
+      });
+    }
+    const verifyMode = modes.find((mode) => mode === (options.verify ?? context.settings.VERIFY_MODE));
+    if (!verifyMode) {
+      throw new ToolError(`VERIFY=${options.verify} is not a mode`, {
+        kind: 'usage',
+        hint: `use ${modes.join(', ')}`,
+      });
+    }
+    const restored = await restoreBackup(context, {
+      subvolume,
+      target,
+      selection: { at, manifest },
+      verifyMode,
+      readOnly: options['read-only'] !== undefined,
+    });
+    const chain = restored.chain.map(({ key }) => key);
+    if (json)
+      console.log(JSON.stringify({ subvolume, target, chain, bytes: restored.bytes, proof: restored.proof }));
+    else {
+      console.log(
+        `restored ${subvolume} to ${target}: ${formatCount(chain.length, 'backup')}, ${formatSize(restored.bytes)}`,
+      );
+      console.log(restored.proof);
+    }
+    return 0;
+  },
+});

@@ -1,0 +1,39 @@
+/** Stage 2 of a backup: btrfs send, cut into chunks, uploaded part by part. */
+import { runScript } from '../lib/cli/run-script.ts';
+import { formatTable } from '../lib/cli/table.ts';
+import { formatCount, formatSize } from '../lib/core/units.ts';
+import { checkAccess } from '../lib/edge/documents.ts';
+import { uploadSnapshot } from '../lib/stage/upload.ts';
+
+await runScript({
+  file: 'send-chunk-upload.ts',
+  summary:
+    'Uploads the prepared snapshot of each subvolume; parts that are in the bucket already are not sent again.',
+  options: {
+    subvolume: {
+      type: 'string',
+      value: 'NAME',
+      about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
+    },
+  },
+  needs: 'sources and bucket',
+  locked: true,
+  async run({ context, options, json, forEachSubvolume }) {
+    await checkAccess(context.bucket);
+    const { results, exitCode } = await forEachSubvolume(options.subvolume, (subvolume) =>
+      uploadSnapshot(context, subvolume),
+    );
+    if (json) {
+      console.log(JSON.stringify({ subvolumes: results.map(([name, upload]) => ({ name, ...upload })) }));
+    } else if (results.length > 0) {
+      const rows = results.map(([name, { chunks, bytes, alreadyDone }]) => [
+        name,
+        formatSize(bytes),
+        formatCount(chunks, 'chunk'),
+        alreadyDone ? 'uploaded by an earlier run' : 'uploaded',
+      ]);
+      console.log(formatTable(['SUBVOLUME', 'STREAM', 'CHUNKS', 'STATE'], rows));
+    }
+    return exitCode;
+  },
+});

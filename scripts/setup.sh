@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs what the tool calls: system packages through apt where that is possible, npm packages by lockfile.
+# Elsewhere it prints the command for the system's own package manager. With --development also what the tests need.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+commands=(btrfs mkfs.btrfs age zstd flock findmnt losetup rsync)
+packages=(btrfs-progs age zstd util-linux rsync)
+if [[ "${1:-}" == "--development" ]]; then
+  commands+=(getfattr setfacl setcap)
+  packages+=(attr acl libcap2-bin)
+fi
+
+missing=()
+for command in "${commands[@]}"; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null || missing+=("$command")
+done
+
+if ((${#missing[@]} > 0)); then
+  echo "setup: missing commands: ${missing[*]}" >&2
+  as_root=()
+  if ((EUID != 0)); then as_root=(sudo -n); fi
+  if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    "${as_root[@]}" apt-get update -qq >&2
+    "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+  else
+    echo "setup: install them as root, then run make setup again:" >&2
+    if command -v apt-get >/dev/null; then echo "  apt-get install ${packages[*]}" >&2
+    elif command -v dnf >/dev/null; then echo "  dnf install ${packages[*]/libcap2-bin/libcap}" >&2
+    elif command -v zypper >/dev/null; then echo "  zypper install ${packages[*]/libcap2-bin/libcap-progs}" | sed 's/btrfs-progs/btrfsprogs/' >&2
+    elif command -v pacman >/dev/null; then echo "  pacman -S ${packages[*]/libcap2-bin/libcap}" >&2
+    else echo "  the packages that hold: ${missing[*]}" >&2; fi
+    exit 1
+  fi
+fi
+
+node_major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+if ((node_major < 20)); then
+  echo "setup: Node.js 20 or newer is needed (found: $(node --version 2>/dev/null || echo none)); see https://nodejs.org" >&2
+  exit 1
+fi
+npm ci --no-audit --no-fund --loglevel=error >&2

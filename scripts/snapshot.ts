@@ -1,0 +1,50 @@
+/** Stage 1 of a backup: plan full or incremental, take read-only snapshots. */
+import { runScript } from '../lib/cli/run-script.ts';
+import { formatTable } from '../lib/cli/table.ts';
+import { ToolError } from '../lib/core/errors.ts';
+import { prepareSnapshot } from '../lib/stage/snapshot.ts';
+
+const kinds = ['auto', 'full', 'incremental'] as const;
+
+await runScript({
+  file: 'snapshot.ts',
+  summary: 'Plans the next backup of each subvolume and takes its read-only snapshot.',
+  options: {
+    subvolume: {
+      type: 'string',
+      value: 'NAME',
+      about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
+    },
+    kind: { type: 'string', value: 'KIND', about: `${kinds.join(', ')} (default: auto)` },
+    'dry-run': { type: 'boolean', about: 'say what would be done, and do nothing' },
+  },
+  needs: 'sources and bucket',
+  locked: true,
+  async run({ context, options, json, forEachSubvolume }) {
+    const kind = kinds.find((known) => known === (options.kind ?? 'auto'));
+    if (!kind) {
+      throw new ToolError(`KIND=${options.kind} is not a kind of backup`, {
+        kind: 'usage',
+        hint: `use ${kinds.join(', ')}`,
+      });
+    }
+    const dryRun = options['dry-run'] !== undefined;
+    const { results, exitCode } = await forEachSubvolume(options.subvolume, (subvolume) =>
+      prepareSnapshot(context, subvolume, { kind, dryRun }),
+    );
+    if (json) {
+      console.log(
+        JSON.stringify({ dry_run: dryRun, subvolumes: results.map(([name, plan]) => ({ name, ...plan })) }),
+      );
+    } else if (results.length > 0) {
+      const rows = results.map(([name, plan]) => [
+        name,
+        plan.kind,
+        plan.reason,
+        plan.snapshotPath ?? '(dry run)',
+      ]);
+      console.log(formatTable(['SUBVOLUME', 'KIND', 'WHY', 'SNAPSHOT'], rows));
+    }
+    return exitCode;
+  },
+});

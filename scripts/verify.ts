@@ -1,0 +1,32 @@
+/** Checks the bucket against its manifests. */
+import { runScript } from '../lib/cli/run-script.ts';
+import { formatCount, formatSize } from '../lib/core/units.ts';
+import { verifyBackups } from '../lib/stage/verify.ts';
+
+await runScript({
+  file: 'verify.ts',
+  summary:
+    'Checks every manifest, chain and chunk in the bucket, without changing anything; exits 4 when damage is found.',
+  options: {
+    subvolume: { type: 'string', value: 'NAME', about: 'only this one (default: all in the bucket)' },
+    deep: { type: 'boolean', about: 'download and hash every byte as well' },
+  },
+  needs: 'bucket',
+  locked: false,
+  async run({ context, options, json }) {
+    const outcome = await verifyBackups(context, options.subvolume, options.deep !== undefined);
+    const { findings, manifests, chunks, bytes } = outcome;
+    if (json) console.log(JSON.stringify(outcome));
+    else {
+      for (const { object, problem } of findings) console.log(`${object}: ${problem}`);
+      const how = outcome.deep ? 'every byte' : 'sizes, ETags and checksums';
+      const what = `${formatCount(manifests, 'manifest')}, ${formatCount(chunks, 'chunk')}, ${formatSize(bytes)} (${how})`;
+      console.log(
+        findings.length === 0
+          ? `sound: ${what}`
+          : `DAMAGED: ${formatCount(findings.length, 'finding')} in ${what}`,
+      );
+    }
+    return findings.length === 0 ? 0 : 4;
+  },
+});
