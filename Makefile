@@ -24,12 +24,13 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
 ##@ Back up
 
-# A stage that fails for some subvolumes (exit 1) does not keep the others from going on; any other failure ends the chain.
+# A stage that fails for some subvolumes (exit 1) does not keep the others from going on: with --prepared the later stages
+# take what is there. Any other failure ends the chain.
 
 .PHONY: backup
 backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental DRY_RUN=1]
 	@failed=0; stage() { $(TSX) "scripts/$$1.ts" $(settings) "$${@:2}" || { code=$$?; ((code == 1)) || exit $$code; failed=1; }; }; \
-	  stage snapshot $(planning); $(if $(call flag,DRY_RUN,x),,stage send-chunk-upload $(selection); stage manifest $(selection);) exit $$failed
+	  stage snapshot $(planning); $(if $(call flag,DRY_RUN,x),,stage send-chunk-upload $(selection) --prepared; stage manifest $(selection) --prepared;) exit $$failed
 
 .PHONY: snapshot
 snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= DRY_RUN=1]

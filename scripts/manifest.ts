@@ -13,13 +13,16 @@ await runScript({
       value: 'NAME',
       about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
     },
+    prepared: {
+      type: 'boolean',
+      about: 'only those with a finished upload, which may be none (what make backup passes)',
+    },
   },
   needs: 'sources and bucket',
   locked: true,
-  async run({ context, options, json, forEachSubvolume }) {
-    const { results, exitCode } = await forEachSubvolume(options.subvolume, (subvolume) =>
-      publishBackup(context, subvolume),
-    );
+  isPrepared: async (run) => (await run.readChunks()) !== undefined,
+  async run({ context, json, forEachSubvolume }) {
+    const { results, exitCode } = await forEachSubvolume((subvolume) => publishBackup(context, subvolume));
     const published = results.map(([name, { manifestKey, manifest, thinned }]) => ({
       name,
       kind: manifest.kind,

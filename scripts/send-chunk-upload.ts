@@ -15,14 +15,17 @@ await runScript({
       value: 'NAME',
       about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
     },
+    prepared: {
+      type: 'boolean',
+      about: 'only those with a prepared snapshot, which may be none (what make backup passes)',
+    },
   },
   needs: 'sources and bucket',
   locked: true,
-  async run({ context, options, json, forEachSubvolume }) {
+  isPrepared: async (run) => (await run.readSnapshot()) !== undefined,
+  async run({ context, json, forEachSubvolume }) {
     await checkAccess(context.bucket);
-    const { results, exitCode } = await forEachSubvolume(options.subvolume, (subvolume) =>
-      uploadSnapshot(context, subvolume),
-    );
+    const { results, exitCode } = await forEachSubvolume((subvolume) => uploadSnapshot(context, subvolume));
     if (json) {
       console.log(JSON.stringify({ subvolumes: results.map(([name, upload]) => ({ name, ...upload })) }));
     } else if (results.length > 0) {

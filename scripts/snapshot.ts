@@ -2,6 +2,7 @@
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { ToolError } from '../lib/core/errors.ts';
+import { checkAccess } from '../lib/edge/documents.ts';
 import { prepareSnapshot } from '../lib/stage/snapshot.ts';
 
 const kinds = ['auto', 'full', 'incremental'] as const;
@@ -28,8 +29,9 @@ await runScript({
         hint: `use ${kinds.join(', ')}`,
       });
     }
+    await checkAccess(context.bucket);
     const dryRun = options['dry-run'] !== undefined;
-    const { results, exitCode } = await forEachSubvolume(options.subvolume, (subvolume) =>
+    const { results, exitCode } = await forEachSubvolume((subvolume) =>
       prepareSnapshot(context, subvolume, { kind, dryRun }),
     );
     if (json) {

@@ -9,22 +9,22 @@ import { codeOf, fileError } from '../edge/files.ts';
 /** Which keys a script cannot do without. */
 export type Needs = 'sources and bucket' | 'bucket';
 
-/** Settings that can be used, with the warnings about them. */
+/** Settings as they were read. They may be used only after `check` has returned. */
 export interface LoadedSettings {
   readonly values: SettingValues;
   readonly warnings: readonly string[];
+  /**
+   * Hands the AWS SDK's variables to the SDK's own lookup, which reads the environment.
+   * @throws ToolError (usage) with every problem on a line of its own: file, line, key, reason.
+   */
+  readonly check: (needs: Needs) => Promise<void>;
 }
 
 /**
- * Reads the settings file and the `--set` options, and hands the AWS SDK's variables to the SDK's own lookup, which
- * reads the environment.
- * @throws ToolError (usage) with every problem on a line of its own: file, line, key, reason.
+ * Reads the settings file and the `--set` options.
+ * @throws ToolError (usage) when the file cannot be read.
  */
-export async function loadSettings(
-  file: string,
-  sets: readonly string[],
-  needs: Needs,
-): Promise<LoadedSettings> {
+export async function loadSettings(file: string, sets: readonly string[]): Promise<LoadedSettings> {
   const { lines, problems } = readSettingLines(await readSettingsFile(file));
   const found = problems.map((problem) => describe(file, problem));
   const overrides = sets.flatMap((text) => {
@@ -33,16 +33,17 @@ export async function loadSettings(
     found.push(`--set ${parsed.key ?? text}: ${parsed.reason}`);
     return [];
   });
-  const resolved = resolveSettings([...lines, ...overrides]);
-  found.push(...resolved.problems.map((problem) => describe(file, problem)));
-  if (found.length === 0) found.push(...missingKeys(file, resolved.values, needs));
-  if (found.length > 0) {
-    throw new ToolError(found.join('\n'), { kind: 'usage', hint: 'config/README.md explains every key' });
-  }
-  if (resolved.aws.AWS_SECRET_ACCESS_KEY || resolved.aws.AWS_SESSION_TOKEN)
-    await refuseReadableByOthers(file);
-  Object.assign(process.env, resolved.aws);
-  return resolved;
+  const { values, warnings, aws, problems: wrong } = resolveSettings([...lines, ...overrides]);
+  found.push(...wrong.map((problem) => describe(file, problem)));
+  const check = async (needs: Needs) => {
+    if (found.length === 0) found.push(...missingKeys(file, values, needs));
+    if (found.length > 0) {
+      throw new ToolError(found.join('\n'), { kind: 'usage', hint: 'config/README.md explains every key' });
+    }
+    if (aws.AWS_SECRET_ACCESS_KEY || aws.AWS_SESSION_TOKEN) await refuseReadableByOthers(file);
+    Object.assign(process.env, aws);
+  };
+  return { values, warnings, check };
 }
 
 async function readSettingsFile(file: string): Promise<string> {
@@ -59,7 +60,7 @@ async function readSettingsFile(file: string): Promise<string> {
 }
 
 function describe(file: string, { line, key, reason }: SettingProblem): string {
-  const place = line === undefined ? file : `${file}:${line}`;
+  const place = line === undefined ? file : line === 0 ? '--set' : `${file}:${line}`;
   return key === undefined ? `${place}: the line ${reason}` : `${place}: ${key} ${reason}`;
 }
 

@@ -18,6 +18,8 @@ const exitCodes = {
 /** Details of a ToolError besides its one line. */
 export interface ToolErrorDetails {
   readonly kind?: FailureKind;
+  /** What is wrong with the object that was looked at, without its place: for lists that name the object themselves. */
+  readonly problem?: string;
   /** What to do next, naming the command or the setting. */
   readonly hint?: string;
   /** What a child process wrote to stderr; shown below the line. */
@@ -29,12 +31,14 @@ export interface ToolErrorDetails {
 export class ToolError extends Error {
   override readonly name = 'ToolError';
   readonly kind: FailureKind;
+  readonly problem: string;
   readonly hint: string | undefined;
   readonly childOutput: string | undefined;
 
   constructor(message: string, details: ToolErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.kind = details.kind ?? 'failed';
+    this.problem = details.problem ?? message;
     this.hint = details.hint;
     this.childOutput = details.childOutput?.trim() || undefined;
   }

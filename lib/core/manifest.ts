@@ -165,6 +165,7 @@ function parseAs<Schema extends z.ZodType>(schema: Schema, text: string, name: s
 function damaged(name: string, reason: string, cause?: unknown): ToolError {
   return new ToolError(`${name} cannot be used: ${reason}`, {
     kind: 'damage',
+    problem: `cannot be used: ${reason}`,
     hint: 'see what else is affected with: make verify',
     cause,
   });

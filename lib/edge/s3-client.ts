@@ -56,7 +56,7 @@ export async function openBucket(settings: SettingValues, hostName: string): Pro
   });
   const server = endpoint ?? `AWS ${region}`;
   await client.config.credentials().catch((cause: unknown) => {
-    throw explainS3Error(cause, { bucket: name, server, what: 'look for credentials' });
+    throw explainS3Error(cause, { bucket: name, server, what: 'sign requests' });
   });
   return {
     client,

@@ -190,6 +190,7 @@ function readerEvents(context: StageContext, progress: Progress) {
 function damaged(what: string, problem: string): ToolError {
   return new ToolError(`${what} is damaged: ${problem}`, {
     kind: 'damage',
+    problem: `is damaged: ${problem}`,
     hint: 'make verify DEEP=1 shows all that is affected; AT= restores an earlier backup',
   });
 }

@@ -1,7 +1,6 @@
 /** Every backup in the bucket, from the bucket alone. */
 import pMap from 'p-map';
-import type { ToolError } from '../core/errors.ts';
-import { describeError } from '../core/errors.ts';
+import { ToolError } from '../core/errors.ts';
 import { listManifests, readManifest, readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
 
@@ -53,14 +52,14 @@ export async function listBackups(
           storage_class: manifest.s3.storage_class ?? null,
         };
       } catch (error) {
-        if ((error as ToolError).kind !== 'damage') throw error;
+        if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
         return {
           ...known,
           parent_manifest: null,
           bytes: 0,
           chunks: 0,
           storage_class: null,
-          problem: describeError(error),
+          problem: error.problem,
         };
       }
     },

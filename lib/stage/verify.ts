@@ -5,7 +5,7 @@
 import { tmpdir } from 'node:os';
 import pMap from 'p-map';
 import { linkProblem } from '../core/chain.ts';
-import { describeError, ToolError } from '../core/errors.ts';
+import { ToolError } from '../core/errors.ts';
 import type { Manifest, StoredManifest } from '../core/manifest.ts';
 import { chunkProblem } from '../core/verdict.ts';
 import { headObject } from '../edge/documents.ts';
@@ -149,6 +149,6 @@ async function collect(findings: Finding[], object: string, check: () => Promise
     await check();
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-    findings.push({ object, problem: describeError(error) });
+    findings.push({ object, problem: error.problem });
   }
 }

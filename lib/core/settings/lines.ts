@@ -4,7 +4,7 @@
  */
 import { parse } from 'dotenv';
 
-/** One `KEY=VALUE` of a settings file or of `--set`; `line` counts from 1. */
+/** One `KEY=VALUE` of a settings file; `line` counts from 1, and is 0 for `--set`. */
 export interface SettingLine {
   readonly key: string;
   readonly value: string;

@@ -74,7 +74,7 @@ export function isSettingKey(key: string): key is SettingKey {
 }
 
 function place(line: SettingLine): Pick<SettingProblem, 'line' | 'key'> {
-  return line.line > 0 ? { line: line.line, key: line.key } : { key: line.key };
+  return { line: line.line, key: line.key };
 }
 
 /** A union reports only that nothing matched; the reason worth reading is in its last branch. */

@@ -1,0 +1,53 @@
+/** Which subvolumes are meant, and a stage for each of them. */
+import type { Logger } from 'pino';
+import { ToolError, worstExitCode } from '../core/errors.ts';
+import type { SelectedSubvolume } from '../core/settings/rules.ts';
+import { logError } from './log.ts';
+
+/** The results of a stage by subvolume, and the exit code of all together. */
+export interface StageResults<Result> {
+  readonly results: readonly (readonly [name: string, Result])[];
+  readonly exitCode: number;
+}
+
+/**
+ * The subvolumes that are meant by `NAME` or `NAME,NAME`; all when nothing is said.
+ * @throws ToolError (usage) for a name that is not there; an empty selection is a mistake, not a wish for all.
+ */
+export function selectSubvolumes(
+  all: readonly SelectedSubvolume[],
+  selection: string | undefined,
+): readonly SelectedSubvolume[] {
+  if (selection === undefined) return all;
+  const names = selection.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !all.some((subvolume) => subvolume.name === name));
+  if (unknown.length > 0) {
+    throw new ToolError(
+      `SUBVOLUME=${selection} selects nothing: there is no "${unknown.join('", "')}" in SUBVOLUMES`,
+      { kind: 'usage', hint: `choose from: ${all.map((subvolume) => subvolume.name).join(', ')}` },
+    );
+  }
+  return all.filter((subvolume) => names.includes(subvolume.name));
+}
+
+/** Runs a stage for each, one after the other. A failure is logged and does not stop the others; an abort does. */
+export async function forEachSubvolume<Result>(
+  subvolumes: readonly SelectedSubvolume[],
+  stage: (subvolume: SelectedSubvolume) => Promise<Result>,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<StageResults<Result>> {
+  const results: (readonly [string, Result])[] = [];
+  const errors: unknown[] = [];
+  for (const subvolume of subvolumes) {
+    signal.throwIfAborted();
+    try {
+      results.push([subvolume.name, await stage(subvolume)]);
+    } catch (error) {
+      signal.throwIfAborted();
+      logError(log, error, subvolumes.length > 1 ? `${subvolume.name}: ` : '');
+      errors.push(error);
+    }
+  }
+  return { results, exitCode: worstExitCode(errors) };
+}

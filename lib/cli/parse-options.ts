@@ -1,0 +1,65 @@
+/** A script's flags, checked before anything else happens. */
+import { parseArgs } from 'node:util';
+import { ToolError } from '../core/errors.ts';
+import { commonOptions, type OptionDefinition } from './help.ts';
+
+/** Values of a script's own options: text, or `true` for a flag that is given. */
+export type OptionValues<Name extends string> = Readonly<Partial<Record<Name, string>>>;
+
+/** The command line of a script. */
+export interface ParsedOptions<Name extends string> {
+  readonly own: OptionValues<Name>;
+  readonly config: string;
+  /** `KEY=VALUE` pairs. */
+  readonly sets: readonly string[];
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+/**
+ * Reads the flags; the last of several wins.
+ * @throws ToolError (usage) for anything that `--help` does not name.
+ */
+export function parseOptions<Name extends string>(
+  file: string,
+  definitions: Readonly<Record<Name, OptionDefinition>>,
+): ParsedOptions<Name> {
+  const own: Readonly<Record<string, OptionDefinition>> = definitions;
+  const options = Object.fromEntries(
+    Object.entries({ ...own, ...commonOptions }).map(([name, { type }]) => [
+      name,
+      { type, multiple: true as const },
+    ]),
+  );
+  const values = parse(file, options);
+  const last = (name: string) => values.get(name)?.at(-1);
+  const given = Object.keys(own).flatMap((name) => {
+    const value = last(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  const pairs = (last('sets') ?? '').split(/\s+/).filter((pair) => pair !== '');
+  return {
+    own: Object.fromEntries(given),
+    config: last('config') ?? 'config/backup.env',
+    sets: [...(values.get('set') ?? []), ...pairs],
+    json: values.has('json'),
+    help: values.has('help'),
+  };
+}
+
+function parse(
+  file: string,
+  options: Record<string, { type: 'string' | 'boolean'; multiple: true }>,
+): ReadonlyMap<string, readonly string[]> {
+  try {
+    const { values } = parseArgs({ options, allowPositionals: false });
+    return new Map(Object.entries(values).map(([name, list]) => [name, (list ?? []).map(String)]));
+  } catch (cause) {
+    const reason = cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : String(cause);
+    throw new ToolError(reason, {
+      kind: 'usage',
+      hint: `see: node --import tsx scripts/${file} --help`,
+      cause,
+    });
+  }
+}
