@@ -10,4 +10,6 @@ if ((${#files[@]} == 0)); then
 fi
 # No test may ask the address that cloud machines keep for their credentials.
 export AWS_EC2_METADATA_DISABLED=true
+# The SDK's notice about future Node versions is not about this run.
+export AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true
 exec node --import tsx --test --test-reporter=spec "${files[@]}"

@@ -16,7 +16,13 @@ const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'i
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in lower-case hex');
 const sha256Base64 = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, 'is not a SHA-256 in base64');
 const byteCount = z.int().nonnegative();
-const key = z.string().min(1).max(1024);
+/** Keys come into messages, so they must not carry anything that a terminal obeys. */
+const key = z
+  .string()
+  .min(1)
+  .max(1024)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'contains a control character');
 const kind = z.enum(['full', 'incremental']);
 const snapshotNamePattern = /^[^/\0]{1,255}$/;
 

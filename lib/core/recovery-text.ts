@@ -10,7 +10,7 @@ commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer).
 
 1. Find the backup. current.json names the manifest of the newest one:
 
-     aws s3 cp s3://${bucket}/${prefix}/subvol/NAME/current.json -
+     aws s3 cp ${shellWord(`s3://${bucket}/${prefix}/subvol/NAME/current.json`)} -
 
    Every full/manifest-*.json and incremental/manifest-*.json is one backup; its name carries the time in UTC.
 
@@ -39,4 +39,9 @@ commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer).
 
      btrfs subvolume snapshot DIR/LAST /where/you/want/it
 `;
+}
+
+/** A word for the shell, quoted where it has to be: a prefix may hold blanks and quotes. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -124,7 +124,8 @@ export async function estimateNewBytes(
   sinceGeneration: number,
   signal: AbortSignal,
 ): Promise<number> {
-  const args = ['subvolume', 'find-new', snapshotPath, String(sinceGeneration)];
+  // find-new lists what is of the generation that it is given as well.
+  const args = ['subvolume', 'find-new', snapshotPath, String(sinceGeneration + 1)];
   const child = startStreamChild('btrfs subvolume find-new', 'btrfs', args, ['ignore', 'pipe']);
   const stop = () => void child.stop();
   signal.addEventListener('abort', stop, { once: true });

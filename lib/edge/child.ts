@@ -14,8 +14,17 @@ export function childEnvironment(): Record<string, string> {
   return { PATH: `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: 'C' };
 }
 
-/** zx, set up for our commands: quiet, minimal environment, no exception on a non-zero exit. */
-export const command = $({ env: childEnvironment(), quiet: true, nothrow: true, verbose: false });
+/**
+ * zx, set up for our commands: quiet, minimal environment, no exception on a non-zero exit. Nothing on stdin: bash takes
+ * a socket there, which is what a pipe of Node is, for a remote login and runs ~/.bashrc first.
+ */
+export const command = $({
+  env: childEnvironment(),
+  stdio: ['ignore', 'pipe', 'pipe'],
+  quiet: true,
+  nothrow: true,
+  verbose: false,
+});
 
 /** A running child that carries a stream. */
 export interface StreamChild {

@@ -33,7 +33,12 @@ export function openReceiveStream(directory: string): ReceiveStream {
   return {
     async write(bytes) {
       const written = new Promise<void>((resolve, reject) => {
-        input.write(bytes, (error) => (error ? reject(error) : resolve()));
+        input.write(bytes, (error) => {
+          if (error) reject(error);
+          // Node calls a write well done that was under way when its pipe was closed.
+          else if (input.destroyed) reject(new Error('the pipe was closed'));
+          else resolve();
+        });
       });
       try {
         await written;

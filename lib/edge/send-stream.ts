@@ -40,7 +40,11 @@ export async function openSendStream(request: SendRequest, signal: AbortSignal):
   const child = startStreamChild('btrfs send', 'btrfs', args, ['ignore', pipe.writeDescriptor]);
   closeWriteEnd(pipe);
   const reader = new PipeReader(pipe.readDescriptor);
-  const abort = () => reader.fail(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+  // The child too: it may have closed its output and still not have exited, which `fill` waits for.
+  const abort = () => {
+    reader.fail(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+    void child.stop();
+  };
   if (signal.aborted) abort();
   else signal.addEventListener('abort', abort, { once: true });
   let totalBytes = 0;
@@ -49,7 +53,10 @@ export async function openSendStream(request: SendRequest, signal: AbortSignal):
       const filled = await reader.fill(target, onFilled);
       totalBytes += filled.bytes;
       if (filled.ended) {
-        await child.finished;
+        await child.finished.catch((error: unknown) => {
+          signal.throwIfAborted();
+          throw error;
+        });
         if (totalBytes === 0) throw new ToolError(`btrfs send of ${request.snapshotPath} sent nothing`);
       }
       return filled;

@@ -66,7 +66,7 @@ export function subvolumes() {
   return z.string().transform((text, context) => {
     const selected: SelectedSubvolume[] = [];
     for (const item of text.split(',').map((word) => word.trim())) {
-      const match = /^(?:([^=/]+)=)?(\/.*)$/.exec(item);
+      const match = /^(?:([^=/]+)=\s*)?(\/.*)$/.exec(item);
       const path = match?.[2]?.replace(/(?<=.)\/+$/, '') ?? '';
       const name = match?.[1]?.trim() ?? path.slice(path.lastIndexOf('/') + 1);
       if (!match) context.addIssue(`"${item}" is neither an absolute path nor name=/path`);

@@ -1,0 +1,146 @@
+/**
+ * Throw-away Btrfs filesystems on loop devices, all below `testing/run/loop/`. The kernel frees the loop device
+ * at unmount (autoclear). The folder's name records its owner, so that what a killed run left behind is removed
+ * by the next one. Nothing outside that folder is ever unmounted or removed.
+ */
+import { mkdir, mkdtemp, readdir, realpath, rm, rmdir, truncate, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { $, type ProcessPromise } from 'zx';
+import { mountPointsBelow, processesHolding, processStartTicks } from './mount-table.ts';
+
+/** A mounted Btrfs filesystem that its creator must remove. */
+export type LoopFilesystem = {
+  readonly mountPoint: string;
+  readonly imagePath: string;
+  /**
+   * Unmounts and deletes everything; a second call does nothing. Throws when a process keeps the mount busy,
+   * naming it, after the mount was detached lazily.
+   */
+  readonly remove: () => Promise<void>;
+};
+
+/** Name: letters, digits, dot, dash, underscore. Mount options as for `mount -o`. */
+export type LoopFilesystemOptions = {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly mountOptions?: readonly string[];
+};
+
+const loopRoot = resolve(import.meta.dirname, '../run/loop');
+const busyRetries = 10;
+const busyDelayMs = 100;
+const quiet = $({ nothrow: true, quiet: true, env: { ...process.env, LC_ALL: 'C' } });
+
+/** Runs a short command; throws one line that names the command, its complaint and the way out. */
+async function mustSucceed(command: string, hint: string, run: ProcessPromise): Promise<void> {
+  const { exitCode, stderr } = await run;
+  if (exitCode === 0) return;
+  const complaint = stderr.trim().replace(/\s*\n\s*/g, '; ') || `exit code ${exitCode}`;
+  // Bash answers 127 for a command that it cannot find.
+  if (exitCode === 127) throw new Error(`${command} is missing: ${hint} (${complaint})`);
+  throw new Error(`${command} was refused: ${complaint}`);
+}
+
+async function createFolder(name: string): Promise<string> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
+    throw new Error(`loop filesystem name must be letters, digits, dot, dash, underscore, got '${name}'`);
+  }
+  await mkdir(loopRoot, { recursive: true });
+  const owner = `${process.pid}-${await processStartTicks(process.pid)}`;
+  // The owner is in the name because making a folder is atomic: there is no moment at which it has no owner.
+  return mkdtemp(join(await realpath(loopRoot), `${name}-${owner}-`));
+}
+
+async function ownerIsAlive(folderName: string): Promise<boolean> {
+  const owner = /-(?<pid>\d+)-(?<ticks>\d+)-[A-Za-z0-9]{6}$/.exec(folderName)?.groups;
+  if (owner === undefined)
+    throw new Error(`unexpected entry ${join(loopRoot, folderName)}: remove it by hand`);
+  return (await processStartTicks(Number(owner.pid))) === owner.ticks;
+}
+
+/** Unmounts one mount point; answers who held it when that took a lazy unmount, otherwise null. */
+async function unmount(mountPoint: string, folder: string): Promise<string | null> {
+  for (let attempt = 0; attempt < busyRetries; attempt += 1) {
+    if ((await quiet`umount -- ${mountPoint}`).exitCode === 0) return null;
+    // Another process that sweeps the same leftover may have been faster.
+    if (!(await mountPointsBelow(folder)).includes(mountPoint)) return null;
+    await sleep(busyDelayMs);
+  }
+  const holders = await processesHolding(mountPoint);
+  await mustSucceed('umount --lazy', 'install mount', quiet`umount --lazy -- ${mountPoint}`);
+  return `${mountPoint} was kept busy by ${holders.join(', ') || 'a swap file, loop device or mount on it'}`;
+}
+
+/** The loop device is freed when its last opener closes it, which a device manager may delay for a moment. */
+async function waitForDetach(imagePath: string): Promise<void> {
+  for (let attempt = 0; attempt < busyRetries; attempt += 1) {
+    if ((await quiet`losetup --noheadings --associated ${imagePath}`).stdout.trim() === '') return;
+    await sleep(busyDelayMs);
+  }
+  throw new Error(`the loop device of ${imagePath} is still attached: see losetup --associated`);
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  const imagePath = join(folder, 'image');
+  const busy: string[] = [];
+  for (const mountPoint of await mountPointsBelow(folder)) {
+    const holder = await unmount(mountPoint, folder);
+    if (holder !== null) busy.push(holder);
+  }
+  if (busy.length === 0) await waitForDetach(imagePath);
+  await rm(imagePath, { force: true });
+  // Only empty directories are removed, never a tree: a mount that came up meanwhile cannot lose its files.
+  for (const directory of [join(folder, 'mount'), folder]) {
+    await rmdir(directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
+  if (busy.length > 0) throw new Error(`unmounted lazily: ${busy.join('; ')}`);
+}
+
+/**
+ * Removes the filesystems below `testing/run/loop/` whose owner is dead (no process with that pid and start
+ * time). What cannot be removed cleanly, because an orphan of the dead run still holds it, gives a process warning
+ * that names the holder: the leftovers of another run are no reason to fail this one. Throws when the folder
+ * holds an entry that this module did not make.
+ */
+export async function sweepStaleLoopFilesystems(): Promise<void> {
+  await mkdir(loopRoot, { recursive: true });
+  const root = await realpath(loopRoot);
+  for (const folderName of await readdir(root)) {
+    if (await ownerIsAlive(folderName)) continue;
+    await removeFolder(join(root, folderName)).catch((error: Error) => process.emitWarning(error.message));
+  }
+}
+
+/**
+ * Makes and mounts a Btrfs filesystem of `sizeBytes` (mkfs.btrfs wants some 110 MiB; the image is sparse), after
+ * sweeping what dead runs left. Needs root. Throws one line where a tool is missing or the system refuses, and
+ * leaves nothing then.
+ */
+export async function createLoopFilesystem(options: LoopFilesystemOptions): Promise<LoopFilesystem> {
+  if (process.geteuid?.() !== 0)
+    throw new Error('loop filesystems need root: run as root or through sudo -n');
+  await sweepStaleLoopFilesystems();
+  const folder = await createFolder(options.name);
+  const [imagePath, mountPoint] = [join(folder, 'image'), join(folder, 'mount')];
+  try {
+    await mkdir(mountPoint);
+    await writeFile(imagePath, '', { mode: 0o600 });
+    await truncate(imagePath, options.sizeBytes);
+    const label = basename(folder).slice(0, 32);
+    await mustSucceed(
+      'mkfs.btrfs',
+      'install btrfs-progs',
+      quiet`mkfs.btrfs -q -K -L ${label} -- ${imagePath}`,
+    );
+    const mountOptions = ['loop', ...(options.mountOptions ?? [])].join(',');
+    const mounting = quiet`mount -t btrfs -o ${mountOptions} -- ${imagePath} ${mountPoint}`;
+    await mustSucceed('mount', 'install mount', mounting);
+  } catch (error) {
+    await removeFolder(folder);
+    throw error;
+  }
+  return { mountPoint, imagePath, remove: () => removeFolder(folder) };
+}

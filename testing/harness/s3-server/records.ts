@@ -1,0 +1,84 @@
+/** What is kept of buckets, objects and uploads, as written to disk; a restarted server reads the same shapes back. */
+import { z } from 'zod';
+import { CHECKSUM_ALGORITHMS } from './checksums.ts';
+
+/** What a client says about an object besides its bytes; given at PutObject or CreateMultipartUpload. */
+const attributesSchema = z.object({
+  storageClass: z.string(),
+  sse: z.object({ algorithm: z.enum(['AES256', 'aws:kms']), kmsKeyId: z.string().optional() }),
+  /** Content-Type and the like, by lower-case name. */
+  contentHeaders: z.record(z.string(), z.string()),
+  /** The x-amz-meta-* headers, by lower-case whole name. */
+  userMetadata: z.record(z.string(), z.string()),
+});
+
+const checksumSchema = z.object({
+  algorithm: z.enum(CHECKSUM_ALGORITHMS),
+  value: z.string(),
+  type: z.enum(['FULL_OBJECT', 'COMPOSITE']),
+});
+
+const blobSchema = z.object({ id: z.uuid(), sizeBytes: z.int().nonnegative() });
+
+/** A bucket's record. */
+export const bucketSchema = z.object({ name: z.string(), createdAt: z.iso.datetime() });
+
+/** An object's record. */
+export const objectSchema = z.object({
+  key: z.string(),
+  sizeBytes: z.int().nonnegative(),
+  /** Without its quotes. */
+  etag: z.string(),
+  lastModified: z.iso.datetime(),
+  attributes: attributesSchema,
+  checksum: checksumSchema.optional(),
+  /** The object's bytes are these blobs one after the other: one for PutObject, one a part for a multipart upload. */
+  blobs: z.array(blobSchema),
+  /** Set while a copy out of an archive class was asked for; times in milliseconds since the epoch. */
+  restore: z.object({ readyAtMs: z.number(), expiresAtMs: z.number() }).optional(),
+});
+
+/** The record of a multipart upload in progress. */
+export const uploadSchema = z.object({
+  uploadId: z.string(),
+  key: z.string(),
+  initiatedAt: z.iso.datetime(),
+  attributes: attributesSchema,
+  checksumAlgorithm: z.enum(CHECKSUM_ALGORITHMS).optional(),
+});
+
+/** The record of one uploaded part. */
+export const partSchema = z.object({
+  number: z.int().min(1).max(10000),
+  etag: z.string(),
+  lastModified: z.iso.datetime(),
+  /** base64, of the upload's checksum algorithm. */
+  checksum: z.string().optional(),
+  blob: blobSchema,
+});
+
+export type ObjectAttributes = z.infer<typeof attributesSchema>;
+export type Checksum = z.infer<typeof checksumSchema>;
+export type BlobReference = z.infer<typeof blobSchema>;
+export type ObjectRecord = z.infer<typeof objectSchema>;
+export type UploadRecord = z.infer<typeof uploadSchema>;
+export type PartRecord = z.infer<typeof partSchema>;
+
+/** A multipart upload in progress. */
+export interface UploadState {
+  readonly record: UploadRecord;
+  readonly parts: Map<number, PartRecord>;
+}
+
+/** A bucket and all that is in it. */
+export interface BucketState {
+  readonly name: string;
+  readonly createdAt: string;
+  readonly objects: Map<string, ObjectRecord>;
+  readonly uploads: Map<string, UploadState>;
+}
+
+/** The time now in whole seconds, which is how finely S3 tells times, as an ISO 8601 text. */
+export function timestamp(): string {
+  return new Date(Math.floor(Date.now() / 1000) * 1000).toISOString();
+}

@@ -1,0 +1,147 @@
+/**
+ * An S3 server for tests: path style, on loopback only, one account, data on disk. It is strict where S3 is strict,
+ * so that what passes against it has a fair chance against S3.
+ */
+import { mkdir } from 'node:fs/promises';
+import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { isBucketName } from './buckets.ts';
+import type { S3Response, Settings } from './call.ts';
+import { errorResponse } from './error-response.ts';
+import { isPresigned, verifyPresigned } from './presigned.ts';
+import { newRequestId, parseRequest, type RequestRecord, type S3Request } from './request.ts';
+import { routeRequest } from './router.ts';
+import { verifyHeaderSignature } from './signature.ts';
+import type { Account } from './sigv4.ts';
+import { Store } from './store.ts';
+import { UploadStore } from './upload-store.ts';
+
+/** How to start a server. */
+export interface S3ServerOptions {
+  /** Where everything is kept; made when it is missing. A later server on the same directory serves the same. */
+  readonly directory: string;
+  /** 0, the default, takes any free port. */
+  readonly port?: number;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly region?: string;
+  /** Buckets to make at the start unless they are there. */
+  readonly buckets?: readonly string[];
+  /** Most keys, parts or uploads on one page, to make paging cheap to test; at most and by default 1000. */
+  readonly listPageSize?: number;
+  /** Milliseconds from RestoreObject to the object being readable; 0 means that the next request can read it. */
+  readonly thawDelayMs?: number;
+}
+
+/** A running server. */
+export interface S3Server {
+  readonly endpoint: string;
+  readonly port: number;
+  /** Every request since the start, in order of arrival. */
+  readonly requests: RequestRecord[];
+  /** Closes the port and every connection, and waits until no operation touches the directory any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server on 127.0.0.1.
+ * @throws when the port is taken, the directory cannot be used, or a record in it is damaged
+ */
+export async function startS3Server(options: S3ServerOptions): Promise<S3Server> {
+  await mkdir(options.directory, { recursive: true });
+  const store = await Store.open(options.directory);
+  const uploads = new UploadStore(options.directory, store);
+  for (const bucket of options.buckets ?? []) {
+    if (!isBucketName(bucket)) {
+      throw new Error(`'${bucket}' is not a bucket name that S3 allows`);
+    }
+    await store.createBucket(bucket);
+  }
+  const region = options.region ?? 'us-east-1';
+  const account: Account = { ...options, region };
+  const settings: Settings = {
+    region,
+    listPageSize: Math.min(options.listPageSize ?? 1000, 1000),
+    thawDelayMs: options.thawDelayMs ?? 0,
+  };
+  const requests: RequestRecord[] = [];
+  const running = new Set<Promise<FastifyReply>>();
+
+  // The life of a request in one place: authenticate, run the operation, answer. A fault to be played to a client
+  // (a refusal, a delay, a broken connection) belongs between these steps.
+  async function respond(request: S3Request, record: RequestRecord): Promise<S3Response> {
+    const operation = routeRequest(request);
+    try {
+      const verify = isPresigned(request) ? verifyPresigned : verifyHeaderSignature;
+      const payload = await verify(request, account, Date.now());
+      return await operation.handler({ request, payload, record, store, uploads, settings });
+    } catch (error) {
+      return errorResponse(error, request.method, request.path, request.id);
+    }
+  }
+
+  function send(reply: FastifyReply, requestId: string, response: S3Response): FastifyReply {
+    return reply
+      .code(response.status)
+      .headers({
+        ...response.headers,
+        'x-amz-request-id': requestId,
+        'x-amz-id-2': 's3-server',
+        server: 'AmazonS3',
+      })
+      .send(response.body);
+  }
+
+  async function handle(incoming: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const id = newRequestId();
+    const url = incoming.originalUrl;
+    let request: S3Request;
+    try {
+      request = parseRequest(incoming.raw, url, id);
+    } catch (error) {
+      return send(reply, id, errorResponse(error, incoming.method, url, id));
+    }
+    const { method, bucket, key } = request;
+    const record: RequestRecord = {
+      method,
+      operation: routeRequest(request).name,
+      bucket,
+      key,
+      status: 0,
+      bytesReceived: 0,
+    };
+    requests.push(record);
+    const response = await respond(request, record);
+    record.status = response.status;
+    return send(reply, id, response);
+  }
+
+  const app = fastify({
+    forceCloseConnections: true,
+    // Keys are opaque: the router must neither decode nor normalise them, so it only ever sees one path.
+    rewriteUrl: () => '/',
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  const tracked = async (incoming: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const work = handle(incoming, reply);
+    running.add(work);
+    try {
+      return await work;
+    } finally {
+      running.delete(work);
+    }
+  };
+  app.all('/', tracked);
+  // Methods that HTTP has and S3 does not get S3's refusal too.
+  app.setNotFoundHandler(tracked);
+  const endpoint = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 });
+  return {
+    endpoint,
+    port: Number(new URL(endpoint).port),
+    requests,
+    async stop() {
+      await app.close();
+      await Promise.allSettled(running);
+    },
+  };
+}

@@ -1,0 +1,69 @@
+/** The whole contract, for one target; and the sweeping up after it. */
+import { after, describe } from 'node:test';
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+} from '@aws-sdk/client-s3';
+import { archiveContract } from './archive.ts';
+import { bucketContract } from './buckets.ts';
+import { conditionContract } from './conditions.ts';
+import { integrityContract } from './integrity.ts';
+import { listingContract } from './listing.ts';
+import { multipartContract } from './multipart.ts';
+import { objectContract } from './objects.ts';
+import { signatureContract } from './signature.ts';
+import type { Target } from './target.ts';
+import { trailerContract } from './trailers.ts';
+
+/** More pages than the tests can leave; a server that does not remove what it says it removed ends here. */
+const MAX_PAGES = 20;
+
+/** Removes what the tests left under the target's prefix, page by page. @throws when something stays */
+async function sweep(target: Target): Promise<void> {
+  const { client, bucket: Bucket, prefix: Prefix } = target;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix }));
+    for (const { Key, UploadId } of Uploads) {
+      await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
+    }
+    const listing = new ListObjectsV2Command({ Bucket, Prefix, EncodingType: 'url' });
+    const { Contents = [] } = await client.send(listing);
+    for (const { Key = '' } of Contents) {
+      await client.send(
+        new DeleteObjectCommand({ Bucket, Key: decodeURIComponent(Key.replaceAll('+', ' ')) }),
+      );
+    }
+    if (Uploads.length === 0 && Contents.length === 0) {
+      return;
+    }
+  }
+  throw new Error(`${target.name} still holds objects or uploads under '${Prefix}'`);
+}
+
+/**
+ * Defines every test of the contract for a target, under its name.
+ * @param end stops what was started for the target; it runs after all tests, failed or not
+ */
+export function contract(target: Target, end: () => Promise<void>): void {
+  describe(`S3 contract: ${target.name}`, { concurrency: false }, () => {
+    describe('buckets', () => bucketContract(target));
+    describe('objects', () => objectContract(target));
+    describe('conditions', () => conditionContract(target));
+    describe('integrity', () => integrityContract(target));
+    describe('trailers', () => trailerContract(target));
+    describe('signature', () => signatureContract(target));
+    describe('multipart', () => multipartContract(target));
+    describe('listing', () => listingContract(target));
+    describe('archive', () => archiveContract(target));
+    after(async () => {
+      try {
+        await sweep(target);
+      } finally {
+        target.client.destroy();
+        await end();
+      }
+    });
+  });
+}

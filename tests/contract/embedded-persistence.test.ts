@@ -1,0 +1,170 @@
+/** What the embedded server keeps on disk, and what it makes of it after every kind of end. */
+import assert from 'node:assert/strict';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  ListPartsCommand,
+  PutObjectCommand,
+  type S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { startS3Server } from '../../testing/harness/s3-server/server.ts';
+import { ACCOUNT, BUCKET as Bucket, createClient, makeScratch, withServer } from './start.ts';
+
+/** Runs `first` against one server and `second` against the next on the same directory. */
+async function acrossRestart(
+  first: (client: S3Client, directory: string) => Promise<void>,
+  second: (client: S3Client, directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = await makeScratch();
+  try {
+    for (const work of [first, second]) {
+      const server = await startS3Server({ directory, buckets: [Bucket], ...ACCOUNT });
+      const client = createClient(server.endpoint);
+      try {
+        await work(client, directory);
+      } finally {
+        client.destroy();
+        await server.stop();
+      }
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+describe('persistence of the embedded server', () => {
+  test('a restarted server serves the same objects, with all that was said of them', async () => {
+    const Key = '../a key\n𝄞';
+    let before: Record<string, unknown> = {};
+    const describeObject = async (client: S3Client) => {
+      const { $metadata, ...head } = await client.send(
+        new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }),
+      );
+      return head;
+    };
+    await acrossRestart(
+      async (client) => {
+        await client.send(
+          new PutObjectCommand({
+            Bucket,
+            Key,
+            Body: 'kept',
+            ChecksumAlgorithm: 'SHA256',
+            StorageClass: 'GLACIER_IR',
+            Metadata: { a: 'b' },
+            ContentType: 'text/x-kept',
+          }),
+        );
+        before = await describeObject(client);
+      },
+      async (client) => {
+        assert.deepEqual(await describeObject(client), before);
+        const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
+        assert.equal(await Body?.transformToString(), 'kept');
+        const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
+        assert.deepEqual(
+          Contents.map((each) => each.Key),
+          [Key],
+        );
+      },
+    );
+  });
+
+  test('a multipart upload goes on after a restart', async () => {
+    const ids = { Bucket, Key: 'parts', UploadId: '' };
+    await acrossRestart(
+      async (client) => {
+        const created = await client.send(
+          new CreateMultipartUploadCommand({ Bucket, Key: ids.Key, ChecksumAlgorithm: 'SHA256' }),
+        );
+        ids.UploadId = created.UploadId ?? '';
+        const Body = Buffer.alloc(5 * 1024 * 1024, 'a');
+        await client.send(
+          new UploadPartCommand({ ...ids, PartNumber: 1, Body, ChecksumAlgorithm: 'SHA256' }),
+        );
+      },
+      async (client) => {
+        await client.send(
+          new UploadPartCommand({ ...ids, PartNumber: 2, Body: 'b', ChecksumAlgorithm: 'SHA256' }),
+        );
+        const { Parts = [] } = await client.send(new ListPartsCommand(ids));
+        assert.deepEqual(
+          Parts.map((part) => part.Size),
+          [5 * 1024 * 1024, 1],
+        );
+        await client.send(new CompleteMultipartUploadCommand({ ...ids, MultipartUpload: { Parts } }));
+        const { Body } = await client.send(new GetObjectCommand({ ...ids, Range: 'bytes=-2' }));
+        assert.equal(await Body?.transformToString(), 'ab');
+      },
+    );
+  });
+
+  test('a start sweeps bytes that no object and no upload names', async () => {
+    await acrossRestart(
+      async (client, directory) => {
+        await client.send(new PutObjectCommand({ Bucket, Key: 'kept', Body: 'kept' }));
+        await writeFile(join(directory, 'blobs', '00000000-0000-4000-8000-000000000000'), 'orphan');
+        await writeFile(join(directory, 'blobs', '00000000-0000-4000-8000-000000000001.partial'), 'half');
+      },
+      async (client, directory) => {
+        assert.equal((await readdir(join(directory, 'blobs'))).length, 1);
+        const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: 'kept' }));
+        assert.equal(await Body?.transformToString(), 'kept');
+      },
+    );
+  });
+
+  test('bytes go when their object goes, is replaced, or was refused; keys never name a file', async () => {
+    await withServer({}, async (_server, { client }, directory) => {
+      const blobs = async () => (await readdir(join(directory, 'blobs'))).length;
+      const put = (Key: string, more: object = {}) =>
+        client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ...more }));
+      await put('../../escape');
+      await put('../../escape');
+      await put('other');
+      assert.equal(await blobs(), 2);
+      await assert.rejects(put('other', { IfNoneMatch: '*' }));
+      await assert.rejects(put('other', { ChecksumSHA256: `${'A'.repeat(43)}=` }));
+      assert.equal(await blobs(), 2);
+      const names = await readdir(directory, { recursive: true });
+      assert.deepEqual(
+        names.filter((name) => name.includes('escape')),
+        [],
+      );
+      await client.send(new DeleteObjectCommand({ Bucket, Key: 'other' }));
+      assert.equal(await blobs(), 1);
+    });
+  });
+
+  test('an object that is replaced while it is read is read to its end', async () => {
+    await withServer({}, async (_server, { client }, directory) => {
+      // Two parts, so that the second is only opened long after the object was replaced.
+      const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: 'a' }));
+      const ids = { Bucket, Key: 'a', UploadId };
+      const halves = [Buffer.alloc(16 * 1024 * 1024, 'old'), Buffer.alloc(16 * 1024 * 1024, 'part')];
+      const Parts = [];
+      for (const [index, Body] of halves.entries()) {
+        const part = await client.send(new UploadPartCommand({ ...ids, PartNumber: index + 1, Body }));
+        Parts.push({ PartNumber: index + 1, ETag: part.ETag });
+      }
+      await client.send(new CompleteMultipartUploadCommand({ ...ids, MultipartUpload: { Parts } }));
+      const got = await client.send(new GetObjectCommand({ Bucket, Key: 'a' }));
+      await client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: 'new' }));
+      const bytes = (await got.Body?.transformToByteArray()) ?? new Uint8Array();
+      assert.equal(Buffer.compare(bytes, Buffer.concat(halves)), 0);
+      // The old bytes go once their reader is done, shortly after the last of them arrived here.
+      for (let tries = 0; (await readdir(join(directory, 'blobs'))).length > 1; tries += 1) {
+        assert.ok(tries < 100, 'the old bytes are still there');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+  });
+});

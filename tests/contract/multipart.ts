@@ -1,0 +1,464 @@
+/** The contract of multipart uploads, begin to end. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import {
+  AbortMultipartUploadCommand,
+  type ChecksumAlgorithm,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  type CompleteMultipartUploadCommandOutput,
+  CreateMultipartUploadCommand,
+  type CreateMultipartUploadCommandInput,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListPartsCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { assertRefusal, check, digest, freshKey, hexDigest, raw, refused, type Target } from './target.ts';
+
+const MIN_PART_BYTES = 5 * 1024 * 1024;
+const BIG = Buffer.alloc(MIN_PART_BYTES, 'big part ');
+const SMALL = Buffer.from('the last part may be small');
+
+/** An upload in progress, with the calls that go on with it. */
+interface Upload {
+  readonly Key: string;
+  readonly UploadId: string;
+  put(partNumber: number, body: Buffer | string): Promise<CompletedPart>;
+  complete(parts: readonly CompletedPart[]): Promise<CompleteMultipartUploadCommandOutput>;
+}
+
+function sha256Composite(...bodies: readonly Buffer[]): string {
+  const digests = bodies.map((body) => createHash('sha256').update(body).digest());
+  return `${createHash('sha256').update(Buffer.concat(digests)).digest('base64')}-${bodies.length}`;
+}
+
+/** Defines the tests of multipart uploads. */
+export function multipartContract(target: Target): void {
+  const { client, bucket: Bucket } = target;
+
+  async function begin(
+    algorithm: ChecksumAlgorithm | undefined,
+    more: Partial<CreateMultipartUploadCommandInput> = {},
+    Key = freshKey(target),
+  ): Promise<Upload> {
+    const checksum = algorithm === undefined ? {} : { ChecksumAlgorithm: algorithm };
+    const { UploadId = '' } = await client.send(
+      new CreateMultipartUploadCommand({ Bucket, Key, ...checksum, ...more }),
+    );
+    return {
+      Key,
+      UploadId,
+      async put(PartNumber, Body) {
+        const part = await client.send(
+          new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body, ...checksum }),
+        );
+        return {
+          PartNumber,
+          ETag: part.ETag,
+          ...(algorithm === 'SHA256' ? { ChecksumSHA256: part.ChecksumSHA256 } : {}),
+          ...(algorithm === 'CRC32' ? { ChecksumCRC32: part.ChecksumCRC32 } : {}),
+        };
+      },
+      async complete(parts) {
+        const MultipartUpload = { Parts: [...parts] };
+        return await client.send(
+          new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload }),
+        );
+      },
+    };
+  }
+
+  check(target, undefined, 'parts in order become one object, with an ETag of their MD5s', async () => {
+    const upload = await begin(undefined, { ContentType: 'text/x-parts', Metadata: { a: 'b' } });
+    const { Key } = upload;
+    const small = await upload.put(2, SMALL);
+    const big = await upload.put(1, BIG);
+    assert.equal(small.ETag, `"${hexDigest('md5', SMALL)}"`);
+    await refused(client.send(new HeadObjectCommand({ Bucket, Key })), 'NotFound', 404);
+    const done = await upload.complete([big, small]);
+    const md5s = Buffer.concat([BIG, SMALL].map((body) => createHash('md5').update(body).digest()));
+    const etag = `"${hexDigest('md5', md5s)}-2"`;
+    const got = await client.send(new GetObjectCommand({ Bucket, Key }));
+    assert.deepEqual([done.ETag, done.Key, done.Bucket, got.ETag], [etag, Key, Bucket, etag]);
+    const bytes = Buffer.from((await got.Body?.transformToByteArray()) ?? []);
+    assert.equal(digest('sha256', bytes), digest('sha256', Buffer.concat([BIG, SMALL])));
+    assert.deepEqual([got.ContentType, got.Metadata], ['text/x-parts', { a: 'b' }]);
+    const Range = `bytes=${MIN_PART_BYTES - 4}-${MIN_PART_BYTES + 3}`;
+    const across = await client.send(new GetObjectCommand({ Bucket, Key, Range }));
+    assert.equal(await across.Body?.transformToString(), `${BIG.subarray(-4)}the `);
+  });
+
+  check(target, undefined, 'storage class and encryption are those of the creation', async () => {
+    const upload = await begin(undefined, { StorageClass: 'STANDARD_IA', ServerSideEncryption: 'AES256' });
+    await upload.complete([await upload.put(1, SMALL)]);
+    const head = await client.send(new HeadObjectCommand({ Bucket, Key: upload.Key }));
+    assert.deepEqual([head.StorageClass, head.ServerSideEncryption], ['STANDARD_IA', 'AES256']);
+    const key = freshKey(target);
+    const headers = { 'x-amz-storage-class': 'COLDISH' };
+    assertRefusal(
+      await raw(target, { method: 'POST', key, query: { uploads: '' }, headers }),
+      'InvalidStorageClass',
+      400,
+    );
+  });
+
+  check(
+    target,
+    'checksums',
+    'a SHA256 upload tells each part its checksum, and the object its composite',
+    async () => {
+      const upload = await begin('SHA256');
+      const parts = [await upload.put(1, BIG), await upload.put(2, SMALL)];
+      assert.deepEqual(
+        parts.map((part) => part.ChecksumSHA256),
+        [digest('sha256', BIG), digest('sha256', SMALL)],
+      );
+      const listed = await client.send(
+        new ListPartsCommand({ Bucket, Key: upload.Key, UploadId: upload.UploadId }),
+      );
+      assert.deepEqual(
+        listed.Parts?.map((part) => part.ChecksumSHA256),
+        [digest('sha256', BIG), digest('sha256', SMALL)],
+      );
+      assert.deepEqual([listed.ChecksumAlgorithm, listed.ChecksumType], ['SHA256', 'COMPOSITE']);
+      const done = await upload.complete(parts);
+      const head = await client.send(
+        new HeadObjectCommand({ Bucket, Key: upload.Key, ChecksumMode: 'ENABLED' }),
+      );
+      for (const answer of [done, head]) {
+        assert.deepEqual(
+          [answer.ChecksumSHA256, answer.ChecksumType],
+          [sha256Composite(BIG, SMALL), 'COMPOSITE'],
+        );
+      }
+    },
+  );
+
+  check(target, 'checksums', 'one part makes a composite of one, and CRC32 has composites too', async () => {
+    const single = await begin('SHA256');
+    const done = await single.complete([await single.put(1, SMALL)]);
+    assert.equal(done.ChecksumSHA256, sha256Composite(SMALL));
+    const crc = await begin('CRC32');
+    const crcDone = await crc.complete([await crc.put(1, SMALL)]);
+    assert.match(crcDone.ChecksumCRC32 ?? '', /^[A-Za-z0-9+/]{6}==-1$/);
+  });
+
+  check(target, 'checksums', "a part has to bring a checksum of its upload's algorithm", async () => {
+    const { Key, UploadId } = await begin('SHA256');
+    const query = { uploadId: UploadId, partNumber: '1' };
+    const none = await raw(target, { method: 'PUT', key: Key, query, body: SMALL });
+    assertRefusal(none, 'InvalidRequest', 400);
+    assert.match(none.text, /expected checksum Type: sha256, actual checksum Type: null/);
+    const headers = { 'x-amz-checksum-sha1': digest('sha1', SMALL) };
+    const other = await raw(target, { method: 'PUT', key: Key, query, body: SMALL, headers });
+    assertRefusal(other, 'InvalidRequest', 400);
+    assert.match(other.text, /expected checksum Type: sha256, actual checksum Type: sha1/);
+  });
+
+  check(target, 'checksums', "completing has to repeat each part's checksum, and rightly", async () => {
+    const upload = await begin('SHA256');
+    const { PartNumber, ETag, ChecksumSHA256 } = await upload.put(1, SMALL);
+    await refused(upload.complete([{ PartNumber, ETag }]), 'InvalidRequest', 400);
+    const wrong = { PartNumber, ETag, ChecksumSHA256: digest('sha256', 'other') };
+    await refused(upload.complete([wrong]), 'InvalidPart', 400);
+    await refused(
+      upload.complete([{ PartNumber, ETag, ChecksumSHA1: digest('sha1', SMALL) }]),
+      'BadDigest',
+      400,
+    );
+    await upload.complete([{ PartNumber, ETag, ChecksumSHA256 }]);
+  });
+
+  check(
+    target,
+    'checksums',
+    'an upload without an algorithm does not know the checksums of its parts',
+    async () => {
+      const upload = await begin(undefined);
+      const created = await raw(target, { method: 'POST', key: upload.Key, query: { uploads: '' } });
+      const UploadId = /<UploadId>([^<]+)</.exec(created.text)?.[1] ?? '';
+      const query = { uploadId: UploadId, partNumber: '1' };
+      const part = await raw(target, { method: 'PUT', key: upload.Key, query, body: SMALL });
+      const Part = { PartNumber: 1, ETag: part.headers.get('etag') ?? '' };
+      const complete = (more: Partial<CompletedPart>) =>
+        client.send(
+          new CompleteMultipartUploadCommand({
+            Bucket,
+            Key: upload.Key,
+            UploadId,
+            MultipartUpload: { Parts: [{ ...Part, ...more }] },
+          }),
+        );
+      await refused(complete({ ChecksumSHA256: digest('sha256', SMALL) }), 'InvalidPart', 400);
+      const done = await complete({});
+      assert.equal(done.ChecksumSHA256, undefined);
+    },
+  );
+
+  check(
+    target,
+    'checksums',
+    'a claimed composite, type or size of the whole that is wrong is refused',
+    async () => {
+      const upload = await begin('SHA256');
+      const part = await upload.put(1, SMALL);
+      const complete = (more: object) =>
+        client.send(
+          new CompleteMultipartUploadCommand({
+            Bucket,
+            Key: upload.Key,
+            UploadId: upload.UploadId,
+            MultipartUpload: { Parts: [part] },
+            ...more,
+          }),
+        );
+      await refused(complete({ ChecksumSHA256: `${digest('sha256', SMALL)}-1` }), 'BadDigest', 400);
+      await refused(complete({ ChecksumType: 'FULL_OBJECT' }), 'InvalidRequest', 400);
+      await refused(complete({ MpuObjectSize: 1 }), 'InvalidRequest', 400);
+      await complete({
+        ChecksumSHA256: sha256Composite(SMALL),
+        ChecksumType: 'COMPOSITE',
+        MpuObjectSize: SMALL.length,
+      });
+    },
+  );
+
+  check(
+    target,
+    'checksums',
+    'checksum algorithms and types that do not go together are refused',
+    async () => {
+      const key = freshKey(target);
+      for (const headers of [
+        { 'x-amz-checksum-algorithm': 'SHA256', 'x-amz-checksum-type': 'FULL_OBJECT' },
+        { 'x-amz-checksum-algorithm': 'ADLER' },
+        { 'x-amz-checksum-algorithm': 'SHA256', 'x-amz-checksum-type': 'PARTIAL' },
+        { 'x-amz-checksum-type': 'COMPOSITE' },
+      ]) {
+        const response = await raw(target, {
+          method: 'POST',
+          key,
+          query: { uploads: '' },
+          headers: { ...headers },
+        });
+        assertRefusal(response, 'InvalidRequest', 400);
+      }
+    },
+  );
+
+  check(
+    target,
+    'checksums',
+    'with checksums, part numbers that skip one are an internal error, as documented',
+    async () => {
+      const upload = await begin('SHA256');
+      const parts = [await upload.put(1, BIG), await upload.put(3, SMALL)];
+      await refused(upload.complete(parts), 'InternalError', 500);
+    },
+  );
+
+  check(target, undefined, 'without checksums, part numbers may skip', async () => {
+    const { Key } = await begin(undefined);
+    const created = await raw(target, { method: 'POST', key: Key, query: { uploads: '' } });
+    const UploadId = /<UploadId>([^<]+)</.exec(created.text)?.[1] ?? '';
+    const Parts: CompletedPart[] = [];
+    for (const [PartNumber, body] of [
+      [7, BIG],
+      [10_000, SMALL],
+    ] as const) {
+      const query = { uploadId: UploadId, partNumber: String(PartNumber) };
+      const part = await raw(target, { method: 'PUT', key: Key, query, body });
+      Parts.push({ PartNumber, ETag: part.headers.get('etag') ?? '' });
+    }
+    await client.send(
+      new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }),
+    );
+    const head = await client.send(new HeadObjectCommand({ Bucket, Key }));
+    assert.equal(head.ContentLength, BIG.length + SMALL.length);
+  });
+
+  check(target, undefined, 'an unknown part or a wrong ETag is InvalidPart', async () => {
+    const upload = await begin(undefined);
+    const part = await upload.put(1, SMALL);
+    await refused(upload.complete([{ ...part, PartNumber: 2 }]), 'InvalidPart', 400);
+    await refused(upload.complete([{ ...part, ETag: `"${hexDigest('md5', 'other')}"` }]), 'InvalidPart', 400);
+  });
+
+  check(target, undefined, 'parts out of order, or twice, are InvalidPartOrder', async () => {
+    const upload = await begin(undefined);
+    const [first, second] = [await upload.put(1, BIG), await upload.put(2, BIG)];
+    await refused(upload.complete([second, first]), 'InvalidPartOrder', 400);
+    await refused(upload.complete([first, first]), 'InvalidPartOrder', 400);
+  });
+
+  check(
+    target,
+    undefined,
+    'a part below 5 MiB that is not the last is EntityTooSmall, and the upload stays',
+    async () => {
+      const upload = await begin(undefined);
+      const parts = [await upload.put(1, BIG.subarray(1)), await upload.put(2, SMALL)];
+      await refused(upload.complete(parts), 'EntityTooSmall', 400);
+      const replaced = await upload.put(1, BIG);
+      await upload.complete([replaced, ...parts.slice(1)]);
+    },
+  );
+
+  check(target, undefined, 'part numbers go from 1 to 10000', async () => {
+    const { Key, UploadId } = await begin(undefined);
+    for (const partNumber of ['0', '10001', 'one']) {
+      const query = { uploadId: UploadId, partNumber };
+      assertRefusal(await raw(target, { method: 'PUT', key: Key, query, body: 'x' }), 'InvalidArgument', 400);
+    }
+  });
+
+  check(
+    target,
+    undefined,
+    "an unknown upload, or another key's, is NoSuchUpload for every operation",
+    async () => {
+      const upload = await begin(undefined);
+      const part = await upload.put(1, SMALL);
+      for (const ids of [
+        { Bucket, Key: upload.Key, UploadId: `${upload.UploadId}x` },
+        { Bucket, Key: `${upload.Key}x`, UploadId: upload.UploadId },
+      ]) {
+        const MultipartUpload = { Parts: [part] };
+        const calls = [
+          client.send(new UploadPartCommand({ ...ids, PartNumber: 1, Body: 'x' })),
+          client.send(new ListPartsCommand(ids)),
+          client.send(new AbortMultipartUploadCommand(ids)),
+          client.send(new CompleteMultipartUploadCommand({ ...ids, MultipartUpload })),
+        ];
+        await Promise.all(calls.map((call) => refused(call, 'NoSuchUpload', 404)));
+      }
+    },
+  );
+
+  check(target, undefined, 'a list of no parts, or what is no list, is MalformedXML', async () => {
+    const { Key, UploadId } = await begin(undefined);
+    const query = { uploadId: UploadId };
+    for (const body of [
+      '<CompleteMultipartUpload/>',
+      '<CompleteMultipartUpload><Part>',
+      'nonsense',
+      '<Other></Other>',
+    ]) {
+      assertRefusal(await raw(target, { method: 'POST', key: Key, query, body }), 'MalformedXML', 400);
+    }
+  });
+
+  check(
+    target,
+    undefined,
+    'a part put again replaces the first, and parts not listed are left out',
+    async () => {
+      const upload = await begin(undefined);
+      await upload.put(1, 'first try');
+      const second = await upload.put(1, 'second try');
+      await upload.put(2, 'left out');
+      await upload.complete([second]);
+      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: upload.Key }));
+      assert.equal(await Body?.transformToString(), 'second try');
+    },
+  );
+
+  check(target, undefined, 'a damaged part is refused and not stored', async () => {
+    const { Key, UploadId } = await begin(undefined);
+    const query = { uploadId: UploadId, partNumber: '1' };
+    const headers = { 'content-md5': digest('md5', 'other') };
+    assertRefusal(
+      await raw(target, { method: 'PUT', key: Key, query, body: SMALL, headers }),
+      'BadDigest',
+      400,
+    );
+    const { Parts } = await client.send(new ListPartsCommand({ Bucket, Key, UploadId }));
+    assert.equal(Parts, undefined);
+  });
+
+  check(target, undefined, 'an aborted upload is gone, and its object never was', async () => {
+    const { Key, UploadId, put } = await begin(undefined);
+    await put(1, SMALL);
+    await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
+    await refused(client.send(new ListPartsCommand({ Bucket, Key, UploadId })), 'NoSuchUpload', 404);
+    await refused(client.send(new HeadObjectCommand({ Bucket, Key })), 'NotFound', 404);
+  });
+
+  check(target, undefined, 'parts are listed page by page, with sizes and ETags', async () => {
+    const { Key, UploadId, put } = await begin(undefined);
+    for (const number of [5, 3, 4, 1, 2]) {
+      await put(number, 'x'.repeat(number));
+    }
+    const seen: (readonly [number | undefined, number | undefined, string | undefined])[] = [];
+    let marker: string | undefined;
+    let pages = 0;
+    do {
+      const page = await client.send(
+        new ListPartsCommand({
+          Bucket,
+          Key,
+          UploadId,
+          MaxParts: 2,
+          ...(marker === undefined ? {} : { PartNumberMarker: marker }),
+        }),
+      );
+      seen.push(...(page.Parts ?? []).map((part) => [part.PartNumber, part.Size, part.ETag] as const));
+      marker = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
+      pages += 1;
+    } while (marker !== undefined);
+    assert.equal(pages, 3);
+    assert.deepEqual(
+      seen,
+      [1, 2, 3, 4, 5].map((number) => [number, number, `"${hexDigest('md5', 'x'.repeat(number))}"`]),
+    );
+  });
+
+  check(
+    target,
+    undefined,
+    'uploads are listed by prefix and delimiter, page by page, until they end',
+    async () => {
+      const base = freshKey(target, '');
+      const uploads = [];
+      for (const name of ['a', 'b/1', 'b/2', 'c', 'c']) {
+        uploads.push(await begin(undefined, {}, `${base}${name}`));
+      }
+      const seen: string[] = [];
+      let next: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+      while (next !== undefined) {
+        const page: Awaited<ReturnType<typeof list>> = await list({ MaxUploads: 2, ...next });
+        seen.push(...(page.Uploads ?? []).map((each) => `${each.Key?.slice(base.length)} ${each.UploadId}`));
+        next =
+          page.IsTruncated === true
+            ? { KeyMarker: page.NextKeyMarker ?? '', UploadIdMarker: page.NextUploadIdMarker ?? '' }
+            : undefined;
+      }
+      const keyOnly = (each: string) => each.split(' ')[0];
+      assert.deepEqual(seen.map(keyOnly), ['a', 'b/1', 'b/2', 'c', 'c']);
+      assert.deepEqual(
+        new Set(seen),
+        new Set(uploads.map((each) => `${each.Key.slice(base.length)} ${each.UploadId}`)),
+      );
+      const grouped = await list({ Delimiter: '/' });
+      assert.deepEqual(
+        [grouped.Uploads?.map((each) => each.Key), grouped.CommonPrefixes],
+        [[`${base}a`, `${base}c`, `${base}c`], [{ Prefix: `${base}b/` }]],
+      );
+      for (const { Key, UploadId } of uploads) {
+        await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
+      }
+      assert.equal((await list({})).Uploads, undefined);
+
+      async function list(more: {
+        MaxUploads?: number;
+        KeyMarker?: string;
+        UploadIdMarker?: string;
+        Delimiter?: string;
+      }) {
+        return await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: base, ...more }));
+      }
+    },
+  );
+}

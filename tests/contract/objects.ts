@@ -1,0 +1,375 @@
+/** The contract of single objects: what is put is what is got, under any key, whole or in part. */
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
+import {
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
+import { assertRefusal, check, digest, freshKey, hexDigest, raw, refused, type Target } from './target.ts';
+
+async function bodyOf(target: Target, key: string, range?: string): Promise<string> {
+  const { Body } = await target.client.send(
+    new GetObjectCommand({
+      Bucket: target.bucket,
+      Key: key,
+      ...(range === undefined ? {} : { Range: range }),
+    }),
+  );
+  return (await Body?.transformToString()) ?? '';
+}
+
+/** Defines the tests of single objects. */
+export function objectContract(target: Target): void {
+  const { client, bucket: Bucket } = target;
+
+  check(target, undefined, 'an object comes back with its bytes, ETag, type and metadata', async () => {
+    const Key = freshKey(target);
+    const put = await client.send(
+      new PutObjectCommand({
+        Bucket,
+        Key,
+        Body: 'hello',
+        ContentType: 'text/x-hello',
+        CacheControl: 'no-store',
+        ContentEncoding: 'identity',
+        Metadata: { colour: 'dark blue' },
+      }),
+    );
+    assert.equal(put.ETag, `"${hexDigest('md5', 'hello')}"`);
+    const got = await client.send(new GetObjectCommand({ Bucket, Key }));
+    assert.equal(await got.Body?.transformToString(), 'hello');
+    const head = await client.send(new HeadObjectCommand({ Bucket, Key }));
+    for (const answer of [got, head]) {
+      assert.equal(answer.ContentLength, 5);
+      assert.equal(answer.ETag, put.ETag);
+      assert.equal(answer.ContentType, 'text/x-hello');
+      assert.equal(answer.CacheControl, 'no-store');
+      assert.equal(answer.ContentEncoding, 'identity');
+      assert.deepEqual(answer.Metadata, { colour: 'dark blue' });
+      assert.equal(answer.AcceptRanges, 'bytes');
+      assert.ok(Math.abs(Date.now() - (answer.LastModified?.getTime() ?? 0)) < 60_000);
+      assert.ok(answer.$metadata.requestId);
+    }
+  });
+
+  check(target, undefined, 'an empty object is an object', async () => {
+    const Key = freshKey(target);
+    await client.send(new PutObjectCommand({ Bucket, Key, Body: '' }));
+    assert.equal(await bodyOf(target, Key), '');
+    const head = await client.send(new HeadObjectCommand({ Bucket, Key }));
+    assert.deepEqual([head.ContentLength, head.ETag], [0, `"${hexDigest('md5', '')}"`]);
+  });
+
+  check(target, undefined, 'an object put without a type is binary/octet-stream', async () => {
+    const key = freshKey(target);
+    await raw(target, { method: 'PUT', key, body: Buffer.from('x') });
+    const head = await client.send(new HeadObjectCommand({ Bucket, Key: key }));
+    assert.equal(head.ContentType, 'binary/octet-stream');
+  });
+
+  check(target, undefined, 'a second put replaces the first, and 20 MiB come back unchanged', async () => {
+    const Key = freshKey(target);
+    const Body = randomBytes(20 * 1024 * 1024);
+    await client.send(new PutObjectCommand({ Bucket, Key, Body: 'first' }));
+    await client.send(new PutObjectCommand({ Bucket, Key, Body }));
+    const { Body: stream, ContentLength } = await client.send(new GetObjectCommand({ Bucket, Key }));
+    const bytes = (await stream?.transformToByteArray()) ?? new Uint8Array();
+    assert.equal(ContentLength, Body.length);
+    assert.equal(createHash('sha256').update(bytes).digest('base64'), digest('sha256', Body));
+  });
+
+  check(target, undefined, 'a deleted object is gone, and deleting it again is no error', async () => {
+    const Key = freshKey(target);
+    await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }));
+    for (const _ of [1, 2]) {
+      const { $metadata } = await client.send(new DeleteObjectCommand({ Bucket, Key }));
+      assert.equal($metadata.httpStatusCode, 204);
+    }
+    await refused(client.send(new GetObjectCommand({ Bucket, Key })), 'NoSuchKey', 404);
+    await refused(client.send(new HeadObjectCommand({ Bucket, Key })), 'NotFound', 404);
+  });
+
+  check(
+    target,
+    undefined,
+    'an error is a document with code, message and request id; for HEAD it has no body',
+    async () => {
+      const key = freshKey(target);
+      const get = await raw(target, { method: 'GET', key });
+      assertRefusal(get, 'NoSuchKey', 404);
+      assert.match(get.text, /<Message>[^<]+<\/Message>/);
+      assert.equal(/<RequestId>([^<]+)</.exec(get.text)?.[1], get.headers.get('x-amz-request-id'));
+      const head = await raw(target, { method: 'HEAD', key });
+      assert.deepEqual([head.status, head.text], [404, '']);
+    },
+  );
+
+  check(
+    target,
+    undefined,
+    'any key works: spaces, unicode, dots, dashes, line ends, 1024 bytes',
+    async () => {
+      const base = freshKey(target, '');
+      const names = [
+        'a space and a + plus',
+        ' leading and trailing ',
+        'ünïcödé/𝄞/日本',
+        '../../../etc/passwd',
+        './x/../y',
+        '//double//slash//',
+        '-rf',
+        'line\nfeed\rreturn\ttab',
+        '100%25 & <tag> "quoted" \'single\' (bracket)*!',
+        '__proto__',
+        'k'.repeat(1024 - base.length),
+      ];
+      for (const name of names) {
+        await client.send(new PutObjectCommand({ Bucket, Key: `${base}${name}`, Body: name }));
+      }
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: base }));
+      assert.deepEqual(
+        new Set(Contents.map((each) => each.Key)),
+        new Set(names.map((name) => `${base}${name}`)),
+      );
+      for (const name of names) {
+        assert.equal(await bodyOf(target, `${base}${name}`), name);
+      }
+      const removed = await client.send(
+        new DeleteObjectsCommand({
+          Bucket,
+          Delete: { Objects: names.map((name) => ({ Key: `${base}${name}` })) },
+        }),
+      );
+      assert.deepEqual(
+        new Set(removed.Deleted?.map((each) => each.Key)),
+        new Set(names.map((name) => `${base}${name}`)),
+      );
+      const after = await client.send(new ListObjectsV2Command({ Bucket, Prefix: base }));
+      assert.equal(after.KeyCount, 0);
+    },
+  );
+
+  check(target, undefined, 'a key of more than 1024 bytes is refused', async () => {
+    const Key = `${freshKey(target)}${'ü'.repeat(500)}`;
+    await refused(client.send(new PutObjectCommand({ Bucket, Key, Body: 'x' })), 'KeyTooLongError', 400);
+  });
+
+  check(
+    target,
+    undefined,
+    'ranges: first byte, open end, suffix, beyond the end; what is no range is ignored',
+    async () => {
+      const Key = freshKey(target);
+      await client.send(new PutObjectCommand({ Bucket, Key, Body: '0123456789' }));
+      const table = [
+        ['bytes=0-0', '0', 'bytes 0-0/10'],
+        ['bytes=4-', '456789', 'bytes 4-9/10'],
+        ['bytes=2-5', '2345', 'bytes 2-5/10'],
+        ['bytes=8-100', '89', 'bytes 8-9/10'],
+        ['bytes=-3', '789', 'bytes 7-9/10'],
+        ['bytes=-100', '0123456789', 'bytes 0-9/10'],
+      ] as const;
+      for (const [Range, text, expected] of table) {
+        const got = await client.send(new GetObjectCommand({ Bucket, Key, Range }));
+        assert.equal(await got.Body?.transformToString(), text, Range);
+        assert.deepEqual(
+          [got.$metadata.httpStatusCode, got.ContentRange, got.ContentLength],
+          [206, expected, text.length],
+          Range,
+        );
+      }
+      for (const Range of ['bytes=5-2', 'chars=0-1', 'bytes=-']) {
+        const got = await client.send(new GetObjectCommand({ Bucket, Key, Range }));
+        assert.equal(await got.Body?.transformToString(), '0123456789', Range);
+        assert.equal(got.$metadata.httpStatusCode, 200, Range);
+      }
+      const head = await client.send(new HeadObjectCommand({ Bucket, Key, Range: 'bytes=-3' }));
+      assert.deepEqual([head.ContentLength, head.ContentRange], [3, 'bytes 7-9/10']);
+    },
+  );
+
+  check(target, undefined, 'a range without a byte of the object is InvalidRange', async () => {
+    const Key = freshKey(target);
+    await client.send(new PutObjectCommand({ Bucket, Key, Body: '0123456789' }));
+    for (const Range of ['bytes=10-', 'bytes=50-60', 'bytes=-0']) {
+      await refused(client.send(new GetObjectCommand({ Bucket, Key, Range })), 'InvalidRange', 416);
+    }
+  });
+
+  check(target, undefined, 'an answer can be given other headers by response-* parameters', async () => {
+    const Key = freshKey(target);
+    await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ContentType: 'text/plain' }));
+    const got = await client.send(
+      new GetObjectCommand({
+        Bucket,
+        Key,
+        ResponseContentType: 'text/x-other',
+        ResponseContentDisposition: 'inline',
+      }),
+    );
+    await got.Body?.transformToString();
+    assert.deepEqual([got.ContentType, got.ContentDisposition], ['text/x-other', 'inline']);
+  });
+
+  check(
+    target,
+    undefined,
+    'a storage class is kept and told, STANDARD by silence, an unknown one refused',
+    async () => {
+      const Key = freshKey(target);
+      await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', StorageClass: 'STANDARD_IA' }));
+      const { StorageClass } = await client.send(new HeadObjectCommand({ Bucket, Key }));
+      assert.equal(StorageClass, 'STANDARD_IA');
+      await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', StorageClass: 'STANDARD' }));
+      const standard = await client.send(new HeadObjectCommand({ Bucket, Key }));
+      assert.equal(standard.StorageClass, undefined);
+      const unknown = await raw(target, {
+        method: 'PUT',
+        key: Key,
+        headers: { 'x-amz-storage-class': 'COLDISH' },
+      });
+      assertRefusal(unknown, 'InvalidStorageClass', 400);
+    },
+  );
+
+  check(
+    target,
+    'encryption',
+    'server-side encryption is told on put, get and head; AES256 when nothing is asked',
+    async () => {
+      const Key = freshKey(target);
+      const table = [
+        [{}, ['AES256', undefined]],
+        [{ ServerSideEncryption: 'AES256' }, ['AES256', undefined]],
+        [{ ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'key-1' }, ['aws:kms', 'key-1']],
+      ] as const;
+      for (const [asked, expected] of table) {
+        const put = await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ...asked }));
+        const head = await client.send(new HeadObjectCommand({ Bucket, Key }));
+        for (const answer of [put, head]) {
+          assert.deepEqual([answer.ServerSideEncryption, answer.SSEKMSKeyId], expected);
+        }
+      }
+      const { ETag } = await client.send(new HeadObjectCommand({ Bucket, Key }));
+      assert.notEqual(ETag, `"${hexDigest('md5', 'x')}"`, 'under aws:kms an ETag is not an MD5');
+    },
+  );
+
+  check(
+    target,
+    'encryption',
+    'an unknown encryption, or a key id without aws:kms, is InvalidArgument',
+    async () => {
+      const key = freshKey(target);
+      for (const headers of [
+        { 'x-amz-server-side-encryption': 'rot13' },
+        { 'x-amz-server-side-encryption': 'AES256', 'x-amz-server-side-encryption-aws-kms-key-id': 'key-1' },
+      ]) {
+        assertRefusal(await raw(target, { method: 'PUT', key, headers }), 'InvalidArgument', 400);
+      }
+    },
+  );
+
+  check(target, 'strict-validation', 'more than 2 KiB of user metadata are refused', async () => {
+    const Key = freshKey(target);
+    const put = (length: number) =>
+      client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', Metadata: { name: 'v'.repeat(length) } }));
+    await put(2044);
+    await refused(put(2045), 'MetadataTooLarge', 400);
+  });
+
+  check(target, undefined, 'a body without a length is MissingContentLength', async () => {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode('of unknown length'));
+        controller.close();
+      },
+    });
+    const response = await raw(target, { method: 'PUT', key: freshKey(target), body });
+    assertRefusal(response, 'MissingContentLength', 411);
+  });
+
+  check(target, undefined, 'an upload that breaks off leaves the old object and nothing new', async () => {
+    const Key = freshKey(target);
+    // A request that is right in everything, to be sent a second time by hand, and then only half of it.
+    let signed: Record<string, string> = {};
+    await raw(target, {
+      method: 'PUT',
+      key: Key,
+      body: Buffer.alloc(1000, 'n'),
+      tamper: (headers) => {
+        signed = { ...headers };
+      },
+    });
+    await client.send(new PutObjectCommand({ Bucket, Key, Body: 'old' }));
+    const { hostname, port } = new URL(target.endpoint);
+    const lines = Object.entries({ ...signed, 'content-length': '1000' }).map(
+      ([name, value]) => `${name}: ${value}`,
+    );
+    const socket = connect(Number(port), hostname);
+    socket.write(`PUT /${Bucket}/${Key} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${'n'.repeat(500)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(await bodyOf(target, Key), 'old');
+  });
+
+  check(
+    target,
+    undefined,
+    'DeleteObjects removes what is there, names every key, and is silent when quiet',
+    async () => {
+      const base = freshKey(target, '');
+      for (const name of ['a', 'b', 'c']) {
+        await client.send(new PutObjectCommand({ Bucket, Key: `${base}${name}`, Body: name }));
+      }
+      const loud = await client.send(
+        new DeleteObjectsCommand({
+          Bucket,
+          Delete: { Objects: [{ Key: `${base}a` }, { Key: `${base}none` }] },
+        }),
+      );
+      assert.deepEqual(loud.Deleted?.map((each) => each.Key).sort(), [`${base}a`, `${base}none`]);
+      const quiet = await client.send(
+        new DeleteObjectsCommand({ Bucket, Delete: { Quiet: true, Objects: [{ Key: `${base}b` }] } }),
+      );
+      assert.deepEqual([quiet.Deleted, quiet.Errors], [undefined, undefined]);
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: base }));
+      assert.deepEqual(
+        Contents.map((each) => each.Key),
+        [`${base}c`],
+      );
+    },
+  );
+
+  check(
+    target,
+    'strict-validation',
+    'DeleteObjects wants its body vouched for, and well-formed',
+    async () => {
+      const query = { delete: '' };
+      const body = `<Delete><Object><Key>${freshKey(target)}</Key></Object></Delete>`;
+      assertRefusal(await raw(target, { method: 'POST', query, body }), 'InvalidRequest', 400);
+      for (const bad of ['<Delete><Object>', 'nonsense', '<Other/>', '<Delete></Delete>']) {
+        const headers = { 'content-md5': digest('md5', bad) };
+        assertRefusal(await raw(target, { method: 'POST', query, body: bad, headers }), 'MalformedXML', 400);
+      }
+      const headers = { 'content-md5': digest('md5', body) };
+      assert.equal((await raw(target, { method: 'POST', query, body, headers })).status, 200);
+    },
+  );
+
+  check(
+    target,
+    'strict-validation',
+    'a method that an object does not have is MethodNotAllowed',
+    async () => {
+      assertRefusal(await raw(target, { method: 'POST', key: freshKey(target) }), 'MethodNotAllowed', 405);
+    },
+  );
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { planBackup } from '../../lib/core/backup-plan.ts';
+import { keyOfDay, manifestOfDay, snapshotOfDay } from './samples.ts';
+
+const published = { manifestKey: keyOfDay(2), manifest: manifestOfDay(2) };
+const withoutUuid = {
+  manifestKey: keyOfDay(2),
+  manifest: { ...manifestOfDay(2), snapshot: { ...manifestOfDay(2).snapshot, uuid: null } },
+};
+const here = [snapshotOfDay(1), snapshotOfDay(2)];
+const writable = [{ ...snapshotOfDay(2), readOnly: false }];
+const parentName = 'data__20260102T020000Z__inc';
+
+const reasons = {
+  nothing: 'there is no backup in the bucket yet',
+  noUuid: `the last backup does not record the UUID of its snapshot ${parentName}`,
+  gone: `parent snapshot ${parentName} is gone`,
+  writable: `parent snapshot ${parentName} is no longer read-only`,
+};
+
+for (const [situation, bucket, snapshots, reason] of [
+  ['nothing is published', undefined, here, reasons.nothing],
+  ['the last backup has no UUID', withoutUuid, here, reasons.noUuid],
+  ['there are no snapshots here', published, [], reasons.gone],
+  ['only other snapshots are here', published, [snapshotOfDay(1), snapshotOfDay(3)], reasons.gone],
+  ['the parent was made writable', published, writable, reasons.writable],
+] as const) {
+  test(`auto is full when ${situation}, and says so`, () => {
+    assert.deepEqual(planBackup('auto', bucket, snapshots), { kind: 'full', parent: undefined, reason });
+  });
+  test(`incremental is impossible when ${situation}, and says so`, () => {
+    const plan = planBackup('incremental', bucket, snapshots);
+    const why = 'impossible' in plan ? plan.impossible : 'it is possible';
+    assert.equal(why.slice(0, reason.length), reason);
+  });
+}
+
+for (const requested of ['auto', 'incremental'] as const) {
+  test(`${requested} is incremental on the last published backup when its snapshot is here`, () => {
+    assert.deepEqual(planBackup(requested, published, here), {
+      kind: 'incremental',
+      parent: { ...snapshotOfDay(2), manifestKey: keyOfDay(2) },
+      reason: 'on incremental 20260102T020000Z',
+    });
+  });
+}
+
+test('the parent is found by UUID, whatever its path is called', () => {
+  const moved = { ...snapshotOfDay(2), path: '/elsewhere/renamed' };
+  const plan = planBackup('auto', published, [snapshotOfDay(1), moved]);
+  assert.equal('parent' in plan && plan.parent?.path, '/elsewhere/renamed');
+});
+
+test('a snapshot of the same path with another UUID is not the parent', () => {
+  const impostor = { ...snapshotOfDay(3), path: snapshotOfDay(2).path };
+  assert.equal('kind' in planBackup('auto', published, [impostor]) && 'full', 'full');
+  assert.deepEqual(planBackup('incremental', published, [impostor]), { impossible: reasons.gone });
+});
+
+test('full is full even when the parent is here', () => {
+  const expected = { kind: 'full', parent: undefined, reason: 'asked for with KIND=full' };
+  assert.deepEqual(planBackup('full', published, here), expected);
+  assert.deepEqual(planBackup('full', undefined, []), expected);
+});

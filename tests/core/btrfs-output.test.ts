@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  newBytesOf,
+  parseBtrfsVersion,
+  parseFindmnt,
+  parseSubvolumeList,
+  parseSubvolumeShow,
+} from '../../lib/core/btrfs-output.ts';
+
+/** btrfs-progs 6.2. */
+const show = `snap/data__2
+	Name: 			data__2
+	UUID: 			3a87e00f-d2f7-b845-9885-e84a4efc50bf
+	Parent UUID: 		7e151820-3eb7-6c43-ad17-bee74f926f7b
+	Received UUID: 		-
+	Creation time: 		2026-11-24 22:27:08 +0000
+	Subvolume ID: 		259
+	Generation: 		8
+	Gen at creation: 	8
+	Parent ID: 		5
+	Top level ID: 		5
+	Flags: 			readonly
+	Send transid: 		0
+	Send time: 		2026-11-24 22:27:08 +0000
+	Receive transid: 	0
+	Receive time: 		-
+	Snapshot(s):
+`;
+
+/** The text with the value of one field replaced. */
+function withField(name: string, value: string): string {
+  const field = new RegExp(`^(\t${name}:[ \t]+).*$`, 'm');
+  assert.match(show, field);
+  return show.replace(field, `$1${value}`);
+}
+
+test('subvolume show of a read-only snapshot is read', () => {
+  assert.deepEqual(parseSubvolumeShow(show), {
+    uuid: '3a87e00f-d2f7-b845-9885-e84a4efc50bf',
+    parentUuid: '7e151820-3eb7-6c43-ad17-bee74f926f7b',
+    receivedUuid: undefined,
+    id: 259,
+    generation: 8,
+    readOnly: true,
+  });
+});
+
+test('subvolume show of a received snapshot names its received UUID', () => {
+  const received = '11111111-2222-3333-4444-555555555555';
+  const info = parseSubvolumeShow(withField('Received UUID', received));
+  assert.equal(info?.receivedUuid, received);
+  assert.equal(info?.uuid, '3a87e00f-d2f7-b845-9885-e84a4efc50bf');
+});
+
+test('the parent UUID does not stand in for a missing UUID', () => {
+  assert.equal(parseSubvolumeShow(withField('UUID', '-')), undefined);
+});
+
+test('a subvolume that was never a snapshot has no parent', () => {
+  assert.equal(parseSubvolumeShow(withField('Parent UUID', ''))?.parentUuid, undefined);
+  assert.equal(parseSubvolumeShow(withField('Parent UUID', '-'))?.parentUuid, undefined);
+});
+
+for (const [flags, readOnly] of [
+  ['-', false],
+  ['', false],
+  ['readonly', true],
+  ['readonly, other', true],
+  ['other readonly', true],
+  ['not-readonly', false],
+] as const) {
+  test(`flags "${flags}" mean ${readOnly ? 'read-only' : 'writable'}`, () => {
+    assert.equal(parseSubvolumeShow(withField('Flags', flags))?.readOnly, readOnly);
+  });
+}
+
+for (const name of ['UUID', 'Subvolume ID', 'Generation']) {
+  test(`subvolume show without ${name} is not understood`, () => {
+    assert.equal(parseSubvolumeShow(show.replace(new RegExp(`^\t${name}:.*\n`, 'm'), '')), undefined);
+  });
+}
+
+test('an error message is no subvolume', () => {
+  assert.equal(parseSubvolumeShow('ERROR: Not a Btrfs subvolume: Invalid argument\n'), undefined);
+  assert.equal(parseSubvolumeShow(''), undefined);
+});
+
+test('subvolume list gives the paths, blanks in them included', () => {
+  const text =
+    'ID 257 gen 7 top level 256 path data/nested\nID 260 gen 9 top level 256 path data/my photos \n';
+  assert.deepEqual(parseSubvolumeList(text), ['data/nested', 'data/my photos ']);
+});
+
+test('subvolume list of none, and lines of another kind, give no paths', () => {
+  assert.deepEqual(parseSubvolumeList(''), []);
+  assert.deepEqual(parseSubvolumeList('WARNING: something\nID x gen 7 top level 256 path data\n'), []);
+});
+
+for (const [text, version] of [
+  ['btrfs-progs v6.2', [6, 2]],
+  ['btrfs-progs v5.10.1 \n', [5, 10]],
+  ['btrfs-progs v6.14\n-EXPERIMENTAL +ZSTD', [6, 14]],
+  ['btrfs-progs', undefined],
+  ['', undefined],
+] as const) {
+  test(`the version in ${JSON.stringify(text)} is ${version?.join('.') ?? 'unknown'}`, () => {
+    assert.deepEqual(parseBtrfsVersion(text), version);
+  });
+}
+
+for (const [line, bytes] of [
+  ['inode 257 file offset 0 len 3145728 disk start 13631488 offset 0 gen 7 flags NONE f', 3_145_728],
+  ['inode 258 file offset 4096 len 12 disk start 0 offset 0 gen 7 flags INLINE some dir/b', 12],
+  ['transid marker was 8', 0],
+  ['', 0],
+  ['x inode 257 file offset 0 len 3145728 disk start', 0],
+] as const) {
+  test(`find-new reports ${bytes} new bytes in "${line.slice(0, 40)}"`, () => {
+    assert.equal(newBytesOf(line), bytes);
+  });
+}
+
+for (const [text, expected] of [
+  ['/dev/loop0 btrfs', { source: '/dev/loop0', type: 'btrfs' }],
+  ['/dev/mapper/pool   btrfs\n', { source: '/dev/mapper/pool', type: 'btrfs' }],
+  ['//nas/my share cifs\n', { source: '//nas/my share', type: 'cifs' }],
+  ['btrfs', undefined],
+  ['', undefined],
+  ['/dev/a btrfs\n/dev/b btrfs\n', undefined],
+] as const) {
+  test(`findmnt's ${JSON.stringify(text)} is ${expected ? `${expected.type} on ${expected.source}` : 'not understood'}`, () => {
+    assert.deepEqual(parseFindmnt(text), expected);
+  });
+}

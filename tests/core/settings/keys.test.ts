@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { awsVariables, defaultOf, type SettingKey, settingKeys } from '../../../lib/core/settings/keys.ts';
+import { resolveSettings } from '../../../lib/core/settings/settings.ts';
+
+const all = Object.keys(settingKeys) as SettingKey[];
+
+/** The defaults that people's settings depend on; undefined: none. */
+const documented: Record<SettingKey, string | undefined> = {
+  SUBVOLUMES: undefined,
+  SNAPSHOT_DIR: undefined,
+  S3_BUCKET: undefined,
+  S3_PREFIX: undefined,
+  AWS_REGION: undefined,
+  AWS_ENDPOINT_URL_S3: undefined,
+  S3_ALLOW_HTTP: 'false',
+  CHUNK_SIZE: '200GiB',
+  PART_SIZE: 'auto',
+  CONCURRENCY: '4',
+  STORAGE_CLASS_CHUNKS: 'DEEP_ARCHIVE',
+  STORAGE_CLASS_MANIFEST: 'STANDARD',
+  SSE: 'AES256',
+  SSE_KMS_KEY_ID: undefined,
+  COMPRESSED_SEND: 'auto',
+  COMPRESS: 'none',
+  ENCRYPT_TO: '',
+  DECRYPT_WITH: '',
+  FULL_EVERY: '180d',
+  INCREMENTAL_EVERY: '7d',
+  KEEP_SNAPSHOTS: '2',
+  KEEP_GENERATIONS: '2',
+  RESTORE_TIER: 'Standard',
+  RESTORE_DAYS: '7',
+  RESTORE_TIMEOUT: '72h',
+  VERIFY_MODE: 'full',
+  VERIFY_SAMPLE_FILES: '1000',
+  RUN_DIR: '/var/lib/btrfs-to-s3',
+  LOG_FORMAT: 'auto',
+  LOG_LEVEL: 'info',
+  METRICS_FILE: '',
+  NOTIFY_URL: '',
+};
+
+test('the keys and their defaults are the documented ones', () => {
+  assert.deepEqual(Object.fromEntries(all.map((key) => [key, defaultOf(key)])), documented);
+});
+
+for (const key of all) {
+  const [rule, notes] = settingKeys[key];
+  test(`${key} is explained in a section`, () => {
+    assert.match(notes.section, /\w/);
+    assert.match(notes.about, /\w.*\w/);
+  });
+  test(`${key} has a default that its own rule accepts, or an example for the file`, () => {
+    const text = defaultOf(key) ?? ('example' in notes ? notes.example : undefined);
+    assert.equal(rule.safeParse(text ?? null).success, true);
+    assert.equal(text === '' || 'example' in notes || rule.safeParse(undefined).success, true);
+  });
+}
+
+test('a file of every default and example is accepted, and the defaults are what an empty file means', () => {
+  const lines = all
+    .filter((key) => key !== 'SSE_KMS_KEY_ID')
+    .map((key, index) => {
+      const notes = settingKeys[key][1];
+      return { key, value: defaultOf(key) ?? ('example' in notes ? notes.example : ''), line: index + 1 };
+    });
+  const { values, problems, warnings } = resolveSettings(lines);
+  assert.deepEqual([problems, warnings], [[], []]);
+  const empty = resolveSettings([]).values;
+  for (const key of all.filter((name) => documented[name] !== undefined))
+    assert.deepEqual(values[key], empty[key]);
+});
+
+test('no key is both ours and a variable of the AWS SDK', () => {
+  assert.deepEqual(
+    awsVariables.filter((name) => all.includes(name as SettingKey)),
+    [],
+  );
+});

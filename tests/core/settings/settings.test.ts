@@ -1,0 +1,393 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { awsVariables } from '../../../lib/core/settings/keys.ts';
+import { readSettingLines } from '../../../lib/core/settings/lines.ts';
+import { isSettingKey, type ResolvedSettings, resolveSettings } from '../../../lib/core/settings/settings.ts';
+
+/** Resolves a settings text whose lines are all well-formed. */
+function resolve(text: string): ResolvedSettings {
+  const { lines, problems } = readSettingLines(text);
+  assert.deepEqual(problems, []);
+  return resolveSettings(lines);
+}
+
+/** Asserts that a one-line text has exactly one problem, at its own line and key. */
+function assertProblem(text: string, reason: RegExp): void {
+  const { problems } = resolve(text);
+  assert.equal(problems.length, 1, JSON.stringify(problems));
+  assert.equal(problems[0]?.line, 1);
+  assert.equal(problems[0]?.key, text.slice(0, text.indexOf('=')));
+  assert.match(problems[0]?.reason ?? '', reason);
+}
+
+test('an empty file gives the defaults, sizes in bytes and durations in seconds', () => {
+  const { values, aws, problems, warnings } = resolve('');
+  assert.deepEqual([aws, problems, warnings], [{}, [], []]);
+  assert.deepEqual(Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)), {
+    S3_ALLOW_HTTP: false,
+    CHUNK_SIZE: 214_748_364_800,
+    PART_SIZE: 'auto',
+    CONCURRENCY: 4,
+    STORAGE_CLASS_CHUNKS: 'DEEP_ARCHIVE',
+    STORAGE_CLASS_MANIFEST: 'STANDARD',
+    SSE: 'AES256',
+    COMPRESSED_SEND: 'auto',
+    COMPRESS: 'none',
+    ENCRYPT_TO: '',
+    FULL_EVERY: 15_552_000,
+    INCREMENTAL_EVERY: 604_800,
+    KEEP_SNAPSHOTS: 2,
+    KEEP_GENERATIONS: 2,
+    DECRYPT_WITH: '',
+    RESTORE_TIER: 'Standard',
+    RESTORE_DAYS: 7,
+    RESTORE_TIMEOUT: 259_200,
+    VERIFY_MODE: 'full',
+    VERIFY_SAMPLE_FILES: 1000,
+    RUN_DIR: '/var/lib/btrfs-to-s3',
+    LOG_FORMAT: 'auto',
+    LOG_LEVEL: 'info',
+    METRICS_FILE: '',
+    NOTIFY_URL: '',
+  });
+});
+
+for (const [text, expected] of [
+  ['SUBVOLUMES=/data', [{ name: 'data', path: '/data' }]],
+  ['SUBVOLUMES=/srv/data/', [{ name: 'data', path: '/srv/data' }]],
+  [
+    'SUBVOLUMES= /data , home=/srv/home/ ',
+    [
+      { name: 'data', path: '/data' },
+      { name: 'home', path: '/srv/home' },
+    ],
+  ],
+  ['SUBVOLUMES=root=/', [{ name: 'root', path: '/' }]],
+  ['SUBVOLUMES=photos=/srv/my photos=2026', [{ name: 'photos', path: '/srv/my photos=2026' }]],
+  [
+    'SUBVOLUMES=/a/data,b=/b/data',
+    [
+      { name: 'data', path: '/a/data' },
+      { name: 'b', path: '/b/data' },
+    ],
+  ],
+  ['SNAPSHOT_DIR=/data/.snapshots//', '/data/.snapshots'],
+  ['SNAPSHOT_DIR=/', '/'],
+  ['SNAPSHOT_DIR=//', '/'],
+  ['S3_BUCKET=my.bucket-1', 'my.bucket-1'],
+  ['S3_PREFIX=a/b c/ü', 'a/b c/ü'],
+  ['AWS_ENDPOINT_URL_S3=https://s3.example.net', 'https://s3.example.net'],
+  ['CHUNK_SIZE=5MiB', 5_242_880],
+  ['CHUNK_SIZE=5242880', 5_242_880],
+  ['CHUNK_SIZE=5TiB', 5_497_558_138_880],
+  ['PART_SIZE=5GiB', 5_368_709_120],
+  ['PART_SIZE=100 MiB', 104_857_600],
+  ['CONCURRENCY=1', 1],
+  ['CONCURRENCY=64', 64],
+  ['SSE=none', 'none'],
+  ['STORAGE_CLASS_CHUNKS=GLACIER', 'GLACIER'],
+  ['STORAGE_CLASS_MANIFEST=GLACIER_IR', 'GLACIER_IR'],
+  ['S3_ALLOW_HTTP=true', true],
+  ['S3_PREFIX=$(hostname)', '$(hostname)'],
+  [`S3_PREFIX=\${HOSTNAME}`, `\${HOSTNAME}`],
+] as const) {
+  test(`${text} is accepted`, () => {
+    const { values, problems } = resolve(text);
+    assert.deepEqual(problems, []);
+    assert.deepEqual(values[text.slice(0, text.indexOf('=')) as keyof typeof values], expected);
+  });
+}
+
+for (const [text, reason] of [
+  ['SUBVOLUMES=data', /^"data" is neither an absolute path nor name=\/path$/],
+  ['SUBVOLUMES=/data,', /^"" is neither an absolute path nor name=\/path$/],
+  ['SUBVOLUMES=data=srv/data', /neither an absolute path/],
+  ['SUBVOLUMES=/', /^"\/" needs a name of .* in front: name=\/$/],
+  ['SUBVOLUMES=/my photos', /^"\/my photos" needs a name .* in front: name=\/my photos$/],
+  ['SUBVOLUMES=a b=/data', /needs a name/],
+  ['SUBVOLUMES=..=/data', /needs a name/],
+  ['SUBVOLUMES=/a/data,/b/data', /^two subvolumes are named "data"; .*other-name=\/b\/data$/],
+  ['SNAPSHOT_DIR=snapshots', /must be an absolute path/],
+  ['RUN_DIR=~/run', /must be an absolute path/],
+  ['S3_BUCKET=ab', /is not a bucket name/],
+  ['S3_BUCKET=s3://my-bucket', /is not a bucket name/],
+  ['S3_BUCKET=-bucket', /is not a bucket name/],
+  ['S3_PREFIX="a\\nb"', /contains a control character/],
+  ['CHUNK_SIZE=5242879', /must be between 5.00 MiB and 5.00 TiB/],
+  ['CHUNK_SIZE=6TiB', /must be between 5.00 MiB and 5.00 TiB/],
+  ['CHUNK_SIZE=200GB', /is not a size such as 64MiB/],
+  ['PART_SIZE=4MiB', /must be between 5.00 MiB and 5.00 GiB/],
+  ['PART_SIZE=6GiB', /must be between 5.00 MiB and 5.00 GiB/],
+  ['PART_SIZE=Auto', /is not a size such as 64MiB/],
+  ['PART_SIZE=5MiB', /needs more than 10,000 parts of 5242880 bytes; use PART_SIZE=auto/],
+  ['CONCURRENCY=0', /must be a whole number from 1 to 64/],
+  ['CONCURRENCY=65', /must be a whole number from 1 to 64/],
+  ['CONCURRENCY=4.5', /must be a whole number/],
+  ['CONCURRENCY=-4', /must be a whole number/],
+  ['STORAGE_CLASS_CHUNKS=deep_archive', /must be one of: STANDARD, /],
+  ['STORAGE_CLASS_MANIFEST=DEEP_ARCHIVE', /must be one of: STANDARD, /],
+  ['STORAGE_CLASS_MANIFEST=GLACIER', /must be one of: STANDARD, /],
+  ['SSE=AES128', /must be one of: AES256, aws:kms, none/],
+  ['S3_ALLOW_HTTP=yes', /must be one of: true, false/],
+  ['COMPRESS=zstd:20', /must be one of: none, zstd, zstd:1/],
+  ['FULL_EVERY=180', /is not a duration such as 90s/],
+  ['KEEP_SNAPSHOTS=0', /must be a whole number from 1 to 10000/],
+  ['AWS_ENDPOINT_URL_S3=s3.example.net', /is not an http:\/\/ or https:\/\/ address/],
+  ['AWS_ENDPOINT_URL_S3=ftp://s3.example.net', /is not an http:\/\/ or https:\/\/ address/],
+  [
+    'AWS_ENDPOINT_URL_S3=https://user:hunter2@s3.example.net',
+    /carries credentials; put them in AWS_ACCESS_KEY_ID/,
+  ],
+  ['AWS_ENDPOINT_URL_S3=https://user@s3.example.net', /carries credentials/],
+  ['AWS_ENDPOINT_URL_S3=https://:hunter2@s3.example.net', /carries credentials/],
+] as const) {
+  test(`${text} is refused`, () => assertProblem(text, reason));
+}
+
+for (const text of [
+  'S3_PREFIX=/a',
+  'S3_PREFIX=a/',
+  'S3_PREFIX=a//b',
+  'S3_PREFIX=a/../b',
+  'S3_PREFIX=.',
+  `S3_PREFIX=${'a'.repeat(513)}`,
+]) {
+  test(`${text.slice(0, 40)} is refused`, () => {
+    const places = resolve(text).problems.map(({ line, key }) => `${line} ${key}`);
+    assert.deepEqual([...new Set(places)], ['1 S3_PREFIX']);
+  });
+}
+
+test('a prefix with a slash at an end is told so', () => {
+  for (const text of ['S3_PREFIX=/a', 'S3_PREFIX=a/']) {
+    assert.match(resolve(text).problems[0]?.reason ?? '', /must not begin or end with "\/"/);
+  }
+});
+
+test('every subvolume that is wrong is named', () => {
+  const reasons = resolve('SUBVOLUMES=data,/ok,/my photos,x=/ok,x=/no').problems.map(
+    (problem) => problem.reason,
+  );
+  assert.deepEqual(
+    reasons.map((reason) => /"[^"]*"/.exec(reason)?.[0]),
+    ['"data"', '"/my photos"', '"x"'],
+  );
+});
+
+for (const [key, nearest] of [
+  ['S3_BUCKT', 'S3_BUCKET'],
+  ['SUBVOLUME', 'SUBVOLUMES'],
+  ['CHUNKSIZE', 'CHUNK_SIZE'],
+  ['concurrency', 'CONCURRENCY'],
+  ['log_level', 'LOG_LEVEL'],
+  ['AWS_SECRET_KEY', 'AWS_SECRET_ACCESS_KEY'],
+] as const) {
+  test(`the unknown key ${key} is refused, and ${nearest} is proposed`, () => {
+    assertProblem(`${key}=x`, new RegExp(`^is not a setting; did you mean ${nearest}\\?$`));
+  });
+}
+
+test('names that every object has are not settings', () => {
+  for (const key of ['__proto__', 'constructor', 'toString']) {
+    assert.equal(isSettingKey(key), false);
+    assertProblem(`${key}=x`, /is not a setting/);
+  }
+});
+
+for (const key of [
+  'SUBVOLUMES',
+  'S3_BUCKET',
+  'S3_PREFIX',
+  'CHUNK_SIZE',
+  'RUN_DIR',
+  'LOG_LEVEL',
+  'COMPRESS',
+  'FULL_EVERY',
+]) {
+  test(`an empty ${key} is refused`, () => {
+    assertProblem(`${key}=`, /has no value; remove the line/);
+    assertProblem(`${key}=""`, /has no value; remove the line/);
+  });
+}
+
+test('keys that are empty by default may be empty', () => {
+  const { problems, warnings } = resolve('ENCRYPT_TO=\nDECRYPT_WITH=\nMETRICS_FILE=""\nNOTIFY_URL=');
+  assert.deepEqual([problems, warnings], [[], []]);
+});
+
+test('all problems of a file are reported at once, contradictions included', () => {
+  const { problems } = resolve(
+    [
+      'S3_BUCKT=x',
+      'CHUNK_SIZE=big',
+      'CONCURRENCY=0',
+      'SSE=aws:kms',
+      'AWS_ENDPOINT_URL_S3=http://10.0.0.1',
+      'COMPRESS=zstd',
+      'AWS_PROFILE=',
+    ].join('\n'),
+  );
+  assert.deepEqual(problems.map(({ line, key }) => `${line} ${key}`).sort(), [
+    '1 S3_BUCKT',
+    '2 CHUNK_SIZE',
+    '3 CONCURRENCY',
+    '4 SSE',
+    '5 AWS_ENDPOINT_URL_S3',
+    '6 COMPRESS',
+    '7 AWS_PROFILE',
+  ]);
+});
+
+test('a bad value is reported once, not again as a contradiction', () => {
+  for (const text of [
+    'SSE=kms\nSSE_KMS_KEY_ID=alias/x',
+    'SSE=aws:kms\nSSE_KMS_KEY_ID=',
+    'S3_ALLOW_HTTP=yes\nAWS_ENDPOINT_URL_S3=http://10.0.0.1',
+    'CHUNK_SIZE=1\nPART_SIZE=5MiB',
+  ]) {
+    assert.equal(resolve(text).problems.length, 1, text);
+  }
+});
+
+test('what was set on the command line is placed on line 0', () => {
+  const { problems } = resolveSettings([
+    { key: 'CONCURRENCY', value: '0', line: 0 },
+    { key: 'NOTHING', value: 'x', line: 0 },
+    { key: 'SSE', value: 'aws:kms', line: 0 },
+  ]);
+  assert.deepEqual(
+    problems.map(({ line, key }) => `${line} ${key}`),
+    ['0 NOTHING', '0 CONCURRENCY', '0 SSE'],
+  );
+});
+
+test('a contradiction is placed where the odd value stands', () => {
+  const { problems } = resolve('SSE_KMS_KEY_ID=alias/x\nSSE=none');
+  assert.deepEqual(problems, [{ line: 1, key: 'SSE_KMS_KEY_ID', reason: 'is for SSE=aws:kms' }]);
+});
+
+test('a later line wins, even over one that is wrong', () => {
+  const { values, aws, problems } = resolveSettings([
+    { key: 'CONCURRENCY', value: 'many', line: 1 },
+    { key: 'S3_BUCKET', value: 'from-file', line: 2 },
+    { key: 'AWS_PROFILE', value: 'from-file', line: 3 },
+    { key: 'S3_BUCKET', value: 'from-set', line: 0 },
+    { key: 'CONCURRENCY', value: '8', line: 0 },
+    { key: 'AWS_PROFILE', value: 'from-set', line: 0 },
+  ]);
+  assert.deepEqual(problems, []);
+  assert.deepEqual([values.S3_BUCKET, values.CONCURRENCY, aws.AWS_PROFILE], ['from-set', 8, 'from-set']);
+});
+
+test('variables of the AWS SDK are passed on as they are, and are no settings', () => {
+  const text = awsVariables.map((name) => `${name}=value#of ${name}`).join('\n');
+  const { aws, values, problems } = resolve(text);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(aws, Object.fromEntries(awsVariables.map((name) => [name, `value#of ${name}`])));
+  assert.equal(
+    Object.keys(values).some((key) => (awsVariables as readonly string[]).includes(key)),
+    false,
+  );
+});
+
+test('region and endpoint are settings, not variables that are passed on', () => {
+  const { aws, values } = resolve('AWS_REGION=eu-central-1\nAWS_ENDPOINT_URL_S3=https://s3.example.net');
+  assert.deepEqual(aws, {});
+  assert.equal(values.AWS_REGION, 'eu-central-1');
+});
+
+for (const text of [
+  'COMPRESS=zstd',
+  'COMPRESS=zstd:19',
+  'ENCRYPT_TO=age1xyz',
+  'DECRYPT_WITH=/root/key',
+  'METRICS_FILE=/run/x.prom',
+  'NOTIFY_URL=https://hc.example.net/1',
+]) {
+  test(`${text} is refused, because going on without it would not be what was asked for`, () => {
+    assertProblem(text, /^is not supported yet; remove the line$/);
+  });
+}
+
+for (const text of [
+  'FULL_EVERY=30d',
+  'INCREMENTAL_EVERY=1d',
+  'KEEP_GENERATIONS=3',
+  'RESTORE_TIER=Bulk',
+  'RESTORE_DAYS=3',
+  'RESTORE_TIMEOUT=48h',
+]) {
+  test(`${text} is kept, and a warning says that it has no effect yet`, () => {
+    const { problems, warnings } = resolve(text);
+    assert.deepEqual(problems, []);
+    assert.deepEqual(warnings, [`${text.slice(0, text.indexOf('='))} has no effect yet`]);
+  });
+}
+
+test('the default of a key that has no effect yet is no reason to warn', () => {
+  const { problems, warnings } = resolve('COMPRESS=none\nFULL_EVERY=180d\nRESTORE_TIER=Standard');
+  assert.deepEqual([problems, warnings], [[], []]);
+});
+
+for (const host of ['localhost', 'LOCALHOST:9000', '127.0.0.1:9000', '127.1.2.3', '[::1]:9000']) {
+  test(`http://${host} is this machine and allowed`, () => {
+    assert.deepEqual(resolve(`AWS_ENDPOINT_URL_S3=http://${host}`).problems, []);
+  });
+}
+
+for (const host of [
+  's3.example.net',
+  '10.0.0.1',
+  '192.168.1.2:9000',
+  '127.0.0.1.example.net',
+  'localhost.example.net',
+  '128.0.0.1',
+  '[::2]',
+  '[::]',
+  '0.0.0.0',
+  '1270.0.0.example',
+]) {
+  test(`http://${host} is another machine and needs S3_ALLOW_HTTP=true`, () => {
+    assertProblem(
+      `AWS_ENDPOINT_URL_S3=http://${host}`,
+      /is not encrypted; use https:\/\/, or set S3_ALLOW_HTTP=true/,
+    );
+    assert.deepEqual(resolve(`AWS_ENDPOINT_URL_S3=http://${host}\nS3_ALLOW_HTTP=true`).problems, []);
+    assert.deepEqual(resolve(`AWS_ENDPOINT_URL_S3=https://${host}`).problems, []);
+  });
+}
+
+test('no problem repeats a password of an endpoint', () => {
+  const { problems } = resolve('AWS_ENDPOINT_URL_S3=http://user:hunter2@s3.example.net');
+  assert.equal(problems.length, 2);
+  assert.doesNotMatch(JSON.stringify(problems), /hunter2/);
+});
+
+test('aws:kms needs a key, and a key needs aws:kms', () => {
+  assertProblem('SSE=aws:kms', /^aws:kms needs SSE_KMS_KEY_ID$/);
+  assertProblem('SSE_KMS_KEY_ID=alias/x', /^is for SSE=aws:kms$/);
+  assert.deepEqual(resolve('SSE=aws:kms\nSSE_KMS_KEY_ID=alias/x').problems, []);
+});
+
+test('part size and chunk size are judged together', () => {
+  assert.deepEqual(resolve('PART_SIZE=5MiB\nCHUNK_SIZE=40GiB').problems, []);
+  assert.deepEqual(
+    resolve('PART_SIZE=5MiB\nCHUNK_SIZE=50GiB').problems.map(({ line, key }) => [line, key]),
+    [[1, 'PART_SIZE']],
+  );
+});
+
+test('no lines make the rules throw', () => {
+  const keysOf = fc.oneof(fc.constantFrom(...Object.keys(resolveSettings([]).values)), fc.string());
+  const line = fc.record({ key: keysOf, value: fc.string({ unit: 'binary' }), line: fc.nat(9) });
+  fc.assert(
+    fc.property(fc.array(line), (lines) => {
+      const { problems } = resolveSettings(lines);
+      for (const problem of problems) {
+        assert.notEqual(problem.reason, '');
+        assert.notEqual(problem.key, undefined);
+      }
+    }),
+  );
+});
