@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { $ } from 'zx';
+import { allKeys, createWorld, errorLines, namesIn, runProcess, type World } from './world.ts';
+
+/** Runs `make backup` with a settings file; what make adds to stderr is not looked at. */
+function makeBackup(config: string, ...variables: readonly string[]) {
+  return runProcess('make', ['backup', `CONFIG=${config}`, ...variables]);
+}
+
+test('bad settings and usage: one clear line, the documented exit code, nothing left behind', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), 'content');
+  const full = join(world.directory, 'full');
+  await mkdir(full);
+  await $({ quiet: true })`mount -t tmpfs -o size=64k tmpfs ${full}`;
+  world.cleanUp(() => $({ quiet: true })`umount ${full}`);
+  await $({ quiet: true, nothrow: true })`head -c 1M /dev/zero > ${join(full, 'fill')}`;
+  const before = await everything(world);
+
+  const cases: readonly {
+    readonly name: string;
+    readonly changes?: Readonly<Record<string, string | undefined>>;
+    readonly variables?: readonly string[];
+    readonly code: number;
+    readonly says: RegExp;
+  }[] = [
+    {
+      name: 'no credentials',
+      changes: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined },
+      code: 2,
+      says: /no AWS credentials were found .*; set AWS_ACCESS_KEY_ID/,
+    },
+    {
+      name: 'a wrong bucket',
+      changes: { S3_BUCKET: 'nowhere' },
+      code: 1,
+      says: /the bucket does not exist \(bucket nowhere/,
+    },
+    {
+      name: 'a wrong secret',
+      changes: { AWS_SECRET_ACCESS_KEY: 'wrong' },
+      code: 1,
+      says: /check AWS_SECRET_ACCESS_KEY/,
+    },
+    {
+      name: 'a wrong access key',
+      changes: { AWS_ACCESS_KEY_ID: 'wrong' },
+      code: 1,
+      says: /check AWS_ACCESS_KEY_ID/,
+    },
+    {
+      name: 'a server that is not there',
+      changes: { AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:1' },
+      code: 1,
+      says: /refused/,
+    },
+    {
+      name: 'a full RUN_DIR',
+      changes: { RUN_DIR: full },
+      code: 1,
+      says: /the disk is full; make room, or set RUN_DIR/,
+    },
+    {
+      name: 'an unknown key',
+      changes: { CHUNKSIZE: '8MiB' },
+      code: 2,
+      says: /:\d+: CHUNKSIZE is not a setting; did you mean CHUNK_SIZE/,
+    },
+    {
+      name: 'a key that is missing',
+      changes: { SNAPSHOT_DIR: undefined },
+      code: 2,
+      says: /SNAPSHOT_DIR is not set/,
+    },
+    {
+      name: 'codecs that are not there yet',
+      changes: { ENCRYPT_TO: 'age1x' },
+      code: 2,
+      says: /ENCRYPT_TO is not supported yet/,
+    },
+    {
+      name: 'SUBVOLUME= that selects nothing',
+      variables: ['SUBVOLUME=nope'],
+      code: 2,
+      says: /selects nothing: .*choose from: data/,
+    },
+    { name: 'SUBVOLUME= that is empty', variables: ['SUBVOLUME='], code: 2, says: /selects nothing/ },
+    { name: 'a kind that is none', variables: ['KIND=partial'], code: 2, says: /KIND=partial is not a kind/ },
+    {
+      name: 'an incremental without a full',
+      variables: ['KIND=incremental'],
+      code: 1,
+      says: /no backup in the bucket yet/,
+    },
+    {
+      name: 'a path that is no subvolume',
+      changes: { SUBVOLUMES: 'etc=/etc' },
+      code: 1,
+      says: /\/etc is not a Btrfs subvolume/,
+    },
+    {
+      name: 'a SNAPSHOT_DIR elsewhere',
+      changes: { SNAPSHOT_DIR: world.directory },
+      code: 1,
+      says: /is not on the filesystem of/,
+    },
+    {
+      name: 'a SNAPSHOT_DIR that is missing',
+      changes: { SNAPSHOT_DIR: `${world.mount}/no` },
+      code: 1,
+      says: /does not exist; make it with/,
+    },
+  ];
+  for (const { name, changes, variables = [], code, says } of cases) {
+    await t.test(`${name}: exit ${code}`, async () => {
+      const result = await makeBackup(await world.settingsFile(changes), ...variables);
+      assert.match(result.stderr, new RegExp(`Error ${code}\\b`), 'make prints the exit code of the script');
+      const lines = errorLines(result);
+      assert.equal(lines.length, 1, result.stderr);
+      assert.match(lines[0] ?? '', says);
+      assert.equal(result.stdout, '');
+      assert.deepEqual(await everything(world), before);
+    });
+  }
+
+  await t.test('all problems of a settings file at once', async () => {
+    const config = await world.settingsFile({
+      CHUNK_SIZE: '1MiB',
+      CONCURRENCY: '0',
+      S3_BUKET: 'x',
+      LOG_LEVEL: 'loud',
+    });
+    const lines = errorLines(await makeBackup(config));
+    assert.equal(lines.length, 4);
+    assert.ok(lines.every((line) => line.startsWith(`${config}:`)));
+  });
+});
+
+test('restore refuses what it cannot do, before it does anything', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), 'content');
+  await world.backup();
+  const before = await namesIn(world.mount);
+  const target = join(world.mount, 'target');
+  const cases: readonly (readonly [name: string, args: readonly string[], says: RegExp])[] = [
+    ['no TARGET', ['--subvolume', 'data'], /TARGET is not given/],
+    ['no SUBVOLUME', ['--target', target], /SUBVOLUME is not given/],
+    ['a TARGET that exists', ['--subvolume', 'data', '--target', world.data], /exists already; name a path/],
+    ['a TARGET that is relative', ['--subvolume', 'data', '--target', 'here'], /not a plain absolute path/],
+    [
+      'a TARGET that is not on Btrfs',
+      ['--subvolume', 'data', '--target', join(world.directory, 'x')],
+      /not Btrfs/,
+    ],
+    [
+      'a TARGET without a directory',
+      ['--subvolume', 'data', '--target', `${target}/a/b`],
+      /does not exist; make it/,
+    ],
+    ['a subvolume without backups', ['--subvolume', 'nope', '--target', target], /there are: data/],
+    [
+      'AT before all backups',
+      ['--subvolume', 'data', '--target', target, '--at', '2020-01-01'],
+      /at or before 2020-01-01/,
+    ],
+    [
+      'AT that is no time',
+      ['--subvolume', 'data', '--target', target, '--at', 'yesterday'],
+      /AT="yesterday" is not a time/,
+    ],
+    [
+      'MANIFEST of nothing',
+      ['--subvolume', 'data', '--target', target, '--manifest', 'x'],
+      /not the key of a manifest|not a manifest/,
+    ],
+    [
+      'AT and MANIFEST',
+      ['--subvolume', 'data', '--target', target, '--at', '2026-01-01', '--manifest', 'x'],
+      /both choose/,
+    ],
+    ['an unknown flag', ['--taget', target], /'--taget'/],
+  ];
+  for (const [name, args, says] of cases) {
+    await t.test(`${name}: exit 2`, async () => {
+      const result = await world.run('restore.ts', ...args);
+      assert.equal(result.exitCode, 2, result.stderr);
+      assert.equal(errorLines(result).length, 1, result.stderr);
+      assert.match(errorLines(result)[0] ?? '', says);
+      assert.deepEqual(await namesIn(world.mount), before);
+    });
+  }
+});
+
+/** What must be the same after a refusal: snapshots, run files but for the lock, and the bucket. */
+async function everything(world: World) {
+  const runFiles = await namesIn(world.runDirectory).catch(() => []);
+  return {
+    snapshots: await namesIn(world.snapshots),
+    mount: await namesIn(world.mount),
+    runFiles: runFiles.filter((name) => name !== 'lock'),
+    keys: await allKeys(world),
+  };
+}

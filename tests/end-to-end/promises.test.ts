@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { $ } from 'zx';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+import {
+  allKeys,
+  createWorld,
+  errorLines,
+  namesIn,
+  readObject,
+  secret,
+  type World,
+  writeObject,
+} from './world.ts';
+
+const mib = 2 ** 20;
+const pointerKey = 'fleet/host-1/subvol/data/current.json';
+
+test('a run that was cut off is gone on with: the same snapshot, and no part is sent twice', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'random'), randomBytes(40 * mib));
+  await mustSucceed(world, 'snapshot.ts');
+  const [snapshot] = await namesIn(world.snapshots);
+  await mustSucceed(world, 'send-chunk-upload.ts');
+
+  // As if the process had died in the middle: the journal ends in a torn line, and chunks.json was never written.
+  const run = join(world.runDirectory, 'data');
+  const journal = await readFile(join(run, 'upload.jsonl'), 'utf8');
+  const lines = journal.split('\n');
+  const kept = lines.slice(0, Math.floor(lines.length / 2));
+  await writeFile(join(run, 'upload.jsonl'), `${kept.join('\n')}\n${lines[kept.length]?.slice(0, 20)}`);
+  await rm(join(run, 'chunks.json'));
+  const completed = kept.filter((line) => line.includes('"chunk-completed"')).length;
+  assert.ok(completed >= 2, `the journal names ${completed} completed chunks`);
+
+  const before = world.server.requests.length;
+  const { manifest } = await world.backup();
+  assert.equal(manifest.snapshot.name, snapshot, 'the snapshot was not taken anew');
+  const received = bytesReceived(world, before);
+  const reused = manifest.chunks.slice(0, completed).reduce((sum, chunk) => sum + chunk.size, 0);
+  assert.ok(received <= manifest.total_bytes - reused + mib, `${received} bytes were sent again`);
+  assert.equal((await world.run('verify.ts', '--deep')).exitCode, 0);
+});
+
+test('SIGKILL in the middle of an upload publishes nothing, and the next run goes on', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'first'), 'first');
+  const { key } = await world.backup();
+  const pointer = await readObject(world, pointerKey);
+  await writeFile(join(world.data, 'random'), randomBytes(200 * mib));
+  await mustSucceed(world, 'snapshot.ts');
+
+  const before = world.server.requests.length;
+  const config = await world.settingsFile();
+  const args = ['--import', 'tsx', 'scripts/send-chunk-upload.ts', '--config', config];
+  const child = spawn('node', args, { cwd: repositoryRoot, stdio: 'ignore' });
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  while (bytesReceived(world, before) < 40 * mib) await sleep(5);
+  child.kill('SIGKILL');
+  await exited;
+  assert.equal(await readObject(world, pointerKey), pointer, 'the last published backup is still the last');
+  const { exitCode } = await world.run(
+    'restore.ts',
+    '--subvolume',
+    'data',
+    '--target',
+    join(world.mount, 'restored'),
+  );
+  assert.equal(exitCode, 0);
+
+  const { manifest } = await world.backup();
+  assert.equal(manifest.parent_manifest, key);
+  const sent = bytesReceived(world, before);
+  // What was in flight when the process died is sent again: at most CONCURRENCY + 1 parts.
+  assert.ok(
+    sent <= manifest.total_bytes + 5 * 5 * mib + mib,
+    `${sent} bytes for a stream of ${manifest.total_bytes}`,
+  );
+  assert.equal((await world.run('verify.ts', '--deep')).exitCode, 0);
+});
+
+test('a pointer that somebody else moved is not overwritten, and the next backup plans on theirs', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), '1');
+  const first = await world.backup();
+  await writeFile(join(world.data, 'file'), '2');
+  await mustSucceed(world, 'snapshot.ts');
+  await mustSucceed(world, 'send-chunk-upload.ts');
+  const theirs = `${JSON.stringify({ manifest_key: first.key, kind: 'full', created_at: first.manifest.created_at })} `;
+  await writeObject(world, pointerKey, theirs);
+
+  const refused = await world.run('manifest.ts');
+  assert.equal(refused.exitCode, 1);
+  assert.match(errorLines(refused).join(), /another writer was first/);
+  assert.equal(await readObject(world, pointerKey), theirs);
+
+  const { manifest } = await world.backup();
+  assert.equal(manifest.parent_manifest, first.key);
+  assert.equal(JSON.parse(await readObject(world, pointerKey)).created_at, manifest.created_at);
+});
+
+test('losing RUN_DIR does not force a full backup; losing the parent snapshot does, and the plan says so', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), '1');
+  const { manifest } = await world.backup();
+  await rm(world.runDirectory, { recursive: true });
+  const second = await world.backup();
+  assert.equal(second.manifest.kind, 'incremental');
+  assert.equal(second.manifest.snapshot.parent_uuid, manifest.snapshot.uuid);
+
+  await $({ quiet: true })`btrfs subvolume delete ${join(world.snapshots, second.manifest.snapshot.name)}`;
+  const planned = await world.run('snapshot.ts', '--dry-run');
+  assert.match(planned.stdout, /data +full +parent snapshot data__\w+__inc is gone/);
+  assert.equal((await world.backup()).manifest.kind, 'full');
+});
+
+test('a dry run changes nothing: no snapshot, no run file, no write to the bucket', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), '1');
+  await world.backup();
+  const before = {
+    snapshots: await namesIn(world.snapshots),
+    run: await namesIn(join(world.runDirectory, 'data')),
+  };
+  const requests = world.server.requests.length;
+  const made = await $({
+    cwd: repositoryRoot,
+    quiet: true,
+  })`make backup DRY_RUN=1 CONFIG=${await world.settingsFile()}`;
+  assert.match(made.stdout, /data +incremental +on full \w+ +\(dry run\)/);
+  assert.deepEqual(
+    { snapshots: await namesIn(world.snapshots), run: await namesIn(join(world.runDirectory, 'data')) },
+    before,
+  );
+  const methods = new Set(world.server.requests.slice(requests).map((request) => request.method));
+  assert.deepEqual([...methods], ['GET']);
+});
+
+test('a second run on the same host exits 3 and names the first', async (t) => {
+  const world = await createWorld(t);
+  await mustSucceed(world, 'snapshot.ts');
+  const holder = spawn('flock', [join(world.runDirectory, 'lock'), 'sleep', '60'], { stdio: 'ignore' });
+  world.cleanUp(async () => holder.kill());
+  while (
+    (await $({ quiet: true, nothrow: true })`flock -n ${join(world.runDirectory, 'lock')} true`).exitCode ===
+    0
+  ) {
+    await sleep(20);
+  }
+  const result = await world.run('send-chunk-upload.ts');
+  assert.equal(result.exitCode, 3);
+  assert.match(errorLines(result).join(), /another run holds the lock .*process \d+, since/);
+  const target = join(world.mount, 'restored');
+  const restore = await world.run('restore.ts', '--subvolume', 'data', '--target', target);
+  assert.equal(restore.exitCode, 2, 'a restore does not need the lock; here it finds no backup');
+});
+
+test('one subvolume that fails does not keep the others from their backup', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), '1');
+  const config = await world.settingsFile({ SUBVOLUMES: `gone=${world.mount}/gone,${world.data}` });
+  const made = await $({ cwd: repositoryRoot, quiet: true, nothrow: true })`make backup CONFIG=${config}`;
+  assert.match(made.stderr, /Error 1\b/);
+  assert.match(made.stderr, /gone: cannot use .*does not exist/);
+  assert.match(made.stdout, /data +full .*manifest-/);
+  assert.ok((await allKeys(world)).includes(pointerKey), 'data is published');
+});
+
+test('what btrfs send cannot finish is not published', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'random'), randomBytes(20 * mib));
+  await mustSucceed(world, 'snapshot.ts');
+  const [snapshot = ''] = await namesIn(world.snapshots);
+  // A snapshot that was made writable is refused by btrfs send.
+  await $({ quiet: true })`btrfs property set -t subvol ${join(world.snapshots, snapshot)} ro false`;
+  const result = await world.run('send-chunk-upload.ts');
+  assert.equal(result.exitCode, 1);
+  assert.match(errorLines(result).join(), /btrfs send failed with exit code 1/);
+  assert.equal((await world.run('manifest.ts')).exitCode, 1);
+  assert.deepEqual(await allKeys(world), []);
+});
+
+test('no secret is in the output, the run files or the bucket', async (t) => {
+  const world = await createWorld(t, { LOG_LEVEL: 'debug' });
+  await writeFile(join(world.data, 'file'), '1');
+  const outputs: string[] = [];
+  for (const [script, ...args] of [
+    ['snapshot.ts'],
+    ['send-chunk-upload.ts'],
+    ['manifest.ts'],
+    ['list.ts'],
+    ['verify.ts', '--deep'],
+    ['restore.ts', '--subvolume', 'data', '--target', join(world.mount, 'restored')],
+    ['list.ts', '--set', 'S3_BUCKET=nowhere'],
+    ['list.ts', '--set', 'AWS_ACCESS_KEY_ID=unknown'],
+  ] as const) {
+    const { stdout, stderr } = await world.run(script, ...args);
+    outputs.push(stdout, stderr);
+  }
+  for (const key of await allKeys(world)) outputs.push(await readObject(world, key));
+  for (const name of await namesIn(join(world.runDirectory, 'data'))) {
+    outputs.push(await readFile(join(world.runDirectory, 'data', name), 'utf8'));
+  }
+  assert.ok(outputs.length > 20, 'there is something to look at');
+  assert.deepEqual(
+    outputs.filter((output) => output.includes(secret)),
+    [],
+  );
+});
+
+async function mustSucceed(world: World, script: string): Promise<void> {
+  const result = await world.run(script);
+  assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
+}
+
+/** Bytes of bodies that the server received since a number of requests. */
+function bytesReceived(world: World, since: number): number {
+  return world.server.requests.slice(since).reduce((sum, request) => sum + request.bytesReceived, 0);
+}

@@ -1,0 +1,240 @@
+/**
+ * What an end-to-end test lives in: a Btrfs filesystem on a loop device, an S3 server, a settings file, and the scripts
+ * as processes of their own. Everything is removed when the test ends, however it ends.
+ */
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { $ } from 'zx';
+import type { Manifest } from '../../lib/core/manifest.ts';
+import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
+import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
+import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
+
+export const secret = 'end-to-end-secret';
+const bucketName = 'backups';
+
+/** What a script did. */
+export interface ScriptResult {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The world of one test. */
+export interface World {
+  /** Mount point of the filesystem. */
+  readonly mount: string;
+  /** The subvolume `data`. */
+  readonly data: string;
+  readonly snapshots: string;
+  /** A directory for files of the test, removed with the world. */
+  readonly directory: string;
+  /** Undoes something when the test ends, before what was made earlier is undone. */
+  readonly cleanUp: (undo: () => Promise<unknown>) => void;
+  readonly runDirectory: string;
+  readonly server: S3Server;
+  readonly client: S3Client;
+  /** Settings by key, as they stand in the file. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Writes a settings file with changes; undefined removes a key. */
+  settingsFile(changes?: Readonly<Record<string, string | undefined>>): Promise<string>;
+  /** Runs a script with the world's settings. */
+  run(script: string, ...args: readonly string[]): Promise<ScriptResult>;
+  /** Runs the three stages of a backup; every one must succeed. Gives the manifest and its key. */
+  backup(...args: readonly string[]): Promise<{ readonly key: string; readonly manifest: Manifest }>;
+}
+
+/** Makes a world; the filesystem holds a subvolume `data` and a directory `snapshots`. */
+export async function createWorld(
+  test: TestContext,
+  changes: Readonly<Record<string, string>> = {},
+  sizeBytes = 2 * 2 ** 30,
+): Promise<World> {
+  const cleanUp = cleanUpAfter(test);
+  const filesystem = await createLoopFilesystem({ name: 'end-to-end', sizeBytes });
+  cleanUp(() => filesystem.remove());
+  const directory = await mkdtemp(join(testDirectory(), 'end-to-end-'));
+  cleanUp(() => rm(directory, { recursive: true, force: true }));
+  const server = await startS3Server({
+    directory: join(directory, 's3'),
+    accessKeyId: 'end-to-end',
+    secretAccessKey: secret,
+    buckets: [bucketName],
+  });
+  cleanUp(() => server.stop());
+  const client = new S3Client({
+    endpoint: server.endpoint,
+    forcePathStyle: true,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'end-to-end', secretAccessKey: secret },
+  });
+  cleanUp(async () => client.destroy());
+
+  const mount = filesystem.mountPoint;
+  const data = join(mount, 'data');
+  const snapshots = join(mount, 'snapshots');
+  await $({ quiet: true })`btrfs subvolume create ${data}`;
+  await mkdir(snapshots);
+  const settings: Record<string, string> = {
+    SUBVOLUMES: data,
+    SNAPSHOT_DIR: snapshots,
+    S3_BUCKET: bucketName,
+    S3_PREFIX: 'fleet/host-1',
+    AWS_REGION: 'us-east-1',
+    AWS_ENDPOINT_URL_S3: server.endpoint,
+    AWS_ACCESS_KEY_ID: 'end-to-end',
+    AWS_SECRET_ACCESS_KEY: secret,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    CHUNK_SIZE: '8MiB',
+    PART_SIZE: '5MiB',
+    STORAGE_CLASS_CHUNKS: 'STANDARD',
+    RUN_DIR: join(directory, 'run'),
+    ...changes,
+  };
+  let files = 0;
+  const world: World = {
+    mount,
+    data,
+    snapshots,
+    directory,
+    cleanUp,
+    runDirectory: join(directory, 'run'),
+    server,
+    client,
+    settings,
+    async settingsFile(edits = {}) {
+      const path = join(directory, `settings-${files++}.env`);
+      const lines = Object.entries({ ...settings, ...edits }).flatMap(([key, value]) =>
+        value === undefined ? [] : [`${key}=${value}\n`],
+      );
+      await writeFile(path, lines.join(''), { mode: 0o600 });
+      return path;
+    },
+    async run(script, ...args) {
+      return runProcess('node', [
+        '--import',
+        'tsx',
+        `scripts/${script}`,
+        '--config',
+        await standard,
+        ...args,
+      ]);
+    },
+    async backup(...args) {
+      await succeed('snapshot.ts', ...args);
+      await succeed('send-chunk-upload.ts');
+      const key: string = JSON.parse(await succeed('manifest.ts', '--json')).subvolumes[0].manifest_key;
+      return { key, manifest: JSON.parse(await readObject(world, key)) };
+    },
+  };
+  const succeed = async (script: string, ...args: readonly string[]) => {
+    const result = await world.run(script, ...args);
+    if (result.exitCode !== 0) throw new Error(`${script} exited ${result.exitCode}: ${result.stderr}`);
+    return result.stdout;
+  };
+  const standard = world.settingsFile();
+  return world;
+}
+
+/**
+ * Collects what is to be undone after a test. The last is undone first, and one that fails does not keep the others from
+ * being undone: node:test would skip them, and a server that still listens would keep the process alive.
+ */
+export function cleanUpAfter(test: TestContext): (undo: () => Promise<unknown>) => void {
+  const undos: (() => Promise<unknown>)[] = [];
+  test.after(async () => {
+    const failures: unknown[] = [];
+    for (const undo of undos.reverse()) await undo().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw new AggregateError(failures, 'cleaning up failed');
+  });
+  return (undo) => void undos.push(undo);
+}
+
+/** Runs a process in the repository, with the environment of a bare host: no credentials, no settings. */
+export function runProcess(
+  command: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ScriptResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: repositoryRoot,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env.PATH,
+        HOME: '/nonexistent',
+        AWS_EC2_METADATA_DISABLED: 'true',
+        ...environment,
+      },
+    });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.once('error', reject);
+    child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+  });
+}
+
+/** Reads an object whole. */
+export async function readObject(world: World, key: string): Promise<string> {
+  return (await readBytes(world, key)).toString('utf8');
+}
+
+/** Reads an object's bytes. */
+export async function readBytes(world: World, key: string): Promise<Buffer> {
+  const response = await world.client.send(new GetObjectCommand({ Bucket: bucketName, Key: key }));
+  return Buffer.from((await response.Body?.transformToByteArray()) ?? []);
+}
+
+/** Writes an object over whatever is there, as somebody else would. */
+export async function writeObject(world: World, key: string, body: string | Buffer): Promise<void> {
+  await world.client.send(new PutObjectCommand({ Bucket: bucketName, Key: key, Body: body }));
+}
+
+/** All keys in the bucket. */
+export async function allKeys(world: World): Promise<readonly string[]> {
+  const { Contents = [] } = await world.client.send(new ListObjectsV2Command({ Bucket: bucketName }));
+  return Contents.flatMap((object) => object.Key ?? []);
+}
+
+/** Changes bytes of a stored object behind the server's back, as a failing disk would. */
+export async function damageStoredBytes(world: World, content: Buffer, at: number): Promise<void> {
+  const root = join(world.directory, 's3');
+  for (const path of filesBelow(root)) {
+    const stored = await readFile(path);
+    if (!stored.equals(content)) continue;
+    stored.writeUInt8(stored.readUInt8(at) ^ 1, at);
+    await writeFile(path, stored);
+    return;
+  }
+  throw new Error('no stored object has these bytes');
+}
+
+/** Names in a directory of the filesystem, hidden ones included. */
+export async function namesIn(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory)).sort();
+}
+
+/** The log lines of a result that are errors; the log is JSON because stderr is no terminal. */
+export function errorLines(result: ScriptResult): readonly string[] {
+  return result.stderr
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter((line) => line.level === 'error')
+    .map((line) => String(line.msg));
+}
+
+function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
