@@ -7,8 +7,8 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  ListPartsCommand,
   PutObjectCommand,
-  paginateListParts,
   UploadPartCommand,
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
@@ -135,10 +135,18 @@ export class ChunkWriter {
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
     const parts = new Map<number, ListedPart>();
     try {
-      for await (const page of paginateListParts({ client: this.#bucket.client }, place)) {
+      // Not the SDK's paginator: it goes on for ever, because S3 gives a marker on the last page too
+      // (https://github.com/awslabs/aws-sdk-rust/issues/1143 tells of the same in another SDK).
+      for (let marker: string | undefined, more = true; more; ) {
+        const page = await this.#bucket.client.send(
+          new ListPartsCommand({ ...place, PartNumberMarker: marker }),
+          { abortSignal: this.#signal },
+        );
         for (const { PartNumber, Size, ETag } of page.Parts ?? []) {
           if (PartNumber !== undefined) parts.set(PartNumber, { sizeBytes: Size ?? 0, etag: ETag ?? '' });
         }
+        more = page.IsTruncated === true;
+        marker = page.NextPartNumberMarker;
       }
     } catch (error) {
       if (error instanceof Error && error.name === 'NoSuchUpload') return undefined;
@@ -169,10 +177,12 @@ export class ChunkWriter {
         sent += bytes;
         this.#events.onSent(bytes);
       });
-      const command = makeCommand({ ...payload, ...(this.#needsMd5 && { ContentMD5: await body.md5() }) });
+      const withMd5 = this.#needsMd5;
+      const command = makeCommand({ ...payload, ...(withMd5 && { ContentMD5: await body.md5() }) });
       presetPayloadHash(command, body.sha256);
       try {
-        return await this.#verify(what, body, await this.#sendOnce(command));
+        const answer = await this.#sendOnce(command);
+        return await this.#verify(what, body, answer, withMd5);
       } catch (error) {
         this.#events.onSent(-sent);
         throw error;
@@ -190,10 +200,13 @@ export class ChunkWriter {
       : this.#bucket.client.send(command, options);
   }
 
-  /** A server that does not repeat the checksum has not verified it: then the ETag must be the MD5 of what was sent. */
-  async #verify(what: string, body: PartBody, answer: PartAnswer): Promise<StoredObject> {
+  /**
+   * A server that does not repeat the checksum has not verified it: then the ETag must be the MD5 of what was sent,
+   * unless that went along (`withMd5`) and was verified by the server.
+   */
+  async #verify(what: string, body: PartBody, answer: PartAnswer, withMd5: boolean): Promise<StoredObject> {
     const etag = answer.ETag ?? '';
-    if (answer.ChecksumSHA256 === undefined && !this.#needsMd5) {
+    if (answer.ChecksumSHA256 === undefined && !withMd5) {
       const md5 = Buffer.from(await body.md5(), 'base64').toString('hex');
       this.#needsMd5 = true;
       if (etag.replaceAll('"', '') !== md5 && this.#options.ServerSideEncryption !== 'aws:kms') {

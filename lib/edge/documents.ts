@@ -1,4 +1,5 @@
 /** Small objects: manifests, pointers, texts. Listing and looking at objects. */
+import type { Readable } from 'node:stream';
 import {
   GetObjectCommand,
   HeadObjectCommand,
@@ -29,6 +30,8 @@ export async function readDocument(
   try {
     const response = await bucket.client.send(new GetObjectCommand({ Bucket: bucket.name, Key: key }));
     if ((response.ContentLength ?? 0) > maxBytes) {
+      // A body that is not read keeps its connection, and there are only so many.
+      (response.Body as Readable | undefined)?.destroy();
       throw new ToolError(`${key} has ${response.ContentLength} bytes; at most ${maxBytes} are read`, {
         kind: 'damage',
       });

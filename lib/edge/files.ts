@@ -18,7 +18,8 @@ export async function writeJsonFile(path: string, value: unknown): Promise<void>
     await rename(temporary, path);
     await flushDirectory(dirname(path));
   } catch (cause) {
-    await rm(temporary, { force: true });
+    // Where this fails too, the first failure is the one to report.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw fileError(`cannot write ${path}`, cause);
   }
 }

@@ -13,10 +13,16 @@ export class Journal {
     this.#file = file;
   }
 
-  /** Opens a journal: goes on with what is there, or begins an empty one. */
+  /**
+   * Opens a journal: goes on with what is there, or begins an empty one. What reading would ignore is cut off first, or
+   * the next event would share a line with it and be ignored too.
+   */
   static async open(path: string, mode: 'continue' | 'begin'): Promise<Journal> {
+    const { sizeBytes } = mode === 'begin' ? nothing : await readEvents(path);
     try {
-      return new Journal(path, await open(path, mode === 'begin' ? 'w' : 'a', 0o600));
+      const file = await open(path, 'a', 0o600);
+      await file.truncate(sizeBytes);
+      return new Journal(path, file);
     } catch (cause) {
       throw fileError(`cannot open ${path}`, cause);
     }
@@ -25,7 +31,10 @@ export class Journal {
   /** Appends one event and waits until it is on disk. */
   async append(event: JournalEvent): Promise<void> {
     try {
-      await this.#file.write(`${JSON.stringify(event)}\n`);
+      const line = Buffer.from(`${JSON.stringify(event)}\n`);
+      const { bytesWritten } = await this.#file.write(line);
+      // What a file takes only in part, the disk has no room for.
+      if (bytesWritten < line.length) throw Object.assign(new Error('short write'), { code: 'ENOSPC' });
       await this.#file.datasync();
     } catch (cause) {
       throw fileError(`cannot write ${this.#path}`, cause);
@@ -42,20 +51,34 @@ export class Journal {
  * last line is what a crash leaves, and what follows a damaged line cannot be trusted.
  */
 export async function readJournal(path: string): Promise<readonly JournalEvent[]> {
-  let text: string;
+  return (await readEvents(path)).events;
+}
+
+/** Events that can be understood, and how many bytes of the file they take up. */
+interface ReadEvents {
+  readonly events: readonly JournalEvent[];
+  readonly sizeBytes: number;
+}
+
+const nothing: ReadEvents = { events: [], sizeBytes: 0 };
+
+async function readEvents(path: string): Promise<ReadEvents> {
+  let data: Buffer;
   try {
-    text = await readFile(path, 'utf8');
+    data = await readFile(path);
   } catch (cause) {
-    if (codeOf(cause) === 'ENOENT') return [];
+    if (codeOf(cause) === 'ENOENT') return nothing;
     throw fileError(`cannot read ${path}`, cause);
   }
   const events: JournalEvent[] = [];
-  for (const line of text.split('\n').slice(0, -1)) {
-    const event = parseLine(line);
+  let sizeBytes = 0;
+  for (let end = data.indexOf('\n'); end >= 0; end = data.indexOf('\n', sizeBytes)) {
+    const event = parseLine(data.toString('utf8', sizeBytes, end));
     if (!event) break;
     events.push(event);
+    sizeBytes = end + 1;
   }
-  return events;
+  return { events, sizeBytes };
 }
 
 function parseLine(line: string): JournalEvent | undefined {

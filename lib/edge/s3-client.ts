@@ -7,6 +7,9 @@ import { explainS3Error } from './s3-errors.ts';
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
 
+/** The SDK prints to the console unless it is given a log; what matters of it comes out of the calls as an error. */
+const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
 /** Where a command works: one bucket of one server. */
 export interface Bucket {
   readonly client: S3Client;
@@ -37,6 +40,7 @@ export async function openBucket(settings: SettingValues, hostName: string): Pro
     ...(settings.AWS_REGION && { region: settings.AWS_REGION }),
     ...(endpoint && { endpoint, forcePathStyle: true }),
     maxAttempts: 5,
+    logger: silent,
     // Every checksum is ours: the digest of a part is known before it is sent, and checked after it is read.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -83,3 +87,5 @@ export function writeOptions(settings: SettingValues, what: 'chunks' | 'manifest
     ...(settings.SSE_KMS_KEY_ID && { SSEKMSKeyId: settings.SSE_KMS_KEY_ID }),
   };
 }
+
+function ignore(): void {}

@@ -36,7 +36,7 @@ test('a run that was cut off is gone on with: the same snapshot, and no part is 
   await writeFile(join(run, 'upload.jsonl'), `${kept.join('\n')}\n${lines[kept.length]?.slice(0, 20)}`);
   await rm(join(run, 'chunks.json'));
   const completed = kept.filter((line) => line.includes('"chunk-completed"')).length;
-  assert.ok(completed >= 2, `the journal names ${completed} completed chunks`);
+  assert.ok(completed >= 1, `the journal names ${completed} completed chunks`);
 
   const before = world.server.requests.length;
   const { manifest } = await world.backup();
@@ -60,7 +60,8 @@ test('SIGKILL in the middle of an upload publishes nothing, and the next run goe
   const args = ['--import', 'tsx', 'scripts/send-chunk-upload.ts', '--config', config];
   const child = spawn('node', args, { cwd: repositoryRoot, stdio: 'ignore' });
   const exited = new Promise((resolve) => child.once('exit', resolve));
-  while (bytesReceived(world, before) < 40 * mib) await sleep(5);
+  while (bytesReceived(world, before) < 40 * mib && child.exitCode === null) await sleep(5);
+  assert.equal(child.exitCode, null, 'the upload still runs');
   child.kill('SIGKILL');
   await exited;
   assert.equal(await readObject(world, pointerKey), pointer, 'the last published backup is still the last');
