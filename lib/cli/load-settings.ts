@@ -30,7 +30,8 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
   const overrides = sets.flatMap((text) => {
     const parsed = readSettingLine(text.trim());
     if (!('reason' in parsed)) return [{ ...parsed, line: 0 }];
-    found.push(`--set ${parsed.key ?? text}: ${parsed.reason}`);
+    // Never the text itself: it may be a secret that was mistyped.
+    found.push(describe(file, { line: 0, ...parsed }));
     return [];
   });
   const { values, warnings, aws, problems: wrong } = resolveSettings([...lines, ...overrides]);

@@ -55,7 +55,8 @@ function parse(
     const { values } = parseArgs({ options, allowPositionals: false });
     return new Map(Object.entries(values).map(([name, list]) => [name, (list ?? []).map(String)]));
   } catch (cause) {
-    const reason = cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : String(cause);
+    // Node explains itself in further sentences, some of them on lines of their own.
+    const reason = cause instanceof Error ? (cause.message.split(/\.?\n|\. /)[0] ?? '') : String(cause);
     throw new ToolError(reason, {
       kind: 'usage',
       hint: `see: node --import tsx scripts/${file} --help`,

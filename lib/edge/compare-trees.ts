@@ -8,7 +8,7 @@ import { resolve } from 'node:path';
 import { createDifferenceList, type DifferenceList } from '../core/difference-list.ts';
 import { ToolError } from '../core/errors.ts';
 import { type TreeDifference, treeDifference } from '../core/tree-difference.ts';
-import { dryRunRsync, filterRules } from './rsync-dry-run.ts';
+import { dryRunRsync, hidingRules } from './rsync-dry-run.ts';
 import { scanTree, type TreeScan } from './scan-tree.ts';
 
 /** What to compare: two directories, and the content of all files or of `sampleFiles` chosen ones. */
@@ -67,7 +67,7 @@ async function compareSample({ from, to, list, signal }: Trees, sample: Iterable
  */
 async function addExtraLinks(trees: Trees): Promise<void> {
   const { from, to, expected, actual, list, signal } = trees;
-  const input = filterRules(actual.nestedSubvolumes, expected.nestedSubvolumes);
+  const input = hidingRules(actual.nestedSubvolumes);
   await dryRunRsync({ from: to, to: from, options: ['--filter=merge -'], input, signal }, (difference) => {
     if (difference.aspects.includes('hard-link')) list.add({ ...difference, aspects: ['hard-link'] });
   });
@@ -118,7 +118,7 @@ export async function compareTrees(request: CompareRequest): Promise<TreeCompari
   const list = createDifferenceList(keptDifferences);
   const trees: Trees = { from, to, expected, actual, list, signal };
 
-  const input = filterRules(expected.nestedSubvolumes, actual.nestedSubvolumes);
+  const input = hidingRules(expected.nestedSubvolumes);
   const options = ['--filter=merge -', '--delete', ...(mode === 'full' ? ['--checksum'] : [])];
   const sample = new Set(expected.sample);
   const counts = await dryRunRsync({ from, to, options, input, signal }, (difference) => {

@@ -57,13 +57,9 @@ function literalPattern(path: string): string {
 }
 
 /**
- * Filter rules, for `--filter=merge -` and stdin, that leave out paths of each side: hidden in `from`, protected from
- * being reported as extra in `to`. Paths are byte strings (latin1).
+ * Filter rules, for `--filter=merge -` and stdin, that hide paths of `from` (byte strings, latin1). Hidden is less
+ * than excluded: whatever stands at such a path in `to` is still reported.
  */
-export function filterRules(hidden: readonly string[], protectedPaths: readonly string[]): Buffer {
-  const rules = [
-    ...hidden.map((path) => `H ${literalPattern(path)}\0`),
-    ...protectedPaths.map((path) => `P ${literalPattern(path)}\0`),
-  ];
-  return Buffer.from(rules.join(''), 'latin1');
+export function hidingRules(paths: readonly string[]): Buffer {
+  return Buffer.from(paths.map((path) => `H ${literalPattern(path)}\0`).join(''), 'latin1');
 }

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pMapIterable } from 'p-map';
 import { ToolError } from '../core/errors.ts';
@@ -31,7 +31,7 @@ export interface FetchedStream {
 
 /**
  * Fetches the stream of one manifest into a sink.
- * @param spoolDirectory where chunks without recorded parts wait until their hash is known.
+ * @param spoolDirectory where chunks without recorded parts wait until their hash is known; made when it is missing.
  * @throws ToolError (damage) naming the chunk whose bytes are not those of the manifest.
  */
 export async function fetchStream(
@@ -142,9 +142,7 @@ async function fetchUnpartedChunk(
   const hash = createHash('sha256');
   const slot = await pool.acquire();
   try {
-    const file = await open(path, 'w', 0o600).catch((cause: unknown) => {
-      throw fileError(`cannot write ${path}`, cause);
-    });
+    const file = await openSpool(spoolDirectory, path);
     try {
       for (const range of partRanges(chunk.size, rangeSizeOf(chunk))) {
         const bytes = slot.bytes.subarray(0, range.length);
@@ -165,6 +163,15 @@ async function fetchUnpartedChunk(
   } finally {
     pool.release(slot);
     await rm(path, { force: true });
+  }
+}
+
+async function openSpool(directory: string, path: string): Promise<FileHandle> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    return await open(path, 'w', 0o600);
+  } catch (cause) {
+    throw fileError(`cannot write ${path}`, cause);
   }
 }
 

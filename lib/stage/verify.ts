@@ -2,7 +2,6 @@
  * Proves what is in the bucket: every manifest of every chain, every chunk by size, ETag and S3's own checksum, and with
  * `deep` every byte. Nothing is changed.
  */
-import { tmpdir } from 'node:os';
 import pMap from 'p-map';
 import { linkProblem } from '../core/chain.ts';
 import { ToolError } from '../core/errors.ts';
@@ -134,7 +133,7 @@ async function readEverything(
       const { stream: _, ...rest } = manifest;
       const alone = { ...rest, chunks: [chunk], total_bytes: chunk.size };
       await collect(findings, chunk.key, () =>
-        fetchStream(context, alone, async () => undefined, tmpdir(), progress),
+        fetchStream(context, alone, async () => undefined, context.settings.RUN_DIR, progress),
       );
     }
   } finally {
