@@ -2,7 +2,6 @@
  * Chunks into the bucket, part by part. One SHA-256 per part serves as the signed payload hash, as the checksum that
  * S3 verifies, and as the entry in the manifest.
  */
-import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -12,17 +11,10 @@ import {
   UploadPartCommand,
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
-import { MIB } from '../core/units.ts';
+import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError, withRetries } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { explainS3Error } from './s3-errors.ts';
-
-/** Bytes to send, with their SHA-256 in base64. `md5` is asked for only where the server knows no SHA-256. */
-export interface PartBody {
-  readonly bytes: Uint8Array;
-  readonly sha256: string;
-  readonly md5: () => Promise<string>;
-}
 
 /** A multipart upload that has begun. */
 export interface MultipartUpload {
@@ -169,11 +161,11 @@ export class ChunkWriter {
   async #send(
     what: string,
     body: PartBody,
-    makeCommand: (payload: ReturnType<typeof payloadOf> & { ContentMD5?: string }) => Command,
+    makeCommand: (payload: ReturnType<typeof requestPayload> & { ContentMD5?: string }) => Command,
   ): Promise<StoredObject> {
     const attempt = async (): Promise<StoredObject> => {
       let sent = 0;
-      const payload = payloadOf(body, (bytes) => {
+      const payload = requestPayload(body, (bytes) => {
         sent += bytes;
         this.#events.onSent(bytes);
       });
@@ -227,33 +219,4 @@ export class ChunkWriter {
   #explain(error: unknown, what: string): Error {
     return explainS3Error(error, { what, bucket: this.#bucket.name, server: this.#bucket.server });
   }
-}
-
-/** The body in slices: handing over the whole buffer would double the memory under TLS (measured). */
-function payloadOf(body: PartBody, onSent: (bytes: number) => void) {
-  const slices = function* (): Generator<Uint8Array> {
-    for (let at = 0; at < body.bytes.length; at += MIB) {
-      const slice = body.bytes.subarray(at, at + MIB);
-      onSent(slice.length);
-      yield slice;
-    }
-  };
-  return {
-    Body: Readable.from(slices(), { objectMode: false, highWaterMark: MIB }),
-    ContentLength: body.bytes.length,
-    ChecksumSHA256: body.sha256,
-  };
-}
-
-/** The SDK's signer takes a payload hash that stands in the headers before it signs, and hashes nothing itself. */
-function presetPayloadHash(command: Command, sha256: string): void {
-  const hash = Buffer.from(sha256, 'base64').toString('hex');
-  // Both commands take the same middleware at this step; only their input types differ.
-  (command as UploadPartCommand).middlewareStack.add(
-    (next) => (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = hash;
-      return next(args);
-    },
-    { step: 'build', name: 'presetPayloadHash' },
-  );
 }

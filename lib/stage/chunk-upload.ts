@@ -2,9 +2,10 @@
 import type { Part } from '../core/chunker.ts';
 import type { EarlierChunk } from '../core/resume.ts';
 import type { StoredChunk, StoredPart } from '../core/run-files.ts';
-import type { ChunkWriter, ListedPart, MultipartUpload, PartBody } from '../edge/chunk-writer.ts';
+import type { ChunkWriter, ListedPart, MultipartUpload } from '../edge/chunk-writer.ts';
 import type { Hasher, PartDigests } from '../edge/hasher.ts';
 import type { Journal } from '../edge/journal.ts';
+import type { PartBody } from '../edge/part-payload.ts';
 
 /** The stream is not what an earlier run sent, although a completed chunk of that run was to be kept. */
 export class StreamChanged extends Error {

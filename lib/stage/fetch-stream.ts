@@ -149,7 +149,8 @@ async function fetchUnpartedChunk(
         const place = { key: chunk.key, ...range };
         await readRange(context.bucket, place, bytes, context.signal, readerEvents(context, progress));
         hash.update(bytes);
-        await file.write(bytes).catch((cause: unknown) => {
+        // Not `write`, which may take only a part on a full disk, and say so only in its result.
+        await file.writeFile(bytes).catch((cause: unknown) => {
           throw fileError(`cannot write ${path}`, cause);
         });
       }

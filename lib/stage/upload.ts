@@ -2,25 +2,24 @@
  * The second stage: `btrfs send` → pipe → part → hash → S3 → journal → chunks.json. Memory is bounded by the pool of
  * CONCURRENCY + 1 parts; the stream is cut without being copied; nothing is complete before `btrfs send` has exited 0.
  */
-import { type ByteSource, cutIntoChunks } from '../core/chunker.ts';
+import { cutIntoChunks } from '../core/chunker.ts';
 import { ToolError } from '../core/errors.ts';
 import { SubvolumeKeys } from '../core/names.ts';
-import { chooseLayout, type Layout } from '../core/part-sizes.ts';
-import { type EarlierUpload, replayJournal, sameUpload } from '../core/resume.ts';
-import type { ChunksFile, SnapshotFile, StoredChunk, UploadIdentity } from '../core/run-files.ts';
+import type { ChunksFile, SnapshotFile, StoredChunk } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { formatSize } from '../core/units.ts';
-import { canSendCompressed, estimateNewBytes } from '../edge/btrfs.ts';
+import { estimateNewBytes } from '../edge/btrfs.ts';
 import { ChunkWriter } from '../edge/chunk-writer.ts';
 import { Hasher } from '../edge/hasher.ts';
-import { Journal, readJournal } from '../edge/journal.ts';
+import { Journal } from '../edge/journal.ts';
 import { PartPool } from '../edge/part-pool.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
-import { openSendStream } from '../edge/send-stream.ts';
-import { ChunkUpload, type ChunkUploadTools, StreamChanged } from './chunk-upload.ts';
+import { openSendStream, type SendStream } from '../edge/send-stream.ts';
+import { ChunkUpload, StreamChanged } from './chunk-upload.ts';
 import type { Progress, StageContext } from './context.ts';
 import { TaskGate } from './task-gate.ts';
+import { planUpload, type UploadPlan } from './upload-plan.ts';
 
 /** More chunks than this do not fit the manifest. */
 const maxChunks = 100_000;
@@ -69,120 +68,109 @@ async function uploadOnceOrAgain(
   snapshot: SnapshotFile,
   progress: Progress,
 ): Promise<ChunksFile> {
-  const layout = chooseLayout(context.settings.CHUNK_SIZE, context.settings.PART_SIZE);
-  const identity = identityOf(context, snapshot, layout);
-  const earlier = replayJournal(await readJournal(run.journalPath));
-  const reusable = earlier.identity !== undefined && sameUpload(earlier.identity, identity);
-  if (earlier.identity && !reusable) context.log.info('the settings have changed: the upload begins again');
+  const plan = await planUpload(context, run, snapshot);
   try {
-    return await upload(context, run, snapshot, layout, reusable ? earlier : undefined, progress);
+    return await upload(context, run, snapshot, plan, progress);
   } catch (error) {
     if (!(error instanceof StreamChanged)) throw error;
     context.log.warn(`the stream has changed since the last run (${error.message}): the upload begins again`);
-    return upload(context, run, snapshot, layout, undefined, progress);
+    return upload(context, run, snapshot, { ...plan, earlier: undefined }, progress);
   }
 }
 
+/** Opens what the bytes pass through, lets them pass, and closes it again, whatever happens. */
 async function upload(
   context: StageContext,
   run: RunDirectory,
   snapshot: SnapshotFile,
-  layout: Layout,
-  earlier: EarlierUpload | undefined,
+  plan: UploadPlan,
   progress: Progress,
 ): Promise<ChunksFile> {
-  const { settings, bucket } = context;
+  const { settings, bucket, log } = context;
   const startedAt = context.now().toISOString();
   const ending = new AbortController();
   const signal = AbortSignal.any([context.signal, ending.signal]);
-  const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);
-  const journal = await Journal.open(run.journalPath, earlier ? 'continue' : 'begin');
-  if (!earlier) await journal.append({ event: 'upload-begun', ...identityOf(context, snapshot, layout) });
-  const pool = new PartPool(settings.CONCURRENCY + 1, layout.partSizeBytes);
+  const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');
+  const pool = new PartPool(settings.CONCURRENCY + 1, plan.layout.partSizeBytes);
   const hasher = new Hasher(pool);
-  const writer = new ChunkWriter(
-    bucket,
-    writeOptions(settings, 'chunks'),
-    {
-      onSent: (bytes) => progress.add(bytes),
-      onRetry: (what, error, attempt) =>
-        context.log.warn(`${what}: attempt ${attempt} failed, trying again: ${error.message}`),
-    },
-    signal,
-  );
-  showEstimate(context, snapshot, signal, progress);
-  const stream = await openSendStream(
-    {
-      snapshotPath: snapshot.snapshot.path,
-      parentPath: snapshot.parent?.path,
-      compressedData,
-      directory: run.path,
-    },
-    signal,
-  );
+  const events = {
+    onSent: (bytes: number) => progress.add(bytes),
+    onRetry: (what: string, error: Error, attempt: number) =>
+      log.warn(`${what}: attempt ${attempt} failed, trying again: ${error.message}`),
+  };
+  const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
+  let stream: SendStream | undefined;
   try {
-    const tools = { writer, journal, hasher, onReused: (bytes: number) => progress.add(bytes) };
-    const { chunks, sha256 } = await transfer(context, snapshot, {
-      layout,
-      earlier,
-      stream,
-      pool,
-      tools,
-      ending,
-    });
+    if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
+    stream = await openSendStream(
+      {
+        snapshotPath: snapshot.snapshot.path,
+        parentPath: snapshot.parent?.path,
+        compressedData: plan.compressedData,
+        directory: run.path,
+      },
+      signal,
+    );
+    showEstimate(context, snapshot, signal, progress);
+    const path = { plan, stream, pool, hasher, writer, journal, progress, ending };
+    const { chunks, sha256 } = await storeStream(context, snapshot, path);
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
+    const protocol = plan.compressedData ? 2 : 1;
     return {
       chunks: [...chunks],
-      chunk_size: layout.chunkSizeBytes,
-      stream: { bytes, sha256, protocol: compressedData ? 2 : 1, compressed_data: compressedData },
+      chunk_size: plan.layout.chunkSizeBytes,
+      stream: { bytes, sha256, protocol, compressed_data: plan.compressedData },
       started_at: startedAt,
       finished_at: context.now().toISOString(),
     };
   } finally {
     ending.abort();
-    await stream.close();
+    await stream?.close();
     await hasher.close();
     await journal.close();
   }
 }
 
-interface Transfer {
-  readonly layout: Layout;
-  readonly earlier: EarlierUpload | undefined;
-  readonly stream: ByteSource;
+/** What the bytes pass through, in this order. */
+interface BytePath {
+  readonly plan: UploadPlan;
+  readonly stream: SendStream;
   readonly pool: PartPool;
-  readonly tools: ChunkUploadTools;
+  readonly hasher: Hasher;
+  readonly writer: ChunkWriter;
+  readonly journal: Journal;
+  readonly progress: Progress;
   /** Aborted with the first failure, so that everything else stops. */
   readonly ending: AbortController;
 }
 
 /** The way of the bytes: cut, hash, store; chunk after chunk, CONCURRENCY parts at a time. */
-async function transfer(
+async function storeStream(
   context: StageContext,
   snapshot: SnapshotFile,
-  { layout, earlier, stream, pool, tools, ending }: Transfer,
+  { plan, stream, pool, hasher, writer, journal, progress, ending }: BytePath,
 ): Promise<{ readonly chunks: readonly StoredChunk[]; readonly sha256: string }> {
   const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
+  const tools = { writer, journal, hasher, onReused: (bytes: number) => progress.add(bytes) };
   const gate = new TaskGate(context.settings.CONCURRENCY, (error) => ending.abort(error));
   const chunks: Promise<StoredChunk>[] = [];
   let sha256 = '';
   try {
-    const onFilled = tools.hasher.update.bind(tools.hasher);
-    for await (const { index, parts } of cutIntoChunks(stream, pool, layout, onFilled)) {
-      if (index >= maxChunks)
+    const onFilled = hasher.update.bind(hasher);
+    for await (const { index, parts } of cutIntoChunks(stream, pool, plan.layout, onFilled)) {
+      if (index >= maxChunks) {
         throw new ToolError('the stream has more than 100,000 chunks', { hint: 'raise CHUNK_SIZE' });
+      }
       const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
-      const place = { index, key, partSizeBytes: layout.partSizeBytes };
-      const chunk = new ChunkUpload(tools, place, earlier?.chunks.get(index));
+      const place = { index, key, partSizeBytes: plan.layout.partSizeBytes };
+      const chunk = new ChunkUpload(tools, place, plan.earlier?.chunks.get(index));
       const stored: Promise<void>[] = [];
       let chunkSha256 = '';
       for await (const part of parts) {
-        const digests = await tools.hasher.finishPart(part.endsChunk);
+        const digests = await hasher.finishPart(part.endsChunk);
         if (part.endsChunk) [chunkSha256, sha256] = [digests.chunk, digests.stream];
-        const task = await gate.start(() =>
-          chunk.store(part, digests).finally(() => pool.release(part.slot)),
-        );
-        stored.push(task.done);
+        const store = () => chunk.store(part, digests).finally(() => pool.release(part.slot));
+        stored.push((await gate.start(store)).done);
       }
       const completed = Promise.all(stored).then(() => chunk.finish(chunkSha256));
       completed.catch((error: unknown) => ending.abort(error));
@@ -198,38 +186,18 @@ async function transfer(
   }
 }
 
-function identityOf({ bucket }: StageContext, snapshot: SnapshotFile, layout: Layout): UploadIdentity {
-  return {
-    snapshot_uuid: snapshot.snapshot.uuid,
-    parent_uuid: snapshot.parent?.uuid ?? null,
-    bucket: bucket.name,
-    prefix: bucket.prefix,
-    chunk_size: layout.chunkSizeBytes,
-    part_size: layout.partSizeBytes,
-  };
-}
-
-async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {
-  if (setting === 'false') return false;
-  if (await canSendCompressed()) return true;
-  if (setting === 'auto') return false;
-  throw new ToolError('COMPRESSED_SEND=true needs kernel and btrfs-progs 6.0 or newer', {
-    hint: 'use COMPRESSED_SEND=auto',
-  });
-}
-
 /** The estimate is a convenience: a backup does not fail because of it. */
 function showEstimate(
-  context: StageContext,
-  snapshot: SnapshotFile,
+  { log }: StageContext,
+  { snapshot, parent }: SnapshotFile,
   signal: AbortSignal,
   progress: Progress,
 ): void {
-  estimateNewBytes(snapshot.snapshot.path, snapshot.parent?.generation ?? 0, signal).then(
+  estimateNewBytes(snapshot.path, parent?.generation ?? 0, signal).then(
     (bytes) => {
       progress.expect(bytes);
-      context.log.debug(`about ${formatSize(bytes)} to send`);
+      log.debug(`about ${formatSize(bytes)} to send`);
     },
-    (error: unknown) => context.log.debug(`no estimate: ${error}`),
+    (error: unknown) => log.debug(`no estimate: ${error}`),
   );
 }
