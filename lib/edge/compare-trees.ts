@@ -41,6 +41,7 @@ interface Trees {
 }
 
 const keptDifferences = 100;
+
 /** rsync takes a block device and a character device of the same number for equal (seen with 3.2.7 and 3.5.0). */
 function addSpecialTypes({ expected, actual, list }: Trees): void {
   for (const [path, type] of expected.specialTypes) {
@@ -106,7 +107,8 @@ async function requireDirectory(path: string): Promise<string> {
 /**
  * Compares `actual` with `expected`: type, size, mode, owner, mtime, extended attributes, ACLs, link targets, hard
  * links and device numbers of every entry, and the content of all regular files (`full`) or of a random sample
- * (`sample`). Needs root. Neither tree is changed, nor are access times of files.
+ * (`sample`). Needs root. Neither tree is changed; access times neither, but for files of a writable tree where rsync
+ * is older than 3.5 (3.2.7 knows --open-noatime and does not use it for checksums).
  * @throws ToolError when a tree is missing or something in it cannot be read; the signal's reason when aborted.
  */
 export async function compareTrees(request: CompareRequest): Promise<TreeComparison> {

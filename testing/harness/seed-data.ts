@@ -58,8 +58,7 @@ async function seedTree(
  */
 export async function seedData(directory: string, options: SeedOptions): Promise<SeedSummary> {
   const { seed, files = 200, totalBytes = 8 * blockBytes } = options;
-  if (files < 64)
-    throw new Error(`files must be at least 64 (mutateData needs victims), got ${files}`);
+  if (files < 64) throw new Error(`files must be at least 64 (mutateData needs victims), got ${files}`);
   if ((await mkdir(directory, { recursive: true })) !== undefined) await chmod(directory, 0o755);
   if ((await readdir(directory)).length > 0) throw new Error(`${directory} must be empty to be seeded`);
   const random = deterministicRandom(`seed ${seed}`);

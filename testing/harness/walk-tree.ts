@@ -5,9 +5,6 @@ import { lstat, readdir } from 'node:fs/promises';
 /** One entry: its path as bytes, relative to the walked directory (`.` for that directory), and its lstat. */
 export type TreeEntry = { readonly path: Buffer; readonly stat: BigIntStats };
 
-/** Inode number of the empty directory that stands for a nested subvolume in a snapshot (btrfs-subvolume(8)). */
-const emptySubvolumeInode = 2n;
-
 /** Joins path parts that may hold any bytes. */
 export function joinBytes(...parts: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat(
@@ -28,7 +25,8 @@ export async function walkTree(directory: string): Promise<TreeEntry[]> {
     for (const name of await readdir(joinBytes(directory, parent), { encoding: 'buffer' })) {
       const path = parent.length === 0 ? name : joinBytes(parent, name);
       const stat = await lstat(joinBytes(directory, path), { bigint: true });
-      if (stat.dev !== rootStat.dev || (stat.isDirectory() && stat.ino === emptySubvolumeInode)) continue;
+      // Nested subvolumes, and their stand-ins in a snapshot, have device numbers of their own.
+      if (stat.dev !== rootStat.dev) continue;
       entries.push({ path, stat });
       if (stat.isDirectory()) pending.push(path);
     }

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type ByteSource, type Chunk, cutIntoChunks, type Slot, type SlotPool } from '../../lib/core/chunker.ts';
+import {
+  type ByteSource,
+  type Chunk,
+  cutIntoChunks,
+  type Slot,
+  type SlotPool,
+} from '../../lib/core/chunker.ts';
 import type { Layout } from '../../lib/core/part-sizes.ts';
 
 /** Bytes 1, 2, 3 …, so that no two places of a short stream look alike. */
@@ -71,7 +77,8 @@ async function cutAll(
 ): Promise<{ readonly chunks: readonly (readonly CutPart[])[]; readonly reported: readonly number[] }> {
   const chunks: CutPart[][] = [];
   const reported: number[] = [];
-  const report = (slot: Slot, from: number, to: number) => void reported.push(...slot.bytes.subarray(from, to));
+  const report = (slot: Slot, from: number, to: number) =>
+    void reported.push(...slot.bytes.subarray(from, to));
   for await (const { index, parts } of cutIntoChunks(sourceOf(data, pieceSizes), pool, layout, report)) {
     assert.equal(index, chunks.length);
     const cut: CutPart[] = [];
@@ -100,7 +107,10 @@ test('joined again, the parts are the stream, whatever the layout and however it
   await fc.assert(
     fc.asyncProperty(anything, async ({ layout, data, pieceSizes }) => {
       const { chunks, reported } = await cutAll(data, layout, pieceSizes);
-      assert.deepEqual(chunks.flat().flatMap((part) => part.bytes), [...data]);
+      assert.deepEqual(
+        chunks.flat().flatMap((part) => part.bytes),
+        [...data],
+      );
       assert.deepEqual(reported, [...data], 'what is reported for hashing is the stream too');
     }),
   );
@@ -123,7 +133,11 @@ test('part numbers count from 1 in each chunk, and only the last part of a chunk
     fc.asyncProperty(anything, async ({ layout, data }) => {
       for (const [index, parts] of (await cutAll(data, layout)).chunks.entries()) {
         const seen = parts.map(({ chunkIndex, number, endsChunk }) => ({ chunkIndex, number, endsChunk }));
-        const expected = parts.map((_, at) => ({ chunkIndex: index, number: at + 1, endsChunk: at === parts.length - 1 }));
+        const expected = parts.map((_, at) => ({
+          chunkIndex: index,
+          number: at + 1,
+          endsChunk: at === parts.length - 1,
+        }));
         assert.deepEqual(seen, expected);
       }
     }),
@@ -140,17 +154,30 @@ for (const [what, length, sizes] of [
   ['one byte less than a chunk', 29, [[10, 10, 9]]],
   ['exactly one chunk', 30, [[10, 10, 10]]],
   ['one byte more than a chunk', 31, [[10, 10, 10], [1]]],
-  ['exactly two chunks', 60, [[10, 10, 10], [10, 10, 10]]],
+  [
+    'exactly two chunks',
+    60,
+    [
+      [10, 10, 10],
+      [10, 10, 10],
+    ],
+  ],
 ] as const) {
   test(`a stream of ${what} is cut into ${JSON.stringify(sizes)}`, async () => {
     const { chunks } = await cutAll(bytesUpTo(length), layout);
-    assert.deepEqual(chunks.map((parts) => parts.map((part) => part.bytes.length)), sizes);
+    assert.deepEqual(
+      chunks.map((parts) => parts.map((part) => part.bytes.length)),
+      sizes,
+    );
   });
 }
 
 test('a chunk that is no multiple of the part ends with a shorter part', async () => {
   const { chunks } = await cutAll(bytesUpTo(60), { chunkSizeBytes: 25, partSizeBytes: 10 });
-  assert.deepEqual(chunks.map((parts) => parts.map((part) => part.bytes.length)), [[10, 10, 5], [10, 10, 5], [10]]);
+  assert.deepEqual(
+    chunks.map((parts) => parts.map((part) => part.bytes.length)),
+    [[10, 10, 5], [10, 10, 5], [10]],
+  );
 });
 
 test('an empty stream is one chunk without parts, and keeps no slot', async () => {
@@ -211,7 +238,8 @@ test('never more slots are out than the pool has, and a slow receiver holds the 
         for await (const part of parts) {
           received += part.sizeBytes;
           held.push(part.slot);
-          if (held.length === slots) for (const slot of held.splice(0)) setImmediate(() => pool.release(slot));
+          if (held.length === slots)
+            for (const slot of held.splice(0)) setImmediate(() => pool.release(slot));
         }
       }
       assert.equal(received, data.length);
@@ -224,7 +252,12 @@ test('never more slots are out than the pool has, and a slow receiver holds the 
 test('with all slots out, the source is not asked for more', async () => {
   let fills = 0;
   const good = sourceOf(bytesUpTo(1000), [7]);
-  const source: ByteSource = { fill: (target, onFilled) => (fills++, good.fill(target, onFilled)) };
+  const source: ByteSource = {
+    fill(target, onFilled) {
+      fills++;
+      return good.fill(target, onFilled);
+    },
+  };
   const pool = new CountingPool(2, 10);
   const chunks = cutIntoChunks(source, pool, { chunkSizeBytes: 1000, partSizeBytes: 10 }, () => undefined);
   const { value: chunk } = (await chunks.next()) as { readonly value: Chunk };

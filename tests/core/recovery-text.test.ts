@@ -69,7 +69,9 @@ function runWithStandIns(commands: string, bucketDirectory: string): ReturnType<
 const hasJq = spawnSync('jq', ['--version']).status === 0;
 
 for (const prefix of ['home/server', "it's my $HOME"]) {
-  test(`with its commands the chunks under "${prefix}" become the stream again`, { skip: !hasJq && 'no jq here' }, () => {
+  test(`with its commands the chunks under "${prefix}" become the stream again`, {
+    skip: !hasJq && 'no jq here',
+  }, () => {
     const bucketDirectory = join(directory, 'bucket');
     const store = (key: string, content: string) => {
       mkdirSync(dirname(join(bucketDirectory, 'my-backups', key)), { recursive: true });

@@ -20,7 +20,12 @@ const chunkBegun = (index: number, uploadId: string): JournalEvent => ({
   key: keyOf(index),
   upload_id: uploadId,
 });
-const partOf = (number: number, sha256 = `hash-${number}`) => ({ number, size: 1000, sha256, etag: `"${number}"` });
+const partOf = (number: number, sha256 = `hash-${number}`) => ({
+  number,
+  size: 1000,
+  sha256,
+  etag: `"${number}"`,
+});
 const partStored = (index: number, number: number, sha256?: string): JournalEvent => ({
   event: 'part-stored',
   index,
@@ -70,13 +75,24 @@ test('a chunk that was stored with one request has no upload, but is completed',
 });
 
 test('a chunk that begins again forgets the parts of its first upload', () => {
-  const earlier = replayJournal([begun, chunkBegun(0, 'first'), partStored(0, 1), chunkBegun(0, 'second'), partStored(0, 2)]);
+  const earlier = replayJournal([
+    begun,
+    chunkBegun(0, 'first'),
+    partStored(0, 1),
+    chunkBegun(0, 'second'),
+    partStored(0, 2),
+  ]);
   assert.equal(earlier.chunks.get(0)?.uploadId, 'second');
   assert.deepEqual([...(earlier.chunks.get(0)?.parts.keys() ?? [])], [2]);
 });
 
 test('of a part that was stored twice, the later counts', () => {
-  const earlier = replayJournal([begun, chunkBegun(0, 'u'), partStored(0, 1, 'old'), partStored(0, 1, 'new')]);
+  const earlier = replayJournal([
+    begun,
+    chunkBegun(0, 'u'),
+    partStored(0, 1, 'old'),
+    partStored(0, 1, 'new'),
+  ]);
   assert.equal(earlier.chunks.get(0)?.parts.get(1)?.sha256, 'new');
 });
 
@@ -86,7 +102,12 @@ test('a part of a chunk that was never begun is ignored', () => {
 
 test('an upload that begins again forgets everything before it', () => {
   const other = { ...identity, part_size: 500 };
-  const earlier = replayJournal([begun, chunkBegun(0, 'u'), chunkCompleted(0), { event: 'upload-begun', ...other }]);
+  const earlier = replayJournal([
+    begun,
+    chunkBegun(0, 'u'),
+    chunkCompleted(0),
+    { event: 'upload-begun', ...other },
+  ]);
   assert.deepEqual(earlier.identity, other);
   assert.equal(earlier.chunks.size, 0);
 });

@@ -33,7 +33,11 @@ for (const [what, described, expected] of [
   ['is empty', { ...object, sizeBytes: 0 }, 'has 0 bytes instead of 1000'],
   ['has another checksum', { ...object, sha256: 'other-2' }, 'has the checksum other-2 instead of sum-2'],
   ['has another ETag', { ...object, etag: '"def-2"' }, 'was replaced: its ETag is def-2 instead of abc-2'],
-  ['has another ETag and no checksum', { ...object, etag: 'x', sha256: undefined }, 'was replaced: its ETag is x instead of abc-2'],
+  [
+    'has another ETag and no checksum',
+    { ...object, etag: 'x', sha256: undefined },
+    'was replaced: its ETag is x instead of abc-2',
+  ],
 ] as const) {
   test(`an object that ${what} is found out`, () => {
     assert.equal(chunkProblem(chunk, described), expected);
