@@ -90,6 +90,10 @@ test-contract: $(READY_FOR_DEVELOPMENT) ## what is needed of S3, against the emb
 test-end-to-end: $(READY_FOR_DEVELOPMENT) ## the scripts on real loop-mounted Btrfs filesystems; needs root
 	@testing/run-tests.sh tests/end-to-end
 
+.PHONY: memory
+memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
+	@$(TSX) testing/bench/memory.ts
+
 .PHONY: schema
 schema: $(READY_FOR_DEVELOPMENT) ## write the generated files in config/ anew: JSON Schema, example, table of settings
 	@$(TSX) testing/scripts/write-generated.ts

@@ -6,7 +6,7 @@ import { createDirectory, createFile, seedOddities } from './seed-oddities.ts';
 import { stampTimes } from './stamp-times.ts';
 import { walkTree } from './walk-tree.ts';
 
-export { type MutateOptions, mutateData } from './mutate-data.ts';
+export { mutateData } from './mutate-data.ts';
 
 /** `files` counts the ordinary small files (default 200, at least 64), `totalBytes` all ordinary content (8 MiB). */
 export type SeedOptions = {

@@ -1,0 +1,109 @@
+/** Measures promise P1: how much memory upload and restore take, against the bound that is promised. */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { formatTable } from '../../lib/cli/table.ts';
+import { formatDuration, formatSize, GIB } from '../../lib/core/units.ts';
+import { listenForStop, Stopped } from '../harness/demo/stop.ts';
+import { createWorkspace, sweepDeadWorkspaces } from '../harness/demo/workspace.ts';
+import { createLoopFilesystem } from '../harness/loop-filesystem.ts';
+import { type MemoryCase, type MemoryResult, measureMemory, memoryBound } from './memory-case.ts';
+
+const usage = `Usage: node --import tsx testing/bench/memory.ts [--gib N]
+
+Uploads and restores N GiB (default 2) that do not compress, with several settings, to and from an S3 server in a
+process of its own, and compares the peak memory of upload and restore with (CONCURRENCY + 1) x PART_SIZE + 120 MiB.
+Needs root, and some 7 times N GiB of disk below testing/run/. Exits 1 when a bound is broken.
+`;
+
+const cases: readonly MemoryCase[] = [
+  { partMib: 64, concurrency: 4, chunkMib: 200 * 1024, incrementals: 0 },
+  { partMib: 64, concurrency: 4, chunkMib: 200 * 1024, incrementals: 3 },
+  { partMib: 64, concurrency: 4, chunkMib: 256, incrementals: 0 },
+  { partMib: 16, concurrency: 2, chunkMib: 100 * 1024, incrementals: 0 },
+  { partMib: 5, concurrency: 8, chunkMib: 8, incrementals: 0 },
+];
+
+function row(what: MemoryCase, { upload, restore }: MemoryResult): string[] {
+  const bound = memoryBound(what);
+  const peak = (bytes: number) => [formatSize(bytes), (bytes / bound).toFixed(2)];
+  return [
+    `${what.partMib} MiB × ${what.concurrency}`,
+    formatSize(what.chunkMib * 2 ** 20),
+    String(1 + what.incrementals),
+    formatSize(bound),
+    ...peak(upload.peakBytes),
+    ...peak(restore.peakBytes),
+    formatDuration(upload.seconds),
+    formatDuration(restore.seconds),
+  ];
+}
+
+/** Prints the table; answers whether every bound holds. */
+async function measure(gib: number, signal: AbortSignal): Promise<boolean> {
+  await sweepDeadWorkspaces();
+  const workspace = await createWorkspace();
+  const results: [MemoryCase, MemoryResult][] = [];
+  try {
+    const sizeBytes = Math.ceil((4.5 * gib + 1) * GIB);
+    const filesystem = await createLoopFilesystem({ name: 'memory', sizeBytes });
+    try {
+      const { mountPoint } = filesystem;
+      for (const [index, what] of cases.entries()) {
+        process.stderr.write(`case ${index + 1} of ${cases.length}\n`);
+        const directory = join(workspace.directory, `case-${index + 1}`);
+        const { environment } = workspace;
+        const ground = { directory, mountPoint, gib, environment, signal };
+        results.push([what, await measureMemory(what, ground)]);
+      }
+    } finally {
+      await filesystem.remove();
+    }
+  } finally {
+    await workspace.remove();
+  }
+  const heading = [
+    'PART × CONC',
+    'CHUNK',
+    'CHAIN',
+    'BOUND',
+    'UPLOAD',
+    'RATIO',
+    'RESTORE',
+    'RATIO',
+    'UP',
+    'DOWN',
+  ];
+  console.log(
+    formatTable(
+      heading,
+      results.map(([what, result]) => row(what, result)),
+    ),
+  );
+  return results.every(
+    ([what, { upload, restore }]) => Math.max(upload.peakBytes, restore.peakBytes) <= memoryBound(what),
+  );
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { gib: { type: 'string', default: '2' }, help: { type: 'boolean' } },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const gib = Number(values.gib);
+  if (!(gib > 0 && gib <= 1024)) throw new Error(`--gib must be a number above 0, got ${values.gib}`);
+  const holds = await measure(gib, signal);
+  console.log(holds ? 'P1 holds: every peak is within its bound' : 'P1 IS BROKEN: a ratio above 1.00');
+  return holds ? 0 : 1;
+}
+
+const signal = listenForStop();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const reason = signal.aborted ? signal.reason : error;
+  process.stderr.write(`memory: ${reason instanceof Error ? reason.message : String(reason)}\n`);
+  process.exitCode = reason instanceof Stopped ? reason.exitCode : 1;
+}

@@ -1,0 +1,42 @@
+/** Finds and ends the processes that a dead run left, by a variable that all of its children inherit. */
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const endWithinMs = 5000;
+const pollMs = 50;
+
+/** The ids of the processes whose environment holds exactly `mark`, such as `NAME=value`; this one is never among them. */
+export async function processesWithMark(mark: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const entry of await readdir('/proc')) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    // A process may end while it is looked at, and those of others cannot be read.
+    const environment = await readFile(`/proc/${entry}/environ`, 'utf8').catch(() => '');
+    if (environment.split('\0').includes(mark)) found.push(pid);
+  }
+  return found;
+}
+
+/**
+ * Kills them and waits until they are gone.
+ * @throws when one of them is still there after five seconds.
+ */
+export async function endProcessesWithMark(mark: string): Promise<void> {
+  const deadline = Date.now() + endWithinMs;
+  for (;;) {
+    const pids = await processesWithMark(mark);
+    if (pids.length === 0) return;
+    if (Date.now() > deadline) throw new Error(`these processes do not end: ${pids.join(', ')}`);
+    for (const pid of pids) endProcess(pid);
+    await sleep(pollMs);
+  }
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

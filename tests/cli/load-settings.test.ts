@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadSettings } from '../../lib/cli/load-settings.ts';
+import { exitCodeOf, ToolError } from '../../lib/core/errors.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const directory = temporaryDirectory('load-settings');
+const file = join(directory, 'backup.env');
+
+function write(lines: readonly string[], mode = 0o600): void {
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  chmodSync(file, mode);
+}
+
+const complete = ['SUBVOLUMES=/data', 'SNAPSHOT_DIR=/data/.snapshots', 'S3_BUCKET=backups'];
+const secret = 'AWS_SECRET_ACCESS_KEY=not-a-secret';
+
+async function problemsOf(
+  sets: readonly string[] = [],
+  needs: 'bucket' | 'sources and bucket' = 'sources and bucket',
+) {
+  const { check } = await loadSettings(file, sets);
+  const error: unknown = await check(needs).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof ToolError, 'there are problems');
+  assert.equal(exitCodeOf(error), 2);
+  return error;
+}
+
+test('a good file gives values and defaults, and passes the check', async () => {
+  write([...complete, '# a comment', '', 'export CONCURRENCY=7', 'S3_PREFIX="a#b"']);
+  const { values, warnings, check } = await loadSettings(file, []);
+  await check('sources and bucket');
+  assert.deepEqual([values.CONCURRENCY, values.S3_PREFIX, values.KEEP_SNAPSHOTS], [7, 'a#b', 2]);
+  assert.deepEqual(values.SUBVOLUMES, [{ name: 'data', path: '/data' }]);
+  assert.deepEqual(warnings, []);
+});
+
+test('all problems come at once, each with file, line, key and reason', async () => {
+  write([
+    ...complete,
+    'nonsense',
+    'S3_BUKET=x',
+    'CONCURRENCY=0',
+    'CONCURRENCY=2',
+    'S3_PREFIX="open',
+    'RUN_DIR=relative',
+  ]);
+  const lines = (await problemsOf(['LOG_LEVEL=loud', 'no-equals'])).message.split('\n');
+  const beginnings = [
+    `${file}:4: the line is not KEY=VALUE`,
+    `${file}:5: S3_BUKET is not a setting; did you mean S3_BUCKET?`,
+    `${file}:6: CONCURRENCY must be a whole number from 1 to 64`,
+    `${file}:7: CONCURRENCY is already set on line 6`,
+    `${file}:8: S3_PREFIX the quote " is not closed`,
+    `${file}:9: RUN_DIR must be an absolute path`,
+    '--set: LOG_LEVEL must be one of',
+    '--set: the line is not KEY=VALUE',
+  ];
+  assert.equal(lines.length, beginnings.length, lines.join('\n'));
+  for (const beginning of beginnings)
+    assert.ok(
+      lines.some((line) => line.startsWith(beginning)),
+      beginning,
+    );
+});
+
+test('what a script needs and is not set is named, for restore the bucket alone', async () => {
+  write(['CONCURRENCY=1']);
+  assert.deepEqual(
+    (await problemsOf()).message.split('\n'),
+    ['SUBVOLUMES', 'SNAPSHOT_DIR', 'S3_BUCKET'].map((key) => `${file}: ${key} is not set, but is required`),
+  );
+  assert.equal((await problemsOf([], 'bucket')).message, `${file}: S3_BUCKET is not set, but is required`);
+  write(['S3_BUCKET=backups']);
+  await (await loadSettings(file, [])).check('bucket');
+});
+
+test('--set wins over the file, and the last of several over the others', async () => {
+  write([...complete, 'CONCURRENCY=7', 'KEEP_SNAPSHOTS=0']);
+  const { values, check } = await loadSettings(file, ['CONCURRENCY=8', 'KEEP_SNAPSHOTS=3', 'CONCURRENCY=9']);
+  await check('sources and bucket');
+  assert.deepEqual([values.CONCURRENCY, values.KEEP_SNAPSHOTS], [9, 3]);
+});
+
+test('a setting without effect is warned about, one that cannot be honoured is refused', async () => {
+  write([...complete, 'FULL_EVERY=30d']);
+  assert.deepEqual((await loadSettings(file, [])).warnings, ['FULL_EVERY has no effect yet']);
+  write([...complete, 'COMPRESS=zstd']);
+  assert.match((await problemsOf()).message, /:4: COMPRESS is not supported yet/);
+});
+
+for (const mode of [0o644, 0o640, 0o604, 0o660, 0o610]) {
+  test(`a file with a secret and mode ${mode.toString(8)} is refused, one without is not`, async () => {
+    write([...complete, secret], mode);
+    const error = await problemsOf();
+    assert.equal(error.message, `${file} holds a secret, but others can read it (mode ${mode.toString(8)})`);
+    assert.equal(error.hint, `run: chmod 600 ${file}`);
+    write([...complete, 'AWS_SESSION_TOKEN=x'], mode);
+    await problemsOf();
+    write(complete, mode);
+    await (await loadSettings(file, [])).check('sources and bucket');
+  });
+}
+
+test("the SDK's variables reach the environment once all is well, and not before", async () => {
+  delete process.env.AWS_ACCESS_KEY_ID;
+  delete process.env.AWS_SECRET_ACCESS_KEY;
+  write([...complete, 'AWS_ACCESS_KEY_ID=account', secret, 'CONCURRENCY=0']);
+  await problemsOf();
+  assert.equal(process.env.AWS_ACCESS_KEY_ID, undefined);
+  const { check } = await loadSettings(file, ['CONCURRENCY=1']);
+  assert.equal(process.env.AWS_ACCESS_KEY_ID, undefined);
+  await check('bucket');
+  assert.deepEqual(
+    [process.env.AWS_ACCESS_KEY_ID, process.env.AWS_SECRET_ACCESS_KEY],
+    ['account', 'not-a-secret'],
+  );
+});
+
+test('no problem repeats a secret, however it was mistyped', async () => {
+  const value = 'wJa1rXUtnFEMI';
+  for (const line of [
+    `AWS_SECRET_ACCESS_KEY ${value}`,
+    `AWS_SECRET_KEY=${value}`,
+    `AWS-SECRET-ACCESS-KEY=${value}`,
+    `AWS_SECRET_ACCESS_KEY="${value}`,
+    `AWS_SECRET_ACCESS_KEY="${value}" x`,
+    value,
+  ]) {
+    write([...complete, line]);
+    assert.doesNotMatch((await problemsOf()).message, new RegExp(value), line);
+    write(complete);
+    assert.doesNotMatch((await problemsOf([line])).message, new RegExp(value), `--set ${line}`);
+  }
+});
+
+test('a file that is not there, or cannot be read, is named with what to do', async () => {
+  await assert.rejects(loadSettings(join(directory, 'none.env'), []), (error: ToolError) => {
+    assert.equal(exitCodeOf(error), 2);
+    assert.match(error.message, /the settings file .*none\.env does not exist/);
+    assert.match(error.hint ?? '', /backup\.env\.example/);
+    return true;
+  });
+  await assert.rejects(loadSettings(directory, []), /cannot read the settings file/);
+});

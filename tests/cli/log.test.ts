@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isPretty } from '../../lib/cli/log.ts';
+import { runCode } from '../support/run-program.ts';
+
+/** What is written to stderr by code that has a log of this format. */
+async function logged(format: 'json' | 'pretty' | 'auto', level: string, code: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await runCode(`
+    import { createLog, logError } from './lib/cli/log.ts';
+    import { ToolError } from './lib/core/errors.ts';
+    const log = createLog({ script: 'upload', format: '${format}', level: '${level}' });
+    ${code}`);
+  assert.deepEqual([exitCode, stdout], [0, ''], stderr);
+  return stderr;
+}
+
+const child = `logError(log, new ToolError('first\\nsecond', { kind: 'damage', hint: 'do this', childOutput: 'a\\n\\nb' }), 'data: ');`;
+
+test('JSON lines carry time, level, script and message, and the output of a child with the last line', async () => {
+  const text = await logged(
+    'json',
+    'info',
+    `log.info('hello'); log.debug('hidden'); ${child} process.exit(0);`,
+  );
+  const records = text
+    .trim()
+    .split('\n')
+    .map((line): Record<string, unknown> => JSON.parse(line));
+  for (const { time } of records) assert.match(String(time), /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  assert.deepEqual(
+    records.map(({ time: _, ...rest }) => rest),
+    [
+      { level: 'info', script: 'upload', msg: 'hello' },
+      { level: 'error', script: 'upload', kind: 'damage', msg: 'data: first' },
+      {
+        level: 'error',
+        script: 'upload',
+        kind: 'damage',
+        childOutput: 'a\n\nb',
+        msg: 'data: second; do this',
+      },
+    ],
+  );
+});
+
+test('for people there is the level, the line, and what a child said indented below', async () => {
+  const text = await logged('pretty', 'info', `log.warn('careful'); ${child} process.exit(0);`);
+  assert.equal(text, 'WARN: careful\nERROR: data: first\nERROR: data: second; do this\n    a\n    b\n');
+});
+
+test('a defect is called one, with its stack below', async () => {
+  const text = await logged(
+    'auto',
+    'error',
+    `log.warn('hidden'); logError(log, new TypeError('x is undefined'));`,
+  );
+  const record: Record<string, unknown> = JSON.parse(text);
+  assert.equal(record.msg, 'this is a defect of btrfs-to-s3: TypeError: x is undefined');
+  assert.match(String(record.childOutput), /^TypeError: x is undefined\n +at /);
+});
+
+test('auto is for people only on a terminal', () => {
+  const { isTTY } = process.stderr;
+  try {
+    for (const terminal of [true, false]) {
+      process.stderr.isTTY = terminal;
+      assert.deepEqual([isPretty('auto'), isPretty('pretty'), isPretty('json')], [terminal, true, false]);
+    }
+  } finally {
+    process.stderr.isTTY = isTTY;
+  }
+});

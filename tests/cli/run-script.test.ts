@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { accessKeyId, bucketName, startTestBucket } from '../support/bucket.ts';
+import { type Outcome, runNode } from '../support/run-program.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const directory = temporaryDirectory('run-script');
+const { proxy } = await startTestBucket(join(directory, 's3'));
+const secret = 'this-is-not-the-secret';
+const config = join(directory, 'backup.env');
+const settings = [
+  `S3_BUCKET=${bucketName}`,
+  'S3_PREFIX=host',
+  'AWS_REGION=us-east-1',
+  `AWS_ENDPOINT_URL_S3=${proxy.endpoint}`,
+  `AWS_ACCESS_KEY_ID=${accessKeyId}`,
+  `AWS_SECRET_ACCESS_KEY=${secret}`,
+  `RUN_DIR=${join(directory, 'run')}`,
+  'LOG_LEVEL=debug',
+];
+writeFileSync(config, `${settings.join('\n')}\n`, { mode: 0o600 });
+
+const list = (...args: readonly string[]) => runNode(['scripts/list.ts', '--config', config, ...args]);
+
+const right = ['--set', 'AWS_SECRET_ACCESS_KEY=not-a-secret'];
+// Each takes a second of its own, so they run beside each other.
+const runs = {
+  unknownFlag: list('--nope'),
+  failure: list(),
+  pretty: list('--set', 'LOG_FORMAT=pretty'),
+  table: list(...right),
+  json: list(...right, '--json'),
+  badSettings: list('--set', 'CONCURRENCY=0', '--set', 'S3_BUKET=x'),
+};
+
+/** The records of a log, one JSON document a line. */
+function recordsOf({ stderr }: Outcome): readonly Readonly<Record<string, unknown>>[] {
+  return stderr
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+test('an unknown flag exits 2 with one line on stderr and nothing on stdout', async () => {
+  const outcome = await runs.unknownFlag;
+  assert.deepEqual([outcome.exitCode, outcome.stdout], [2, '']);
+  const records = recordsOf(outcome);
+  assert.equal(records.length, 1);
+  const { time, ...record } = records[0] ?? {};
+  assert.match(String(time), /^20\d\d-\d\d-\d\dT[\d:.]+Z$/);
+  assert.deepEqual(record, {
+    level: 'error',
+    script: 'list',
+    kind: 'usage',
+    msg: "Unknown option '--nope'; see: node --import tsx scripts/list.ts --help",
+  });
+});
+
+test('a failure exits 1 with one line, and the secret is nowhere, even at the level debug', async () => {
+  const outcome = await runs.failure;
+  assert.deepEqual([outcome.exitCode, outcome.stdout], [1, '']);
+  const records = recordsOf(outcome);
+  assert.equal(records.length, 1);
+  assert.match(String(records[0]?.msg), /the signature was refused .*; check AWS_SECRET_ACCESS_KEY$/);
+  assert.doesNotMatch(outcome.stderr, new RegExp(secret));
+});
+
+test('on request the line is for people, still without the secret', async () => {
+  const { exitCode, stderr } = await runs.pretty;
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /^ERROR: cannot list .*: the signature was refused .*\n$/);
+  assert.doesNotMatch(stderr, new RegExp(secret));
+});
+
+test('with the right secret an empty bucket is no failure, as a table or as JSON', async () => {
+  const [table, json] = [await runs.table, await runs.json];
+  assert.deepEqual(table, { exitCode: 0, stdout: `no backups in ${bucketName} under host/\n`, stderr: '' });
+  assert.deepEqual(JSON.parse(json.stdout), { bucket: bucketName, prefix: 'host', backups: [] });
+  assert.deepEqual([json.exitCode, json.stderr], [0, '']);
+});
+
+test('bad settings exit 2, one line for each', async () => {
+  const outcome = await runs.badSettings;
+  assert.equal(outcome.exitCode, 2);
+  const messages = recordsOf(outcome).map(({ msg }) => String(msg));
+  assert.equal(messages.length, 2);
+  assert.match(messages.join('\n'), /S3_BUKET is not a setting.*\n.*CONCURRENCY must be/);
+});

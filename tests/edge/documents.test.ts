@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { exitCodeOf, ToolError } from '../../lib/core/errors.ts';
+import {
+  checkAccess,
+  headObject,
+  listKeys,
+  readDocument,
+  writeDocument,
+  writeText,
+} from '../../lib/edge/documents.ts';
+import type { Bucket } from '../../lib/edge/s3-client.ts';
+import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.ts';
+import { errorAnswer } from '../support/faulty-proxy.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const directory = temporaryDirectory('documents');
+const { bucket, proxy } = await startTestBucket(join(directory, 's3'), { CONCURRENCY: '1' });
+
+const write = (key: string, text: string, precondition: Parameters<typeof writeDocument>[4]) =>
+  writeDocument(bucket, key, text, plainWrite, precondition);
+
+test('a document is read as it was written, under its ETag', async () => {
+  assert.equal(await write('host/a.json', '{"text":"ümläut"}\n', { absent: true }), true);
+  const document = await readDocument(bucket, 'host/a.json', 1000);
+  assert.equal(document?.text, '{"text":"ümläut"}\n');
+  assert.match(document?.etag ?? '', /^"[0-9a-f]{32}"$/);
+});
+
+test('a document that is not there is undefined', async () => {
+  assert.equal(await readDocument(bucket, 'host/none.json', 1000), undefined);
+});
+
+test('of two that write where there was nothing one loses, and the first document stays', async () => {
+  const outcomes = await Promise.all(
+    ['one', 'two'].map((text) => write('host/race.json', text, { absent: true })),
+  );
+  assert.deepEqual([...outcomes].sort(), [false, true]);
+  const winner = outcomes[0] ? 'one' : 'two';
+  assert.equal((await readDocument(bucket, 'host/race.json', 1000))?.text, winner);
+  assert.equal(await write('host/race.json', 'three', { absent: true }), false);
+  assert.equal((await readDocument(bucket, 'host/race.json', 1000))?.text, winner);
+});
+
+test('over a document only who has read its last version writes', async () => {
+  await write('host/pointer.json', 'first', { absent: true });
+  const seen = (await readDocument(bucket, 'host/pointer.json', 1000))?.etag ?? '';
+  assert.equal(await write('host/pointer.json', 'second', { etag: seen }), true);
+  assert.equal(await write('host/pointer.json', 'third', { etag: seen }), false);
+  assert.equal((await readDocument(bucket, 'host/pointer.json', 1000))?.text, 'second');
+});
+
+test('an ETag goes into the condition without its quotes', async () => {
+  proxy.expect();
+  await write('host/pointer.json', 'x', { etag: '"0123"' });
+  assert.equal(proxy.requests[0]?.headers['if-match'], '0123');
+});
+
+test('a conflict of two writes at the same moment counts as lost', async () => {
+  proxy.expect({
+    matches: ({ method }) => method === 'PUT',
+    before: () => errorAnswer(409, 'ConditionalRequestConflict'),
+  });
+  assert.equal(await write('host/conflict.json', 'x', { absent: true }), false);
+  proxy.expect();
+});
+
+test('a document over the limit is refused unread, as often as that happens', async () => {
+  await writeText(bucket, 'host/large', 'x'.repeat(300_000), plainWrite);
+  // More often than there are connections: one that is not given back would stop this.
+  for (let round = 0; round < 12; round++) {
+    await assert.rejects(readDocument(bucket, 'host/large', 299_999), (error: ToolError) => {
+      assert.equal(error.message, 'host/large has 300000 bytes; at most 299999 are read');
+      assert.equal(exitCodeOf(error), 4);
+      return true;
+    });
+  }
+  assert.equal((await readDocument(bucket, 'host/large', 300_000))?.text.length, 300_000);
+});
+
+test('a text is written over whatever was there', async () => {
+  for (const text of ['one', 'two']) {
+    await writeText(bucket, 'host/RESTORE.txt', text, plainWrite);
+    assert.equal((await readDocument(bucket, 'host/RESTORE.txt', 1000))?.text, text);
+  }
+});
+
+test('keys are listed below a prefix alone, over all pages, in the order of their bytes', async () => {
+  const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, 2);
+  const keys = ['p/a', 'p/b/c', 'p/b/d', 'p/ü', 'q/x'];
+  for (const key of [...keys].reverse()) await writeText(paged, key, 'x', plainWrite);
+  assert.deepEqual(await listKeys(paged, 'p/'), keys.slice(0, 4));
+  assert.deepEqual(await listKeys(paged, 'none/'), []);
+});
+
+async function putAs(
+  key: string,
+  StorageClass: 'GLACIER' | 'GLACIER_IR' | 'STANDARD',
+  sha256?: string,
+): Promise<void> {
+  const checksum = sha256 === undefined ? {} : { ChecksumSHA256: sha256 };
+  await bucket.client.send(
+    new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: 'abc', StorageClass, ...checksum }),
+  );
+}
+
+test('an object is described with its size, ETag, checksum and class, and whether it must be thawed', async () => {
+  const sha256 = 'ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=';
+  await putAs('host/hot', 'STANDARD', sha256);
+  assert.deepEqual(await headObject(bucket, 'host/hot'), {
+    sizeBytes: 3,
+    etag: '"900150983cd24fb0d6963f7d28e17f72"',
+    sha256,
+    storageClass: 'STANDARD',
+    cold: false,
+  });
+  await putAs('host/cold', 'GLACIER');
+  await putAs('host/instant', 'GLACIER_IR');
+  const [cold, instant] = [await headObject(bucket, 'host/cold'), await headObject(bucket, 'host/instant')];
+  assert.deepEqual([cold?.storageClass, cold?.cold, cold?.sha256], ['GLACIER', true, undefined]);
+  assert.deepEqual([instant?.storageClass, instant?.cold], ['GLACIER_IR', false]);
+  assert.equal(await headObject(bucket, 'host/none'), undefined);
+});
+
+test('a document in an archive class cannot be read before it is thawed', async () => {
+  await putAs('host/frozen', 'GLACIER');
+  await assert.rejects(readDocument(bucket, 'host/frozen', 10), (error: ToolError) => {
+    assert.match(
+      error.message,
+      /^cannot read host\/frozen: the object is in an archive class and not thawed/,
+    );
+    assert.equal(exitCodeOf(error), 5);
+    return true;
+  });
+});
+
+/** Every call refuses in the same words; the line names what was tried, the bucket and the server. */
+async function refusedEverywhere(target: Bucket, says: string, hint: RegExp): Promise<void> {
+  for (const [what, call] of [
+    ['use the bucket', () => checkAccess(target)],
+    ['read k', () => readDocument(target, 'k', 10)],
+    ['write k', () => writeDocument(target, 'k', 'x', plainWrite, { absent: true })],
+    ['write k', () => writeText(target, 'k', 'x', plainWrite)],
+    ['list k', () => listKeys(target, 'k')],
+  ] as const) {
+    await assert.rejects(call(), (error: ToolError) => {
+      assert.ok(error instanceof ToolError, String(error));
+      assert.equal(error.message, `cannot ${what}: ${says} (bucket ${target.name}, ${target.server})`);
+      assert.match(error.hint ?? '', hint);
+      return true;
+    });
+  }
+}
+
+test('a missing bucket is told as such', async () => {
+  const missing = await openTestBucket(proxy.endpoint, { S3_BUCKET: 'no-such-bucket' });
+  await refusedEverywhere(missing, 'the bucket does not exist', /check S3_BUCKET/);
+  missing.close();
+});
+
+test('a wrong secret and an unknown key are told as such, and access is checked with one cheap question', async () => {
+  await checkAccess(bucket);
+  const wrong = await openTestBucket(proxy.endpoint, {}, { AWS_SECRET_ACCESS_KEY: 'wrong' });
+  await refusedEverywhere(wrong, 'the signature was refused', /check AWS_SECRET_ACCESS_KEY/);
+  await assert.rejects(headObject(wrong, 'k'), /cannot look at k: access was denied/);
+  wrong.close();
+  const unknown = await openTestBucket(proxy.endpoint, {}, { AWS_ACCESS_KEY_ID: 'nobody' });
+  await refusedEverywhere(unknown, 'the access key is not known', /check AWS_ACCESS_KEY_ID/);
+  unknown.close();
+});
+
+test('a server that is not there is told as such', async () => {
+  const nowhere = await openTestBucket('http://127.0.0.1:9');
+  await assert.rejects(
+    checkAccess(nowhere),
+    /cannot use the bucket: the connection was refused \(bucket .*127\.0\.0\.1:9\)/,
+  );
+  nowhere.close();
+});

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PartPool } from '../../lib/edge/part-pool.ts';
+
+test('slots are of the size asked for, numbered, and each has memory of its own that threads can share', () => {
+  const { slots } = new PartPool(3, 1000);
+  assert.deepEqual(
+    slots.map(({ index, bytes }) => [index, bytes.length]),
+    [
+      [0, 1000],
+      [1, 1000],
+      [2, 1000],
+    ],
+  );
+  assert.ok(slots.every(({ bytes }) => bytes.buffer instanceof SharedArrayBuffer));
+  assert.equal(new Set(slots.map(({ bytes }) => bytes.buffer)).size, 3);
+});
+
+test('no slot is given out twice, and the next caller waits until one comes back', async () => {
+  const pool = new PartPool(2, 10);
+  const [first, second] = [await pool.acquire(), await pool.acquire()];
+  assert.notEqual(first.index, second.index);
+  let given: number | undefined;
+  const third = pool.acquire().then((slot) => {
+    given = slot.index;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(given, undefined);
+  pool.release(second);
+  await third;
+  assert.equal(given, second.index);
+});
+
+test('who has waited longest is served first', async () => {
+  const pool = new PartPool(1, 10);
+  const slot = await pool.acquire();
+  const order: string[] = [];
+  const waiting = ['first', 'second', 'third'].map((name) =>
+    pool.acquire().then((own) => {
+      order.push(name);
+      pool.release(own);
+    }),
+  );
+  pool.release(slot);
+  await Promise.all(waiting);
+  assert.deepEqual(order, ['first', 'second', 'third']);
+  assert.equal((await pool.acquire()).index, 0);
+});

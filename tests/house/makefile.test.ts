@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+import { repositoryFiles } from '../support/repository-files.ts';
+
+const makefile = readFileSync(join(repositoryRoot, 'Makefile'), 'utf8');
+const help = execFileSync('make', ['help'], { cwd: repositoryRoot, encoding: 'utf8' });
+const scripts = repositoryFiles().filter((path) => /^scripts\/[^/]+\.ts$/.test(path));
+
+const phony = [...makefile.matchAll(/^\.PHONY: (.+)$/gm)].flatMap((match) =>
+  (match[1] ?? '').trim().split(/\s+/),
+);
+
+test('every target is phony but the stamps, and is declared once', () => {
+  const targets = [...makefile.matchAll(/^([a-z][a-z-]*):(?!=)/gm)].map((match) => match[1] ?? '');
+  assert.ok(targets.length >= 10);
+  assert.deepEqual([...targets].sort(), [...new Set(phony)].sort());
+});
+
+for (const target of phony) {
+  test(`make ${target} has a line of help, and make help prints it`, () => {
+    const about = new RegExp(`^${target}:.*## (\\S.*)$`, 'm').exec(makefile)?.[1];
+    assert.ok(about, 'there is a line');
+    const printed = help.split('\n').find((line) => line.startsWith(`  make ${target} `));
+    assert.ok(printed?.endsWith(about), printed ?? 'nothing');
+    assert.ok((printed?.length ?? 0) <= 120, `${printed?.length} characters`);
+  });
+}
+
+test('make alone prints the help, and the help says how to set things', () => {
+  assert.equal(execFileSync('make', { cwd: repositoryRoot, encoding: 'utf8' }), help);
+  assert.match(help, /CONFIG=.*\n?.*SET="KEY=VALUE/);
+});
+
+for (const script of scripts) {
+  test(`${script} has at most 80 lines, says what it is, and a target runs it`, () => {
+    const text = readFileSync(join(repositoryRoot, script), 'utf8');
+    const lines = text.trimEnd().split('\n');
+    assert.ok(lines.length <= 80, `${lines.length} lines`);
+    assert.match(lines[0] ?? '', /^\/\*\* .*\*\/$/);
+    assert.ok(text.includes(`file: '${script.replace('scripts/', '')}'`), 'it calls itself by its name');
+    assert.match(makefile, new RegExp(`^\\t@\\$\\(TSX\\) ${script} `, 'm'));
+  });
+}
+
+test('make backup runs the stages by names that are scripts', () => {
+  const stages = [...makefile.matchAll(/\bstage ([a-z][a-z-]+) \$/g)].map(
+    (match) => `scripts/${match[1]}.ts`,
+  );
+  assert.deepEqual(stages, ['scripts/snapshot.ts', 'scripts/send-chunk-upload.ts', 'scripts/manifest.ts']);
+  for (const stage of stages) assert.ok(scripts.includes(stage));
+});
+
+test('what a target passes on, its script knows', () => {
+  const names = [...makefile.matchAll(/\$\(call (?:option|flag),[A-Z_]+,([a-z-]+)\)/g)].map(
+    (match) => match[1] ?? '',
+  );
+  assert.ok(names.length >= 10);
+  const known = [...scripts, 'lib/cli/help.ts']
+    .map((path) => readFileSync(join(repositoryRoot, path), 'utf8'))
+    .join('\n');
+  for (const name of names.filter((word) => word !== 'x')) {
+    assert.match(known, new RegExp(`^ +'?${name}'?: \\{`, 'm'), `--${name}`);
+  }
+});

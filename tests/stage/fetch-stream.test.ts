@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, test } from 'node:test';
+import { exitCodeOf, type ToolError } from '../../lib/core/errors.ts';
+import type { Manifest, ManifestChunk } from '../../lib/core/manifest.ts';
+import { SubvolumeKeys } from '../../lib/core/names.ts';
+import { writeText } from '../../lib/edge/documents.ts';
+import { fetchStream } from '../../lib/stage/fetch-stream.ts';
+import { manifestOfDay } from '../core/samples.ts';
+import { plainWrite, startTestBucket } from '../support/bucket.ts';
+import { errorAnswer, type ProxiedRequest } from '../support/faulty-proxy.ts';
+import { shortenWaits } from '../support/short-waits.ts';
+import { stageContext } from '../support/stage-context.ts';
+import { temporaryDirectory, tinyFilesystem } from '../support/temporary-directory.ts';
+
+shortenWaits();
+const directory = temporaryDirectory('fetch-stream');
+const spool = join(directory, 'spool');
+mkdirSync(spool);
+const tiny = tinyFilesystem('fetch-stream', 1024 * 1024);
+const { bucket, proxy } = await startTestBucket(join(directory, 's3'));
+beforeEach(() => proxy.expect());
+
+const partSize = 10_000;
+const sha256 = (data: Uint8Array, encoding: 'hex' | 'base64' = 'hex') =>
+  createHash('sha256').update(data).digest(encoding);
+const keys = new SubvolumeKeys('host', 'data');
+let stored = 0;
+
+/** Text, because it is put with the tool's own call for texts; no two places of it look alike. */
+const content = (length: number) =>
+  Buffer.from(
+    randomBytes(length)
+      .toString('latin1')
+      .replace(/[^ -~]/g, '#'),
+    'latin1',
+  );
+
+/** Stores chunks, and makes the manifest that says so. */
+async function store(chunks: readonly Buffer[], withParts: boolean): Promise<Manifest> {
+  const described: ManifestChunk[] = [];
+  for (const data of chunks) {
+    const key = keys.chunk('full', '20260101T020000Z', stored++);
+    await writeText(bucket, key, data.toString('latin1'), plainWrite);
+    const parts = Array.from({ length: Math.ceil(data.length / partSize) }, (_, index) =>
+      sha256(data.subarray(index * partSize, (index + 1) * partSize), 'base64'),
+    );
+    described.push({
+      key,
+      size: data.length,
+      sha256: sha256(data),
+      ...(withParts && { part_size: partSize, parts }),
+    });
+  }
+  const whole = Buffer.concat(chunks);
+  const stream = { bytes: whole.length, sha256: sha256(whole), protocol: 1, compressed_data: false };
+  return {
+    ...manifestOfDay(1),
+    chunks: described,
+    total_bytes: whole.length,
+    ...(withParts ? { stream } : { stream: undefined }),
+  } as Manifest;
+}
+
+/** Fetches; what reached the sink is there whether it went well or not. */
+async function fetchInto(
+  manifest: Manifest,
+  options: { concurrency?: number; spoolDirectory?: string; slow?: boolean } = {},
+) {
+  const { context, progress, warnings } = stageContext(bucket, {
+    CONCURRENCY: String(options.concurrency ?? 4),
+  });
+  const pieces: Buffer[] = [];
+  const sink = async (bytes: Uint8Array) => {
+    pieces.push(Buffer.from(bytes));
+    if (options.slow) await new Promise((resolve) => setTimeout(resolve, 2));
+  };
+  const outcome = await fetchStream(
+    context,
+    manifest,
+    sink,
+    options.spoolDirectory ?? spool,
+    context.startProgress(''),
+  ).then(
+    (fetched) => ({ fetched, error: undefined }),
+    (error: ToolError) => ({ fetched: undefined, error }),
+  );
+  return { ...outcome, sunk: Buffer.concat(pieces), progress, warnings };
+}
+
+/** The manifest with one thing changed in a chunk. */
+function withChunk(manifest: Manifest, index: number, change: Partial<ManifestChunk>): Manifest {
+  return {
+    ...manifest,
+    chunks: manifest.chunks.map((chunk, at) => (at === index ? { ...chunk, ...change } : chunk)),
+  };
+}
+
+test('what arrives is the stream, in order, whatever the concurrency and the speed of the sink', async () => {
+  const chunks = [content(95_000), content(30_000), content(10_000), content(1)];
+  const manifest = await store(chunks, true);
+  for (const [concurrency, slow] of [
+    [1, false],
+    [2, true],
+    [16, false],
+  ] as const) {
+    const { fetched, sunk, progress } = await fetchInto(manifest, { concurrency, slow });
+    assert.deepEqual(fetched, { bytes: 135_001, sha256: manifest.stream?.sha256 });
+    assert.ok(sunk.equals(Buffer.concat(chunks)));
+    assert.equal(progress.bytes, 135_001);
+  }
+});
+
+for (const place of [1, 4, 10]) {
+  test(`with a wrong byte in part ${place} of 10 the sink gets the parts before it, and not one byte more`, async () => {
+    const [first, second] = [content(25_000), content(95_000)];
+    const manifest = await store([first, second], true);
+    const wrong = Buffer.from(second);
+    wrong[(place - 1) * partSize] = (wrong[(place - 1) * partSize] ?? 0) ^ 1;
+    await writeText(bucket, manifest.chunks[1]?.key ?? '', wrong.toString('latin1'), plainWrite);
+    const { error, sunk } = await fetchInto(manifest);
+    assert.equal(
+      error?.message,
+      `chunk ${manifest.chunks[1]?.key} is damaged: part ${place} is not what was uploaded`,
+    );
+    assert.equal(exitCodeOf(error), 4);
+    assert.ok(sunk.equals(Buffer.concat([first, second.subarray(0, (place - 1) * partSize)])));
+  });
+}
+
+test('parts that are right in a chunk that is not are found out before its last part is handed on', async () => {
+  const data = content(25_000);
+  const manifest = withChunk(await store([data], true), 0, { sha256: 'a'.repeat(64) });
+  const { error, sunk } = await fetchInto(manifest);
+  assert.match(error?.message ?? '', /chunk .* is damaged: its SHA-256 is not that of the manifest/);
+  assert.ok(sunk.equals(data.subarray(0, 20_000)));
+});
+
+test('chunks that are right in a stream that is not are an error at its end', async () => {
+  const manifest = await store([content(100)], true);
+  const stream = { bytes: 100, sha256: 'b'.repeat(64), protocol: 1, compressed_data: false };
+  const { error } = await fetchInto({ ...manifest, stream });
+  assert.match(error?.message ?? '', /the stream of data .* is damaged: its SHA-256/);
+  assert.equal(exitCodeOf(error), 4);
+});
+
+test('a missing chunk and a shorter one are errors that name it', async () => {
+  const manifest = await store([content(25_000)], true);
+  const missing = withChunk(manifest, 0, { key: keys.chunk('full', '20260101T020000Z', 99_999) });
+  const { error, sunk } = await fetchInto(missing);
+  assert.match(error?.message ?? '', /chunk-.*-99999\.bin: the object is missing/);
+  assert.equal(exitCodeOf(error), 4);
+  assert.equal(sunk.length, 0);
+  await writeText(bucket, manifest.chunks[0]?.key ?? '', 'short', plainWrite);
+  assert.ok((await fetchInto(manifest)).error);
+});
+
+test('a part that fails for a moment is fetched again, with a warning, and counted once', async () => {
+  const data = content(25_000);
+  const manifest = await store([data], true);
+  const cut = { afterBytes: 100, how: 'break' } as const;
+  const isSecond = ({ headers }: ProxiedRequest) => headers.range === 'bytes=10000-19999';
+  proxy.expect({ matches: isSecond, times: 1, after: (answer) => ({ ...answer, cut }) });
+  const { sunk, warnings, progress } = await fetchInto(manifest);
+  assert.ok(sunk.equals(data));
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /read host\/subvol\/.*: attempt 1 failed, trying again/);
+  assert.equal(progress.bytes, 25_000);
+});
+
+test('a failure of the sink is what comes out, and nothing is fetched for long after it', async () => {
+  const manifest = await store([content(95_000)], true);
+  const { context } = stageContext(bucket, { CONCURRENCY: '2' });
+  const sink = async () => {
+    throw new Error('btrfs receive is gone');
+  };
+  await assert.rejects(
+    fetchStream(context, manifest, sink, spool, context.startProgress('')),
+    /btrfs receive is gone/,
+  );
+  assert.ok(proxy.requests.length <= 5, `${proxy.requests.length} requests`);
+});
+
+test('an abort ends it with its reason', async () => {
+  const manifest = await store([content(95_000)], true);
+  const ending = new AbortController();
+  const { context } = stageContext(bucket, {}, ending.signal);
+  const sink = async () => ending.abort(new Error('enough'));
+  await assert.rejects(
+    fetchStream(context, manifest, sink, spool, context.startProgress('')),
+    (error: Error) => /enough|Abort/.test(`${error.name} ${error.message}`),
+  );
+});
+
+test('a chunk without recorded parts is spooled, and handed on when its hash is known to be right', async () => {
+  const chunks = [content(70_000), content(10)];
+  const { fetched, sunk } = await fetchInto(await store(chunks, false));
+  assert.ok(sunk.equals(Buffer.concat(chunks)));
+  assert.deepEqual(fetched, { bytes: 70_010, sha256: sha256(Buffer.concat(chunks)) });
+  assert.deepEqual(readdirSync(spool), []);
+});
+
+test('nothing of a chunk without recorded parts reaches the sink when its hash is wrong', async () => {
+  const chunks = [content(50), content(70_000)];
+  const manifest = await store(chunks, false);
+  const { error, sunk } = await fetchInto(withChunk(manifest, 1, { sha256: 'a'.repeat(64) }));
+  assert.match(error?.message ?? '', /is damaged: its SHA-256 is not that of the manifest/);
+  assert.equal(exitCodeOf(error), 4);
+  assert.ok(sunk.equals(chunks[0] ?? Buffer.alloc(1)));
+  assert.deepEqual(readdirSync(spool), []);
+});
+
+test('a chunk that does not fit the spool directory is an error; nothing of it is handed on or left', async () => {
+  const manifest = await store([content(1_500_000)], false);
+  const { error, sunk } = await fetchInto(manifest, { spoolDirectory: tiny });
+  assert.match(error?.message ?? '', /cannot write .*spool-\d+\.bin: the disk is full/);
+  assert.equal(sunk.length, 0);
+  assert.deepEqual(readdirSync(tiny), []);
+});
+
+test('a refusal while spooling leaves no file', async () => {
+  const manifest = await store([content(100)], false);
+  proxy.expect({ matches: () => true, before: () => errorAnswer(403, 'AccessDenied') });
+  const { error } = await fetchInto(manifest);
+  assert.match(error?.message ?? '', /access was denied/);
+  assert.deepEqual(readdirSync(spool), []);
+});

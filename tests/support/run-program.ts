@@ -1,0 +1,37 @@
+/** Other processes that tests start: scripts of this repository and short programs in its language. */
+import { spawn } from 'node:child_process';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+
+/** What a program left. */
+export interface Outcome {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `node --import tsx` with these arguments in the repository, with a bare environment, and waits for its end. */
+export async function runNode(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const env = {
+    PATH: process.env.PATH ?? '',
+    HOME: '/nonexistent',
+    AWS_EC2_METADATA_DISABLED: 'true',
+    ...environment,
+  };
+  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: repositoryRoot, env });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  return { exitCode, stdout, stderr };
+}
+
+/** Runs TypeScript that stands in a string; it imports by paths from the repository's root, such as `./lib/…`. */
+export function runCode(code: string, environment: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+  return runNode(['--input-type=module', '--eval', code], environment);
+}

@@ -1,0 +1,38 @@
+/** What a stage is given, for tests: warnings and progress are kept to be looked at. */
+import type { Bucket } from '../../lib/edge/s3-client.ts';
+import type { StageContext } from '../../lib/stage/context.ts';
+import { settingsOf } from './settings.ts';
+
+/** A context that tells what it was told. */
+export interface TestContext {
+  readonly context: StageContext;
+  readonly warnings: string[];
+  /** Bytes that progress was told of. */
+  readonly progress: { bytes: number };
+}
+
+/** A context over a bucket, with settings beside the defaults. */
+export function stageContext(
+  bucket: Bucket,
+  settings: Readonly<Record<string, string>> = {},
+  signal: AbortSignal = new AbortController().signal,
+): TestContext {
+  const warnings: string[] = [];
+  const progress = { bytes: 0 };
+  const context: StageContext = {
+    settings: settingsOf({ S3_BUCKET: bucket.name, ...settings }),
+    bucket,
+    log: { debug: () => undefined, info: () => undefined, warn: (message) => warnings.push(message) },
+    startProgress: () => ({
+      expect: () => undefined,
+      add: (bytes) => {
+        progress.bytes += bytes;
+      },
+      stop: () => undefined,
+    }),
+    signal,
+    now: () => new Date(0),
+    hostName: 'host',
+  };
+  return { context, warnings, progress };
+}

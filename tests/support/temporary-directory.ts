@@ -1,0 +1,27 @@
+/** Directories that a test file may fill as it likes; they are gone when it has ended. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { testDirectory } from '../../testing/harness/test-directory.ts';
+
+/** An empty directory below testing/run/; to be called at the top of a file. */
+export function temporaryDirectory(name: string): string {
+  const directory = mkdtempSync(join(testDirectory(), `${name}-`));
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A filesystem in memory that is soon full, unmounted at the end; to be called at the top of a file, as root. */
+export function tinyFilesystem(name: string, sizeBytes: number): string {
+  const parent = mkdtempSync(join(testDirectory(), `${name}-`));
+  const directory = join(parent, 'tiny');
+  mkdirSync(directory);
+  after(() => {
+    spawnSync('umount', ['--', directory]);
+    rmSync(parent, { recursive: true, force: true });
+  });
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tiny', directory]);
+  if (mounted.status !== 0) throw new Error(`mount was refused: ${mounted.stderr}`);
+  return directory;
+}
