@@ -89,7 +89,7 @@ test('a single one is not named again, and a defect is called one', async () => 
 });
 
 test('an abort stops the others and is what comes out', async () => {
-  const { log } = keepingLog();
+  const { lines, log } = keepingLog();
   const ending = new AbortController();
   const begun: string[] = [];
   const stage = async ({ name }: { readonly name: string }) => {
@@ -98,5 +98,5 @@ test('an abort stops the others and is what comes out', async () => {
     throw new Error('a consequence');
   };
   await assert.rejects(forEachSubvolume(all, stage, log, ending.signal), /^Error: stopped$/);
-  assert.deepEqual(begun, ['data']);
+  assert.deepEqual([begun, lines], [['data'], []]);
 });

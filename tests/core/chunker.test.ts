@@ -17,8 +17,10 @@ const bytesUpTo = (length: number) => Uint8Array.from({ length }, (_, index) => 
 function sourceOf(data: Uint8Array, pieceSizes: readonly number[]): ByteSource {
   let at = 0;
   let piece = 0;
+  let ended = false;
   return {
     async fill(target, onFilled) {
+      assert.equal(ended, false, 'nothing is asked for after the end');
       let filled = 0;
       while (filled < target.length && at < data.length) {
         const wanted = pieceSizes[piece++ % pieceSizes.length] ?? 1;
@@ -29,7 +31,8 @@ function sourceOf(data: Uint8Array, pieceSizes: readonly number[]): ByteSource {
         filled += taken;
         at += taken;
       }
-      return { bytes: filled, ended: at === data.length };
+      ended = at === data.length;
+      return { bytes: filled, ended };
     },
   };
 }

@@ -193,7 +193,9 @@ for (const [what, change] of [
 }
 
 test('what an earlier run knew of another key is of no use', async () => {
-  const earlier = await killedAfterTwo();
-  const { reused } = await runOver(`${key}.other`, pieces, earlier);
-  assert.deepEqual([partsSent(), reused], [[1, 2, 3], 0]);
+  await runOver(key, pieces, undefined);
+  const completed = (await journalled()) ?? assert.fail();
+  proxy.expect();
+  const { stored, reused } = await runOver(`${key}.other`, pieces, completed);
+  assert.deepEqual([partsSent(), reused, stored?.key], [[1, 2, 3], 0, `${key}.other`]);
 });

@@ -74,8 +74,9 @@ async function fetchInto(
   });
   const pieces: Buffer[] = [];
   const sink = async (bytes: Uint8Array) => {
+    // The bytes are the sink's until it has resolved.
+    if (options.slow) await new Promise((resolve) => setTimeout(resolve, 5));
     pieces.push(Buffer.from(bytes));
-    if (options.slow) await new Promise((resolve) => setTimeout(resolve, 2));
   };
   const outcome = await fetchStream(
     context,
