@@ -7,6 +7,7 @@ import type { SettingValues } from '../core/settings/settings.ts';
 import { takeLock } from '../edge/lock.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { openBucket } from '../edge/s3-client.ts';
+import { TransferMemory } from '../edge/transfer-memory.ts';
 import type { StageContext } from '../stage/context.ts';
 import { forEachSubvolume, type StageResults, selectSubvolumes } from './for-each-subvolume.ts';
 import { helpText, type OptionDefinition } from './help.ts';
@@ -111,7 +112,17 @@ async function runWithBucket<Name extends string>(
   const drawBar = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
   const startProgress = (label: string) =>
     drawBar ? startBar(label) : startLines(label, (line) => log.info(line));
-  const context = { settings: values, bucket, log, startProgress, signal, now: () => new Date(), hostName };
+  const memory = new TransferMemory(values.CONCURRENCY + 1);
+  const context = {
+    settings: values,
+    bucket,
+    memory,
+    log,
+    startProgress,
+    signal,
+    now: () => new Date(),
+    hostName,
+  };
   try {
     return await definition.run({
       context,
@@ -120,6 +131,7 @@ async function runWithBucket<Name extends string>(
       forEachSubvolume: (stage) => forEachSubvolume(subvolumes, stage, log, signal),
     });
   } finally {
+    await memory.close();
     bucket.close();
   }
 }

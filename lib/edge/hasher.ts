@@ -1,11 +1,13 @@
 /** Hashing off the main thread: parts, chunks and the stream, in the order in which they are reported. */
 import { Worker } from 'node:worker_threads';
-import type { PartPool } from './part-pool.ts';
+import { hashWorkerProgram } from './hash-worker.ts';
+import type { SharedSlot } from './part-pool.ts';
 
 /** A message to the worker; slots by number, positions in bytes. */
 export type HashRequest =
   | { readonly type: 'update'; readonly slot: number; readonly from: number; readonly to: number }
   | { readonly type: 'finish-part'; readonly endsChunk: boolean }
+  | { readonly type: 'begin-stream' }
   | { readonly type: 'md5'; readonly slot: number; readonly to: number };
 
 /** SHA-256 of a part in base64; of its chunk and of the stream so far in hex, only at the end of a chunk. */
@@ -22,12 +24,9 @@ interface Waiting {
   readonly reject: (reason: Error) => void;
 }
 
-/**
- * Node 20 does not run TypeScript in a worker by itself, and the loader of the main thread does not reach it, so the
- * worker registers it before it imports its module.
- */
-const bootstrap = (module: string) =>
-  `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(module)}); })`;
+/** tsx marks functions with `__name` when it compiles them; the worker gets one that does nothing. */
+const workerSource = `const __name = (value) => value;
+(${hashWorkerProgram})(require('node:worker_threads'), require('node:crypto'));`;
 
 /** The main thread's side of hashing. Answers come in the order of the questions. */
 export class Hasher {
@@ -35,16 +34,17 @@ export class Hasher {
   readonly #waiting: Waiting[] = [];
   #failure: Error | undefined;
 
-  constructor(pool: PartPool) {
-    this.#worker = new Worker(bootstrap(new URL('./hash-worker.ts', import.meta.url).href), {
-      eval: true,
-      execArgv: [],
-      env: {},
-      workerData: pool.slots.map((slot) => slot.bytes),
-    });
+  constructor(slots: readonly SharedSlot[]) {
+    const workerData = slots.map((slot) => slot.bytes);
+    this.#worker = new Worker(workerSource, { eval: true, execArgv: [], env: {}, workerData });
     this.#worker.on('message', (reply: HashReply) => this.#waiting.shift()?.resolve(reply));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', () => this.#fail(new Error('the hash worker has ended')));
+  }
+
+  /** Forgets what was added so far; what follows is a new stream. */
+  beginStream(): void {
+    this.#post({ type: 'begin-stream' });
   }
 
   /** Adds bytes of a slot to the current part; they must not change until the part's digest is there. */

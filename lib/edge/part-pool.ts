@@ -1,4 +1,4 @@
-/** The memory of a transfer: a fixed number of slots that the hash worker can see too. */
+/** The memory of transfers: a fixed number of slots that the hash worker can see too. */
 import type { Slot, SlotPool } from '../core/chunker.ts';
 
 /** A slot over memory shared with the hash worker. */
@@ -6,18 +6,21 @@ export interface SharedSlot extends Slot {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
 }
 
-/** Slots of `slotSizeBytes`; memory is touched, and so counted, only when it is filled. */
+/** Makes slots of `slotSizeBytes`; memory is touched, and so counted, only when it is filled. */
+export function makeSlots(count: number, slotSizeBytes: number): readonly SharedSlot[] {
+  return Array.from({ length: count }, (_, index) => ({
+    index,
+    bytes: new Uint8Array(new SharedArrayBuffer(slotSizeBytes)),
+  }));
+}
+
+/** Hands slots out and takes them back; all are free at first. */
 export class PartPool implements SlotPool {
-  readonly slots: readonly SharedSlot[];
   readonly #free: Slot[];
   readonly #waiting: ((slot: Slot) => void)[] = [];
 
-  constructor(count: number, slotSizeBytes: number) {
-    this.slots = Array.from({ length: count }, (_, index) => ({
-      index,
-      bytes: new Uint8Array(new SharedArrayBuffer(slotSizeBytes)),
-    }));
-    this.#free = [...this.slots];
+  constructor(slots: readonly SharedSlot[]) {
+    this.#free = [...slots];
   }
 
   /** A free slot, as soon as there is one. */

@@ -40,6 +40,8 @@ export async function openBucket(settings: SettingValues, hostName: string): Pro
     ...(settings.AWS_REGION && { region: settings.AWS_REGION }),
     ...(endpoint && { endpoint, forcePathStyle: true }),
     maxAttempts: 5,
+    // The SDK would ask before each part whether it may send it, and take a new connection for each.
+    expectContinueHeader: false,
     logger: silent,
     // Every checksum is ours: the digest of a part is known before it is sent, and checked after it is read.
     requestChecksumCalculation: 'WHEN_REQUIRED',

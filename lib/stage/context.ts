@@ -1,6 +1,7 @@
 /** What every stage is given: settings, the bucket, somewhere to report to, and the signal that ends the run. */
 import type { SettingValues } from '../core/settings/settings.ts';
 import type { Bucket } from '../edge/s3-client.ts';
+import type { TransferMemory } from '../edge/transfer-memory.ts';
 
 /** Lines for the log; each is a sentence that a person can act on. */
 export interface Log {
@@ -22,6 +23,7 @@ export interface Progress {
 export interface StageContext {
   readonly settings: SettingValues;
   readonly bucket: Bucket;
+  readonly memory: TransferMemory;
   readonly log: Log;
   readonly startProgress: (label: string) => Progress;
   readonly signal: AbortSignal;

@@ -3,18 +3,14 @@
  * verified against the manifest leaves this module.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pMapIterable } from 'p-map';
 import { ToolError } from '../core/errors.ts';
 import type { Manifest, ManifestChunk } from '../core/manifest.ts';
 import { partRanges } from '../core/part-sizes.ts';
 import { MIB } from '../core/units.ts';
-import { fileError } from '../edge/files.ts';
-import { Hasher } from '../edge/hasher.ts';
-import { PartPool } from '../edge/part-pool.ts';
-import { readRange } from '../edge/range-reader.ts';
+import { type ReaderEvents, readRange } from '../edge/range-reader.ts';
+import { Spool } from '../edge/spool.ts';
+import type { StreamMemory } from '../edge/transfer-memory.ts';
 import type { Progress, StageContext } from './context.ts';
 
 /** Range size for manifests that record no parts. */
@@ -29,82 +25,71 @@ export interface FetchedStream {
   readonly sha256: string;
 }
 
+/** Bytes of the largest part that some manifests ask for: the slot size that fits them all. */
+export function largestPartOf(manifests: readonly Manifest[]): number {
+  return manifests
+    .flatMap(({ chunks }) => chunks)
+    .reduce((most, chunk) => Math.max(most, rangeSizeOf(chunk)), 0);
+}
+
 /**
  * Fetches the stream of one manifest into a sink.
- * @param spoolDirectory where chunks without recorded parts wait until their hash is known; made when it is missing.
+ * @param largestPartBytes slot size; the same for all streams of a command, so that they share their memory.
  * @throws ToolError (damage) naming the chunk whose bytes are not those of the manifest.
  */
 export async function fetchStream(
   context: StageContext,
   manifest: Manifest,
   sink: Sink,
-  spoolDirectory: string,
   progress: Progress,
+  largestPartBytes = largestPartOf([manifest]),
 ): Promise<FetchedStream> {
-  const largestPart = Math.max(...manifest.chunks.map(rangeSizeOf));
-  const pool = new PartPool(context.settings.CONCURRENCY + 1, largestPart);
-  const hasher = new Hasher(pool);
+  const memory = await context.memory.open(largestPartBytes);
   const stream = createHash('sha256');
+  // The hash worker sees the stream only where every chunk has parts.
+  const allParted = manifest.chunks.every((chunk) => chunk.parts);
+  const hashedSink: Sink = (piece) => {
+    stream.update(piece);
+    return sink(piece);
+  };
   let bytes = 0;
   let sha256 = '';
-  try {
-    for (const chunk of manifest.chunks) {
-      if (chunk.parts) {
-        sha256 = await fetchChunk(context, chunk, { pool, hasher, sink, progress });
-      } else {
-        await fetchUnpartedChunk(
-          context,
-          chunk,
-          { pool, sink: withHash(sink, stream), progress },
-          spoolDirectory,
-        );
-        sha256 = stream.copy().digest('hex');
-      }
-      bytes += chunk.size;
-    }
-  } finally {
-    await hasher.close();
+  for (const chunk of manifest.chunks) {
+    if (allParted) sha256 = await fetchChunk(context, chunk, memory, sink, progress);
+    else if (chunk.parts) await fetchChunk(context, chunk, memory, hashedSink, progress);
+    else await fetchWholeChunk(context, chunk, memory, hashedSink, progress);
+    bytes += chunk.size;
   }
+  if (!allParted) sha256 = stream.digest('hex');
   if (manifest.stream && manifest.stream.sha256 !== sha256) {
-    throw damaged(
-      `the stream of ${manifest.subvolume} ${manifest.created_at}`,
-      'its SHA-256 is not that of the manifest',
-    );
+    const what = `the stream of ${manifest.subvolume} ${manifest.created_at}`;
+    throw damaged(what, 'its SHA-256 is not that of the manifest');
   }
   return { bytes, sha256 };
 }
 
-interface Tools {
-  readonly pool: PartPool;
-  readonly hasher: Hasher;
-  readonly sink: Sink;
-  readonly progress: Progress;
-}
-
 /** Returns the SHA-256, in hex, of the stream up to the end of this chunk. */
-async function fetchChunk(context: StageContext, chunk: ManifestChunk, tools: Tools): Promise<string> {
-  const { pool, hasher, sink } = tools;
+async function fetchChunk(
+  context: StageContext,
+  chunk: ManifestChunk,
+  { pool, hasher }: StreamMemory,
+  sink: Sink,
+  progress: Progress,
+): Promise<string> {
   const expected = chunk.parts ?? [];
   const ending = new AbortController();
   const signal = AbortSignal.any([context.signal, ending.signal]);
+  const events = readerEvents(context, progress);
   const concurrency = context.settings.CONCURRENCY;
+  const reading = new Set<Promise<void>>();
   const fetched = pMapIterable(
     partRanges(chunk.size, rangeSizeOf(chunk)),
     async (range) => {
       const slot = await pool.acquire();
       const bytes = slot.bytes.subarray(0, range.length);
-      try {
-        await readRange(
-          context.bucket,
-          { key: chunk.key, ...range },
-          bytes,
-          signal,
-          readerEvents(context, tools.progress),
-        );
-      } catch (error) {
-        pool.release(slot);
-        throw error;
-      }
+      const read = readRange(context.bucket, { key: chunk.key, ...range }, bytes, signal, events);
+      reading.add(read);
+      await read.finally(() => reading.delete(read));
       return { ...range, slot, bytes };
     },
     { concurrency, backpressure: concurrency },
@@ -126,53 +111,39 @@ async function fetchChunk(context: StageContext, chunk: ManifestChunk, tools: To
       pool.release(slot);
     }
   } finally {
+    // The memory is used again, so nothing may still be writing into it.
     ending.abort();
+    await Promise.allSettled(reading);
   }
   return sha256;
 }
 
 /** A chunk of the Python tool `btrfs_to_s3` has one hash for all of it, so it waits on disk until that is known. */
-async function fetchUnpartedChunk(
+async function fetchWholeChunk(
   context: StageContext,
   chunk: ManifestChunk,
-  { pool, sink, progress }: Omit<Tools, 'hasher'>,
-  spoolDirectory: string,
+  { pool }: StreamMemory,
+  sink: Sink,
+  progress: Progress,
 ): Promise<void> {
-  const path = join(spoolDirectory, `spool-${process.pid}.bin`);
-  const hash = createHash('sha256');
   const slot = await pool.acquire();
+  const hash = createHash('sha256');
+  const events = readerEvents(context, progress);
+  const spool = await Spool.open(context.settings.RUN_DIR);
   try {
-    const file = await openSpool(spoolDirectory, path);
-    try {
-      for (const range of partRanges(chunk.size, rangeSizeOf(chunk))) {
-        const bytes = slot.bytes.subarray(0, range.length);
-        const place = { key: chunk.key, ...range };
-        await readRange(context.bucket, place, bytes, context.signal, readerEvents(context, progress));
-        hash.update(bytes);
-        // Not `write`, which may take only a part on a full disk, and say so only in its result.
-        await file.writeFile(bytes).catch((cause: unknown) => {
-          throw fileError(`cannot write ${path}`, cause);
-        });
-      }
-    } finally {
-      await file.close();
+    for (const range of partRanges(chunk.size, rangeSizeOf(chunk))) {
+      const bytes = slot.bytes.subarray(0, range.length);
+      await readRange(context.bucket, { key: chunk.key, ...range }, bytes, context.signal, events);
+      hash.update(bytes);
+      await spool.write(bytes);
     }
     if (hash.digest('hex') !== chunk.sha256) {
       throw damaged(`chunk ${chunk.key}`, 'its SHA-256 is not that of the manifest');
     }
-    for await (const bytes of createReadStream(path, { highWaterMark: MIB })) await sink(bytes as Buffer);
+    for await (const piece of spool.read()) await sink(piece);
   } finally {
+    await spool.remove();
     pool.release(slot);
-    await rm(path, { force: true });
-  }
-}
-
-async function openSpool(directory: string, path: string): Promise<FileHandle> {
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    return await open(path, 'w', 0o600);
-  } catch (cause) {
-    throw fileError(`cannot write ${path}`, cause);
   }
 }
 
@@ -180,17 +151,10 @@ function rangeSizeOf(chunk: ManifestChunk): number {
   return Math.min(chunk.size, chunk.parts ? (chunk.part_size ?? chunk.size) : plainRangeBytes);
 }
 
-function withHash(sink: Sink, hash: ReturnType<typeof createHash>): Sink {
-  return (bytes) => {
-    hash.update(bytes);
-    return sink(bytes);
-  };
-}
-
-function readerEvents(context: StageContext, progress: Progress) {
+function readerEvents(context: StageContext, progress: Progress): ReaderEvents {
   return {
-    onReceived: (bytes: number) => progress.add(bytes),
-    onRetry: (what: string, error: Error, attempt: number) =>
+    onReceived: (bytes) => progress.add(bytes),
+    onRetry: (what, error, attempt) =>
       context.log.warn(`${what}: attempt ${attempt} failed, trying again: ${error.message}`),
   };
 }

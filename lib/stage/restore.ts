@@ -22,7 +22,7 @@ import { fileError, pathExists } from '../edge/files.ts';
 import { openReceiveStream } from '../edge/receive-stream.ts';
 import { resolveChain, type Selection } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { fetchStream } from './fetch-stream.ts';
+import { fetchStream, largestPartOf } from './fetch-stream.ts';
 import { REQUESTS_AT_ONCE } from './list.ts';
 import { compareWithSource, type VerifyMode } from './verify-restore.ts';
 
@@ -58,12 +58,13 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   await checkSpace(chain, dirname(request.target));
 
   const staging = await makeStaging(dirname(request.target));
+  const largestPartBytes = largestPartOf(chain.map(({ manifest }) => manifest));
   let bytes = 0;
   try {
     let last: FoundSubvolume | undefined;
     for (const [index, { manifest }] of chain.entries()) {
       const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
-      last = await receiveOne(context, manifest, staging, label);
+      last = await receiveOne(context, manifest, staging, label, largestPartBytes);
       bytes += manifest.total_bytes;
     }
     if (!last) throw new Error('nothing was received');
@@ -164,13 +165,14 @@ async function receiveOne(
   manifest: Manifest,
   staging: string,
   label: string,
+  largestPartBytes: number,
 ): Promise<FoundSubvolume> {
   const before = new Set((await findSubvolumes(staging)).map((found) => found.name));
   const progress = context.startProgress(`restore ${label}`);
   progress.expect(manifest.total_bytes);
   const receive = openReceiveStream(staging);
   try {
-    await fetchStream(context, manifest, (bytes) => receive.write(bytes), context.settings.RUN_DIR, progress);
+    await fetchStream(context, manifest, (bytes) => receive.write(bytes), progress, largestPartBytes);
     await receive.finish();
   } finally {
     await receive.close();

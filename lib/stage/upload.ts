@@ -10,9 +10,9 @@ import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { formatSize } from '../core/units.ts';
 import { estimateNewBytes } from '../edge/btrfs.ts';
 import { ChunkWriter } from '../edge/chunk-writer.ts';
-import { Hasher } from '../edge/hasher.ts';
+import type { Hasher } from '../edge/hasher.ts';
 import { Journal } from '../edge/journal.ts';
-import { PartPool } from '../edge/part-pool.ts';
+import type { PartPool } from '../edge/part-pool.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
 import { openSendStream, type SendStream } from '../edge/send-stream.ts';
@@ -91,8 +91,7 @@ async function upload(
   const ending = new AbortController();
   const signal = AbortSignal.any([context.signal, ending.signal]);
   const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');
-  const pool = new PartPool(settings.CONCURRENCY + 1, plan.layout.partSizeBytes);
-  const hasher = new Hasher(pool);
+  const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
   const events = {
     onSent: (bytes: number) => progress.add(bytes),
     onRetry: (what: string, error: Error, attempt: number) =>
@@ -126,7 +125,6 @@ async function upload(
   } finally {
     ending.abort();
     await stream?.close();
-    await hasher.close();
     await journal.close();
   }
 }

@@ -10,7 +10,7 @@ import { chunkProblem } from '../core/verdict.ts';
 import { headObject } from '../edge/documents.ts';
 import { listManifests, nothingFound, readManifest, readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { fetchStream } from './fetch-stream.ts';
+import { fetchStream, largestPartOf } from './fetch-stream.ts';
 import { REQUESTS_AT_ONCE } from './list.ts';
 
 /** Something that is not as it should be; `object` is a key. */
@@ -62,7 +62,10 @@ export async function verifyBackups(
   const names = [...new Set(keys.map((key) => key.subvolume))];
   for (const name of names) await checkPointer(context, name, manifests, findings);
   const chunks = await checkChunks(context, stored, findings);
-  if (deep) for (const { key, manifest } of stored) await readEverything(context, key, manifest, findings);
+  if (deep) {
+    const largestPartBytes = largestPartOf(stored.map(({ manifest }) => manifest));
+    for (const { manifest } of stored) await readEverything(context, manifest, largestPartBytes, findings);
+  }
   const bytes = stored.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
   return { manifests: keys.length, chunks, bytes, deep, findings };
 }
@@ -122,8 +125,8 @@ async function checkChunks(
 /** Reads every byte of a backup, chunk by chunk, so that one damaged chunk does not hide another. */
 async function readEverything(
   context: StageContext,
-  key: string,
   manifest: Manifest,
+  largestPartBytes: number,
   findings: Finding[],
 ): Promise<void> {
   const progress = context.startProgress(`read ${manifest.subvolume} ${manifest.created_at}`);
@@ -133,13 +136,12 @@ async function readEverything(
       const { stream: _, ...rest } = manifest;
       const alone = { ...rest, chunks: [chunk], total_bytes: chunk.size };
       await collect(findings, chunk.key, () =>
-        fetchStream(context, alone, async () => undefined, context.settings.RUN_DIR, progress),
+        fetchStream(context, alone, async () => undefined, progress, largestPartBytes),
       );
     }
   } finally {
     progress.stop();
   }
-  context.log.debug(`${key} was read`);
 }
 
 /** Turns damage into a finding; anything else is a failure of the check itself. */

@@ -3,11 +3,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { Hasher } from '../../lib/edge/hasher.ts';
-import { PartPool } from '../../lib/edge/part-pool.ts';
+import { makeSlots } from '../../lib/edge/part-pool.ts';
 
 const slotBytes = 5000;
-const pool = new PartPool(2, slotBytes);
-const hasher = new Hasher(pool);
+const slots = makeSlots(2, slotBytes);
+const hasher = new Hasher(slots);
 after(() => hasher.close());
 
 const of = (algorithm: string, data: Uint8Array) => createHash(algorithm).update(data);
@@ -32,7 +32,7 @@ test('digests of parts, chunks and stream are those of node:crypto, however the 
         const chunk = createHash('sha256');
         for (const [index, { length, cuts }] of parts.entries()) {
           const data = randomBytes(length);
-          const slot = pool.slots[index % pool.slots.length];
+          const slot = slots[index % slots.length];
           assert.ok(slot);
           slot.bytes.set(data);
           const places = [0, ...cuts.filter((cut) => cut < length).sort((a, b) => a - b), length];
@@ -54,7 +54,7 @@ test('digests of parts, chunks and stream are those of node:crypto, however the 
 });
 
 test('MD5 is of the first bytes of a slot, and does not disturb the part that is being hashed', async () => {
-  const [slot, other] = pool.slots;
+  const [slot, other] = slots;
   assert.ok(slot && other);
   const data = randomBytes(slotBytes);
   slot.bytes.set(data);
@@ -66,7 +66,7 @@ test('MD5 is of the first bytes of a slot, and does not disturb the part that is
 });
 
 test('answers come in the order of the questions', async () => {
-  const [slot] = pool.slots;
+  const [slot] = slots;
   assert.ok(slot);
   const data = randomBytes(slotBytes);
   slot.bytes.set(data);
@@ -82,10 +82,25 @@ test('answers come in the order of the questions', async () => {
   );
 });
 
+test('a new stream forgets what was added before, in the middle of a part as well', async () => {
+  const [slot] = slots;
+  assert.ok(slot, 'there is a slot');
+  const data = randomBytes(slotBytes);
+  slot.bytes.set(data);
+  hasher.update(slot, 0, 10);
+  await hasher.finishPart(true);
+  hasher.update(slot, 0, 20);
+  hasher.beginStream();
+  hasher.update(slot, 30, 40);
+  const hex = of('sha256', data.subarray(30, 40)).digest('hex');
+  const { part, chunk, stream } = await hasher.finishPart(true);
+  assert.deepEqual([Buffer.from(part, 'base64').toString('hex'), chunk, stream], [hex, hex, hex]);
+});
+
 test('closing rejects the answers that are awaited, and all questions after it', async () => {
-  const large = new PartPool(1, 64 * 2 ** 20);
+  const large = makeSlots(1, 64 * 2 ** 20);
   const closing = new Hasher(large);
-  const [slot] = large.slots;
+  const [slot] = large;
   assert.ok(slot);
   closing.update(slot, 0, slot.bytes.length);
   const waiting = [closing.finishPart(true), closing.md5(slot, slot.bytes.length)];
@@ -99,7 +114,7 @@ test('closing rejects the answers that are awaited, and all questions after it',
 });
 
 test('a worker that fails rejects what is awaited with its own reason', async () => {
-  const failing = new Hasher(new PartPool(1, 10));
+  const failing = new Hasher(makeSlots(1, 10));
   failing.update({ index: 7 }, 0, 1);
   await assert.rejects(failing.finishPart(true), /there is no slot 7/);
   await assert.rejects(failing.md5({ index: 0 }, 1), /there is no slot 7/);

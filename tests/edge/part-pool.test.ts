@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PartPool } from '../../lib/edge/part-pool.ts';
+import { makeSlots, PartPool } from '../../lib/edge/part-pool.ts';
 
 test('slots are of the size asked for, numbered, and each has memory of its own that threads can share', () => {
-  const { slots } = new PartPool(3, 1000);
+  const slots = makeSlots(3, 1000);
   assert.deepEqual(
     slots.map(({ index, bytes }) => [index, bytes.length]),
     [
@@ -17,7 +17,7 @@ test('slots are of the size asked for, numbered, and each has memory of its own 
 });
 
 test('no slot is given out twice, and the next caller waits until one comes back', async () => {
-  const pool = new PartPool(2, 10);
+  const pool = new PartPool(makeSlots(2, 10));
   const [first, second] = [await pool.acquire(), await pool.acquire()];
   assert.notEqual(first.index, second.index);
   let given: number | undefined;
@@ -32,7 +32,7 @@ test('no slot is given out twice, and the next caller waits until one comes back
 });
 
 test('who has waited longest is served first', async () => {
-  const pool = new PartPool(1, 10);
+  const pool = new PartPool(makeSlots(1, 10));
   const slot = await pool.acquire();
   const order: string[] = [];
   const waiting = ['first', 'second', 'third'].map((name) =>

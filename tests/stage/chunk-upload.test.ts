@@ -9,7 +9,7 @@ import { ChunkWriter } from '../../lib/edge/chunk-writer.ts';
 import { headObject } from '../../lib/edge/documents.ts';
 import { Hasher } from '../../lib/edge/hasher.ts';
 import { Journal, readJournal } from '../../lib/edge/journal.ts';
-import { PartPool } from '../../lib/edge/part-pool.ts';
+import { makeSlots } from '../../lib/edge/part-pool.ts';
 import { ChunkUpload, StreamChanged } from '../../lib/stage/chunk-upload.ts';
 import { plainWrite, startTestBucket } from '../support/bucket.ts';
 import type { ProxiedRequest } from '../support/faulty-proxy.ts';
@@ -19,7 +19,7 @@ const directory = temporaryDirectory('chunk-upload');
 const journalPath = join(directory, 'upload.jsonl');
 const { bucket, proxy } = await startTestBucket(join(directory, 's3'));
 const partSizeBytes = 5 * MIB;
-const hasher = new Hasher(new PartPool(1, 1));
+const hasher = new Hasher(makeSlots(1, 1));
 after(() => hasher.close());
 
 const events = { onSent: () => undefined, onRetry: () => undefined };

@@ -71,6 +71,7 @@ async function fetchInto(
 ) {
   const { context, progress, warnings } = stageContext(bucket, {
     CONCURRENCY: String(options.concurrency ?? 4),
+    RUN_DIR: options.spoolDirectory ?? spool,
   });
   const pieces: Buffer[] = [];
   const sink = async (bytes: Uint8Array) => {
@@ -78,13 +79,7 @@ async function fetchInto(
     if (options.slow) await new Promise((resolve) => setTimeout(resolve, 5));
     pieces.push(Buffer.from(bytes));
   };
-  const outcome = await fetchStream(
-    context,
-    manifest,
-    sink,
-    options.spoolDirectory ?? spool,
-    context.startProgress(''),
-  ).then(
+  const outcome = await fetchStream(context, manifest, sink, context.startProgress('')).then(
     (fetched) => ({ fetched, error: undefined }),
     (error: ToolError) => ({ fetched: undefined, error }),
   );
@@ -178,7 +173,7 @@ test('a failure of the sink is what comes out, and nothing is fetched for long a
     throw new Error('btrfs receive is gone');
   };
   await assert.rejects(
-    fetchStream(context, manifest, sink, spool, context.startProgress('')),
+    fetchStream(context, manifest, sink, context.startProgress('')),
     /btrfs receive is gone/,
   );
   assert.ok(proxy.requests.length <= 5, `${proxy.requests.length} requests`);
@@ -189,9 +184,8 @@ test('an abort ends it with its reason', async () => {
   const ending = new AbortController();
   const { context } = stageContext(bucket, {}, ending.signal);
   const sink = async () => ending.abort(new Error('enough'));
-  await assert.rejects(
-    fetchStream(context, manifest, sink, spool, context.startProgress('')),
-    (error: Error) => /enough|Abort/.test(`${error.name} ${error.message}`),
+  await assert.rejects(fetchStream(context, manifest, sink, context.startProgress('')), (error: Error) =>
+    /enough|Abort/.test(`${error.name} ${error.message}`),
   );
 });
 

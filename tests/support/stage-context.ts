@@ -1,5 +1,7 @@
 /** What a stage is given, for tests: warnings and progress are kept to be looked at. */
+import { after } from 'node:test';
 import type { Bucket } from '../../lib/edge/s3-client.ts';
+import { TransferMemory } from '../../lib/edge/transfer-memory.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
 import { settingsOf } from './settings.ts';
 
@@ -19,9 +21,14 @@ export function stageContext(
 ): TestContext {
   const warnings: string[] = [];
   const progress = { bytes: 0 };
+  const values = settingsOf({ S3_BUCKET: bucket.name, ...settings });
+  const memory = new TransferMemory(values.CONCURRENCY + 1);
+  // The worker would keep the test's process alive.
+  after(() => memory.close());
   const context: StageContext = {
-    settings: settingsOf({ S3_BUCKET: bucket.name, ...settings }),
+    settings: values,
     bucket,
+    memory,
     log: { debug: () => undefined, info: () => undefined, warn: (message) => warnings.push(message) },
     startProgress: () => ({
       expect: () => undefined,
