@@ -9,7 +9,8 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= config/backup.env
 export CONFIG
 
-TSX := node --import tsx
+# A small young generation and few arenas: about 30 MiB less, which the promised bound of 120 MiB beside the parts needs.
+TSX := MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --single-threaded-gc --import tsx
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
 

@@ -11,6 +11,7 @@ import {
   UploadPartCommand,
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
+import { noteRequest } from './garbage.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError, withRetries } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
@@ -178,6 +179,8 @@ export class ChunkWriter {
       } catch (error) {
         this.#events.onSent(-sent);
         throw error;
+      } finally {
+        noteRequest();
       }
     };
     return this.#ask(what, () =>

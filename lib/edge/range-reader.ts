@@ -1,6 +1,7 @@
 /** Ranges out of the bucket: each with an idle timeout and its own retries, because a started body is not retried. */
 import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { noteReceivedBytes, noteRequest } from './garbage.ts';
 import { TransferError, withRetries } from './retry.ts';
 import type { Bucket } from './s3-client.ts';
 import { explainS3Error } from './s3-errors.ts';
@@ -81,11 +82,13 @@ async function readOnce(
       target.set(piece, at);
       at += piece.length;
       onReceived(piece.length);
+      noteReceivedBytes(piece.length);
     }
   } finally {
     clearTimeout(idle);
     signal.removeEventListener('abort', abort);
     body.destroy();
+    noteRequest();
   }
   if (at !== length) throw new TransferError(`${key}: ${at} of ${length} bytes from offset ${offset}`);
 }

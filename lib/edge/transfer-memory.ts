@@ -1,4 +1,5 @@
 /** The memory of a process for its transfers. */
+import { collectGarbage } from './garbage.ts';
 import { Hasher } from './hasher.ts';
 import { makeSlots, PartPool, type SharedSlot } from './part-pool.ts';
 
@@ -21,15 +22,19 @@ export class TransferMemory {
     this.#slotCount = slotCount;
   }
 
-  /** Memory for a stream in parts of up to `partSizeBytes`. The stream before must have ended, however it did. */
-  async open(partSizeBytes: number): Promise<StreamMemory> {
+  /**
+   * Memory for a stream in parts of up to `partSizeBytes`, of which `slotCount` are used. The stream before must have
+   * ended, however it did.
+   */
+  async open(partSizeBytes: number, slotCount = this.#slotCount): Promise<StreamMemory> {
+    collectGarbage();
     if ((this.#slots[0]?.bytes.length ?? 0) < partSizeBytes) {
       await this.close();
       this.#slots = makeSlots(this.#slotCount, partSizeBytes);
     }
     this.#hasher ??= new Hasher(this.#slots);
     this.#hasher.beginStream();
-    return { pool: new PartPool(this.#slots), hasher: this.#hasher };
+    return { pool: new PartPool(this.#slots.slice(0, slotCount)), hasher: this.#hasher };
   }
 
   /** Ends the hash worker. */

@@ -44,7 +44,8 @@ export async function fetchStream(
   progress: Progress,
   largestPartBytes = largestPartOf([manifest]),
 ): Promise<FetchedStream> {
-  const memory = await context.memory.open(largestPartBytes);
+  // One slot less than an upload has: here the network hands over buffers of its own, which count as well.
+  const memory = await context.memory.open(largestPartBytes, Math.max(2, context.settings.CONCURRENCY));
   const stream = createHash('sha256');
   // The hash worker sees the stream only where every chunk has parts.
   const allParted = manifest.chunks.every((chunk) => chunk.parts);

@@ -33,16 +33,13 @@ export async function runMeasured(
   signal.throwIfAborted();
   const startedMs = performance.now();
   const preload = join(import.meta.dirname, 'report-peak-memory.ts');
-  const loaders = ['--import', 'tsx', '--import', preload];
-  const child = spawn(
-    process.execPath,
-    [...loaders, `scripts/${name}.ts`, '--config', settings, ...options],
-    {
-      cwd: repositoryRoot,
-      env: { ...environment, PEAK_MEMORY_FILE: peakFile },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+  // With the flags that this process was given, which are make's.
+  const flags = [...process.execArgv, '--import', preload];
+  const child = spawn(process.execPath, [...flags, `scripts/${name}.ts`, '--config', settings, ...options], {
+    cwd: repositoryRoot,
+    env: { ...environment, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX, PEAK_MEMORY_FILE: peakFile },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const stop = () => child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
   const [complaint, [exitCode]] = await Promise.all([text(child.stderr), once(child, 'close')]);
