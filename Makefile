@@ -63,8 +63,8 @@ restore: $(READY) ## one backup to a new path  SUBVOLUME= TARGET=  [AT=time | MA
 ##@ Try and develop
 
 .PHONY: demo
-demo: $(READY_FOR_DEVELOPMENT) ## the whole journey on a loop device and a local S3 server; needs root, no account
-	@$(TSX) testing/scripts/demo.ts
+demo: $(READY_FOR_DEVELOPMENT) ## the whole journey on a loop device and a local S3 server; needs root, no account  [KEEP=1]
+	@$(TSX) testing/scripts/demo.ts $(call flag,KEEP,keep)
 
 .PHONY: setup
 setup: ## system packages and npm packages; every target that needs them runs this by itself

@@ -1,6 +1,7 @@
 /** Lists the backups in the bucket. */
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
+import { readableTimestamp } from '../lib/core/names.ts';
 import { formatSize } from '../lib/core/units.ts';
 import { nothingFound } from '../lib/stage/backups.ts';
 import { listBackups } from '../lib/stage/list.ts';
@@ -27,7 +28,7 @@ await runScript({
     else {
       const rows = backups.map((backup) => [
         `${backup.current ? '*' : ' '} ${backup.subvolume}`,
-        backup.created_at,
+        readableTimestamp(backup.created_at),
         backup.kind,
         backup.problem ?? formatSize(backup.bytes),
         String(backup.chunks),

@@ -1,7 +1,7 @@
 /** Stage 3 of a backup: publish manifest and pointer, thin local snapshots. */
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
-import { formatSize } from '../lib/core/units.ts';
+import { formatDuration, formatSize } from '../lib/core/units.ts';
 import { publishBackup } from '../lib/stage/publish.ts';
 
 await runScript({
@@ -23,24 +23,26 @@ await runScript({
   isPrepared: async (run) => (await run.readChunks()) !== undefined,
   async run({ context, json, forEachSubvolume }) {
     const { results, exitCode } = await forEachSubvolume((subvolume) => publishBackup(context, subvolume));
-    const published = results.map(([name, { manifestKey, manifest, thinned }]) => ({
+    const published = results.map(([name, { manifestKey, manifest, seconds, thinned }]) => ({
       name,
       kind: manifest.kind,
       bytes: manifest.total_bytes,
       chunks: manifest.chunks.length,
       manifest_key: manifestKey,
+      seconds,
       thinned,
     }));
     if (json) {
       console.log(JSON.stringify({ bucket: context.bucket.name, subvolumes: published }));
     } else if (published.length > 0) {
-      const rows = published.map(({ name, kind, bytes, manifest_key }) => [
+      const rows = published.map(({ name, kind, bytes, seconds, manifest_key }) => [
         name,
         kind,
         formatSize(bytes),
+        formatDuration(seconds),
         manifest_key,
       ]);
-      console.log(formatTable(['PUBLISHED', 'KIND', 'SIZE', 'MANIFEST'], rows));
+      console.log(formatTable(['PUBLISHED', 'KIND', 'SIZE', 'TOOK', 'MANIFEST'], rows));
       for (const name of published.flatMap(({ thinned }) => thinned))
         context.log.info(`removed local snapshot ${name}`);
     }

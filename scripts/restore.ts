@@ -1,7 +1,7 @@
 /** Restores one backup of one subvolume to a path that does not exist yet. */
 import { runScript } from '../lib/cli/run-script.ts';
 import { ToolError } from '../lib/core/errors.ts';
-import { formatCount, formatSize } from '../lib/core/units.ts';
+import { formatCount, formatDuration, formatSize } from '../lib/core/units.ts';
 import { restoreBackup } from '../lib/stage/restore.ts';
 
 const modes = ['full', 'sample', 'none'] as const;
@@ -20,7 +20,7 @@ await runScript({
     at: {
       type: 'string',
       value: 'TIME',
-      about: 'the newest backup not later than this: 2026-11-24, 2026-11-24T18:30, …',
+      about: 'the newest backup not later than this: 2026-11-24, 2026-11-24T18:30 (UTC), or as in make list',
     },
     manifest: { type: 'string', value: 'KEY', about: 'the backup with this manifest key' },
     verify: {
@@ -53,6 +53,7 @@ await runScript({
         hint: `use ${modes.join(', ')}`,
       });
     }
+    const startedMs = Date.now();
     const restored = await restoreBackup(context, {
       subvolume,
       target,
@@ -62,12 +63,14 @@ await runScript({
     });
     const chain = restored.chain.map(({ key }) => key);
     if (json)
-      console.log(JSON.stringify({ subvolume, target, chain, bytes: restored.bytes, proof: restored.proof }));
+      console.log(
+        JSON.stringify({ subvolume, target, chain, bytes: restored.bytes, proofs: restored.proofs }),
+      );
     else {
       console.log(
-        `restored ${subvolume} to ${target}: ${formatCount(chain.length, 'backup')}, ${formatSize(restored.bytes)}`,
+        `restored ${subvolume} to ${target}: ${formatCount(chain.length, 'backup')}, ${formatSize(restored.bytes)} in ${formatDuration((Date.now() - startedMs) / 1000)}`,
       );
-      console.log(restored.proof);
+      for (const proof of restored.proofs) console.log(`  ${proof}`);
     }
     return 0;
   },

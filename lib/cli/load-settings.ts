@@ -2,7 +2,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ToolError } from '../core/errors.ts';
 import type { SettingKey } from '../core/settings/keys.ts';
-import { readSettingLine, readSettingLines, type SettingProblem } from '../core/settings/lines.ts';
+import {
+  readSettingLine,
+  readSettingLines,
+  type SettingLine,
+  type SettingProblem,
+} from '../core/settings/lines.ts';
 import { resolveSettings, type SettingValues } from '../core/settings/settings.ts';
 import { codeOf, fileError } from '../edge/files.ts';
 
@@ -34,7 +39,12 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
     found.push(describe(file, { line: 0, ...parsed }));
     return [];
   });
-  const { values, warnings, aws, problems: wrong } = resolveSettings([...lines, ...overrides]);
+  const {
+    values,
+    warnings,
+    aws,
+    problems: wrong,
+  } = resolveSettings([...linesOfEnvironment(), ...lines, ...overrides]);
   found.push(...wrong.map((problem) => describe(file, problem)));
   const check = async (needs: Needs) => {
     if (found.length === 0) found.push(...missingKeys(file, values, needs));
@@ -45,6 +55,16 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
     Object.assign(process.env, aws);
   };
   return { values, warnings, check };
+}
+
+/** Two of our keys are variables of the AWS SDK as well: from its environment they follow the same rules. */
+function linesOfEnvironment(): SettingLine[] {
+  const { AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
+  const endpoint = AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL;
+  return [
+    ...(AWS_REGION ? [{ key: 'AWS_REGION', value: AWS_REGION, line: environmentLine }] : []),
+    ...(endpoint ? [{ key: 'AWS_ENDPOINT_URL_S3', value: endpoint, line: environmentLine }] : []),
+  ];
 }
 
 async function readSettingsFile(file: string): Promise<string> {
@@ -61,7 +81,7 @@ async function readSettingsFile(file: string): Promise<string> {
 }
 
 function describe(file: string, { line, key, reason }: SettingProblem): string {
-  const place = line === undefined ? file : line === 0 ? '--set' : `${file}:${line}`;
+  const place = line === undefined ? file : (places.get(line) ?? `${file}:${line}`);
   return key === undefined ? `${place}: the line ${reason}` : `${place}: ${key} ${reason}`;
 }
 
@@ -72,6 +92,12 @@ function missingKeys(file: string, values: SettingValues, needs: Needs): string[
     .filter((key) => values[key] === undefined)
     .map((key) => `${file}: ${key} is not set, but is required`);
 }
+
+const environmentLine = -1;
+const places: ReadonlyMap<number, string> = new Map([
+  [0, '--set'],
+  [environmentLine, 'the environment'],
+]);
 
 async function refuseReadableByOthers(file: string): Promise<void> {
   const { mode } = await stat(file);

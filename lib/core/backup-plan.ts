@@ -1,6 +1,6 @@
 /** Full or incremental, and against what: decided from the bucket and the snapshots that are here, by UUID. */
 import type { Manifest } from './manifest.ts';
-import type { BackupKind } from './names.ts';
+import { type BackupKind, readableTimestamp } from './names.ts';
 
 /** A read-only snapshot that is on this host. */
 export interface LocalSnapshot {
@@ -56,7 +56,7 @@ export function planBackup(
     return {
       kind: 'incremental',
       parent: { ...parent, manifestKey: published.manifestKey },
-      reason: `on ${published.manifest.kind} ${published.manifest.created_at}`,
+      reason: `on the ${published.manifest.kind} of ${readableTimestamp(published.manifest.created_at)}`,
     };
   }
   const reason = parent

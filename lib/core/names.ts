@@ -9,6 +9,11 @@ export function formatTimestamp(date: Date): string {
   return date.toISOString().replace(/[-:]|\.\d{3}/g, '');
 }
 
+/** A timestamp for people, in a form that AT= takes as well: `2026-11-24T18:30:00Z`. */
+export function readableTimestamp(timestamp: string): string {
+  return parseTimestamp(timestamp)?.toISOString().replace('.000', '') ?? timestamp;
+}
+
 /** The moment that a timestamp `YYYYMMDDTHHMMSSZ` names; undefined when it is not one (month 13, 25 o'clock …). */
 export function parseTimestamp(text: string): Date | undefined {
   const match = timestampPattern.exec(text);

@@ -3,7 +3,7 @@
  * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html): at most 10,000 parts an object, parts of
  * 5 MiB to 5 GiB except for the last, objects of up to 5 TiB.
  */
-import { GIB, MIB, TIB } from './units.ts';
+import { formatSize, GIB, MIB, TIB } from './units.ts';
 
 export const S3_LIMITS = {
   minPartBytes: 5 * MIB,
@@ -37,11 +37,11 @@ export function chooseLayout(chunkSizeBytes: number, partSize: number | 'auto'):
   const { minPartBytes, maxPartBytes, maxPartsPerObject, maxObjectBytes } = S3_LIMITS;
   if (chunkSizeBytes > maxObjectBytes) throw new RangeError('chunk size is over 5 TiB');
   if (partSizeBytes < minPartBytes || partSizeBytes > maxPartBytes) {
-    throw new RangeError('part size is outside 5 MiB … 5 GiB');
+    throw new RangeError('must be between 5 MiB and 5 GiB');
   }
   if (Math.ceil(chunkSizeBytes / partSizeBytes) > maxPartsPerObject) {
     throw new RangeError(
-      `a chunk of ${chunkSizeBytes} bytes needs more than 10,000 parts of ${partSizeBytes} bytes`,
+      `is too small: a chunk of ${formatSize(chunkSizeBytes)} would need more than 10,000 parts of ${formatSize(partSizeBytes)}`,
     );
   }
   return { chunkSizeBytes, partSizeBytes };

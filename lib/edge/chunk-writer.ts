@@ -11,6 +11,7 @@ import {
   UploadPartCommand,
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
+import { headObject } from './documents.ts';
 import { noteRequest } from './garbage.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError, withRetries } from './retry.ts';
@@ -146,6 +147,16 @@ export class ChunkWriter {
       throw this.#explain(error, `list the parts of ${upload.key}`);
     }
     return parts;
+  }
+
+  /** True when the bucket has an object as it was stored: size and ETag. */
+  async has(stored: {
+    readonly key: string;
+    readonly size: number;
+    readonly etag: string;
+  }): Promise<boolean> {
+    const head = await headObject(this.#bucket, stored.key);
+    return head?.sizeBytes === stored.size && (stored.etag === '' || head.etag === stored.etag);
   }
 
   /** Gives an upload up, so that its parts are not charged for; an unknown one is no error. */

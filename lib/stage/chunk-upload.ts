@@ -30,6 +30,7 @@ export class ChunkUpload {
   readonly #earlier: EarlierChunk | undefined;
   readonly #stored = new Map<number, StoredPart>();
   #begun: Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> | undefined;
+  #completed: Promise<StoredChunk | undefined> | undefined;
   #whole: StoredChunk | undefined;
 
   constructor(
@@ -49,7 +50,8 @@ export class ChunkUpload {
    * @throws StreamChanged when a completed chunk turns out to hold other bytes.
    */
   async store(part: Part, digests: PartDigests): Promise<void> {
-    const completed = this.#earlier?.completed;
+    this.#completed ??= this.#confirmCompleted();
+    const completed = await this.#completed;
     if (completed) {
       const isLast = part.number === completed.parts.length;
       if (completed.parts[part.number - 1] !== digests.part || isLast !== part.endsChunk) {
@@ -84,10 +86,17 @@ export class ChunkUpload {
 
   /** Completes the chunk; to be called when all its parts are stored. `sha256` is the chunk's, in hex. */
   async finish(sha256: string): Promise<StoredChunk> {
-    if (this.#earlier?.completed) return this.#earlier.completed;
+    const completed = await this.#completed;
+    if (completed) return completed;
     const chunk = this.#whole ?? (await this.#complete(sha256));
     await this.#tools.journal.append({ event: 'chunk-completed', ...chunk });
     return chunk;
+  }
+
+  /** The chunk as an earlier run completed it, if the bucket still has it. */
+  async #confirmCompleted(): Promise<StoredChunk | undefined> {
+    const completed = this.#earlier?.completed;
+    return completed && (await this.#tools.writer.has(completed)) ? completed : undefined;
   }
 
   async #complete(sha256: string): Promise<StoredChunk> {

@@ -30,6 +30,8 @@ import type { StageContext } from './context.ts';
 export interface PublishOutcome {
   readonly manifestKey: string;
   readonly manifest: Manifest;
+  /** From planning to publishing, an interruption included. */
+  readonly seconds: number;
   readonly thinned: readonly string[];
 }
 
@@ -61,7 +63,8 @@ export async function publishBackup(
   await leaveCopyForHarness(manifestKey, text);
   const thinned = await thinSnapshots(context, snapshot);
   await run.finish({ manifest_key: manifestKey, published_at: context.now().toISOString() });
-  return { manifestKey, manifest, thinned };
+  const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
+  return { manifestKey, manifest, seconds, thinned };
 }
 
 function buildManifest(

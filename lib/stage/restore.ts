@@ -35,11 +35,11 @@ export interface RestoreRequest {
   readonly readOnly: boolean;
 }
 
-/** What was restored; `proof` is a sentence that says what was checked and what was not. */
+/** What was restored; `proofs` say what was checked and what was not. */
 export interface RestoreOutcome {
   readonly chain: readonly StoredManifest[];
   readonly bytes: number;
-  readonly proof: string;
+  readonly proofs: readonly string[];
 }
 
 /**
@@ -74,8 +74,9 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   } finally {
     await removeStaging(staging);
   }
-  const proof = await compareWithSource(context, newest.manifest, request.target, request.verifyMode);
-  return { chain, bytes, proof };
+  const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
+  const compared = await compareWithSource(context, newest.manifest, request.target, request.verifyMode);
+  return { chain, bytes, proofs: [received, compared] };
 }
 
 async function checkTarget(target: string): Promise<void> {
@@ -141,7 +142,9 @@ async function checkSpace(chain: readonly StoredManifest[], directory: string): 
   if (free >= needed) return;
   throw new ToolError(
     `the restore needs about ${formatSize(needed)}, but ${directory} has ${formatSize(free)} free`,
-    { hint: 'make room, or choose a TARGET on another filesystem' },
+    {
+      hint: 'make room (what was just deleted counts after: btrfs filesystem sync), or choose a TARGET on another filesystem',
+    },
   );
 }
 

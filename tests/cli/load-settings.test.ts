@@ -148,3 +148,17 @@ test('a file that is not there, or cannot be read, is named with what to do', as
   });
   await assert.rejects(loadSettings(directory, []), /cannot read the settings file/);
 });
+
+test('an endpoint in the environment follows the rules of ours, and a file wins over it', async () => {
+  process.env.AWS_ENDPOINT_URL_S3 = 'http://s3.example.net';
+  try {
+    write(complete);
+    const { check } = await loadSettings(file, []);
+    await assert.rejects(check('bucket'), /the environment: AWS_ENDPOINT_URL_S3 is not encrypted/);
+    write([...complete, 'AWS_ENDPOINT_URL_S3=https://other.example.net']);
+    const { values } = await loadSettings(file, []);
+    assert.equal(values.AWS_ENDPOINT_URL_S3, 'https://other.example.net');
+  } finally {
+    delete process.env.AWS_ENDPOINT_URL_S3;
+  }
+});

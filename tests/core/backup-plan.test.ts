@@ -41,7 +41,7 @@ for (const requested of ['auto', 'incremental'] as const) {
     assert.deepEqual(planBackup(requested, published, here), {
       kind: 'incremental',
       parent: { ...snapshotOfDay(2), manifestKey: keyOfDay(2) },
-      reason: 'on incremental 20260102T020000Z',
+      reason: 'on the incremental of 2026-01-02T02:00:00Z',
     });
   });
 }

@@ -133,7 +133,7 @@ test('a dry run changes nothing: no snapshot, no run file, no write to the bucke
     cwd: repositoryRoot,
     quiet: true,
   })`make backup DRY_RUN=1 CONFIG=${await world.settingsFile()}`;
-  assert.match(made.stdout, /data +incremental +on full \w+ +\(dry run\)/);
+  assert.match(made.stdout, /data +incremental +on the full of [\dT:-]+Z +\(dry run\)/);
   assert.deepEqual(
     { snapshots: await namesIn(world.snapshots), run: await namesIn(join(world.runDirectory, 'data')) },
     before,

@@ -120,7 +120,7 @@ for (const [text, reason] of [
   ['PART_SIZE=4MiB', /must be between 5.00 MiB and 5.00 GiB/],
   ['PART_SIZE=6GiB', /must be between 5.00 MiB and 5.00 GiB/],
   ['PART_SIZE=Auto', /is not a size such as 64MiB/],
-  ['PART_SIZE=5MiB', /needs more than 10,000 parts of 5242880 bytes; use PART_SIZE=auto/],
+  ['PART_SIZE=5MiB', /would need more than 10,000 parts of 5.00 MiB; use PART_SIZE=auto/],
   ['CONCURRENCY=0', /must be a whole number from 1 to 64/],
   ['CONCURRENCY=65', /must be a whole number from 1 to 64/],
   ['CONCURRENCY=4.5', /must be a whole number/],
