@@ -45,7 +45,11 @@ for (const [chunk, part, message] of [
   [200 * GIB, 5 * MIB - 1, /must be between 5 MiB and 5 GiB/],
   [200 * GIB, 5 * GIB + 1, /must be between 5 MiB and 5 GiB/],
   [5 * MIB - 1, 'auto', /must be between 5 MiB and 5 GiB/],
-  [50_000 * MIB + 1, 5 * MIB, /is too small: a chunk of 48.8 GiB would need more than 10,000 parts of 5.00 MiB/],
+  [
+    50_000 * MIB + 1,
+    5 * MIB,
+    /is too small: a chunk of 48.8 GiB would need more than 10,000 parts of 5.00 MiB/,
+  ],
 ] as const) {
   test(`a chunk of ${chunk} bytes with PART_SIZE ${part} is refused`, () => {
     assert.throws(() => chooseLayout(chunk, part), { name: 'RangeError', message });
