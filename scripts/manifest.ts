@@ -1,4 +1,5 @@
 /** Stage 3 of a backup: publish manifest and pointer, thin local snapshots. */
+import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { formatDuration, formatSize } from '../lib/core/units.ts';
@@ -8,11 +9,7 @@ await runScript({
   file: 'manifest.ts',
   summary: 'Publishes the finished upload of each subvolume and thins its local snapshots to KEEP_SNAPSHOTS.',
   options: {
-    subvolume: {
-      type: 'string',
-      value: 'NAME',
-      about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
-    },
+    subvolume: subvolumeOption,
     prepared: {
       type: 'boolean',
       about: 'only those with a finished upload, which may be none (what make backup passes)',

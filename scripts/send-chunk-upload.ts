@@ -1,4 +1,5 @@
 /** Stage 2 of a backup: btrfs send, cut into chunks, uploaded part by part. */
+import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
@@ -10,11 +11,7 @@ await runScript({
   summary:
     'Uploads the prepared snapshot of each subvolume; parts that are in the bucket already are not sent again.',
   options: {
-    subvolume: {
-      type: 'string',
-      value: 'NAME',
-      about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
-    },
+    subvolume: subvolumeOption,
     prepared: {
       type: 'boolean',
       about: 'only those with a prepared snapshot, which may be none (what make backup passes)',

@@ -1,4 +1,5 @@
 /** Stage 1 of a backup: plan full or incremental, take read-only snapshots. */
+import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { ToolError } from '../lib/core/errors.ts';
@@ -11,11 +12,7 @@ await runScript({
   file: 'snapshot.ts',
   summary: 'Plans the next backup of each subvolume and takes its read-only snapshot.',
   options: {
-    subvolume: {
-      type: 'string',
-      value: 'NAME',
-      about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
-    },
+    subvolume: subvolumeOption,
     kind: { type: 'string', value: 'KIND', about: `${kinds.join(', ')} (default: auto)` },
     'dry-run': { type: 'boolean', about: 'say what would be done, and do nothing' },
   },

@@ -9,6 +9,13 @@ export interface OptionDefinition {
   readonly value?: string;
 }
 
+/** The option by which scripts that work on SUBVOLUMES are told which. */
+export const subvolumeOption = {
+  type: 'string',
+  value: 'NAME',
+  about: 'only this one, or NAME,NAME (default: all of SUBVOLUMES)',
+} as const satisfies OptionDefinition;
+
 /** Options that every script has. */
 export const commonOptions = {
   config: { type: 'string', value: 'FILE', about: 'settings file (default: config/backup.env)' },

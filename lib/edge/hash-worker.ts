@@ -2,7 +2,21 @@
  * The worker's side of hashing: SHA-256 of the part, the chunk and the whole stream, in one pass over shared memory.
  * The first chunk begins where the stream begins, so its hash is a copy of the stream's: one pass less for most backups.
  */
-import type { HashReply, HashRequest } from './hasher.ts';
+/** A message to the worker; slots by number, positions in bytes. */
+export type HashRequest =
+  | { readonly type: 'update'; readonly slot: number; readonly from: number; readonly to: number }
+  | { readonly type: 'finish-part'; readonly endsChunk: boolean }
+  | { readonly type: 'begin-stream' }
+  | { readonly type: 'md5'; readonly slot: number; readonly to: number };
+
+/** SHA-256 of a part in base64; of its chunk and of the stream so far in hex, only at the end of a chunk. */
+export interface PartDigests {
+  readonly part: string;
+  readonly chunk: string;
+  readonly stream: string;
+}
+
+export type HashReply = PartDigests | { readonly md5: string };
 
 /**
  * What the worker runs. It is handed over as text, because Node 20 needs a loader for TypeScript in every thread, and

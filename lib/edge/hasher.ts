@@ -1,23 +1,7 @@
 /** Hashing off the main thread: parts, chunks and the stream, in the order in which they are reported. */
 import { Worker } from 'node:worker_threads';
-import { hashWorkerProgram } from './hash-worker.ts';
+import { type HashReply, type HashRequest, hashWorkerProgram, type PartDigests } from './hash-worker.ts';
 import type { SharedSlot } from './part-pool.ts';
-
-/** A message to the worker; slots by number, positions in bytes. */
-export type HashRequest =
-  | { readonly type: 'update'; readonly slot: number; readonly from: number; readonly to: number }
-  | { readonly type: 'finish-part'; readonly endsChunk: boolean }
-  | { readonly type: 'begin-stream' }
-  | { readonly type: 'md5'; readonly slot: number; readonly to: number };
-
-/** SHA-256 of a part in base64; of its chunk and of the stream so far in hex, only at the end of a chunk. */
-export interface PartDigests {
-  readonly part: string;
-  readonly chunk: string;
-  readonly stream: string;
-}
-
-export type HashReply = PartDigests | { readonly md5: string };
 
 interface Waiting {
   readonly resolve: (reply: HashReply) => void;

@@ -3,7 +3,8 @@ import type { Part } from '../core/chunker.ts';
 import type { EarlierChunk } from '../core/resume.ts';
 import type { StoredChunk, StoredPart } from '../core/run-files.ts';
 import type { ChunkWriter, ListedPart, MultipartUpload } from '../edge/chunk-writer.ts';
-import type { Hasher, PartDigests } from '../edge/hasher.ts';
+import type { PartDigests } from '../edge/hash-worker.ts';
+import type { Hasher } from '../edge/hasher.ts';
 import type { Journal } from '../edge/journal.ts';
 import type { PartBody } from '../edge/part-payload.ts';
 
