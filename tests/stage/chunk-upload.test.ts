@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import type { Part } from '../../lib/core/chunker.ts';
 import { type EarlierChunk, replayJournal } from '../../lib/core/resume.ts';
 import { MIB } from '../../lib/core/units.ts';
@@ -175,8 +176,22 @@ test('a chunk that was completed is not touched when the stream is the same', as
   const { stored, reused } = await runOver(key, pieces, earlier);
   assert.deepEqual(stored, first.stored);
   assert.equal(reused, 2 * partSizeBytes + 1000);
-  assert.equal(proxy.requests.length, 0);
+  assert.deepEqual(
+    proxy.requests.map(({ method }) => method),
+    ['HEAD'],
+    'it is asked for once',
+  );
   assert.equal((await readJournal(journalPath)).length, 5, 'nothing new to tell');
+});
+
+test('a chunk that the journal calls complete, but that is gone from the bucket, is sent again', async () => {
+  const first = await runOver(key, pieces, undefined);
+  const earlier = (await journalled()) ?? assert.fail();
+  await bucket.client.send(new DeleteObjectCommand({ Bucket: bucket.name, Key: key }));
+  proxy.expect();
+  const { stored, reused } = await runOver(key, pieces, earlier);
+  assert.deepEqual([partsSent(), reused, stored?.sha256], [[1, 2, 3], 0, first.stored?.sha256]);
+  assert.equal((await headObject(bucket, key))?.sizeBytes, stored?.size);
 });
 
 for (const [what, change] of [
