@@ -14,9 +14,11 @@ TSX := MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --single-threaded-gc --im
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
 
-# `--name "$NAME"` where the variable NAME is defined, empty or not; `--name` where it is 1.
-option = $(if $(filter undefined,$(origin $1)),,--$2 "$$$1")
-flag = $(if $(filter 1 true yes,$($1)),--$2)
+# `--name "$NAME"` where the variable NAME is given, empty or not; `--name` where it is 1. A variable that happens to be in
+# the environment is neither taken nor passed over in silence.
+given = $(if $(filter environment,$(origin $1)),$(error $1 is set in the environment: unset it, or write make ... $1=value),$(origin $1))
+option = $(if $(filter undefined,$(call given,$1)),,--$2 "$$$1")
+flag = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes 0 false no,$($1)),$(error $1=$($1) is neither 1 nor 0),$(if $(filter 1 true yes,$($1)),--$2)))
 
 settings = --config "$$CONFIG" $(call option,SET,sets) $(call flag,JSON,json)
 selection = $(call option,SUBVOLUME,subvolume)
@@ -25,12 +27,12 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
 ##@ Back up
 
-# A stage that fails for some subvolumes (exit 1) does not keep the others from going on: with --prepared the later stages
+# A stage that fails for some subvolumes (exit 1, 4 or 5) does not keep the others from going on: with --prepared the later stages
 # take what is there. Any other failure ends the chain.
 
 .PHONY: backup
 backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental DRY_RUN=1]
-	@failed=0; stage() { $(TSX) "scripts/$$1.ts" $(settings) "$${@:2}" || { code=$$?; ((code == 1)) || exit $$code; failed=1; }; }; \
+	@failed=0; stage() { $(TSX) "scripts/$$1.ts" $(settings) "$${@:2}" || { code=$$?; [[ $$code =~ ^[145]$$ ]] || exit $$code; failed=$$code; }; }; \
 	  stage snapshot $(planning); $(if $(call flag,DRY_RUN,x),,stage send-chunk-upload $(selection) --prepared; stage manifest $(selection) --prepared;) exit $$failed
 
 .PHONY: snapshot

@@ -1,4 +1,5 @@
 /** Lists the backups in the bucket. */
+import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { readableTimestamp } from '../lib/core/names.ts';
@@ -17,6 +18,7 @@ await runScript({
   locked: false,
   async run({ context, options, json }) {
     const { subvolume } = options;
+    refuseEmptyName(subvolume);
     const backups = await listBackups(context, subvolume);
     if (subvolume && backups.length === 0) {
       throw await nothingFound(context.bucket, `there is no backup of subvolume "${subvolume}"`);

@@ -33,7 +33,8 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const { subvolume, target, at, manifest } = options;
+    const { subvolume, at, manifest } = options;
+    const target = options.target?.replace(/(?<=.)\/+$/, '');
     if (!subvolume || !target) {
       throw new ToolError(`${subvolume ? 'TARGET' : 'SUBVOLUME'} is not given`, {
         kind: 'usage',

@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 commands=(btrfs mkfs.btrfs age zstd flock findmnt losetup rsync)
 packages=(btrfs-progs age zstd util-linux rsync)
 if [[ "${1:-}" == "--development" ]]; then
-  commands+=(getfattr setfacl setcap filefrag pgrep)
-  packages+=(attr acl libcap2-bin e2fsprogs procps)
+  commands+=(getfattr setfacl setcap filefrag pgrep jq)
+  packages+=(attr acl libcap2-bin e2fsprogs procps jq)
 fi
 
 missing=()

@@ -1,4 +1,5 @@
 /** Checks the bucket against its manifests. */
+import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
 import { verifyBackups } from '../lib/stage/verify.ts';
@@ -14,8 +15,9 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
+    refuseEmptyName(options.subvolume);
     const outcome = await verifyBackups(context, options.subvolume, options.deep !== undefined);
-    const { findings, manifests, chunks, bytes } = outcome;
+    const { findings, cold, manifests, chunks, bytes } = outcome;
     if (json) console.log(JSON.stringify(outcome));
     else {
       for (const { object, problem } of findings) console.log(`${object}: ${problem}`);
@@ -27,6 +29,9 @@ await runScript({
           : `DAMAGED: ${formatCount(findings.length, 'finding')} in ${what}`,
       );
     }
-    return findings.length === 0 ? 0 : 4;
+    if (cold.length > 0)
+      context.log.warn(`${formatCount(cold.length, 'chunk')} could not be read: archived and not thawed`);
+    if (findings.length > 0) return 4;
+    return cold.length > 0 ? 5 : 0;
   },
 });

@@ -2,10 +2,18 @@
 import type { Manifest } from './manifest.ts';
 import { type BackupKind, readableTimestamp } from './names.ts';
 
+/** The subvolume that is backed up. */
+export interface BackupSource {
+  readonly uuid: string;
+  readonly parentUuid: string | undefined;
+  readonly hostName: string;
+}
+
 /** A read-only snapshot that is on this host. */
 export interface LocalSnapshot {
   readonly path: string;
   readonly uuid: string;
+  readonly parentUuid: string | undefined;
   readonly receivedUuid: string | undefined;
   readonly generation: number;
   readonly readOnly: boolean;
@@ -30,39 +38,40 @@ export interface ImpossiblePlan {
   readonly impossible: string;
 }
 
+/** What the bucket says of the last backup: it, that there is none, or why it cannot be read. */
+export type LastBackup = PublishedBackup | { readonly unreadable: string } | undefined;
+
 /**
- * Plans one backup. `auto` is incremental whenever the snapshot of the last published backup is still here.
+ * Plans one backup. `auto` is incremental whenever the snapshot of the last published backup is still here and is one
+ * of the same subvolume: `btrfs send -p` does not look, and a stream between strangers cannot be received.
  * Local state other than snapshots plays no part, so losing it never forces a full backup.
  */
 export function planBackup(
   requested: BackupKind | 'auto',
-  published: PublishedBackup | undefined,
+  source: BackupSource,
+  last: LastBackup,
   snapshots: readonly LocalSnapshot[],
 ): BackupPlan | ImpossiblePlan {
   if (requested === 'full') return full('asked for with KIND=full');
-  if (!published) {
-    const reason = 'there is no backup in the bucket yet';
-    return requested === 'auto'
-      ? full(reason)
-      : { impossible: `${reason}, so there is nothing to be incremental to` };
-  }
-  const { uuid, name } = published.manifest.snapshot;
-  if (uuid === null) {
-    const reason = `the last backup does not record the UUID of its snapshot ${name}`;
-    return requested === 'auto' ? full(reason) : { impossible: reason };
-  }
+  const otherwise = (reason: string) => (requested === 'auto' ? full(reason) : { impossible: reason });
+  if (!last) return otherwise('there is no backup in the bucket yet');
+  if ('unreadable' in last) return otherwise(last.unreadable);
+  const { manifest, manifestKey } = last;
+  const { uuid, name } = manifest.snapshot;
+  if (uuid === null) return otherwise(`the last backup does not record the UUID of its snapshot ${name}`);
   const parent = snapshots.find((snapshot) => snapshot.uuid === uuid);
-  if (parent?.readOnly) {
-    return {
-      kind: 'incremental',
-      parent: { ...parent, manifestKey: published.manifestKey },
-      reason: `on the ${published.manifest.kind} of ${readableTimestamp(published.manifest.created_at)}`,
-    };
+  if (!parent && manifest.host !== undefined && manifest.host !== source.hostName) {
+    const whose = `the last backup under this prefix is of host ${manifest.host}, and its snapshot is not here`;
+    return { impossible: `${whose}; give each host its own S3_PREFIX, or take this one over with KIND=full` };
   }
-  const reason = parent
-    ? `parent snapshot ${name} is no longer read-only`
-    : `parent snapshot ${name} is gone`;
-  return requested === 'auto' ? full(reason) : { impossible: reason };
+  if (!parent) return otherwise(`parent snapshot ${name} is gone`);
+  if (!parent.readOnly) return otherwise(`parent snapshot ${name} is no longer read-only`);
+  // The second case is a subvolume that was rolled back to the snapshot.
+  if (parent.parentUuid !== source.uuid && source.parentUuid !== parent.uuid) {
+    return otherwise(`the subvolume is not the one of parent snapshot ${name}`);
+  }
+  const reason = `on the ${manifest.kind} of ${readableTimestamp(manifest.created_at)}`;
+  return { kind: 'incremental', parent: { ...parent, manifestKey }, reason };
 }
 
 function full(reason: string): BackupPlan {

@@ -15,23 +15,29 @@ commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer).
    Every full/manifest-*.json and incremental/manifest-*.json is one backup; its name carries the time in UTC.
 
 2. Follow the chain. A manifest's "parent_manifest" names the backup that it builds on; follow it until it is
-   null: that is a full backup. Restore from the full backup to the one you want, one after the other.
+   null: that is a full backup. Restore from the full backup to the one you want, one after the other. KEY is
+   the whole key of a manifest, as "parent_manifest" and current.json give it:
+
+     aws s3 cp "s3://${bucket}/KEY" manifest.json
 
 3. Thaw, if the storage class is GLACIER or DEEP_ARCHIVE, every chunk of every manifest of the chain, and wait
-   until head-object shows ongoing-request="false":
+   until head-object shows ongoing-request="false". With its manifest.json at hand:
 
-     aws s3api restore-object --bucket ${bucket} --key KEY \\
-       --restore-request '{"Days":7,"GlacierJobParameters":{"Tier":"Standard"}}'
+     jq -r '.chunks[] | .key' manifest.json | while read -r key; do
+       aws s3api restore-object --bucket ${bucket} --key "$key" \\
+         --restore-request '{"Days":7,"GlacierJobParameters":{"Tier":"Standard"}}'
+     done
 
 4. For each manifest of the chain, oldest first, download its chunks in the order in which it lists them, check
-   them, and receive them into one directory DIR on a Btrfs filesystem:
+   them, and only if all are right receive them into one directory DIR on a Btrfs filesystem. There must be room
+   for the chunks beside the data:
 
-     aws s3 cp s3://${bucket}/MANIFEST manifest.json
+     aws s3 cp "s3://${bucket}/KEY" manifest.json
      jq -r '.chunks[] | .key' manifest.json | while read -r key; do
        aws s3 cp "s3://${bucket}/$key" "$(basename "$key")"
      done
-     jq -r '.chunks[] | .sha256 + "  " + (.key | split("/") | last)' manifest.json | sha256sum --check
-     jq -r '.chunks[] | .key | split("/") | last' manifest.json | xargs cat | btrfs receive DIR
+     jq -r '.chunks[] | .sha256 + "  " + (.key | split("/") | last)' manifest.json | sha256sum --check &&
+       jq -r '.chunks[] | .key | split("/") | last' manifest.json | xargs cat | btrfs receive DIR
 
    Chunks are plain pieces of one "btrfs send" stream when "codec" says none: joined, they are the stream.
 

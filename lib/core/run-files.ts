@@ -57,8 +57,11 @@ export type StoredChunk = z.output<typeof storedChunk>;
 const uploadIdentity = z.object({
   snapshot_uuid: z.string(),
   parent_uuid: z.string().nullable(),
+  server: z.string(),
   bucket: z.string(),
   prefix: z.string(),
+  storage_class: z.string(),
+  sse: z.string(),
   chunk_size: z.int(),
   part_size: z.int(),
 });
@@ -75,8 +78,9 @@ export const journalEventSchema = z.discriminatedUnion('event', [
 
 export type JournalEvent = z.output<typeof journalEventSchema>;
 
-/** chunks.json: the finished upload. Its presence means that every byte of the stream is in the bucket. */
+/** chunks.json: the finished upload. With the identity of this upload, every byte of the stream was stored. */
 export const chunksFileSchema = z.object({
+  identity: uploadIdentity,
   chunks: z.array(storedChunk).min(1),
   chunk_size: z.int(),
   stream: z.object({

@@ -1,4 +1,4 @@
-/** RUN_DIR/<subvolume>/: what one stage leaves for the next. Losing it costs a re-upload at most. */
+/** RUN_DIR/<subvolume>/: what one stage leaves for the next. Losing it means that an unfinished upload begins again. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -51,6 +51,11 @@ export class RunDirectory {
   async finish(file: PublishedFile): Promise<void> {
     await writeJsonFile(this.#file('published.json'), file);
     await this.clear();
+  }
+
+  /** Takes back that the upload is whole; the journal stays. */
+  async forgetChunks(): Promise<void> {
+    await rm(this.#file('chunks.json'), { force: true });
   }
 
   /** Removes an unfinished run. snapshot.json goes last: without it the others mean nothing. */

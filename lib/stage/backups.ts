@@ -15,17 +15,40 @@ import type { Bucket } from '../edge/s3-client.ts';
 
 const maxPointerBytes = 65_536;
 
+/** How many small requests run at once. */
+export const REQUESTS_AT_ONCE = 16;
+
 /** A subvolume's pointer and the ETag under which it was read. */
 export interface ReadPointer {
   readonly pointer: Pointer;
   readonly etag: string;
 }
 
-/** Reads `current.json`; undefined when nothing was published yet. */
+/**
+ * Reads `current.json`; undefined when nothing was published yet.
+ * @throws ToolError (damage) when it is not a pointer.
+ */
 export async function readPointer(bucket: Bucket, subvolume: string): Promise<ReadPointer | undefined> {
+  const found = await findPointer(bucket, subvolume);
+  if (found && 'damage' in found) throw found.damage;
+  return found;
+}
+
+/** Reads `current.json` as far as that is possible: a damaged one still has an ETag, under which it can be replaced. */
+export async function findPointer(
+  bucket: Bucket,
+  subvolume: string,
+): Promise<ReadPointer | { readonly damage: ToolError; readonly etag: string } | undefined> {
   const key = new SubvolumeKeys(bucket.prefix, subvolume).current;
   const document = await readDocument(bucket, key, maxPointerBytes);
-  return document && { pointer: parsePointer(document.text, key), etag: document.etag };
+  if (!document) return undefined;
+  const { etag } = document;
+  try {
+    return { pointer: parsePointer(document.text, key), etag };
+  } catch (error) {
+    if (error instanceof ToolError && error.kind === 'damage') return { damage: error, etag };
+    throw error;
+  }
 }
 
 /**
@@ -103,16 +126,32 @@ export interface ManifestKey {
 
 /** The keys of all manifests, oldest first; of one subvolume or of all. */
 export async function listManifests(bucket: Bucket, subvolume?: string): Promise<readonly ManifestKey[]> {
-  const root =
-    subvolume === undefined
-      ? subvolumesRoot(bucket.prefix)
-      : new SubvolumeKeys(bucket.prefix, subvolume).root;
-  return (await listKeys(bucket, root))
-    .flatMap((key) => {
-      const known = parseKey(bucket.prefix, key);
-      return known?.type === 'manifest' ? [{ key, ...known }] : [];
-    })
+  return (await listEverything(bucket, subvolume)).keys;
+}
+
+/**
+ * The manifests of one subvolume or of all, and the names of all subvolumes of which there is anything: a pointer or a
+ * chunk without a manifest is worth a look.
+ */
+export async function listEverything(
+  bucket: Bucket,
+  subvolume?: string,
+): Promise<{ readonly names: readonly string[]; readonly keys: readonly ManifestKey[] }> {
+  const known = (await listKeys(bucket, rootOf(bucket, subvolume))).flatMap((key) => {
+    const parsed = parseKey(bucket.prefix, key);
+    return parsed ? [{ key, ...parsed }] : [];
+  });
+  const names = [...new Set(known.map((object) => object.subvolume))].sort();
+  const keys = known
+    .flatMap((object) => (object.type === 'manifest' ? [object] : []))
     .sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
+  return { names, keys };
+}
+
+function rootOf(bucket: Bucket, subvolume: string | undefined): string {
+  return subvolume === undefined
+    ? subvolumesRoot(bucket.prefix)
+    : new SubvolumeKeys(bucket.prefix, subvolume).root;
 }
 
 /** The error for a selection that matches nothing: it says what there is instead. */

@@ -1,11 +1,8 @@
 /** Every backup in the bucket, from the bucket alone. */
 import pMap from 'p-map';
 import { ToolError } from '../core/errors.ts';
-import { listManifests, readManifest, readPointer } from './backups.ts';
+import { findPointer, listManifests, REQUESTS_AT_ONCE, readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
-
-/** How many small requests run at once. */
-export const REQUESTS_AT_ONCE = 16;
 
 /** One backup; `problem` instead of numbers when its manifest cannot be used. */
 export interface ListedBackup {
@@ -30,8 +27,10 @@ export async function listBackups(
   const { bucket } = context;
   const keys = await listManifests(bucket, subvolume);
   const names = [...new Set(keys.map((key) => key.subvolume))].sort();
-  const pointers = await pMap(names, (name) => readPointer(bucket, name), { concurrency: REQUESTS_AT_ONCE });
-  const current = new Set(pointers.map((read) => read?.pointer.manifest_key));
+  const pointers = await pMap(names, (name) => findPointer(bucket, name), { concurrency: REQUESTS_AT_ONCE });
+  const current = new Set(
+    pointers.map((read) => (read && 'pointer' in read ? read.pointer.manifest_key : undefined)),
+  );
   const backups = await pMap(
     keys,
     async ({ key, subvolume: name, kind, timestamp }): Promise<ListedBackup> => {

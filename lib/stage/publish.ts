@@ -4,7 +4,8 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ToolError } from '../core/errors.ts';
+import pMap from 'p-map';
+import { describeError, ToolError } from '../core/errors.ts';
 import {
   MAX_MANIFEST_BYTES,
   type Manifest,
@@ -19,11 +20,12 @@ import { snapshotsToThin } from '../core/retention.ts';
 import type { ChunksFile, SnapshotFile } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { TOOL } from '../core/tool.ts';
+import { chunkProblem } from '../core/verdict.ts';
 import { deleteSubvolume, findSubvolumes } from '../edge/btrfs.ts';
-import { readDocument, writeDocument, writeText } from '../edge/documents.ts';
+import { headObject, readDocument, writeDocument, writeText } from '../edge/documents.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
-import { readPointer } from './backups.ts';
+import { REQUESTS_AT_ONCE, readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
 
 /** What was published, for the user. */
@@ -50,6 +52,19 @@ export async function publishBackup(
     const missing = snapshot ? 'its upload is not finished' : 'no snapshot is prepared';
     throw new ToolError(`nothing to publish for ${subvolume.name}: ${missing}`, { hint: 'run: make backup' });
   }
+  const { server, bucket, prefix } = upload.identity;
+  if (
+    server !== context.bucket.server ||
+    bucket !== context.bucket.name ||
+    prefix !== context.bucket.prefix
+  ) {
+    throw new ToolError(
+      `nothing to publish for ${subvolume.name}: it was uploaded to ${bucket}/${prefix} (${server})`,
+      {
+        hint: 'run make backup: it uploads to where the settings say now',
+      },
+    );
+  }
   const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
   const manifestKey = keys.manifest(snapshot.kind, snapshot.created_at);
   const manifest = buildManifest(context, snapshot, upload);
@@ -57,14 +72,54 @@ export async function publishBackup(
   // What is published must be readable: the same check that every reader makes, before anything is written.
   parseManifest(text, manifestKey, context.bucket.prefix);
 
+  await confirmChunks(context, manifest, run);
   await writeManifest(context, manifestKey, text);
   await writePointer(context, keys.current, snapshot, manifestKey);
-  await writeRecoveryText(context);
-  await leaveCopyForHarness(manifestKey, text);
-  const thinned = await thinSnapshots(context, snapshot);
+  // From here on the backup is published: what fails below must not make the next run take this one up again.
   await run.finish({ manifest_key: manifestKey, published_at: context.now().toISOString() });
+  await leaveCopyForHarness(manifestKey, text);
+  const thinned = await tidyUp(context, snapshot, manifestKey);
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
   return { manifestKey, manifest, seconds, thinned };
+}
+
+/**
+ * Looks at every chunk once more: a manifest must not name what the bucket does not have.
+ * @throws ToolError; the upload stage will then store what is missing.
+ */
+async function confirmChunks(
+  { bucket, signal }: StageContext,
+  manifest: Manifest,
+  run: RunDirectory,
+): Promise<void> {
+  const problems = await pMap(
+    manifest.chunks,
+    async (chunk) => ({ key: chunk.key, problem: chunkProblem(chunk, await headObject(bucket, chunk.key)) }),
+    { concurrency: REQUESTS_AT_ONCE, signal },
+  );
+  const first = problems.find(({ problem }) => problem !== undefined);
+  if (!first) return;
+  await run.forgetChunks();
+  throw new ToolError(`nothing was published: chunk ${first.key} ${first.problem}`, {
+    hint: 'run make backup again: it uploads what the bucket does not have',
+  });
+}
+
+/** RESTORE.txt and old snapshots: the backup is whole without them, but the user must know. */
+async function tidyUp(
+  context: StageContext,
+  file: SnapshotFile,
+  manifestKey: string,
+): Promise<readonly string[]> {
+  try {
+    await writeRecoveryText(context);
+    return await thinSnapshots(context, file);
+  } catch (error) {
+    throw new ToolError(`${manifestKey} is published, but tidying up failed: ${describeError(error)}`, {
+      ...(error instanceof ToolError && error.childOutput && { childOutput: error.childOutput }),
+      cause: error,
+    });
+  }
 }
 
 function buildManifest(
@@ -151,7 +206,8 @@ async function thinSnapshots(context: StageContext, file: SnapshotFile): Promise
   const { SNAPSHOT_DIR: directory, KEEP_SNAPSHOTS: keep } = context.settings;
   if (!directory) return [];
   const here = await findSubvolumes(directory);
-  const names = here.map((found) => found.name);
+  // A snapshot that was made writable is somebody's work now.
+  const names = here.filter((found) => found.readOnly).map((found) => found.name);
   const thin = snapshotsToThin(file.subvolume, names, keep, file.snapshot.name);
   for (const { name, path } of here) {
     if (thin.includes(name)) await deleteSubvolume(path);

@@ -2,7 +2,7 @@
  * Restore: pointer → chain → chunks → `btrfs receive` in a staging directory → a snapshot at TARGET. The received chain
  * and the staging directory are removed at the end, whatever the end is.
  */
-import { mkdtemp, rmdir, statfs } from 'node:fs/promises';
+import { mkdtemp, readdir, rmdir, statfs } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import pMap from 'p-map';
 import { ToolError } from '../core/errors.ts';
@@ -20,11 +20,12 @@ import {
 import { headObject } from '../edge/documents.ts';
 import { fileError, pathExists } from '../edge/files.ts';
 import { openReceiveStream } from '../edge/receive-stream.ts';
-import { resolveChain, type Selection } from './backups.ts';
+import { REQUESTS_AT_ONCE, resolveChain, type Selection } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { fetchStream, largestPartOf } from './fetch-stream.ts';
-import { REQUESTS_AT_ONCE } from './list.ts';
 import { compareWithSource, type VerifyMode } from './verify-restore.ts';
+
+const stagingPrefix = '.btrfs-to-s3-restore-';
 
 /** What to restore, and where to. */
 export interface RestoreRequest {
@@ -44,8 +45,8 @@ export interface RestoreOutcome {
 
 /**
  * Restores one backup to a path that does not exist yet.
- * @throws ToolError; nothing is left at TARGET or beside it then, except where the restored tree differs from its
- *   source snapshot: that tree is kept for inspection.
+ * @throws ToolError; nothing is left at TARGET or beside it then, unless all was restored and the comparison with the
+ *   source snapshot failed: then TARGET is kept for inspection.
  */
 export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
   const { log } = context;
@@ -57,6 +58,7 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   await checkChunks(context, chain);
   await checkSpace(chain, dirname(request.target));
 
+  await warnOfLeftovers(context, dirname(request.target));
   const staging = await makeStaging(dirname(request.target));
   const largestPartBytes = largestPartOf(chain.map(({ manifest }) => manifest));
   let bytes = 0;
@@ -75,7 +77,15 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     await removeStaging(staging);
   }
   const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
-  const compared = await compareWithSource(context, newest.manifest, request.target, request.verifyMode);
+  const compared = await compareWithSource(
+    context,
+    newest.manifest,
+    request.target,
+    request.verifyMode,
+  ).catch((error: unknown) => {
+    log.warn(`${request.target} is restored, and stays; the comparison did not end well`);
+    throw error;
+  });
   return { chain, bytes, proofs: [received, compared] };
 }
 
@@ -114,8 +124,9 @@ async function checkChunks(context: StageContext, chain: readonly StoredManifest
     { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
   );
   for (const { chunk, head } of looked) {
-    if (!head || head.sizeBytes !== chunk.size) {
-      throw new ToolError(`chunk ${chunk.key} ${chunkProblem(chunk, head)}`, {
+    const problem = chunkProblem(chunk, head);
+    if (problem) {
+      throw new ToolError(`chunk ${chunk.key} ${problem}`, {
         kind: 'damage',
         hint: 'make verify shows all that is affected; AT= restores an earlier backup',
       });
@@ -151,9 +162,20 @@ async function checkSpace(chain: readonly StoredManifest[], directory: string): 
 /** Beside TARGET, because a snapshot cannot leave its filesystem; 0700, because it is not yet what was asked for. */
 async function makeStaging(parent: string): Promise<string> {
   try {
-    return await mkdtemp(join(parent, '.btrfs-to-s3-restore-'));
+    return await mkdtemp(join(parent, stagingPrefix));
   } catch (cause) {
     throw fileError(`cannot make a staging directory in ${parent}`, cause);
+  }
+}
+
+/** What a killed restore left: the user decides, because it may belong to one that still runs. */
+async function warnOfLeftovers({ log }: StageContext, parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    if (!name.startsWith(stagingPrefix)) continue;
+    const path = join(parent, name);
+    log.warn(
+      `${path} is of another restore; if none runs, remove it: btrfs subvolume delete ${path}/*; rmdir ${path}`,
+    );
   }
 }
 

@@ -2,8 +2,9 @@
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BackupPlan, planBackup } from '../core/backup-plan.ts';
-import { ToolError } from '../core/errors.ts';
+import { type BackupPlan, type LastBackup, planBackup } from '../core/backup-plan.ts';
+import type { SubvolumeInfo } from '../core/btrfs-output.ts';
+import { describeError, ToolError } from '../core/errors.ts';
 import {
   type BackupKind,
   formatTimestamp,
@@ -24,8 +25,10 @@ import {
 } from '../edge/btrfs.ts';
 import { pathExists } from '../edge/files.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
-import { type ReadPointer, readManifest, readPointer } from './backups.ts';
+import { findPointer, readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
+
+type FoundPointer = Awaited<ReturnType<typeof findPointer>>;
 
 /** What is asked for. */
 export interface SnapshotRequest {
@@ -50,14 +53,19 @@ export async function prepareSnapshot(
   subvolume: SelectedSubvolume,
   request: SnapshotRequest,
 ): Promise<SnapshotOutcome> {
-  const directory = await checkSource(context, subvolume);
+  const { source, directory } = await checkSource(context, subvolume);
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
-  const current = await readPointer(context.bucket, subvolume.name);
+  const pointer = await findPointer(context.bucket, subvolume.name);
   const here = await findSubvolumes(directory);
 
   const unfinished = await run.readSnapshot();
   if (unfinished) {
-    const obstacle = obstacleToGoingOn(unfinished, here, current, context.bucket.prefix);
+    const obstacle = obstacleToGoingOn(
+      unfinished,
+      request.kind,
+      { source, here, pointer },
+      context.bucket.prefix,
+    );
     if (!obstacle) {
       const { path, name } = unfinished.snapshot;
       return { kind: unfinished.kind, reason: `going on with unfinished ${name}`, snapshotPath: path };
@@ -66,26 +74,45 @@ export async function prepareSnapshot(
     if (!request.dryRun) await giveUp(run, unfinished, here);
   }
 
-  const published = current && {
-    manifestKey: current.pointer.manifest_key,
-    manifest: await readManifest(context.bucket, current.pointer.manifest_key),
-  };
-  const plan = planBackup(request.kind, published, here);
+  const last = request.kind === 'full' ? undefined : await findLastBackup(context, subvolume.name, pointer);
+  const plan = planBackup(request.kind, { ...source, hostName: context.hostName }, last, here);
   if ('impossible' in plan) {
-    throw new ToolError(`an incremental backup of ${subvolume.name} is not possible: ${plan.impossible}`, {
-      hint: 'use KIND=full or KIND=auto',
+    const what = request.kind === 'auto' ? 'a backup' : 'an incremental backup';
+    throw new ToolError(`${what} of ${subvolume.name} is not possible: ${plan.impossible}`, {
+      ...(request.kind !== 'auto' && { hint: 'use KIND=full or KIND=auto' }),
     });
   }
   if (request.dryRun) return { kind: plan.kind, reason: plan.reason, snapshotPath: undefined };
-  const snapshotPath = await takeAndRecord(context, subvolume, directory, run, plan, current);
+  const snapshotPath = await takeAndRecord(context, subvolume, directory, run, plan, pointer);
   return { kind: plan.kind, reason: plan.reason, snapshotPath };
 }
 
+/** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
+async function findLastBackup(
+  { bucket, log }: StageContext,
+  subvolume: string,
+  pointer: FoundPointer,
+): Promise<LastBackup> {
+  if (!pointer) return undefined;
+  try {
+    if ('damage' in pointer) throw pointer.damage;
+    const manifestKey = pointer.pointer.manifest_key;
+    return { manifestKey, manifest: await readManifest(bucket, manifestKey) };
+  } catch (error) {
+    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    log.warn(`${subvolume}: the last backup cannot be built on: ${describeError(error)}`);
+    return { unreadable: 'the last backup in the bucket is damaged or missing' };
+  }
+}
+
 /** Checks that the subvolume can be snapshotted into SNAPSHOT_DIR, and warns of what will not be sent. */
-async function checkSource(context: StageContext, { name, path }: SelectedSubvolume): Promise<string> {
+async function checkSource(
+  context: StageContext,
+  { name, path }: SelectedSubvolume,
+): Promise<{ readonly source: SubvolumeInfo; readonly directory: string }> {
   const directory = context.settings.SNAPSHOT_DIR;
   if (!directory) throw new ToolError('SNAPSHOT_DIR is not set', { kind: 'usage' });
-  await showSubvolume(path);
+  const info = await showSubvolume(path);
   if (!(await pathExists(directory))) {
     throw new ToolError(`SNAPSHOT_DIR ${directory} does not exist`, {
       hint: `make it with: mkdir -p -m 0700 ${directory}`,
@@ -104,24 +131,34 @@ async function checkSource(context: StageContext, { name, path }: SelectedSubvol
       `${name}: nested subvolumes are not part of this backup: ${nested.join(', ')}; name them in SUBVOLUMES to back them up`,
     );
   }
-  return directory;
+  return { source: info, directory };
+}
+
+/** What an unfinished run is held against. */
+interface Surroundings {
+  readonly source: SubvolumeInfo;
+  readonly here: readonly FoundSubvolume[];
+  readonly pointer: FoundPointer;
 }
 
 /** Why an unfinished run cannot be gone on with, or undefined when it can. */
 function obstacleToGoingOn(
   unfinished: SnapshotFile,
-  here: readonly FoundSubvolume[],
-  current: ReadPointer | undefined,
+  requested: BackupKind | 'auto',
+  { source, here, pointer }: Surroundings,
   prefix: string,
 ): string | undefined {
   const { snapshot, parent, subvolume, kind, created_at, pointer_etag } = unfinished;
-  if (!here.some((found) => found.uuid === snapshot.uuid && found.path === snapshot.path)) {
-    return `its snapshot ${snapshot.name} is gone`;
+  if (requested !== 'auto' && requested !== kind) return `it is ${kind}, but KIND=${requested} is asked for`;
+  const taken = here.find((found) => found.uuid === snapshot.uuid && found.path === snapshot.path);
+  if (!taken) return `its snapshot ${snapshot.name} is gone`;
+  if (taken.parentUuid !== source.uuid) return 'its snapshot is of another subvolume';
+  if (parent && !here.some((found) => found.uuid === parent.uuid && found.path === parent.path)) {
+    return 'its parent snapshot is gone';
   }
-  if (parent && !here.some((found) => found.uuid === parent.uuid)) return 'its parent snapshot is gone';
-  const published =
-    current?.pointer.manifest_key === new SubvolumeKeys(prefix, subvolume).manifest(kind, created_at);
-  if (!published && (current?.etag ?? null) !== pointer_etag) return 'another backup was published meanwhile';
+  const ours = new SubvolumeKeys(prefix, subvolume).manifest(kind, created_at);
+  const published = pointer && 'pointer' in pointer && pointer.pointer.manifest_key === ours;
+  if (!published && (pointer?.etag ?? null) !== pointer_etag) return 'another backup was published meanwhile';
   return undefined;
 }
 
@@ -141,10 +178,13 @@ async function takeAndRecord(
   directory: string,
   run: RunDirectory,
   plan: BackupPlan,
-  current: ReadPointer | undefined,
+  pointer: FoundPointer,
 ): Promise<string> {
   await run.create();
-  const timestamp = await freshTimestamp(context, current?.pointer.created_at);
+  const timestamp = await freshTimestamp(
+    context,
+    pointer && 'pointer' in pointer ? pointer.pointer.created_at : undefined,
+  );
   const name = snapshotName(subvolume.name, timestamp, plan.kind);
   const path = join(directory, name);
   await takeSnapshot(subvolume.path, path, 'read-only');
@@ -170,7 +210,7 @@ async function takeAndRecord(
             manifest_key: plan.parent.manifestKey,
           }
         : null,
-      pointer_etag: current?.etag ?? null,
+      pointer_etag: pointer?.etag ?? null,
       started_at: context.now().toISOString(),
     });
   } catch (error) {

@@ -30,8 +30,11 @@ export async function planUpload(
   const identity = {
     snapshot_uuid: snapshot.snapshot.uuid,
     parent_uuid: snapshot.parent?.uuid ?? null,
+    server: bucket.server,
     bucket: bucket.name,
     prefix: bucket.prefix,
+    storage_class: settings.STORAGE_CLASS_CHUNKS,
+    sse: settings.SSE,
     chunk_size: layout.chunkSizeBytes,
     part_size: layout.partSizeBytes,
   };

@@ -5,6 +5,7 @@
 import { cutIntoChunks } from '../core/chunker.ts';
 import { ToolError } from '../core/errors.ts';
 import { SubvolumeKeys } from '../core/names.ts';
+import { sameUpload } from '../core/resume.ts';
 import type { ChunksFile, SnapshotFile, StoredChunk } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { formatSize } from '../core/units.ts';
@@ -48,12 +49,14 @@ export async function uploadSnapshot(
       hint: 'run: make snapshot (or make backup)',
     });
   }
+  const plan = await planUpload(context, run, snapshot);
   const finished = await run.readChunks();
-  if (finished) return { chunks: finished.chunks.length, bytes: finished.stream.bytes, alreadyDone: true };
-
+  if (finished && sameUpload(finished.identity, plan.identity)) {
+    return { chunks: finished.chunks.length, bytes: finished.stream.bytes, alreadyDone: true };
+  }
   const progress = context.startProgress(`upload ${subvolume.name}`);
   try {
-    const file = await uploadOnceOrAgain(context, run, snapshot, progress);
+    const file = await uploadOnceOrAgain(context, run, snapshot, plan, progress);
     await run.writeChunks(file);
     return { chunks: file.chunks.length, bytes: file.stream.bytes, alreadyDone: false };
   } finally {
@@ -66,9 +69,9 @@ async function uploadOnceOrAgain(
   context: StageContext,
   run: RunDirectory,
   snapshot: SnapshotFile,
+  plan: UploadPlan,
   progress: Progress,
 ): Promise<ChunksFile> {
-  const plan = await planUpload(context, run, snapshot);
   try {
     return await upload(context, run, snapshot, plan, progress);
   } catch (error) {
@@ -116,6 +119,7 @@ async function upload(
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
     const protocol = plan.compressedData ? 2 : 1;
     return {
+      identity: plan.identity,
       chunks: [...chunks],
       chunk_size: plan.layout.chunkSizeBytes,
       stream: { bytes, sha256, protocol, compressed_data: plan.compressedData },

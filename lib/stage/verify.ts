@@ -8,10 +8,9 @@ import { ToolError } from '../core/errors.ts';
 import type { Manifest, StoredManifest } from '../core/manifest.ts';
 import { chunkProblem } from '../core/verdict.ts';
 import { headObject } from '../edge/documents.ts';
-import { listManifests, nothingFound, readManifest, readPointer } from './backups.ts';
+import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { fetchStream, largestPartOf } from './fetch-stream.ts';
-import { REQUESTS_AT_ONCE } from './list.ts';
 
 /** Something that is not as it should be; `object` is a key. */
 export interface Finding {
@@ -26,6 +25,8 @@ export interface VerifyOutcome {
   readonly bytes: number;
   readonly deep: boolean;
   readonly findings: readonly Finding[];
+  /** Keys of archived chunks that `deep` could not read because they are not thawed. */
+  readonly cold: readonly string[];
 }
 
 /**
@@ -38,54 +39,60 @@ export async function verifyBackups(
   deep: boolean,
 ): Promise<VerifyOutcome> {
   const { bucket } = context;
-  const keys = await listManifests(bucket, subvolume);
-  if (keys.length === 0) {
-    throw await nothingFound(
-      bucket,
-      subvolume ? `there is no backup of subvolume "${subvolume}"` : 'there is no backup',
-    );
+  const { names, keys } = await listEverything(bucket, subvolume);
+  if (names.length === 0) {
+    const what = subvolume ? `there is no backup of subvolume "${subvolume}"` : 'there is no backup';
+    throw await nothingFound(bucket, what);
   }
   const findings: Finding[] = [];
   const manifests = new Map<string, Manifest>();
   await pMap(
     keys,
-    async ({ key }) => {
-      await collect(findings, key, async () => void manifests.set(key, await readManifest(bucket, key)));
-    },
+    ({ key }) => collect(findings, key, async () => void manifests.set(key, await readManifest(bucket, key))),
     { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
   );
+  for (const name of names) await checkPointer(context, name, manifests, findings);
   const stored = keys.flatMap(({ key }) => {
     const manifest = manifests.get(key);
     return manifest ? [{ key, manifest }] : [];
   });
-  findings.push(...chainFindings(stored, manifests));
-  const names = [...new Set(keys.map((key) => key.subvolume))];
-  for (const name of names) await checkPointer(context, name, manifests, findings);
-  const chunks = await checkChunks(context, stored, findings);
+  const damaged = await findDamagedChunks(context, stored, findings);
+  const cold: string[] = [];
   if (deep) {
     const largestPartBytes = largestPartOf(stored.map(({ manifest }) => manifest));
-    for (const { manifest } of stored) await readEverything(context, manifest, largestPartBytes, findings);
+    for (const { manifest } of stored) {
+      const chunks = manifest.chunks.filter((chunk) => !damaged.has(chunk.key));
+      await readEverything(context, { ...manifest, chunks }, largestPartBytes, { findings, damaged, cold });
+    }
   }
+  findings.push(...chainFindings(stored, manifests, damaged));
+  const chunks = stored.reduce((sum, { manifest }) => sum + manifest.chunks.length, 0);
   const bytes = stored.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
-  return { manifests: keys.length, chunks, bytes, deep, findings };
+  return { manifests: keys.length, chunks, bytes, deep, findings, cold };
 }
 
-/** Every parent must be there and fit; a chain that leads to a broken one is named with it. */
+/** A backup cannot be restored when something that it builds on cannot; oldest first, so that this adds up. */
 function chainFindings(
   stored: readonly StoredManifest[],
   manifests: ReadonlyMap<string, Manifest>,
+  damagedChunks: ReadonlySet<string>,
 ): Finding[] {
-  return stored.flatMap((child) => {
+  const broken = new Set<string>();
+  const findings: Finding[] = [];
+  for (const child of stored) {
+    if (child.manifest.chunks.some((chunk) => damagedChunks.has(chunk.key))) broken.add(child.key);
     const parentKey = child.manifest.parent_manifest;
-    if (parentKey === null) return [];
+    if (parentKey === null) continue;
     const manifest = manifests.get(parentKey);
-    if (!manifest)
-      return [
-        { object: child.key, problem: `cannot be restored: its parent ${parentKey} is missing or damaged` },
-      ];
-    const problem = linkProblem(child, { key: parentKey, manifest });
-    return problem ? [{ object: child.key, problem: `cannot be restored: ${problem}` }] : [];
-  });
+    const problem = manifest
+      ? (linkProblem(child, { key: parentKey, manifest }) ??
+        (broken.has(parentKey) && `it builds on ${parentKey}`))
+      : `its parent ${parentKey} is missing or damaged`;
+    if (!problem) continue;
+    broken.add(child.key);
+    findings.push({ object: child.key, problem: `cannot be restored: ${problem}` });
+  }
+  return findings;
 }
 
 async function checkPointer(
@@ -104,22 +111,29 @@ async function checkPointer(
   });
 }
 
-async function checkChunks(
+/** Looks at every chunk; gives the keys of those that are not what the manifest says. */
+async function findDamagedChunks(
   { bucket, signal }: StageContext,
   stored: readonly StoredManifest[],
   findings: Finding[],
-): Promise<number> {
-  const chunks = stored.flatMap(({ manifest }) => manifest.chunks);
-  const found = await pMap(
-    chunks,
+): Promise<Set<string>> {
+  const looked = await pMap(
+    stored.flatMap(({ manifest }) => manifest.chunks),
     async (chunk) => ({
       object: chunk.key,
       problem: chunkProblem(chunk, await headObject(bucket, chunk.key)),
     }),
     { concurrency: REQUESTS_AT_ONCE, signal },
   );
-  for (const { object, problem } of found) if (problem) findings.push({ object, problem });
-  return chunks.length;
+  const found = looked.flatMap(({ object, problem }) => (problem ? [{ object, problem }] : []));
+  findings.push(...found);
+  return new Set(found.map(({ object }) => object));
+}
+
+interface Collected {
+  readonly findings: Finding[];
+  readonly damaged: Set<string>;
+  readonly cold: string[];
 }
 
 /** Reads every byte of a backup, chunk by chunk, so that one damaged chunk does not hide another. */
@@ -127,7 +141,7 @@ async function readEverything(
   context: StageContext,
   manifest: Manifest,
   largestPartBytes: number,
-  findings: Finding[],
+  { findings, damaged, cold }: Collected,
 ): Promise<void> {
   const progress = context.startProgress(`read ${manifest.subvolume} ${manifest.created_at}`);
   progress.expect(manifest.total_bytes);
@@ -135,9 +149,16 @@ async function readEverything(
     for (const chunk of manifest.chunks) {
       const { stream: _, ...rest } = manifest;
       const alone = { ...rest, chunks: [chunk], total_bytes: chunk.size };
-      await collect(findings, chunk.key, () =>
-        fetchStream(context, alone, async () => undefined, progress, largestPartBytes),
-      );
+      const before = findings.length;
+      try {
+        await collect(findings, chunk.key, () =>
+          fetchStream(context, alone, async () => undefined, progress, largestPartBytes),
+        );
+      } catch (error) {
+        if (!(error instanceof ToolError) || error.kind !== 'thaw') throw error;
+        cold.push(chunk.key);
+      }
+      if (findings.length > before) damaged.add(chunk.key);
     }
   } finally {
     progress.stop();

@@ -39,6 +39,11 @@ test('every command in the text is one that bash understands, of a program that 
   }
 });
 
+test('a chunk that is not right keeps the rest from btrfs receive', () => {
+  const fetch = blocks.find((block) => block.includes('btrfs receive')) ?? '';
+  assert.match(fetch, /sha256sum --check &&\n/);
+});
+
 test('the thaw request is JSON that S3 takes', () => {
   const thaw = blocks.find((block) => block.includes('restore-object')) ?? '';
   const request: unknown = JSON.parse(/'(\{.*\})'/.exec(thaw)?.[1] ?? '');
@@ -63,6 +68,8 @@ function runWithStandIns(commands: string, bucketDirectory: string): ReturnType<
     cwd: work,
     env: { PATH: `${bin}:${process.env.PATH}` },
     encoding: 'utf8',
+    // Bash takes a socket on its stdin for a remote shell, and then reads its start-up files.
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
 
@@ -84,8 +91,10 @@ for (const prefix of ['home/server', "it's my $HOME"]) {
       return { key, sha256: createHash('sha256').update(piece).digest('hex') };
     });
     store(`${prefix}/subvol/NAME/current.json`, 'the pointer');
-    store('MANIFEST', JSON.stringify({ chunks }));
-    const [first = '', , fetch = ''] = commandBlocks(recoveryText('my-backups', prefix));
+    store('KEY', JSON.stringify({ chunks }));
+    const told = commandBlocks(recoveryText('my-backups', prefix));
+    const [first = ''] = told;
+    const fetch = told.find((block) => block.includes('btrfs receive')) ?? '';
     assert.equal(runWithStandIns(first, bucketDirectory).stdout, 'the pointer');
     const fetched = runWithStandIns(fetch, bucketDirectory);
     assert.equal(fetched.status, 0, String(fetched.stderr));

@@ -16,6 +16,9 @@ const identity = {
   snapshot_uuid: uuidOf(1),
   parent_uuid: null,
   bucket: 'backups',
+  server: 'AWS eu-central-1',
+  storage_class: 'DEEP_ARCHIVE',
+  sse: 'AES256',
   prefix: 'nas',
   chunk_size: 5_242_880,
   part_size: 5_242_880,
@@ -67,6 +70,7 @@ test('a full backup has no parent and the first one no ETag in its snapshot.json
 
 test('a chunks.json without a chunk is not a whole upload', () => {
   const file = {
+    identity,
     chunks: [storedChunk],
     chunk_size: 5_242_880,
     stream: { bytes: 1000, sha256: 'a', protocol: 1, compressed_data: false },

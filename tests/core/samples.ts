@@ -98,6 +98,9 @@ export function manifestOfDay(day: number, kind: BackupKind = day === 1 ? 'full'
   };
 }
 
+/** The subvolume of which all snapshots are. */
+export const sourceUuid = uuidOf(99);
+
 /** Key of the manifest of a day: the full backup is of day 1. */
 export function keyOfDay(day: number): string {
   return keys.manifest(day === 1 ? 'full' : 'incremental', dayStamp(day));
@@ -116,6 +119,7 @@ export function snapshotOfDay(day: number): LocalSnapshot {
   return {
     path: manifestOfDay(day).snapshot.path,
     uuid: uuidOf(day),
+    parentUuid: sourceUuid,
     receivedUuid: undefined,
     generation: 100 + day,
     readOnly: true,

@@ -203,7 +203,7 @@ export const settingKeys = {
   ],
   RUN_DIR: [
     absolutePath().prefault('/var/lib/btrfs-to-s3'),
-    { section: run, about: 'work in progress; losing it costs a re-upload at most' },
+    { section: run, about: 'work in progress; when it is lost, an unfinished upload begins again' },
   ],
   LOG_FORMAT: [
     oneOf(['auto', 'pretty', 'json']).prefault('auto'),

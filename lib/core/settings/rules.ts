@@ -74,6 +74,8 @@ export function subvolumes() {
         context.addIssue(
           `"${item}" needs a name of letters, digits, ".", "_" and "-" in front: name=${path}`,
         );
+      } else if (name === 'lock') {
+        context.addIssue(`"lock" is the name of a file in RUN_DIR; give another name: other-name=${path}`);
       } else if (selected.some((other) => other.name === name)) {
         context.addIssue(`two subvolumes are named "${name}"; give one another name: other-name=${path}`);
       } else selected.push({ name, path });
