@@ -46,6 +46,15 @@ export function replayJournal(events: readonly JournalEvent[]): EarlierUpload {
   return { identity, chunks };
 }
 
+/** The multipart uploads that an earlier run began and did not complete. */
+export function unfinishedUploads(
+  earlier: EarlierUpload,
+): readonly { readonly key: string; readonly uploadId: string }[] {
+  return [...earlier.chunks.values()].flatMap(({ key, uploadId, completed }) =>
+    uploadId !== undefined && !completed ? [{ key, uploadId }] : [],
+  );
+}
+
 /** True when both uploads would store the same bytes under the same keys, if the stream is the same. */
 export function sameUpload(a: UploadIdentity, b: UploadIdentity): boolean {
   return (Object.keys(a) as (keyof UploadIdentity)[]).every((key) => a[key] === b[key]);

@@ -1,9 +1,10 @@
 /** Before the first byte: how the stream is cut, how it is sent, and what an earlier run left that is of use. */
 import { ToolError } from '../core/errors.ts';
 import { chooseLayout, type Layout } from '../core/part-sizes.ts';
-import { type EarlierUpload, replayJournal, sameUpload } from '../core/resume.ts';
+import { type EarlierUpload, replayJournal, sameUpload, unfinishedUploads } from '../core/resume.ts';
 import type { SnapshotFile, UploadIdentity } from '../core/run-files.ts';
 import { canSendCompressed } from '../edge/btrfs.ts';
+import type { MultipartUpload } from '../edge/chunk-writer.ts';
 import { readJournal } from '../edge/journal.ts';
 import type { RunDirectory } from '../edge/run-directory.ts';
 import type { StageContext } from './context.ts';
@@ -15,6 +16,8 @@ export interface UploadPlan {
   readonly compressedData: boolean;
   /** Undefined when nothing was uploaded yet, or what was is of no use. */
   readonly earlier: EarlierUpload | undefined;
+  /** Multipart uploads of ours in this bucket that nobody will go on with. */
+  readonly superseded: readonly MultipartUpload[];
 }
 
 /**
@@ -42,7 +45,10 @@ export async function planUpload(
   const reusable = earlier.identity !== undefined && sameUpload(earlier.identity, identity);
   if (earlier.identity && !reusable) log.info('the settings have changed: the upload begins again');
   const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);
-  return { layout, identity, compressedData, earlier: reusable ? earlier : undefined };
+  const sameBucket =
+    earlier.identity?.server === identity.server && earlier.identity.bucket === identity.bucket;
+  const superseded = !reusable && sameBucket ? unfinishedUploads(earlier) : [];
+  return { layout, identity, compressedData, earlier: reusable ? earlier : undefined, superseded };
 }
 
 async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {

@@ -3,9 +3,9 @@
  * CONCURRENCY + 1 parts; the stream is cut without being copied; nothing is complete before `btrfs send` has exited 0.
  */
 import { cutIntoChunks } from '../core/chunker.ts';
-import { ToolError } from '../core/errors.ts';
+import { describeError, ToolError } from '../core/errors.ts';
 import { SubvolumeKeys } from '../core/names.ts';
-import { sameUpload } from '../core/resume.ts';
+import { sameUpload, unfinishedUploads } from '../core/resume.ts';
 import type { ChunksFile, SnapshotFile, StoredChunk } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { formatSize } from '../core/units.ts';
@@ -77,7 +77,8 @@ async function uploadOnceOrAgain(
   } catch (error) {
     if (!(error instanceof StreamChanged)) throw error;
     context.log.warn(`the stream has changed since the last run (${error.message}): the upload begins again`);
-    return upload(context, run, snapshot, { ...plan, earlier: undefined }, progress);
+    const superseded = plan.earlier ? unfinishedUploads(plan.earlier) : [];
+    return upload(context, run, snapshot, { ...plan, earlier: undefined, superseded }, progress);
   }
 }
 
@@ -93,7 +94,6 @@ async function upload(
   const startedAt = context.now().toISOString();
   const ending = new AbortController();
   const signal = AbortSignal.any([context.signal, ending.signal]);
-  const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');
   const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
   const events = {
     onSent: (bytes: number) => progress.add(bytes),
@@ -101,6 +101,8 @@ async function upload(
       log.warn(`${what}: attempt ${attempt} failed, trying again: ${error.message}`),
   };
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
+  await giveUpUploads(context, writer, plan);
+  const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');
   let stream: SendStream | undefined;
   try {
     if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
@@ -130,6 +132,18 @@ async function upload(
     ending.abort();
     await stream?.close();
     await journal.close();
+  }
+}
+
+/** Parts of an upload that nobody completes are charged for; failing to give it up is no reason not to back up. */
+async function giveUpUploads({ log }: StageContext, writer: ChunkWriter, plan: UploadPlan): Promise<void> {
+  for (const upload of plan.superseded) {
+    try {
+      await writer.abort(upload);
+      log.info(`gave up the unfinished upload of ${upload.key}`);
+    } catch (error) {
+      log.warn(describeError(error));
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { $ } from 'zx';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import {
@@ -83,6 +84,32 @@ test('SIGKILL in the middle of an upload publishes nothing, and the next run goe
     `${sent} bytes for a stream of ${manifest.total_bytes}`,
   );
   assert.equal((await world.run('verify.ts', '--deep')).exitCode, 0);
+});
+
+test('an unfinished upload that other settings make useless is given up in the bucket', async (t) => {
+  const world = await createWorld(t, { CHUNK_SIZE: '1GiB' });
+  await writeFile(join(world.data, 'random'), randomBytes(20 * mib));
+  await mustSucceed(world, 'snapshot.ts');
+  const { UploadId = '' } = await world.client.send(
+    new CreateMultipartUploadCommand({ Bucket: 'backups', Key: 'half', ChecksumAlgorithm: 'SHA256' }),
+  );
+  const identity = { snapshot_uuid: 'x', parent_uuid: null, prefix: 'x', storage_class: 'x', sse: 'x' };
+  const begun = {
+    server: world.server.endpoint,
+    bucket: 'backups',
+    chunk_size: 1,
+    part_size: 1,
+    ...identity,
+  };
+  const events = [
+    { event: 'upload-begun', ...begun },
+    { event: 'chunk-begun', index: 0, key: 'half', upload_id: UploadId },
+  ];
+  const journal = events.map((event) => `${JSON.stringify(event)}\n`).join('');
+  await writeFile(join(world.runDirectory, 'data', 'upload.jsonl'), journal);
+  await mustSucceed(world, 'send-chunk-upload.ts');
+  const { Uploads = [] } = await world.client.send(new ListMultipartUploadsCommand({ Bucket: 'backups' }));
+  assert.deepEqual(Uploads, []);
 });
 
 test('a pointer that somebody else moved is not overwritten, and the next backup plans on theirs', async (t) => {
