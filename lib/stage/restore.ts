@@ -7,6 +7,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import pMap from 'p-map';
 import { ToolError } from '../core/errors.ts';
 import { type Manifest, type StoredManifest, streamUuid } from '../core/manifest.ts';
+import { readableTimestamp } from '../core/names.ts';
 import { formatCount, formatSize } from '../core/units.ts';
 import { chunkProblem } from '../core/verdict.ts';
 import {
@@ -220,7 +221,7 @@ function describeChain(chain: readonly StoredManifest[]): string {
   const bytes = chain.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
   const on =
     incrementals.length > 0
-      ? ` (full ${full?.created_at} and ${formatCount(incrementals.length, 'incremental')})`
+      ? ` (full of ${readableTimestamp(full?.created_at ?? '')} and ${formatCount(incrementals.length, 'incremental')})`
       : '';
-  return `${newest?.subvolume} as of ${newest?.created_at}${on}, ${formatSize(bytes)}`;
+  return `${newest?.subvolume} as of ${readableTimestamp(newest?.created_at ?? '')}${on}, ${formatSize(bytes)}`;
 }
