@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
@@ -53,7 +53,12 @@ function nodesBelow({ pid }: ChildProcess): readonly number[] {
     const children = read(`/proc/${parent}/task/${parent}/children`).split(' ').filter(Boolean).map(Number);
     return [...children, ...children.flatMap(below)];
   };
-  return pid === undefined ? [] : below(pid).filter((child) => read(`/proc/${child}/comm`).trim() === 'node');
+  return pid === undefined ? [] : below(pid).filter(isNode);
+}
+
+/** By its arguments: node 24 gives its main thread another name. */
+function isNode(pid: number): boolean {
+  return basename(read(`/proc/${pid}/cmdline`).split('\0')[0] ?? '') === 'node';
 }
 
 function peakOfProcess(pid: number): number {
