@@ -23,7 +23,7 @@ const subvolumeRootInode = 256n;
  */
 export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
   const status = await stat(path, { bigint: true }).catch((cause: unknown) => {
-    throw fileError(`cannot use ${path}`, cause);
+    throw fileError(`cannot use ${path}`, cause, 'check SUBVOLUMES and whether its filesystem is mounted');
   });
   if (!status.isDirectory() || status.ino !== subvolumeRootInode) {
     throw new ToolError(`${path} is not a Btrfs subvolume`, {

@@ -60,8 +60,8 @@ export async function pathExists(path: string): Promise<boolean> {
   }
 }
 
-/** An error of the file system in words; a full disk is what users meet most. */
-export function fileError(what: string, cause: unknown): ToolError {
+/** An error of the file system in words; a full disk, which users meet most, has a hint of its own. */
+export function fileError(what: string, cause: unknown, otherHint?: string): ToolError {
   const code = codeOf(cause);
   const says = {
     ENOSPC: 'the disk is full',
@@ -75,7 +75,7 @@ export function fileError(what: string, cause: unknown): ToolError {
   const hint =
     code === 'ENOSPC' || code === 'EDQUOT'
       ? 'make room, or set RUN_DIR to another disk, and run again'
-      : undefined;
+      : otherHint;
   return new ToolError(`${what}: ${says ?? (cause instanceof Error ? cause.message : String(cause))}`, {
     ...(hint && { hint }),
     cause,

@@ -129,23 +129,32 @@ export async function listManifests(bucket: Bucket, subvolume?: string): Promise
   return (await listEverything(bucket, subvolume)).keys;
 }
 
-/**
- * The manifests of one subvolume or of all, and the names of all subvolumes of which there is anything: a pointer or a
- * chunk without a manifest is worth a look.
- */
-export async function listEverything(
-  bucket: Bucket,
-  subvolume?: string,
-): Promise<{ readonly names: readonly string[]; readonly keys: readonly ManifestKey[] }> {
+/** What there is of one subvolume or of all. */
+export interface Everything {
+  /** Subvolumes with a pointer or a manifest: something was published. */
+  readonly names: readonly string[];
+  /** Subvolumes of which there are only chunks: a first backup that is under way, or was cut off. */
+  readonly unfinished: readonly string[];
+  /** Oldest first. */
+  readonly keys: readonly ManifestKey[];
+}
+
+/** Lists what there is, from the keys alone. */
+export async function listEverything(bucket: Bucket, subvolume?: string): Promise<Everything> {
   const known = (await listKeys(bucket, rootOf(bucket, subvolume))).flatMap((key) => {
     const parsed = parseKey(bucket.prefix, key);
     return parsed ? [{ key, ...parsed }] : [];
   });
-  const names = [...new Set(known.map((object) => object.subvolume))].sort();
+  const published = new Set(known.flatMap((object) => (object.type === 'chunk' ? [] : [object.subvolume])));
+  const all = new Set(known.map((object) => object.subvolume));
   const keys = known
     .flatMap((object) => (object.type === 'manifest' ? [object] : []))
     .sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
-  return { names, keys };
+  return {
+    names: [...published].sort(),
+    unfinished: [...all].filter((name) => !published.has(name)).sort(),
+    keys,
+  };
 }
 
 function rootOf(bucket: Bucket, subvolume: string | undefined): string {

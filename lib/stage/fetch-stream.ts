@@ -11,7 +11,7 @@ import { MIB } from '../core/units.ts';
 import { type ReaderEvents, readRange } from '../edge/range-reader.ts';
 import { Spool } from '../edge/spool.ts';
 import type { StreamMemory } from '../edge/transfer-memory.ts';
-import type { Progress, StageContext } from './context.ts';
+import { type Progress, type StageContext, warnOfRetry } from './context.ts';
 
 /** Range size for manifests that record no parts. */
 const plainRangeBytes = 64 * MIB;
@@ -153,11 +153,7 @@ function rangeSizeOf(chunk: ManifestChunk): number {
 }
 
 function readerEvents(context: StageContext, progress: Progress): ReaderEvents {
-  return {
-    onReceived: (bytes) => progress.add(bytes),
-    onRetry: (what, error, attempt) =>
-      context.log.warn(`${what}: attempt ${attempt} failed, trying again: ${error.message}`),
-  };
+  return { onReceived: (bytes) => progress.add(bytes), onRetry: warnOfRetry(context) };
 }
 
 function damaged(what: string, problem: string): ToolError {

@@ -4,7 +4,6 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import pMap from 'p-map';
 import { describeError, ToolError } from '../core/errors.ts';
 import {
   MAX_MANIFEST_BYTES,
@@ -20,13 +19,13 @@ import { snapshotsToThin } from '../core/retention.ts';
 import type { ChunksFile, SnapshotFile } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { TOOL } from '../core/tool.ts';
-import { chunkProblem } from '../core/verdict.ts';
 import { deleteSubvolume, findSubvolumes } from '../edge/btrfs.ts';
-import { headObject, readDocument, writeDocument, writeText } from '../edge/documents.ts';
+import { readDocument, writeDocument, writeText } from '../edge/documents.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
-import { REQUESTS_AT_ONCE, readPointer } from './backups.ts';
+import { readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
+import { lookAtChunks } from './look-at-chunks.ts';
 
 /** What was published, for the user. */
 export interface PublishOutcome {
@@ -77,8 +76,7 @@ export async function publishBackup(
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
   await run.finish({ manifest_key: manifestKey, published_at: context.now().toISOString() });
-  await leaveCopyForHarness(manifestKey, text);
-  const thinned = await tidyUp(context, snapshot, manifestKey);
+  const thinned = await tidyUp(context, snapshot, manifestKey, text);
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
   return { manifestKey, manifest, seconds, thinned };
 }
@@ -87,20 +85,11 @@ export async function publishBackup(
  * Looks at every chunk once more: a manifest must not name what the bucket does not have.
  * @throws ToolError; the upload stage will then store what is missing.
  */
-async function confirmChunks(
-  { bucket, signal }: StageContext,
-  manifest: Manifest,
-  run: RunDirectory,
-): Promise<void> {
-  const problems = await pMap(
-    manifest.chunks,
-    async (chunk) => ({ key: chunk.key, problem: chunkProblem(chunk, await headObject(bucket, chunk.key)) }),
-    { concurrency: REQUESTS_AT_ONCE, signal },
-  );
-  const first = problems.find(({ problem }) => problem !== undefined);
+async function confirmChunks(context: StageContext, manifest: Manifest, run: RunDirectory): Promise<void> {
+  const first = (await lookAtChunks(context, manifest.chunks)).find(({ problem }) => problem !== undefined);
   if (!first) return;
   await run.forgetChunks();
-  throw new ToolError(`nothing was published: chunk ${first.key} ${first.problem}`, {
+  throw new ToolError(`nothing was published: chunk ${first.chunk.key} ${first.problem}`, {
     hint: 'run make backup again: it uploads what the bucket does not have',
   });
 }
@@ -110,8 +99,10 @@ async function tidyUp(
   context: StageContext,
   file: SnapshotFile,
   manifestKey: string,
+  text: string,
 ): Promise<readonly string[]> {
   try {
+    await leaveCopyForHarness(manifestKey, text);
     await writeRecoveryText(context);
     return await thinSnapshots(context, file);
   } catch (error) {
@@ -122,11 +113,7 @@ async function tidyUp(
   }
 }
 
-function buildManifest(
-  { bucket, settings, hostName }: StageContext,
-  file: SnapshotFile,
-  upload: ChunksFile,
-): Manifest {
+function buildManifest({ bucket, hostName }: StageContext, file: SnapshotFile, upload: ChunksFile): Manifest {
   return manifestSchema.parse({
     version: 1,
     subvolume: file.subvolume,
@@ -142,8 +129,9 @@ function buildManifest(
     s3: {
       bucket: bucket.name,
       region: bucket.region,
-      storage_class: settings.STORAGE_CLASS_CHUNKS,
-      sse: settings.SSE,
+      // As the chunks were stored, whatever the settings have become since.
+      storage_class: upload.identity.storage_class,
+      sse: upload.identity.sse,
     },
     host: hostName,
     tool: TOOL,

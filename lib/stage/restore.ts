@@ -4,12 +4,10 @@
  */
 import { mkdtemp, readdir, rmdir, statfs } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import pMap from 'p-map';
-import { ToolError } from '../core/errors.ts';
+import { describeError, ToolError } from '../core/errors.ts';
 import { type Manifest, type StoredManifest, streamUuid } from '../core/manifest.ts';
 import { readableTimestamp } from '../core/names.ts';
 import { formatCount, formatSize } from '../core/units.ts';
-import { chunkProblem } from '../core/verdict.ts';
 import {
   deleteSubvolume,
   type FoundSubvolume,
@@ -18,12 +16,12 @@ import {
   makeReadOnly,
   takeSnapshot,
 } from '../edge/btrfs.ts';
-import { headObject } from '../edge/documents.ts';
 import { fileError, pathExists } from '../edge/files.ts';
 import { openReceiveStream } from '../edge/receive-stream.ts';
-import { REQUESTS_AT_ONCE, resolveChain, type Selection } from './backups.ts';
+import { resolveChain, type Selection } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { fetchStream, largestPartOf } from './fetch-stream.ts';
+import { lookAtChunks } from './look-at-chunks.ts';
 import { compareWithSource, type VerifyMode } from './verify-restore.ts';
 
 const stagingPrefix = '.btrfs-to-s3-restore-';
@@ -46,8 +44,8 @@ export interface RestoreOutcome {
 
 /**
  * Restores one backup to a path that does not exist yet.
- * @throws ToolError; nothing is left at TARGET or beside it then, unless all was restored and the comparison with the
- *   source snapshot failed: then TARGET is kept for inspection.
+ * @throws ToolError; nothing is left at TARGET or beside it then, unless all was restored and what followed
+ *   failed, such as the comparison with the source snapshot: then TARGET is kept.
  */
 export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
   const { log } = context;
@@ -73,10 +71,18 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     if (!last) throw new Error('nothing was received');
     await takeSnapshot(last.path, request.target, 'writable');
     // Made read-only afterwards: a read-only snapshot would inherit received_uuid and be taken for the chain's own.
-    if (request.readOnly) await makeReadOnly(request.target);
-  } finally {
-    await removeStaging(staging);
+    if (request.readOnly) {
+      await makeReadOnly(request.target).catch(async (error: unknown) => {
+        await deleteSubvolume(request.target);
+        throw error;
+      });
+    }
+  } catch (error) {
+    // What went wrong first is what the user must read.
+    await removeStaging(staging).catch((second: unknown) => log.warn(describeError(second)));
+    throw error;
   }
+  await removeStaging(staging);
   const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
   const compared = await compareWithSource(
     context,
@@ -92,7 +98,10 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
 
 async function checkTarget(target: string): Promise<void> {
   if (!isAbsolute(target) || resolve(target) !== target) {
-    throw new ToolError(`TARGET "${target}" is not a plain absolute path`, { kind: 'usage' });
+    throw new ToolError(`TARGET "${target}" is not a plain absolute path`, {
+      kind: 'usage',
+      hint: 'name it from the root, without "." and ".."',
+    });
   }
   if (await pathExists(target)) {
     throw new ToolError(`TARGET ${target} exists already`, {
@@ -119,13 +128,8 @@ async function checkTarget(target: string): Promise<void> {
 /** Looks at every chunk of the chain before the first byte is fetched: better now than after ten hours. */
 async function checkChunks(context: StageContext, chain: readonly StoredManifest[]): Promise<void> {
   const chunks = chain.flatMap(({ manifest }) => manifest.chunks);
-  const looked = await pMap(
-    chunks,
-    async (chunk) => ({ chunk, head: await headObject(context.bucket, chunk.key) }),
-    { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
-  );
-  for (const { chunk, head } of looked) {
-    const problem = chunkProblem(chunk, head);
+  const looked = await lookAtChunks(context, chunks);
+  for (const { chunk, problem } of looked) {
     if (problem) {
       throw new ToolError(`chunk ${chunk.key} ${problem}`, {
         kind: 'damage',

@@ -18,7 +18,7 @@ import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
 import { openSendStream, type SendStream } from '../edge/send-stream.ts';
 import { ChunkUpload, StreamChanged } from './chunk-upload.ts';
-import type { Progress, StageContext } from './context.ts';
+import { type Progress, type StageContext, warnOfRetry } from './context.ts';
 import { TaskGate } from './task-gate.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
@@ -56,29 +56,20 @@ export async function uploadSnapshot(
   }
   const progress = context.startProgress(`upload ${subvolume.name}`);
   try {
-    const file = await uploadOnceOrAgain(context, run, snapshot, plan, progress);
+    const attempt = (chosen: UploadPlan) => upload(context, run, snapshot, chosen, progress);
+    const file = await attempt(plan).catch((error: unknown) => {
+      // A stream that differs from a completed chunk of an earlier run makes that run worthless.
+      if (!(error instanceof StreamChanged)) throw error;
+      context.log.warn(
+        `the stream has changed since the last run (${error.message}): the upload begins again`,
+      );
+      const superseded = plan.earlier ? unfinishedUploads(plan.earlier) : [];
+      return attempt({ ...plan, earlier: undefined, superseded });
+    });
     await run.writeChunks(file);
     return { chunks: file.chunks.length, bytes: file.stream.bytes, alreadyDone: false };
   } finally {
     progress.stop();
-  }
-}
-
-/** A stream that differs from a completed chunk of an earlier run makes that run worthless: then everything is sent. */
-async function uploadOnceOrAgain(
-  context: StageContext,
-  run: RunDirectory,
-  snapshot: SnapshotFile,
-  plan: UploadPlan,
-  progress: Progress,
-): Promise<ChunksFile> {
-  try {
-    return await upload(context, run, snapshot, plan, progress);
-  } catch (error) {
-    if (!(error instanceof StreamChanged)) throw error;
-    context.log.warn(`the stream has changed since the last run (${error.message}): the upload begins again`);
-    const superseded = plan.earlier ? unfinishedUploads(plan.earlier) : [];
-    return upload(context, run, snapshot, { ...plan, earlier: undefined, superseded }, progress);
   }
 }
 
@@ -90,16 +81,12 @@ async function upload(
   plan: UploadPlan,
   progress: Progress,
 ): Promise<ChunksFile> {
-  const { settings, bucket, log } = context;
+  const { settings, bucket } = context;
   const startedAt = context.now().toISOString();
   const ending = new AbortController();
   const signal = AbortSignal.any([context.signal, ending.signal]);
   const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
-  const events = {
-    onSent: (bytes: number) => progress.add(bytes),
-    onRetry: (what: string, error: Error, attempt: number) =>
-      log.warn(`${what}: attempt ${attempt} failed, trying again: ${error.message}`),
-  };
+  const events = { onSent: (bytes: number) => progress.add(bytes), onRetry: warnOfRetry(context) };
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
   await giveUpUploads(context, writer, plan);
   const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');

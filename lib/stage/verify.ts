@@ -6,11 +6,10 @@ import pMap from 'p-map';
 import { linkProblem } from '../core/chain.ts';
 import { ToolError } from '../core/errors.ts';
 import type { Manifest, StoredManifest } from '../core/manifest.ts';
-import { chunkProblem } from '../core/verdict.ts';
-import { headObject } from '../edge/documents.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { fetchStream, largestPartOf } from './fetch-stream.ts';
+import { lookAtChunks } from './look-at-chunks.ts';
 
 /** Something that is not as it should be; `object` is a key. */
 export interface Finding {
@@ -39,7 +38,12 @@ export async function verifyBackups(
   deep: boolean,
 ): Promise<VerifyOutcome> {
   const { bucket } = context;
-  const { names, keys } = await listEverything(bucket, subvolume);
+  const { names, unfinished, keys } = await listEverything(bucket, subvolume);
+  for (const name of unfinished) {
+    context.log.warn(
+      `${name}: there are chunks, but neither a manifest nor a pointer: no backup of it is finished`,
+    );
+  }
   if (names.length === 0) {
     const what = subvolume ? `there is no backup of subvolume "${subvolume}"` : 'there is no backup';
     throw await nothingFound(bucket, what);
@@ -71,28 +75,36 @@ export async function verifyBackups(
   return { manifests: keys.length, chunks, bytes, deep, findings, cold };
 }
 
-/** A backup cannot be restored when something that it builds on cannot; oldest first, so that this adds up. */
+/** A backup cannot be restored when something that it builds on cannot, however long the chain between them is. */
 function chainFindings(
   stored: readonly StoredManifest[],
   manifests: ReadonlyMap<string, Manifest>,
   damagedChunks: ReadonlySet<string>,
 ): Finding[] {
-  const broken = new Set<string>();
-  const findings: Finding[] = [];
-  for (const child of stored) {
-    if (child.manifest.chunks.some((chunk) => damagedChunks.has(chunk.key))) broken.add(child.key);
-    const parentKey = child.manifest.parent_manifest;
-    if (parentKey === null) continue;
-    const manifest = manifests.get(parentKey);
-    const problem = manifest
-      ? (linkProblem(child, { key: parentKey, manifest }) ??
-        (broken.has(parentKey) && `it builds on ${parentKey}`))
-      : `its parent ${parentKey} is missing or damaged`;
-    if (!problem) continue;
-    broken.add(child.key);
-    findings.push({ object: child.key, problem: `cannot be restored: ${problem}` });
-  }
-  return findings;
+  const problems = new Map<string, string | undefined>();
+  const hasDamagedChunk = ({ manifest }: StoredManifest) =>
+    manifest.chunks.some((chunk) => damagedChunks.has(chunk.key));
+  const chainProblem = (child: StoredManifest): string | undefined => {
+    if (problems.has(child.key)) return problems.get(child.key);
+    // Until it is known, so that a loop ends: its links are what followChain refuses.
+    problems.set(child.key, 'it is its own ancestor');
+    const problem = parentProblem(child);
+    problems.set(child.key, problem);
+    return problem;
+  };
+  const parentProblem = (child: StoredManifest): string | undefined => {
+    const key = child.manifest.parent_manifest;
+    if (key === null) return undefined;
+    const manifest = manifests.get(key);
+    if (!manifest) return `its parent ${key} is missing or damaged`;
+    const parent = { key, manifest };
+    const isBroken = hasDamagedChunk(parent) || chainProblem(parent) !== undefined;
+    return linkProblem(child, parent) ?? (isBroken ? `it builds on ${key}` : undefined);
+  };
+  return stored.flatMap((child) => {
+    const problem = chainProblem(child);
+    return problem ? [{ object: child.key, problem: `cannot be restored: ${problem}` }] : [];
+  });
 }
 
 async function checkPointer(
@@ -113,19 +125,15 @@ async function checkPointer(
 
 /** Looks at every chunk; gives the keys of those that are not what the manifest says. */
 async function findDamagedChunks(
-  { bucket, signal }: StageContext,
+  context: StageContext,
   stored: readonly StoredManifest[],
   findings: Finding[],
 ): Promise<Set<string>> {
-  const looked = await pMap(
+  const looked = await lookAtChunks(
+    context,
     stored.flatMap(({ manifest }) => manifest.chunks),
-    async (chunk) => ({
-      object: chunk.key,
-      problem: chunkProblem(chunk, await headObject(bucket, chunk.key)),
-    }),
-    { concurrency: REQUESTS_AT_ONCE, signal },
   );
-  const found = looked.flatMap(({ object, problem }) => (problem ? [{ object, problem }] : []));
+  const found = looked.flatMap(({ chunk, problem }) => (problem ? [{ object: chunk.key, problem }] : []));
   findings.push(...found);
   return new Set(found.map(({ object }) => object));
 }

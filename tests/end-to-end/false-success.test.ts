@@ -92,6 +92,32 @@ test('a subvolume of which only the pointer is left is not sound', async (t) => 
   assert.equal((await world.run('verify.ts')).exitCode, 4);
 });
 
+test('a first backup that is under way is no damage, and there is nothing to verify yet', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), '1');
+  for (const script of ['snapshot.ts', 'send-chunk-upload.ts']) {
+    assert.equal((await world.run(script)).exitCode, 0);
+  }
+  const verified = await world.run('verify.ts');
+  assert.equal(verified.exitCode, 2);
+  assert.match(verified.stderr, /data: there are chunks, but neither a manifest nor a pointer/);
+  assert.match(errorLines(verified).join(), /there is no backup/);
+});
+
+test('the manifest says how its chunks were stored, not what the settings have become since', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), '1');
+  for (const script of ['snapshot.ts', 'send-chunk-upload.ts']) {
+    assert.equal((await world.run(script)).exitCode, 0);
+  }
+  const published = await world.run('manifest.ts', '--json', '--set', 'STORAGE_CLASS_CHUNKS=STANDARD_IA');
+  assert.equal(published.exitCode, 0, published.stderr);
+  const manifest = JSON.parse(
+    await readObject(world, JSON.parse(published.stdout).subvolumes[0].manifest_key),
+  );
+  assert.equal(manifest.s3.storage_class, 'STANDARD');
+});
+
 test('what fails after publishing is told, and does not make the next run take the old snapshot up again', async (t) => {
   const world = await createWorld(t, { KEEP_SNAPSHOTS: '1' });
   await writeFile(join(world.data, 'file'), '1');
