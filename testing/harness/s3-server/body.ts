@@ -117,8 +117,9 @@ export async function receiveBody(
     throw new S3Error('IncompleteBody');
   }
 
-  const checksumBytes = checksum?.digest();
-  const sha256Hex = (sha256 === checksum ? checksumBytes : sha256?.digest())?.toString('hex');
+  const checksumBytes = checksum && Buffer.from(await checksum.digest());
+  const sha256Bytes = sha256 === checksum ? checksumBytes : sha256 && Buffer.from(await sha256.digest());
+  const sha256Hex = sha256Bytes?.toString('hex');
   if (payload.kind === 'signed' && payload.sha256Hex !== sha256Hex) {
     throw new S3Error('XAmzContentSHA256Mismatch', {
       elements: { ClientComputedContentSHA256: payload.sha256Hex, S3ComputedContentSHA256: sha256Hex ?? '' },

@@ -1,7 +1,6 @@
 /** The checksum algorithms of `x-amz-checksum-*`: their names, headers, running digests, and the composite form. */
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
-import { createCrc32c, createCrc64nvme } from './crc.ts';
+import { Crc32, Crc32c, Crc64NvmeJs } from '@aws-sdk/checksums/crc';
 import { S3Error } from './errors.ts';
 
 /** The algorithms this server computes, by S3's names. */
@@ -13,7 +12,7 @@ export type ChecksumAlgorithm = (typeof CHECKSUM_ALGORITHMS)[number];
 /** A digest that is fed piece by piece. */
 export interface RunningDigest {
   update(data: Uint8Array): unknown;
-  digest(): Buffer;
+  digest(): Uint8Array | Promise<Uint8Array>;
 }
 
 const DIGEST_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
@@ -24,29 +23,15 @@ const DIGEST_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
   SHA256: 32,
 };
 
-function createCrc32(): RunningDigest {
-  let value = 0;
-  return {
-    update(data) {
-      value = crc32(data, value);
-    },
-    digest() {
-      const bytes = Buffer.alloc(4);
-      bytes.writeUInt32BE(value);
-      return bytes;
-    },
-  };
-}
-
 /** Begins a running digest of one algorithm. */
 export function createDigest(algorithm: ChecksumAlgorithm): RunningDigest {
   switch (algorithm) {
     case 'CRC32':
-      return createCrc32();
+      return new Crc32();
     case 'CRC32C':
-      return createCrc32c();
+      return new Crc32c();
     case 'CRC64NVME':
-      return createCrc64nvme();
+      return new Crc64NvmeJs();
     case 'SHA1':
       return createHash('sha1');
     case 'SHA256':
@@ -84,10 +69,13 @@ export function isChecksumValue(algorithm: ChecksumAlgorithm, value: string): bo
  * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html, "composite").
  * @param values base64 digests of the parts, in part order
  */
-export function compositeChecksum(algorithm: ChecksumAlgorithm, values: readonly string[]): string {
+export async function compositeChecksum(
+  algorithm: ChecksumAlgorithm,
+  values: readonly string[],
+): Promise<string> {
   const digest = createDigest(algorithm);
   for (const value of values) {
     digest.update(Buffer.from(value, 'base64'));
   }
-  return `${digest.digest().toString('base64')}-${values.length}`;
+  return `${Buffer.from(await digest.digest()).toString('base64')}-${values.length}`;
 }

@@ -11,15 +11,15 @@ import { type Checksum, type ObjectRecord, type PartRecord, timestamp, type Uplo
 import type { S3Request } from './request.ts';
 import { buildDocument } from './xml.ts';
 
-function combineChecksums(
+async function combineChecksums(
   algorithm: ChecksumAlgorithm | undefined,
   parts: readonly PartRecord[],
-): Checksum | undefined {
+): Promise<Checksum | undefined> {
   if (algorithm === undefined) {
     return undefined;
   }
   const values = parts.map((part) => part.checksum ?? '');
-  return { algorithm, value: compositeChecksum(algorithm, values), type: 'COMPOSITE' };
+  return { algorithm, value: await compositeChecksum(algorithm, values), type: 'COMPOSITE' };
 }
 
 /** The ETag of a multipart object: the MD5 of the parts' MD5s, and how many there are. */
@@ -57,10 +57,14 @@ function checkClaims(request: S3Request, checksum: Checksum | undefined, sizeByt
   }
 }
 
-function assemble(call: Call, upload: UploadState, listed: readonly ListedPart[]): ObjectRecord {
+async function assemble(
+  call: Call,
+  upload: UploadState,
+  listed: readonly ListedPart[],
+): Promise<ObjectRecord> {
   const parts = selectParts(upload, listed);
   const { key, attributes, checksumAlgorithm } = upload.record;
-  const checksum = combineChecksums(checksumAlgorithm, parts);
+  const checksum = await combineChecksums(checksumAlgorithm, parts);
   const blobs = parts.map((part) => part.blob);
   const sizeBytes = blobs.reduce((sum, blob) => sum + blob.sizeBytes, 0);
   checkClaims(call.request, checksum, sizeBytes);

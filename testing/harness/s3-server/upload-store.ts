@@ -53,12 +53,12 @@ export class UploadStore {
     bucketName: string,
     key: string,
     uploadId: string,
-    assemble: (upload: UploadState) => ObjectRecord,
+    assemble: (upload: UploadState) => Promise<ObjectRecord>,
     precondition: Precondition,
   ): Promise<ObjectRecord> {
     return await this.#lock.run(uploadId, async () => {
       const upload = this.get(bucketName, key, uploadId);
-      const object = assemble(upload);
+      const object = await assemble(upload);
       await this.#store.putObject(bucketName, object, precondition);
       await this.#forget(bucketName, upload, new Set(blobIds(object)));
       return object;
