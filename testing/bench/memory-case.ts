@@ -3,9 +3,9 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { $ } from 'zx';
 import { GIB, MIB } from '../../lib/core/units.ts';
-import { startServerProcess } from '../harness/demo/server-process.ts';
-import { writeSettings } from '../harness/demo/settings-file.ts';
 import { deterministicRandom } from '../harness/deterministic-random.ts';
+import { startServerProcess } from '../harness/servers/local-server.ts';
+import { writeSettings } from '../harness/settings-file.ts';
 import { type Measured, runMeasured, type ScriptSurroundings } from './measured-script.ts';
 
 /** What is measured. */

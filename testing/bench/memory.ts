@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatTable } from '../../lib/cli/table.ts';
 import { formatDuration, formatSize, GIB } from '../../lib/core/units.ts';
-import { listenForStop, Stopped } from '../harness/demo/stop.ts';
 import { createWorkspace, sweepDeadWorkspaces } from '../harness/demo/workspace.ts';
 import { createLoopFilesystem } from '../harness/loop-filesystem.ts';
+import { listenForStop, Stopped } from '../harness/processes/stop.ts';
 import { type MemoryCase, type MemoryResult, measureMemory, memoryBound } from './memory-case.ts';
 
 const usage = `Usage: node --import tsx testing/bench/memory.ts [--gib N]

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { createNarrator } from '../harness/demo/narrator.ts';
 import { runDemo } from '../harness/demo/run-demo.ts';
-import { listenForStop, Stopped } from '../harness/demo/stop.ts';
+import { listenForStop, Stopped } from '../harness/processes/stop.ts';
 
 const usage = `Usage: make demo   (or, as root: node --import tsx testing/scripts/demo.ts [--keep])
 

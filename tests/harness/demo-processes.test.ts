@@ -6,11 +6,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runCommand } from '../../testing/harness/demo/command.ts';
-import { endProcessesWithMark, processesWithMark } from '../../testing/harness/demo/marked-processes.ts';
 import { createNarrator } from '../../testing/harness/demo/narrator.ts';
-import { startServerProcess } from '../../testing/harness/demo/server-process.ts';
-import { Stopped } from '../../testing/harness/demo/stop.ts';
 import { createWorkspace, sweepDeadWorkspaces } from '../../testing/harness/demo/workspace.ts';
+import { endProcessesWithMark, processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
+import { Stopped } from '../../testing/harness/processes/stop.ts';
+import { startServerProcess } from '../../testing/harness/servers/local-server.ts';
 import { testDirectory } from '../../testing/harness/test-directory.ts';
 
 const environment = { PATH: process.env.PATH ?? '' };
@@ -81,7 +81,7 @@ test('the server ends with the process that started it, and says why it cannot s
   await assert.rejects(fetch(server.endpoint));
 
   const mark = { TEST_MARK: directory };
-  const module = join(import.meta.dirname, '../../testing/harness/demo/server-process.ts');
+  const module = join(import.meta.dirname, '../../testing/harness/servers/local-server.ts');
   const program = `import { startServerProcess } from '${module}';
     await startServerProcess(${JSON.stringify({ directory, bucket, environment: { ...environment, ...mark } })});
     process.kill(process.pid, 'SIGKILL');`;

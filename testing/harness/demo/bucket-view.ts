@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { GetObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { z } from 'zod';
-import type { BucketAccess } from './server-process.ts';
+import type { BucketAccess } from '../servers/bucket-access.ts';
 
 /** A key and the size of what is stored under it. */
 interface BucketEntry {

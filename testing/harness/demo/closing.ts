@@ -1,8 +1,8 @@
 /** The end of a demonstration: where everything is, what was proved, and how to go on by hand. */
 import { once } from 'node:events';
 import { formatCount, formatDuration, formatSize } from '../../../lib/core/units.ts';
+import type { ServerProcess } from '../servers/local-server.ts';
 import { beginStep, type Scene } from './scene.ts';
-import type { ServerProcess } from './server-process.ts';
 import { fromRoot } from './workspace.ts';
 
 /** Shows the places of the demonstration and every object of its bucket. */

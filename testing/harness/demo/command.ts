@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { Stopped } from '../processes/stop.ts';
 import { repositoryRoot } from '../test-directory.ts';
 import type { Narrator } from './narrator.ts';
-import { Stopped } from './stop.ts';
 
 /** What a command line needs around it. */
 export interface CommandSurroundings {

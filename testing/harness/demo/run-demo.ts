@@ -4,6 +4,8 @@ import { $ } from 'zx';
 import { formatSize } from '../../../lib/core/units.ts';
 import { createLoopFilesystem } from '../loop-filesystem.ts';
 import { seedData } from '../seed-data.ts';
+import { type ServerProcess, startServerProcess } from '../servers/local-server.ts';
+import { writeSettings } from '../settings-file.ts';
 import { treeDigest } from '../tree-digest.ts';
 import { playBackup } from './backup-act.ts';
 import { openBucketView } from './bucket-view.ts';
@@ -12,8 +14,6 @@ import { describeDigest } from './digest-facts.ts';
 import type { Narrator } from './narrator.ts';
 import { playRestore } from './restore-act.ts';
 import { beginStep, placesOf, type Scene } from './scene.ts';
-import { type ServerProcess, startServerProcess } from './server-process.ts';
-import { writeSettings } from './settings-file.ts';
 import { createWorkspace, fromRoot, sweepDeadWorkspaces } from './workspace.ts';
 
 /** How to run it. */

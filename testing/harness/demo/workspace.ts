@@ -5,8 +5,8 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { processStartTicks } from '../mount-table.ts';
+import { endProcessesWithMark } from '../processes/marked-processes.ts';
 import { repositoryRoot, testDirectory } from '../test-directory.ts';
-import { endProcessesWithMark } from './marked-processes.ts';
 
 /** A folder that its creator must remove. */
 export interface Workspace {

@@ -1,6 +1,6 @@
 /** The settings of a demonstration: a file such as a user writes, and what may be shown of it. */
 import { writeFile } from 'node:fs/promises';
-import type { BucketAccess } from './server-process.ts';
+import type { BucketAccess } from './servers/bucket-access.ts';
 
 /** Everything that differs between one demonstration, or measurement, and another. */
 export interface SettingsOptions {
