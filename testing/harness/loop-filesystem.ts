@@ -20,9 +20,11 @@ export type LoopFilesystem = {
   readonly remove: () => Promise<void>;
 };
 
-/** Name: letters, digits, dot, dash, underscore. Mount options as for `mount -o`. */
-export type LoopFilesystemOptions = {
-  readonly name: string;
+/** Name: letters, digits, dot, dash, underscore. */
+export type LoopFilesystemOptions = FilesystemOptions & { readonly name: string };
+
+/** What a filesystem is made with. Mount options as for `mount -o`. */
+export type FilesystemOptions = {
   readonly sizeBytes: number;
   readonly mountOptions?: readonly string[];
 };
@@ -81,7 +83,11 @@ async function waitForDetach(imagePath: string): Promise<void> {
   throw new Error(`the loop device of ${imagePath} is still attached: see losetup --associated`);
 }
 
-async function removeFolder(folder: string): Promise<void> {
+/**
+ * Unmounts what is mounted below `folder`, and removes the image and the folder; what is gone already is no error. Throws
+ * when a process keeps the mount busy, naming it, after the mount was detached lazily. `folder` must be a real path.
+ */
+export async function removeFilesystemIn(folder: string): Promise<void> {
   const imagePath = join(folder, 'image');
   const busy: string[] = [];
   for (const mountPoint of await mountPointsBelow(folder)) {
@@ -110,7 +116,9 @@ export async function sweepStaleLoopFilesystems(): Promise<void> {
   const root = await realpath(loopRoot);
   for (const folderName of await readdir(root)) {
     if (await ownerIsAlive(folderName)) continue;
-    await removeFolder(join(root, folderName)).catch((error: Error) => process.emitWarning(error.message));
+    await removeFilesystemIn(join(root, folderName)).catch((error: Error) =>
+      process.emitWarning(error.message),
+    );
   }
 }
 
@@ -123,7 +131,17 @@ export async function createLoopFilesystem(options: LoopFilesystemOptions): Prom
   if (process.geteuid?.() !== 0)
     throw new Error('loop filesystems need root: run as root or through sudo -n');
   await sweepStaleLoopFilesystems();
-  const folder = await createFolder(options.name);
+  return createFilesystemIn(await createFolder(options.name), options);
+}
+
+/**
+ * Makes a Btrfs filesystem in the empty directory `folder`, as `image` there, and mounts it on `mount` there. Nobody sweeps
+ * it: whoever calls this has to remember the folder. Throws like createLoopFilesystem, and removes the folder then.
+ */
+export async function createFilesystemIn(
+  folder: string,
+  options: FilesystemOptions,
+): Promise<LoopFilesystem> {
   const [imagePath, mountPoint] = [join(folder, 'image'), join(folder, 'mount')];
   try {
     await mkdir(mountPoint);
@@ -139,8 +157,8 @@ export async function createLoopFilesystem(options: LoopFilesystemOptions): Prom
     const mounting = quiet`mount -t btrfs -o ${mountOptions} -- ${imagePath} ${mountPoint}`;
     await mustSucceed('mount', 'install mount', mounting);
   } catch (error) {
-    await removeFolder(folder);
+    await removeFilesystemIn(folder);
     throw error;
   }
-  return { mountPoint, imagePath, remove: () => removeFolder(folder) };
+  return { mountPoint, imagePath, remove: () => removeFilesystemIn(folder) };
 }

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { runCommand } from '../../testing/harness/demo/command.ts';
+import { runLine } from '../../testing/harness/demo/command.ts';
 import { createNarrator } from '../../testing/harness/demo/narrator.ts';
 import { createWorkspace, sweepDeadWorkspaces } from '../../testing/harness/demo/workspace.ts';
 import { endProcessesWithMark, processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
@@ -55,17 +55,17 @@ test('the folder of a dead demonstration is swept with its processes, one of a l
 
 test('a command line is shown with both of its outputs in order', async () => {
   const { said, ...rest } = surroundings();
-  const { lines } = await runCommand('echo one; echo two >&2; echo three', rest);
+  const { lines } = await runLine('echo one; echo two >&2; echo three', rest);
   assert.deepEqual(lines, ['one', 'two', 'three']);
   assert.equal(said.length, 5);
-  await assert.rejects(runCommand('exit 3', rest), /ended with exit code 3: exit 3/);
+  await assert.rejects(runLine('exit 3', rest), /ended with exit code 3: exit 3/);
 });
 
 test('a stop reaches all that a command line started', async () => {
   const controller = new AbortController();
   const { narrator, signal } = surroundings(controller.signal);
   const marked = { ...environment, TEST_MARK: `stop ${process.pid}` };
-  const running = runCommand('sleep 60 | sleep 61', { narrator, signal, environment: marked });
+  const running = runLine('sleep 60 | sleep 61', { narrator, signal, environment: marked });
   while ((await processesWithMark(`TEST_MARK=stop ${process.pid}`)).length < 3);
   controller.abort(new Stopped('SIGTERM', 143));
   await assert.rejects(running, Stopped);

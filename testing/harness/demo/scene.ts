@@ -1,9 +1,10 @@
 /** What the acts of a demonstration share: where things are, who speaks, and how a tree is proved to be what it was. */
 import { join } from 'node:path';
 import { formatDuration, formatSize } from '../../../lib/core/units.ts';
+import type { CommandOutcome } from '../processes/run-command.ts';
 import { treeDigest } from '../tree-digest.ts';
 import type { BucketView } from './bucket-view.ts';
-import { type CommandOutcome, runCommand } from './command.ts';
+import { runLine } from './command.ts';
 import { demandEqual, describeDigest } from './digest-facts.ts';
 import type { Narrator } from './narrator.ts';
 import { fromRoot, type Workspace } from './workspace.ts';
@@ -52,7 +53,7 @@ export function beginStep({ narrator, signal }: Scene, title: string): void {
 /** Types a command line, in which FS is the mount point, and shows what it answers. */
 export function type(scene: Scene, line: string): Promise<CommandOutcome> {
   const { narrator, signal, places } = scene;
-  return runCommand(line, { narrator, signal, environment: { ...scene.environment, FS: places.mountPoint } });
+  return runLine(line, { narrator, signal, environment: { ...scene.environment, FS: places.mountPoint } });
 }
 
 /** Types a `make` target with the settings of this demonstration, and variables as a person would give them. */
