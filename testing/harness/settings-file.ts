@@ -32,9 +32,18 @@ export async function writeSettings(options: SettingsOptions): Promise<string[]>
     RUN_DIR: options.runDirectory,
     ...options.more,
   };
-  const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
-  await writeFile(options.path, `${lines.join('\n')}\n`, { mode: 0o600, flag: 'wx' });
+  const lines = await writeSettingsFile(options.path, settings);
   return lines.map((line) =>
     line.startsWith('AWS_SECRET_ACCESS_KEY=') ? 'AWS_SECRET_ACCESS_KEY=(random)' : line,
   );
+}
+
+/** Writes a settings file that is not there yet, for its owner alone, and gives its lines. */
+export async function writeSettingsFile(
+  path: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<string[]> {
+  const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
+  await writeFile(path, `${lines.join('\n')}\n`, { mode: 0o600, flag: 'wx' });
+  return lines;
 }

@@ -6,38 +6,24 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { processStartTicks } from '../mount-table.ts';
 import { endProcessesWithMark } from '../processes/marked-processes.ts';
+import { plainEnvironment } from '../processes/plain-environment.ts';
 import { repositoryRoot, testDirectory } from '../test-directory.ts';
 
 /** A folder that its creator must remove. */
 export interface Workspace {
   readonly directory: string;
-  /**
-   * What its processes see of the environment. Variables such as TARGET or AWS_PROFILE, or the flags of a `make` that
-   * runs around the demonstration, must not reach the commands that it shows.
-   */
+  /** What its processes see of the environment. */
   readonly environment: Readonly<Record<string, string>>;
   remove(): Promise<void>;
 }
 
 const markVariable = 'BTRFS_TO_S3_DEMO';
-const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR'] as const;
 
 /** Makes the folder, readable by its owner alone. */
 export async function createWorkspace(): Promise<Workspace> {
   const directory = join(testDirectory(), `demo-${process.pid}-${await processStartTicks(process.pid)}`);
   await mkdir(directory, { mode: 0o700 });
-  const kept = inherited.flatMap((name) => {
-    const value = process.env[name];
-    return value === undefined ? [] : [[name, value]];
-  });
-  const environment = {
-    ...Object.fromEntries(kept),
-    [markVariable]: directory,
-    // Neither the settings of the person who watches nor the address at which cloud machines keep credentials.
-    AWS_CONFIG_FILE: '/dev/null',
-    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-    AWS_EC2_METADATA_DISABLED: 'true',
-  };
+  const environment = plainEnvironment({ [markVariable]: directory });
   return { directory, environment, remove: () => rm(directory, { recursive: true, force: true }) };
 }
 

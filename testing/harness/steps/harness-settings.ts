@@ -1,0 +1,125 @@
+/**
+ * What a harness run is told by its file, such as testing/config/test.env: keys of the harness, and settings that are passed
+ * on to the tool. A file that holds a credential is refused, because these files are kept in the repository.
+ */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { ToolError } from '../../../lib/core/errors.ts';
+import { readSettingLines, type SettingLine } from '../../../lib/core/settings/lines.ts';
+import { oneOf, size, wholeNumber } from '../../../lib/core/settings/rules.ts';
+import { isSettingKey } from '../../../lib/core/settings/settings.ts';
+import { MIB, TIB } from '../../../lib/core/units.ts';
+import { repositoryRoot } from '../test-directory.ts';
+
+/** The servers that the harness can run against. */
+export const serverKinds = ['local', 'ceph', 'env'] as const;
+export type ServerKind = (typeof serverKinds)[number];
+
+const optional = <Rule extends z.ZodType>(rule: Rule, fallback: z.input<Rule>) => rule.prefault(fallback);
+
+const keys = {
+  S3_SERVER: optional(oneOf(serverKinds), 'local'),
+  S3_LACKS: optional(z.string(), ''),
+  HARNESS_RUN_DIR: optional(z.string().min(1, 'has no value'), 'testing/run'),
+  IMAGE_SIZE: optional(size(256 * MIB, TIB), '2GiB'),
+  SEED: optional(wholeNumber(0, 1_000_000_000), '1'),
+  SEED_FILES: optional(wholeNumber(64, 10_000_000), '200'),
+  SEED_SIZE: optional(size(MIB, TIB), '24MiB'),
+  INTERRUPT_SIZE: optional(size(32 * MIB, TIB), '96MiB'),
+  THAW_DELAY_MS: optional(wholeNumber(0, 86_400_000), '0'),
+} as const;
+
+type Key = keyof typeof keys;
+
+/** Sizes in bytes, delays in milliseconds, `runDirectory` absolute; `tool` goes into the tool's settings as it is. */
+export interface HarnessSettings {
+  readonly file: string;
+  readonly server: ServerKind;
+  /** What the server is known to lack, by the names of the contract tests. */
+  readonly lacks: readonly string[];
+  readonly runDirectory: string;
+  readonly imageBytes: number;
+  readonly seed: number;
+  readonly seedFiles: number;
+  readonly seedBytes: number;
+  readonly interruptBytes: number;
+  readonly thawDelayMs: number;
+  readonly tool: Readonly<Record<string, string>>;
+}
+
+/** Written by setup, so that they have no place in the file. */
+const ownAffair: readonly string[] = ['SUBVOLUMES', 'SNAPSHOT_DIR', 'RUN_DIR'];
+/** What names a server; with `local` and `ceph` the harness names it. */
+const serverKeys: readonly string[] = ['S3_BUCKET', 'S3_PREFIX', 'AWS_REGION', 'AWS_ENDPOINT_URL_S3'];
+
+/**
+ * Reads a file. S3_SERVER and S3_LACKS of the environment win over it; for `env`, so do the variables that name the server.
+ * @throws ToolError (usage) with every problem on a line of its own.
+ */
+export async function readHarnessSettings(
+  file: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<HarnessSettings> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw usage(
+      `cannot read the harness settings ${file}`,
+      'name a file, such as testing/config/test.env',
+      cause,
+    );
+  });
+  const { lines, problems } = readSettingLines(text);
+  const found = problems.map(({ line, key, reason }) => `${file}:${line}: ${key ?? 'the line'} ${reason}`);
+  const values = new Map(lines.map(({ key, value }) => [key, value]));
+  for (const key of ['S3_SERVER', 'S3_LACKS']) {
+    const given = environment[key];
+    if (given !== undefined) values.set(key, given);
+  }
+  const remote = values.get('S3_SERVER') === 'env';
+  for (const key of remote ? serverKeys : []) {
+    const given = environment[key];
+    if (given !== undefined) values.set(key, given);
+  }
+  found.push(
+    ...lines.flatMap((line) => refusal(line, remote).map((reason) => `${file}:${line.line}: ${reason}`)),
+  );
+  const parsed: Partial<Record<Key, unknown>> = {};
+  for (const [key, rule] of Object.entries(keys)) {
+    const result = (rule as z.ZodType).safeParse(values.get(key));
+    if (result.success) parsed[key as Key] = result.data;
+    else found.push(...result.error.issues.map(({ message }) => `${file}: ${key} ${message}`));
+  }
+  if (remote && !values.get('S3_BUCKET')) found.push(`${file}: S3_SERVER=env needs S3_BUCKET`);
+  if (found.length > 0) throw usage(found.join('\n'), 'testing/README.md explains every key');
+  const own = parsed as { readonly [Name in Key]: z.output<(typeof keys)[Name]> };
+  return {
+    file,
+    server: own.S3_SERVER,
+    lacks: own.S3_LACKS.split(',').filter((name) => name !== ''),
+    runDirectory: resolve(repositoryRoot, own.HARNESS_RUN_DIR),
+    imageBytes: own.IMAGE_SIZE,
+    seed: own.SEED,
+    seedFiles: own.SEED_FILES,
+    seedBytes: own.SEED_SIZE,
+    interruptBytes: own.INTERRUPT_SIZE,
+    thawDelayMs: own.THAW_DELAY_MS,
+    tool: Object.fromEntries([...values].filter(([key]) => !Object.hasOwn(keys, key))),
+  };
+}
+
+function refusal({ key }: SettingLine, remote: boolean): readonly string[] {
+  if (Object.hasOwn(keys, key)) return [];
+  if (ownAffair.includes(key)) return [`${key} is set by the harness; remove the line`];
+  if (!isSettingKey(key)) {
+    return key.startsWith('AWS_')
+      ? [
+          `${key} does not belong into a file of the repository; set it in the environment, with S3_SERVER=env`,
+        ]
+      : [`${key} is neither a key of the harness nor a setting of the tool`];
+  }
+  return serverKeys.includes(key) && !remote ? [`${key} is for S3_SERVER=env only`] : [];
+}
+
+function usage(message: string, hint: string, cause?: unknown): ToolError {
+  return new ToolError(message, { kind: 'usage', hint, ...(cause !== undefined && { cause }) });
+}

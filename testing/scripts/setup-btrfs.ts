@@ -1,0 +1,71 @@
+/** The first step: a Btrfs filesystem on a loop device, an S3 server, and settings for the tool. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { $ } from 'zx';
+import { formatSize } from '../../lib/core/units.ts';
+import { createFilesystemIn } from '../harness/loop-filesystem.ts';
+import { writeSettingsFile } from '../harness/settings-file.ts';
+import { subvolumeNames, transient } from '../harness/steps/places.ts';
+import { demandEmptyPlace, demandLoopDevices } from '../harness/steps/prerequisites.ts';
+import { runStep, type Step } from '../harness/steps/run-step.ts';
+import { startServer } from '../harness/steps/start-server.ts';
+import { writeState } from '../harness/steps/state.ts';
+import { undoRecorded } from '../harness/steps/undo.ts';
+
+await runStep({
+  name: 'setup-btrfs',
+  summary: `Makes a Btrfs filesystem in a file, with the subvolumes data, root and home and the directory snapshots, starts
+the S3 server, and writes the tool's settings to tool.env in the run's directory (testing/run). What an earlier
+run left is undone first.`,
+  options: { 'skip-s3': { type: 'boolean', about: 'a filesystem only: no server and no settings' } },
+  async run(step) {
+    const { places, log, settings } = step;
+    if (await undoRecorded(step)) log.say('an earlier run was not torn down: that was done first');
+    await demandEmptyPlace(places);
+    await demandLoopDevices();
+    const withS3 = step.options['skip-s3'] === undefined;
+    await writeState(places, {
+      config: settings.file,
+      started_at: new Date().toISOString(),
+      made: [...transient],
+      ...(withS3 && { s3: { server: settings.server, lacks: [...settings.lacks], cleaned: false } }),
+      rounds: 0,
+      backups: [],
+    });
+    try {
+      await makeFilesystem(step);
+      if (withS3) await connect(step);
+    } catch (error) {
+      await undoRecorded(step).catch((second: Error) => log.say(second.message));
+      throw error;
+    }
+  },
+});
+
+async function makeFilesystem({ places, settings, log }: Step<string>): Promise<void> {
+  await mkdir(places.filesystem, { mode: 0o700 });
+  const { mountPoint } = await createFilesystemIn(places.filesystem, { sizeBytes: settings.imageBytes });
+  for (const name of subvolumeNames)
+    await $({ quiet: true })`btrfs subvolume create ${join(mountPoint, name)}`;
+  for (const path of [places.snapshots, places.restored]) await mkdir(path, { mode: 0o700 });
+  log.say(`a Btrfs filesystem of ${formatSize(settings.imageBytes)} is mounted on ${mountPoint}`);
+}
+
+async function connect(step: Step<string>): Promise<void> {
+  const { places, settings, log } = step;
+  for (const path of [places.expected, places.toolRun]) await mkdir(path, { mode: 0o700 });
+  const server = await startServer(step);
+  const reach = { ...settings.tool, ...server.settings };
+  const here = {
+    SUBVOLUMES: subvolumeNames.map((name) => join(places.mountPoint, name)).join(','),
+    SNAPSHOT_DIR: places.snapshots,
+    RUN_DIR: places.toolRun,
+  };
+  await writeSettingsFile(places.toolSettings, { LOG_FORMAT: 'pretty', ...reach, ...here });
+  await writeSettingsFile(places.bareSettings, {
+    LOG_FORMAT: 'pretty',
+    ...reach,
+    RUN_DIR: join(places.server, 'other-host'),
+  });
+  log.say(`the tool's settings are in ${places.toolSettings}`);
+}

@@ -1,0 +1,13 @@
+/** The last step: undoes what setup recorded, also when a run was killed in between. */
+import { runStep } from '../harness/steps/run-step.ts';
+import { undoRecorded } from '../harness/steps/undo.ts';
+
+await runStep({
+  name: 'teardown-btrfs',
+  summary: `Undoes what setup-btrfs recorded, and nothing else: ends the processes of the run, removes its objects from a bucket
+that is not the harness's own, unmounts the filesystem, and removes what was made in the run's directory. Logs stay.`,
+  async run(step) {
+    const undone = await undoRecorded(step);
+    step.log.say(undone ? 'everything that was set up is gone again' : 'nothing is set up');
+  },
+});
