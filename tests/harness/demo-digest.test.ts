@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compareDigests, demandEqual, describeDigest } from '../../testing/harness/demo/digest-facts.ts';
+import { compareDigests, demandEqual, describeDigest } from '../../testing/harness/digest-facts.ts';
 
 const root = '.  directory  mode=0755  uid=0  gid=0  mtime=1ns';
 const file =

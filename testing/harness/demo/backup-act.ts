@@ -1,10 +1,10 @@
 /** The first act: a full backup, changes, an incremental backup, and a look at what is in the bucket. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatCount, formatDuration, formatSize } from '../../../lib/core/units.ts';
+import { compareDigests } from '../digest-facts.ts';
 import { mutateData } from '../seed-data.ts';
 import { treeDigest } from '../tree-digest.ts';
 import type { ManifestView } from './bucket-view.ts';
-import { compareDigests } from './digest-facts.ts';
 import { beginStep, describeRate, make, type Scene } from './scene.ts';
 
 /** What the bucket holds after the first act, and what must come back out of it. */

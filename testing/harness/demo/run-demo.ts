@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { $ } from 'zx';
 import { formatSize } from '../../../lib/core/units.ts';
+import { describeDigest } from '../digest-facts.ts';
 import { createLoopFilesystem } from '../loop-filesystem.ts';
 import { seedData } from '../seed-data.ts';
 import { type ServerProcess, startServerProcess } from '../servers/local-server.ts';
@@ -10,7 +11,6 @@ import { treeDigest } from '../tree-digest.ts';
 import { playBackup } from './backup-act.ts';
 import { openBucketView } from './bucket-view.ts';
 import { keepUntilStopped, showPlaces, showProofs } from './closing.ts';
-import { describeDigest } from './digest-facts.ts';
 import type { Narrator } from './narrator.ts';
 import { playRestore } from './restore-act.ts';
 import { beginStep, placesOf, type Scene } from './scene.ts';

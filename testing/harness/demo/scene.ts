@@ -1,11 +1,11 @@
 /** What the acts of a demonstration share: where things are, who speaks, and how a tree is proved to be what it was. */
 import { join } from 'node:path';
 import { formatDuration, formatSize } from '../../../lib/core/units.ts';
+import { demandEqual, describeDigest } from '../digest-facts.ts';
 import type { CommandOutcome } from '../processes/run-command.ts';
 import { treeDigest } from '../tree-digest.ts';
 import type { BucketView } from './bucket-view.ts';
 import { runLine } from './command.ts';
-import { demandEqual, describeDigest } from './digest-facts.ts';
 import type { Narrator } from './narrator.ts';
 import { fromRoot, type Workspace } from './workspace.ts';
 

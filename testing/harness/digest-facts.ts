@@ -1,5 +1,5 @@
 /** What a digest made by treeDigest holds, and how two of them differ, in numbers that a person can read. */
-import { formatCount, formatSize } from '../../../lib/core/units.ts';
+import { formatCount, formatSize } from '../../lib/core/units.ts';
 
 /** Begins every field list: the type, then the mode. */
 const typeField = / {2}(file|directory|symlink|fifo|socket|block-device|character-device) {2}mode=/;

@@ -1,0 +1,62 @@
+/** What the bucket says after a backup, written down together with a digest of what was backed up. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { treeDigest } from '../tree-digest.ts';
+import { type HarnessBucket, openHarnessBucket } from './bucket.ts';
+import { type Places, subvolumeNames } from './places.ts';
+import type { Step } from './run-step.ts';
+import { type RecordedBackup, type State, writeState } from './state.ts';
+
+const pointerSchema = z.object({ manifest_key: z.string(), kind: z.string(), created_at: z.string() });
+const snapshotSchema = z.object({ snapshot: z.object({ path: z.string() }) });
+
+/** The key of the manifest that a subvolume's pointer names, or undefined before the first backup. */
+export async function pointedManifest(bucket: HarnessBucket, subvolume: string): Promise<string | undefined> {
+  const text = await bucket.readText(`${bucket.prefix}/subvol/${subvolume}/current.json`);
+  return text === undefined ? undefined : pointerSchema.parse(JSON.parse(text)).manifest_key;
+}
+
+/**
+ * Adds the newest backup of every subvolume to the record, with a digest of its snapshot.
+ * @throws when a subvolume has no new backup, or one of another kind.
+ */
+export async function recordBackups(
+  { places, log }: Step<string>,
+  state: State,
+  kind: RecordedBackup['kind'],
+): Promise<State> {
+  const bucket = await openHarnessBucket(places);
+  try {
+    const found: RecordedBackup[] = [];
+    for (const subvolume of subvolumeNames) {
+      const text = await bucket.readText(`${bucket.prefix}/subvol/${subvolume}/current.json`);
+      const pointer = pointerSchema.parse(JSON.parse(text ?? '{}'));
+      if (pointer.kind !== kind)
+        throw new Error(`the backup of ${subvolume} is ${pointer.kind}, not ${kind}`);
+      if (state.backups.some(({ manifest_key }) => manifest_key === pointer.manifest_key)) {
+        throw new Error(`${subvolume} has no new backup: the pointer still names ${pointer.manifest_key}`);
+      }
+      const manifest: unknown = JSON.parse((await bucket.readText(pointer.manifest_key)) ?? '{}');
+      const digest = await treeDigest(snapshotSchema.parse(manifest).snapshot.path);
+      const backup = { subvolume, kind, manifest_key: pointer.manifest_key, created_at: pointer.created_at };
+      await writeFile(digestPath(places, backup), JSON.stringify(digest));
+      found.push(backup);
+      log.say(`${subvolume}: ${kind} backup ${pointer.created_at}, ${digest.length} entries in its snapshot`);
+    }
+    const next = { ...state, backups: [...state.backups, ...found] };
+    await writeState(places, next);
+    return next;
+  } finally {
+    bucket.close();
+  }
+}
+
+/** The digest of the snapshot that a backup was made of. */
+export async function expectedDigest(places: Places, backup: RecordedBackup): Promise<readonly string[]> {
+  return z.array(z.string()).parse(JSON.parse(await readFile(digestPath(places, backup), 'utf8')));
+}
+
+function digestPath({ expected }: Places, { subvolume, created_at }: RecordedBackup): string {
+  return join(expected, `${subvolume}-${created_at}.json`);
+}

@@ -1,0 +1,9 @@
+/** Where the harness restores to. */
+import { join } from 'node:path';
+import type { Places } from './places.ts';
+import type { RecordedBackup } from './state.ts';
+
+/** The path of a restored backup. */
+export function restoredPath({ restored }: Places, { subvolume, created_at }: RecordedBackup): string {
+  return join(restored, `${subvolume}-${created_at}`);
+}

@@ -1,0 +1,16 @@
+/** Backs up every subvolume incrementally. */
+import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
+import { recordBackups } from '../harness/steps/record-backups.ts';
+import { runStep } from '../harness/steps/run-step.ts';
+import { make } from '../harness/steps/tool.ts';
+
+await runStep({
+  name: 'run-incremental',
+  summary: `Runs "make backup" after a full backup; every subvolume must come out as an incremental one.`,
+  async run(step) {
+    const state = await demandS3(step);
+    demandBackups(state);
+    await make(step, 'backup');
+    await recordBackups(step, state, 'incremental');
+  },
+});

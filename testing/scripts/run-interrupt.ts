@@ -1,0 +1,100 @@
+/** Kills a backup in the middle of its upload, and goes on with it. */
+import { mkdir, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatSize, MIB } from '../../lib/core/units.ts';
+import { deterministicRandom } from '../harness/deterministic-random.ts';
+import { type HarnessBucket, openHarnessBucket } from '../harness/steps/bucket.ts';
+import { startChecks } from '../harness/steps/check.ts';
+import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
+import { type JournalLine, killUpload, readJournal } from '../harness/steps/kill-upload.ts';
+import { mutateAll } from '../harness/steps/mutate.ts';
+import { pointedManifest, recordBackups } from '../harness/steps/record-backups.ts';
+import { runStep } from '../harness/steps/run-step.ts';
+import type { State } from '../harness/steps/state.ts';
+import { make } from '../harness/steps/tool.ts';
+
+const victim = 'data';
+const attempts = 3;
+
+await runStep({
+  name: 'run-interrupt',
+  summary: `Changes the data, adds INTERRUPT_SIZE of new bytes, and kills "make backup" with SIGKILL in the middle of the upload.
+The last published backup must stay as it was; the next run must go on with the same snapshot, send no stored
+part again, and publish.`,
+  async run(step) {
+    const { places, log, settings } = step;
+    let state: State = await demandS3(step);
+    demandBackups(state);
+    const bucket = await openHarnessBucket(places);
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        state = await mutateAll(step, state);
+        await addBytes(
+          join(places.mountPoint, victim, 'large'),
+          state.rounds,
+          settings.interruptBytes * attempt,
+        );
+        const pointed = await pointedManifest(bucket, victim);
+        const journal = await killUpload(step, victim);
+        if (journal) {
+          await goOn(journal, pointed);
+          return;
+        }
+        state = await recordBackups(step, state, 'incremental');
+        log.say(`the backup was faster than its killer, attempt ${attempt}`);
+        if (attempt === attempts)
+          throw new Error('the upload could not be killed in time: raise INTERRUPT_SIZE');
+      }
+    } finally {
+      bucket.close();
+    }
+
+    async function goOn(journal: readonly JournalLine[], pointed: string | undefined): Promise<void> {
+      const stored = journal.filter(({ event }) => event === 'part-stored');
+      const completed = journal.filter(({ event }) => event === 'chunk-completed');
+      log.say(`killed, with ${stored.length} parts stored and ${completed.length} chunks complete`);
+      const checks = startChecks(log);
+      checks.hold((await pointedManifest(bucket, victim)) === pointed, 'the pointer is where it was');
+      const before = await writtenAt(bucket, completed);
+      // S3 tells when an object was written to the second: one that is written again must show.
+      await sleep(1500);
+      await make(step, 'upload');
+      const after = await writtenAt(bucket, completed);
+      checks.hold(`${after}` === `${before}`, 'no complete chunk was written again', after);
+      const parts = (await readJournal(places, victim)).filter(({ event }) => event === 'part-stored');
+      const distinct = new Set(parts.map(({ index, number }) => `${index}/${number}`));
+      checks.hold(distinct.size === parts.length, 'no stored part was sent again', [
+        distinct.size,
+        parts.length,
+      ]);
+      checks.hold(parts.length > stored.length, 'the rest was sent', parts.length);
+      checks.hold((await pointedManifest(bucket, victim)) === pointed, 'an upload alone publishes nothing');
+      await make(step, 'publish');
+      await recordBackups(step, state, 'incremental');
+      checks.finish('the resumed upload');
+    }
+  },
+});
+
+/** Bytes that no other file has, and that do not compress. */
+async function addBytes(directory: string, round: number, bytes: number): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  const random = deterministicRandom(`interrupt ${round}`);
+  const file = await open(join(directory, `interrupt-${round}`), 'wx');
+  try {
+    for (let written = 0; written < bytes; written += MIB) {
+      await file.writeFile(random.bytes(Math.min(MIB, bytes - written)));
+    }
+  } catch (cause) {
+    throw new Error(`cannot add ${formatSize(bytes)} to the data: raise IMAGE_SIZE`, { cause });
+  } finally {
+    await file.close();
+  }
+}
+
+async function writtenAt(bucket: HarnessBucket, chunks: readonly JournalLine[]): Promise<readonly string[]> {
+  const times: string[] = [];
+  for (const { key = '' } of chunks) times.push(`${(await bucket.head(key)).LastModified?.toISOString()}`);
+  return times;
+}

@@ -1,0 +1,80 @@
+/** Restores every subvolume as it was at one backup. */
+import { readdir } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { $ } from 'zx';
+import { ToolError } from '../../lib/core/errors.ts';
+import { pathExists } from '../../lib/edge/files.ts';
+import { type HarnessBucket, openHarnessBucket } from '../harness/steps/bucket.ts';
+import { demandBackups, demandS3, type StateWithS3 } from '../harness/steps/demand-setup.ts';
+import { readManifests } from '../harness/steps/manifests.ts';
+import { subvolumeNames } from '../harness/steps/places.ts';
+import { restoredPath } from '../harness/steps/restored.ts';
+import { runStep, type Step } from '../harness/steps/run-step.ts';
+import type { RecordedBackup } from '../harness/steps/state.ts';
+import { frozenAmong, thaw } from '../harness/steps/thaw.ts';
+import { make } from '../harness/steps/tool.ts';
+import { repositoryRoot } from '../harness/test-directory.ts';
+
+const points = ['full', 'latest'] as const;
+
+await runStep({
+  name: 'run-restore',
+  summary: `Restores data, root and home. The full backup is chosen with AT=; the latest is restored with its whole chain, with
+settings that know nothing but the bucket, as on another host. Where the chunks are frozen, "make restore" must
+say so (exit code 5) and leave nothing; then they are thawed.`,
+  options: {
+    point: { type: 'string', value: points.join('|'), about: 'which backup (default: latest)' },
+  },
+  async run(step) {
+    const point = points.find((name) => name === (step.options.point ?? 'latest'));
+    if (!point) throw new ToolError(`--point is ${points.join(' or ')}`, { kind: 'usage' });
+    const state = await demandS3(step);
+    const backups = demandBackups(state);
+    const bucket = await openHarnessBucket(step.places);
+    try {
+      for (const subvolume of subvolumeNames) {
+        const own = backups.filter((backup) => backup.subvolume === subvolume);
+        const chain = point === 'full' ? own.slice(0, 1) : own;
+        await restore(step, state, bucket, chain, point);
+      }
+    } finally {
+      bucket.close();
+    }
+  },
+});
+
+async function restore(
+  step: Step<string>,
+  { s3 }: StateWithS3,
+  bucket: HarnessBucket,
+  chain: readonly RecordedBackup[],
+  point: (typeof points)[number],
+): Promise<void> {
+  const { places, log, signal, settings } = step;
+  const newest = chain.at(-1);
+  if (!newest) throw new Error('there is no backup to restore');
+  const target = restoredPath(places, newest);
+  if (await pathExists(target)) await $({ quiet: true })`btrfs subvolume delete ${target}`;
+  const choice =
+    point === 'full'
+      ? [`AT=${newest.created_at}`]
+      : [`CONFIG=${relative(repositoryRoot, places.bareSettings)}`, `MANIFEST=${newest.manifest_key}`];
+  const variables = [`SUBVOLUME=${newest.subvolume}`, `TARGET=${target}`, ...choice];
+  const chunks = (await readManifests(bucket, chain)).flatMap(({ manifest }) => manifest.chunks);
+  const frozen = s3.lacks.includes('archive')
+    ? []
+    : await frozenAmong(
+        bucket,
+        chunks.map(({ key }) => key),
+      );
+  if (frozen.length > 0) {
+    const before = await readdir(places.restored);
+    await make(step, 'restore', { variables, exitCode: 5 });
+    const after = await readdir(places.restored);
+    if (`${after}` !== `${before}`) throw new Error(`a restore that has to wait left something: ${after}`);
+    const { RESTORE_TIER: tier = 'Standard' } = settings.tool;
+    await thaw(bucket, frozen, { tier: tier as 'Standard', log, signal });
+  }
+  await make(step, 'restore', { variables });
+  log.say(`${newest.subvolume}: restored as of ${newest.created_at}, a chain of ${chain.length}`);
+}
