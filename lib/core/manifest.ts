@@ -54,6 +54,14 @@ export const manifestSchema = z.object({
     /** UUID of the snapshot that an incremental stream was made against. */
     parent_uuid: uuid.nullish(),
     generation: z.int().nonnegative().optional(),
+    /**
+     * Modification time of the top directory, in seconds since 1970. An incremental stream that moves entries through the top
+     * directory does not set it again (measured with kernel 6.18), so that restore has to.
+     */
+    mtime: z
+      .string()
+      .regex(/^-?\d{1,12}\.\d{9}$/, 'is not a number of seconds with nine decimals')
+      .optional(),
     received_uuid: uuid.nullish(),
   }),
   parent_manifest: key.nullable(),

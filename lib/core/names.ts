@@ -57,7 +57,12 @@ export class SubvolumeKeys {
 
   /** Key of a chunk; `index` counts from 0. */
   chunk(kind: BackupKind, timestamp: string, index: number): string {
-    return `${this.root}${kind}/chunk-${timestamp}-${String(index).padStart(5, '0')}.bin`;
+    return `${this.chunks(kind, timestamp)}${String(index).padStart(5, '0')}.bin`;
+  }
+
+  /** What the keys of all chunks of one backup begin with. */
+  chunks(kind: BackupKind, timestamp: string): string {
+    return `${this.root}${kind}/chunk-${timestamp}-`;
   }
 
   manifest(kind: BackupKind, timestamp: string): string {

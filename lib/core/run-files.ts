@@ -15,6 +15,8 @@ export const snapshotFileSchema = z.object({
     parent_uuid: z.string().nullable(),
     received_uuid: z.string().nullable(),
     generation: z.int(),
+    /** Modification time of the snapshot's top directory: seconds since 1970, with nanoseconds. */
+    mtime: z.string().optional(),
   }),
   parent: z
     .object({

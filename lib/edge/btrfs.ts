@@ -1,5 +1,5 @@
 /** The `btrfs` command: what the stages ask of it, and its complaints in words that say what to do. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import {
@@ -97,6 +97,20 @@ export async function takeSnapshot(
 export async function makeReadOnly(path: string): Promise<void> {
   const set = await command`btrfs property set -t subvol -- ${path} ro true`;
   if (set.exitCode !== 0) throw btrfsError(`cannot make ${path} read-only`, set.stderr);
+}
+
+/** A file's modification time in seconds since 1970 with nine decimals, which a number of JavaScript could not hold. */
+export async function readMtime(path: string): Promise<string> {
+  const { mtimeNs } = await lstat(path, { bigint: true });
+  const digits = String(mtimeNs < 0n ? -mtimeNs : mtimeNs).padStart(10, '0');
+  return `${mtimeNs < 0n ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
+}
+
+/** Sets what readMtime gave, to the nanosecond, which only touch(1) can. @throws ToolError when that is refused */
+export async function setMtime(path: string, seconds: string): Promise<void> {
+  const { exitCode, stderr } = await command`touch --no-create -m --date=@${seconds} -- ${path}`;
+  if (exitCode !== 0)
+    throw new ToolError(`cannot set the modification time of ${path}`, { childOutput: stderr });
 }
 
 /** Deletes a subvolume and waits until the deletion is on disk. */

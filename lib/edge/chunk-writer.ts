@@ -6,6 +6,7 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
   ListPartsCommand,
   PutObjectCommand,
   UploadPartCommand,
@@ -122,6 +123,26 @@ export class ChunkWriter {
       }),
     );
     return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
+  }
+
+  /** The uploads below a key's beginning that are neither completed nor given up. */
+  async listUploads(keyPrefix: string): Promise<readonly MultipartUpload[]> {
+    const place = { Bucket: this.#bucket.name, Prefix: keyPrefix };
+    const found: MultipartUpload[] = [];
+    let [KeyMarker, UploadIdMarker]: readonly (string | undefined)[] = [];
+    for (let more = true; more; ) {
+      const page = await this.#ask(`list the unfinished uploads of ${keyPrefix}`, () =>
+        this.#bucket.client.send(new ListMultipartUploadsCommand({ ...place, KeyMarker, UploadIdMarker }), {
+          abortSignal: this.#signal,
+        }),
+      );
+      for (const { Key, UploadId } of page.Uploads ?? []) {
+        if (Key !== undefined && UploadId !== undefined) found.push({ key: Key, uploadId: UploadId });
+      }
+      more = page.IsTruncated === true;
+      [KeyMarker, UploadIdMarker] = [page.NextKeyMarker, page.NextUploadIdMarker];
+    }
+    return found;
   }
 
   /** The parts that the server has of an upload, by number; undefined when it does not know the upload. */

@@ -14,6 +14,7 @@ import {
   filesystemOf,
   findSubvolumes,
   makeReadOnly,
+  setMtime,
   takeSnapshot,
 } from '../edge/btrfs.ts';
 import { fileError, pathExists } from '../edge/files.ts';
@@ -70,13 +71,10 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     }
     if (!last) throw new Error('nothing was received');
     await takeSnapshot(last.path, request.target, 'writable');
-    // Made read-only afterwards: a read-only snapshot would inherit received_uuid and be taken for the chain's own.
-    if (request.readOnly) {
-      await makeReadOnly(request.target).catch(async (error: unknown) => {
-        await deleteSubvolume(request.target);
-        throw error;
-      });
-    }
+    await finishTarget(request, newest.manifest).catch(async (error: unknown) => {
+      await deleteSubvolume(request.target);
+      throw error;
+    });
   } catch (error) {
     // What went wrong first is what the user must read.
     await removeStaging(staging).catch((second: unknown) => log.warn(describeError(second)));
@@ -94,6 +92,13 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     throw error;
   });
   return { chain, bytes, proofs: [received, compared] };
+}
+
+/** What the streams do not carry over, and the access that was asked for. */
+async function finishTarget({ target, readOnly }: RestoreRequest, { snapshot }: Manifest): Promise<void> {
+  if (snapshot.mtime !== undefined) await setMtime(target, snapshot.mtime);
+  // Made read-only afterwards: a read-only snapshot would inherit received_uuid and be taken for the chain's own.
+  if (readOnly) await makeReadOnly(target);
 }
 
 async function checkTarget(target: string): Promise<void> {

@@ -20,6 +20,7 @@ import {
   filesystemOf,
   findSubvolumes,
   listNestedSubvolumes,
+  readMtime,
   showSubvolume,
   takeSnapshot,
 } from '../edge/btrfs.ts';
@@ -201,6 +202,7 @@ async function takeAndRecord(
         parent_uuid: plan.parent?.uuid ?? null,
         received_uuid: info.receivedUuid ?? null,
         generation: info.generation,
+        mtime: await readMtime(path),
       },
       parent: plan.parent
         ? {

@@ -88,7 +88,7 @@ async function upload(
   const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
   const events = { onSent: (bytes: number) => progress.add(bytes), onRetry: warnOfRetry(context) };
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
-  await giveUpUploads(context, writer, plan);
+  await giveUpUploads(context, writer, snapshot, plan);
   const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');
   let stream: SendStream | undefined;
   try {
@@ -122,9 +122,28 @@ async function upload(
   }
 }
 
-/** Parts of an upload that nobody completes are charged for; failing to give it up is no reason not to back up. */
-async function giveUpUploads({ log }: StageContext, writer: ChunkWriter, plan: UploadPlan): Promise<void> {
-  for (const upload of plan.superseded) {
+/**
+ * Parts of an upload that nobody completes are charged for; failing to give it up is no reason not to back up. A run that
+ * was killed may have begun one that its journal does not name.
+ */
+async function giveUpUploads(
+  { log, bucket }: StageContext,
+  writer: ChunkWriter,
+  { subvolume, kind, created_at }: SnapshotFile,
+  { earlier, superseded }: UploadPlan,
+): Promise<void> {
+  const keys = new SubvolumeKeys(bucket.prefix, subvolume);
+  const strays = async () => {
+    if (!earlier) return [];
+    const known = new Set(unfinishedUploads(earlier).map(({ uploadId }) => uploadId));
+    const begun = await writer.listUploads(keys.chunks(kind, created_at));
+    return begun.filter(({ uploadId }) => !known.has(uploadId));
+  };
+  const found = await strays().catch((error: unknown) => {
+    log.warn(describeError(error));
+    return [];
+  });
+  for (const upload of [...superseded, ...found]) {
     try {
       await writer.abort(upload);
       log.info(`gave up the unfinished upload of ${upload.key}`);

@@ -32,7 +32,14 @@ export async function compareWithSource(
     sampleFiles,
     signal: context.signal,
   });
-  if (comparison.totalDifferences > 0) {
+  const [first] = comparison.differences;
+  // Manifests that do not name this time, such as those of the Python tool, leave it to the stream, which may not carry it.
+  const onlyTopMtime =
+    manifest.snapshot.mtime === undefined &&
+    comparison.totalDifferences === 1 &&
+    first?.path === '.' &&
+    first.aspects.join() === 'mtime';
+  if (comparison.totalDifferences > 0 && !onlyTopMtime) {
     const shown = comparison.differences
       .slice(0, 10)
       .map(({ path, aspects }) => `${path}: ${aspects.join(', ')}`);
@@ -46,7 +53,10 @@ export async function compareWithSource(
     );
   }
   const content = mode === 'full' ? 'the content of all' : `the content of ${comparison.contents}`;
-  return `compared with ${source}: metadata of ${formatCount(comparison.entries, 'path')} and ${content} files are equal`;
+  const but = onlyTopMtime
+    ? ', but for the modification time of the top directory, which its manifest does not name'
+    : '';
+  return `compared with ${source}: metadata of ${formatCount(comparison.entries, 'path')} and ${content} files are equal${but}`;
 }
 
 async function findSource(context: StageContext, manifest: Manifest): Promise<string | undefined> {

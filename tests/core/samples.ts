@@ -63,6 +63,7 @@ export function manifestOfDay(day: number, kind: BackupKind = day === 1 ? 'full'
       uuid: uuidOf(day),
       parent_uuid: kind === 'full' ? null : uuidOf(day - 1),
       generation: 100 + day,
+      mtime: '1767319200.000000001',
       received_uuid: null,
     },
     parent_manifest: kind === 'full' ? null : keyOfDay(day - 1),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +38,9 @@ test('a run that was cut off is gone on with: the same snapshot, and no part is 
   await writeFile(join(run, 'upload.jsonl'), `${kept.join('\n')}\n${lines[kept.length]?.slice(0, 20)}`);
   await rm(join(run, 'chunks.json'));
   const completed = new Set(completions.slice(0, 2).map((at) => JSON.parse(lines[at] ?? '').index));
+  // And as if it had begun an upload in its last moment, before it could write that down.
+  const Key = JSON.parse(lines[completions[1] ?? 0] ?? '').key;
+  await world.client.send(new CreateMultipartUploadCommand({ Bucket: 'backups', Key }));
 
   const before = world.server.requests.length;
   const { manifest } = await world.backup();
@@ -45,6 +48,8 @@ test('a run that was cut off is gone on with: the same snapshot, and no part is 
   const received = bytesReceived(world, before);
   const reused = manifest.chunks.reduce((sum, { size }, index) => sum + (completed.has(index) ? size : 0), 0);
   assert.ok(received <= manifest.total_bytes - reused + mib, `${received} bytes were sent again`);
+  const { Uploads = [] } = await world.client.send(new ListMultipartUploadsCommand({ Bucket: 'backups' }));
+  assert.deepEqual(Uploads, [], 'no upload is left unfinished');
   assert.equal((await world.run('verify.ts', '--deep')).exitCode, 0);
 });
 
@@ -110,6 +115,30 @@ test('an unfinished upload that other settings make useless is given up in the b
   await mustSucceed(world, 'send-chunk-upload.ts');
   const { Uploads = [] } = await world.client.send(new ListMultipartUploadsCommand({ Bucket: 'backups' }));
   assert.deepEqual(Uploads, []);
+});
+
+test('the top directory keeps its modification time, though btrfs send moves entries through it', async (t) => {
+  const world = await createWorld(t);
+  const touch = ['-m', '--date=@1000000000.123456789', world.data];
+  await mkdir(join(world.data, 'inner'));
+  await $`touch ${touch}`;
+  await world.backup();
+  await writeFile(join(world.data, 'inner/new'), 'new');
+  const { key, manifest } = await world.backup();
+  assert.deepEqual([manifest.kind, manifest.snapshot.mtime], ['incremental', '1000000000.123456789']);
+  const restore = async (name: string) => {
+    const target = join(world.mount, name);
+    const { exitCode, stdout } = await world.run('restore.ts', '--subvolume', 'data', '--target', target);
+    assert.equal(exitCode, 0);
+    return { stdout, mtime: (await stat(target, { bigint: true })).mtimeNs };
+  };
+  assert.equal((await restore('restored')).mtime, 1_000_000_000_123_456_789n);
+
+  const { mtime: _, ...snapshot } = manifest.snapshot;
+  await writeObject(world, key, JSON.stringify({ ...manifest, snapshot }));
+  const without = await restore('restored-without');
+  assert.notEqual(without.mtime, 1_000_000_000_123_456_789n, 'the stream alone does not keep it');
+  assert.match(without.stdout, /are equal, but for the modification time of the top directory/);
 });
 
 test('a pointer that somebody else moved is not overwritten, and the next backup plans on theirs', async (t) => {
