@@ -12,8 +12,10 @@ import {
   UploadPartCommand,
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
+import type { StoredPart } from '../core/run-files.ts';
 import { headObject } from './documents.ts';
 import { noteRequest } from './garbage.ts';
+import { compositeSha256, multipartEtag } from './made-of-parts.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError, withRetries } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
@@ -106,23 +108,37 @@ export class ChunkWriter {
     return stored.etag;
   }
 
-  /** Makes the parts one object; each checksum is repeated, as S3 demands of uploads that named an algorithm. */
-  async complete(
-    upload: MultipartUpload,
-    parts: readonly { readonly number: number; readonly etag: string; readonly sha256: string }[],
-  ): Promise<StoredObject> {
+  /**
+   * Makes the parts one object; each checksum is repeated, as S3 demands of uploads that named an algorithm. Where the answer
+   * is lost, S3 may not know the upload any more when it is asked again: then the object is looked for.
+   */
+  async complete(upload: MultipartUpload, parts: readonly StoredPart[]): Promise<StoredObject> {
     const Parts = parts.map((part) => ({
       PartNumber: part.number,
       ETag: part.etag,
       ChecksumSHA256: part.sha256,
     }));
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
-    const done = await this.#ask(`complete ${upload.key}`, () =>
-      this.#bucket.client.send(new CompleteMultipartUploadCommand({ ...place, MultipartUpload: { Parts } }), {
-        abortSignal: this.#signal,
-      }),
-    );
-    return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
+    const command = new CompleteMultipartUploadCommand({ ...place, MultipartUpload: { Parts } });
+    try {
+      const done = await this.#bucket.client.send(command, { abortSignal: this.#signal });
+      return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
+    } catch (error) {
+      const made = isUnknownUpload(error) ? await this.findMadeOf(upload.key, parts) : undefined;
+      if (made) return made;
+      throw this.#explain(error, `complete ${upload.key}`);
+    }
+  }
+
+  /** The object under a key, if it is the one that these parts make: by S3's SHA-256, or by ETag where it keeps none. */
+  async findMadeOf(key: string, parts: readonly StoredPart[]): Promise<StoredObject | undefined> {
+    const head = await headObject(this.#bucket, key);
+    if (head?.sizeBytes !== parts.reduce((sum, { size }) => sum + size, 0)) return undefined;
+    const isTheirs =
+      head.sha256 === undefined
+        ? head.etag.replaceAll('"', '') === multipartEtag(parts.map(({ etag }) => etag))
+        : head.sha256 === compositeSha256(parts.map(({ sha256 }) => sha256));
+    return isTheirs ? { etag: head.etag, checksum: head.sha256 } : undefined;
   }
 
   /** The uploads below a key's beginning that are neither completed nor given up. */
@@ -164,7 +180,7 @@ export class ChunkWriter {
         marker = page.NextPartNumberMarker;
       }
     } catch (error) {
-      if (error instanceof Error && error.name === 'NoSuchUpload') return undefined;
+      if (isUnknownUpload(error)) return undefined;
       throw this.#explain(error, `list the parts of ${upload.key}`);
     }
     return parts;
@@ -186,8 +202,7 @@ export class ChunkWriter {
     try {
       await this.#bucket.client.send(new AbortMultipartUploadCommand(place));
     } catch (error) {
-      if (!(error instanceof Error && error.name === 'NoSuchUpload'))
-        throw this.#explain(error, `abort ${upload.key}`);
+      if (!isUnknownUpload(error)) throw this.#explain(error, `abort ${upload.key}`);
     }
   }
 
@@ -254,4 +269,8 @@ export class ChunkWriter {
   #explain(error: unknown, what: string): Error {
     return explainS3Error(error, { what, bucket: this.#bucket.name, server: this.#bucket.server });
   }
+}
+
+function isUnknownUpload(error: unknown): boolean {
+  return error instanceof Error && error.name === 'NoSuchUpload';
 }

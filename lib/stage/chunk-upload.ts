@@ -2,7 +2,7 @@
 import type { Part } from '../core/chunker.ts';
 import type { EarlierChunk } from '../core/resume.ts';
 import type { StoredChunk, StoredPart } from '../core/run-files.ts';
-import type { ChunkWriter, ListedPart, MultipartUpload } from '../edge/chunk-writer.ts';
+import type { ChunkWriter, ListedPart, MultipartUpload, StoredObject } from '../edge/chunk-writer.ts';
 import type { PartDigests } from '../edge/hash-worker.ts';
 import type { Hasher } from '../edge/hasher.ts';
 import type { Journal } from '../edge/journal.ts';
@@ -12,6 +12,11 @@ import type { PartBody } from '../edge/part-payload.ts';
 export class StreamChanged extends Error {
   override readonly name = 'StreamChanged';
 }
+
+/** A chunk that an earlier run completed: as its journal has it, or as it was found, its own digest not known yet. */
+type CompletedChunk =
+  | StoredChunk
+  | (StoredObject & { readonly parts: readonly string[]; readonly size: number });
 
 /** What chunk uploads share. */
 export interface ChunkUploadTools {
@@ -31,7 +36,7 @@ export class ChunkUpload {
   readonly #earlier: EarlierChunk | undefined;
   readonly #stored = new Map<number, StoredPart>();
   #begun: Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> | undefined;
-  #completed: Promise<StoredChunk | undefined> | undefined;
+  #completed: Promise<CompletedChunk | undefined> | undefined;
   #whole: StoredChunk | undefined;
 
   constructor(
@@ -88,16 +93,25 @@ export class ChunkUpload {
   /** Completes the chunk; to be called when all its parts are stored. `sha256` is the chunk's, in hex. */
   async finish(sha256: string): Promise<StoredChunk> {
     const completed = await this.#completed;
-    if (completed) return completed;
-    const chunk = this.#whole ?? (await this.#complete(sha256));
+    if (completed && 'index' in completed) return completed;
+    const chunk = completed
+      ? this.#describe(completed.parts, completed.size, sha256, completed)
+      : (this.#whole ?? (await this.#complete(sha256)));
     await this.#tools.journal.append({ event: 'chunk-completed', ...chunk });
     return chunk;
   }
 
   /** The chunk as an earlier run completed it, if the bucket still has it. */
-  async #confirmCompleted(): Promise<StoredChunk | undefined> {
-    const completed = this.#earlier?.completed;
-    return completed && (await this.#tools.writer.has(completed)) ? completed : undefined;
+  async #confirmCompleted(): Promise<CompletedChunk | undefined> {
+    if (!this.#earlier) return undefined;
+    const { completed, uploadId, parts } = this.#earlier;
+    if (completed) return (await this.#tools.writer.has(completed)) ? completed : undefined;
+    // The run may have died after S3 had made the object, and before the journal said so.
+    const stored = [...parts.values()].sort((a, b) => a.number - b.number);
+    const isGapless = stored.every(({ number }, index) => number === index + 1);
+    if (uploadId === undefined || stored.length === 0 || !isGapless) return undefined;
+    const made = await this.#tools.writer.findMadeOf(this.#key, stored);
+    return made && { ...made, parts: stored.map((part) => part.sha256), size: sumOf(stored) };
   }
 
   async #complete(sha256: string): Promise<StoredChunk> {
@@ -105,10 +119,9 @@ export class ChunkUpload {
     const { upload } = await this.#begun;
     const parts = [...this.#stored.values()].sort((a, b) => a.number - b.number);
     const object = await this.#tools.writer.complete(upload, parts);
-    const size = parts.reduce((sum, part) => sum + part.size, 0);
     return this.#describe(
       parts.map((part) => part.sha256),
-      size,
+      sumOf(parts),
       sha256,
       object,
     );
@@ -154,4 +167,8 @@ export class ChunkUpload {
       ...(object.checksum !== undefined && { checksum: object.checksum }),
     };
   }
+}
+
+function sumOf(parts: readonly StoredPart[]): number {
+  return parts.reduce((sum, { size }) => sum + size, 0);
 }

@@ -9,7 +9,13 @@ import { ChunkWriter } from '../../lib/edge/chunk-writer.ts';
 import type { PartBody } from '../../lib/edge/part-payload.ts';
 import type { WriteOptions } from '../../lib/edge/s3-client.ts';
 import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.ts';
-import { errorAnswer, type Fault, type ProxiedRequest, withoutChecksums } from '../support/faulty-proxy.ts';
+import {
+  errorAnswer,
+  type Fault,
+  type ProxiedAnswer,
+  type ProxiedRequest,
+  withoutChecksums,
+} from '../support/faulty-proxy.ts';
 import { shortenWaits } from '../support/short-waits.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -52,24 +58,31 @@ async function contentOf(key: string): Promise<Buffer> {
   return Buffer.from((await Body?.transformToByteArray()) ?? []);
 }
 
-test('a chunk of several parts is stored whole, in whatever order its parts come', async () => {
-  const { writer, seen, bodyOf } = writerWith({ StorageClass: 'STANDARD', ServerSideEncryption: 'AES256' });
-  const parts = [randomBytes(5 * MIB), randomBytes(5 * MIB), randomBytes(1000)];
-  const upload = await writer.begin('host/three');
+const threeParts = [randomBytes(5 * MIB), randomBytes(5 * MIB), randomBytes(1000)];
+
+/** Stores three parts, not in their order, and gives them in their order. */
+async function storeThree({ writer, bodyOf }: ReturnType<typeof writerWith>, key: string) {
+  const upload = await writer.begin(key);
   const stored = await Promise.all(
     [3, 1, 2].map(async (number) => {
-      const body = bodyOf(parts[number - 1] ?? Buffer.alloc(0));
-      return { number, etag: await writer.putPart(upload, number, body), sha256: body.sha256 };
+      const bytes = threeParts[number - 1] ?? Buffer.alloc(0);
+      const body = bodyOf(bytes);
+      const etag = await writer.putPart(upload, number, body);
+      return { number, size: bytes.length, etag, sha256: body.sha256 };
     }),
   );
+  return { upload, stored: stored.sort((a, b) => a.number - b.number) };
+}
+
+test('a chunk of several parts is stored whole, in whatever order its parts come', async () => {
+  const { writer, seen, bodyOf } = writerWith({ StorageClass: 'STANDARD', ServerSideEncryption: 'AES256' });
+  const parts = threeParts;
+  const { upload, stored } = await storeThree({ writer, seen, bodyOf }, 'host/three');
   const listed = await writer.listParts(upload);
   for (const { number, etag } of stored) {
     assert.deepEqual(listed?.get(number), { sizeBytes: parts[number - 1]?.length, etag });
   }
-  const object = await writer.complete(
-    upload,
-    stored.sort((a, b) => a.number - b.number),
-  );
+  const object = await writer.complete(upload, stored);
   assert.match(object.etag, /^"[0-9a-f]{32}-3"$/);
   assert.match(object.checksum ?? '', /=-3$/);
   assert.deepEqual(await contentOf('host/three'), Buffer.concat(parts));
@@ -78,6 +91,36 @@ test('a chunk of several parts is stored whole, in whatever order its parts come
   const head = await bucket.client.send(new HeadObjectCommand({ Bucket: bucket.name, Key: 'host/three' }));
   assert.equal(head.ServerSideEncryption, 'AES256');
 });
+
+for (const [what, spoil] of [
+  ['by its SHA-256', (answer: ProxiedAnswer) => answer],
+  ['by its ETag where the server keeps no SHA-256', withoutChecksums],
+] as const) {
+  test(`a chunk whose completion was answered, but not heard, is known ${what}`, async () => {
+    const kit = writerWith({ StorageClass: 'STANDARD' });
+    const key = `host/unheard-${what.length}`;
+    const { upload, stored } = await storeThree(kit, key);
+    proxy.expect(
+      {
+        matches: ({ method, url }) => method === 'POST' && url.includes('uploadId='),
+        times: 1,
+        after: (answer) => ({ ...answer, cut: { afterBytes: 0, how: 'break' } }),
+      },
+      { matches: ({ method }) => method === 'HEAD', after: spoil },
+    );
+    const object = await kit.writer.complete(upload, stored);
+    assert.match(object.etag, /^"[0-9a-f]{32}-3"$/);
+    assert.deepEqual(await contentOf(key), Buffer.concat(threeParts));
+    proxy.expect();
+    const other = stored.map((part) => ({
+      ...part,
+      sha256: stored[0]?.sha256 ?? '',
+      etag: stored[0]?.etag ?? '',
+    }));
+    assert.equal(await kit.writer.findMadeOf(key, other), undefined, 'of other parts it is not made');
+    await assert.rejects(kit.writer.complete(upload, other), /cannot complete .*NoSuchUpload/);
+  });
+}
 
 test('a chunk of one part is stored with one request, whose hash is signed payload and checksum at once', async () => {
   const { writer, bodyOf } = writerWith();

@@ -184,6 +184,22 @@ test('a chunk that was completed is not touched when the stream is the same', as
   assert.equal((await readJournal(journalPath)).length, 5, 'nothing new to tell');
 });
 
+test('a chunk that was completed in the last moment of a killed run is found, and not sent again', async () => {
+  const first = await runOver(key, pieces, undefined);
+  const { completed: _, ...earlier } = (await journalled()) ?? assert.fail();
+  proxy.expect();
+  const { stored, reused } = await runOver(key, pieces, { ...earlier, completed: undefined });
+  assert.deepEqual([stored, partsSent(), begins()], [first.stored, [], 0]);
+  assert.equal(reused, 2 * partSizeBytes + 1000);
+  assert.deepEqual((await journalled())?.completed, stored, 'now the journal says so');
+
+  const changed = [...pieces.slice(0, 2), randomBytes(1000)];
+  await assert.rejects(
+    runOver(key, changed, { ...earlier, completed: undefined }),
+    (error) => error instanceof StreamChanged,
+  );
+});
+
 test('a chunk that the journal calls complete, but that is gone from the bucket, is sent again', async () => {
   const first = await runOver(key, pieces, undefined);
   const earlier = (await journalled()) ?? assert.fail();
