@@ -230,7 +230,7 @@ describe('permissions of the embedded server', () => {
 
   test('a pattern of keys limits an action to them, and for listing to prefixes', async () => {
     const allowed = ['s3:PutObject host/*', 's3:ListBucket host/*', 's3:GetObject'];
-    await withContent({ allowed, denied: ['s3:GetObject *.secret'] }, async ({ client }) => {
+    await withContent({ allowed, denied: ['s3:GetObject *.secret'] }, async ({ client }, server) => {
       const put = (Key: string) => client.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }));
       const list = (Prefix?: string) => client.send(new ListObjectsV2Command({ Bucket, Prefix }));
       await put('host/a');
@@ -243,6 +243,10 @@ describe('permissions of the embedded server', () => {
       await refused(client.send(new HeadBucketCommand({ Bucket })), 'Unknown', 403);
       await client.send(new GetObjectCommand({ Bucket, Key: 'host/a' }));
       await refused(client.send(new GetObjectCommand({ Bucket, Key: 'host/a.secret' })), 'AccessDenied', 403);
+      server.permissions.set({ allowed: ['s3:ListBucket *'] });
+      await list('');
+      await refused(list(), 'AccessDenied', 403);
+      await refused(client.send(new HeadBucketCommand({ Bucket })), 'Unknown', 403);
     });
   });
 

@@ -119,13 +119,8 @@ export class Permissions {
     }
     const { bucket, key, query } = request;
     for (const action of actions) {
-      // Listing everything is listing the empty prefix; HeadBucket lists nothing and has none.
-      this.check({
-        action,
-        bucket,
-        key,
-        prefix: operation === 'HeadBucket' ? undefined : (query.prefix ?? ''),
-      });
+      // A listing without a prefix, and HeadBucket, fit no pattern: a condition on what is not there is false.
+      this.check({ action, bucket, key, prefix: query.prefix });
     }
   }
 
