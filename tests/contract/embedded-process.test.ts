@@ -82,12 +82,15 @@ describe('the embedded server as a process', { concurrency: false }, () => {
   test('--help explains, wrong arguments and a missing account are said and exit 2', async () => {
     const help = await run(['--help']);
     assert.deepEqual([help.code, help.err], [0, '']);
-    assert.match(help.out, /^Usage: .*main\.ts --directory DIR/);
+    assert.match(help.out, /^Usage: \S.*main\.ts --directory DIR.*--fault JSON.*\/-\/control\/faults/s);
     const cases = [
       [[], true, /directory/],
       [['--directory', 'x', '--port', 'any'], true, /port/],
       [['--colour'], true, /--colour/],
       [['--directory', 'x'], false, /AWS_ACCESS_KEY_ID/],
+      [['--directory', 'x', '--fault', '{"fault"'], true, /fault\.0: not JSON/],
+      [['--directory', 'x', '--fault', '{"fault":"slow"}'], true, /fault rules: 0\.bytesPerSecond/],
+      [['--directory', 'x', '--allowed', 's3:All'], true, /allowed\.0: 's3:All' is not an action/],
     ] as const;
     const results = await Promise.all(cases.map(([args, withAccount]) => run(args, withAccount)));
     for (const [index, { code, out, err }] of results.entries()) {

@@ -23,11 +23,14 @@ export async function makeScratch(): Promise<string> {
 }
 
 /** A client that does not retry. */
-export function createClient(endpoint: string): S3Client {
+export function createClient(
+  endpoint: string,
+  credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } = ACCOUNT,
+): S3Client {
   return new S3Client({
     endpoint,
     region: 'us-east-1',
-    credentials: ACCOUNT,
+    credentials,
     forcePathStyle: true,
     maxAttempts: 1,
   });

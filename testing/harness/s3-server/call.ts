@@ -1,5 +1,6 @@
 /** What every operation is given and gives back. */
 import type { Readable } from 'node:stream';
+import type { Action } from './actions.ts';
 import type { Payload } from './payload.ts';
 import type { ObjectRecord } from './records.ts';
 import type { RequestRecord, S3Request } from './request.ts';
@@ -23,6 +24,8 @@ export interface Call {
   readonly store: Store;
   readonly uploads: UploadStore;
   readonly settings: Settings;
+  /** Checks actions on a key that only the body names. @throws S3Error AccessDenied */
+  readonly authorize: (actions: readonly Action[], key: string) => void;
 }
 
 /** What goes back; a stream is sent with the Content-Length that the headers give. */

@@ -1,5 +1,6 @@
 /** DeleteObjects: up to 1,000 keys in one request (https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html). */
 import { z } from 'zod';
+import { deleteActions } from './actions.ts';
 import { type Call, type S3Response, xmlResponse } from './call.ts';
 import { deletePrecondition } from './conditions.ts';
 import { receiveText } from './document.ts';
@@ -23,6 +24,7 @@ async function deleteOne(
   etag: string | undefined,
 ): Promise<S3Error | undefined> {
   try {
+    call.authorize(deleteActions(undefined, etag), key);
     await call.store.deleteObject(bucket, key, deletePrecondition(key, etag));
     return undefined;
   } catch (error) {

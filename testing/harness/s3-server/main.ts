@@ -1,6 +1,7 @@
 /** The S3 server as a process of its own: `node --import tsx testing/harness/s3-server/main.ts --help`. */
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { readFaultRules } from './fault-rules.ts';
 import { startS3Server } from './server.ts';
 
 const HELP = `Usage: node --import tsx testing/harness/s3-server/main.ts --directory DIR [options]
@@ -14,8 +15,40 @@ The account is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
   --bucket NAME          a bucket to make at the start; can be given several times
   --list-page-size N     most keys on one page of a listing, 1 to 1000 (default)
   --thaw-delay-ms MS     from a restore request to the object being readable, 0 (default)
+  --fault JSON           a fault rule; can be given several times
+  --denied ACTION        an IAM action the account may not do, such as s3:DeleteObject; can be given several times
+  --allowed ACTION       with it, only the actions given this way are allowed; can be given several times
   --help                 this text
+
+A fault rule is an object:
+  fault       'error' with code (InternalError, SlowDown, ServiceUnavailable, RequestTimeout; for conditional writes
+              PreconditionFailed, ConditionalRequestConflict), 'reset-before', 'reset-after' (the body was read),
+              'lost-response' (everything was done), 'stall' with ms (for ever without) and bytes (of the body that
+              come before it), 'slow' with bytesPerSecond, 'truncate' with bytes, 'corrupt' with offset
+  operation   an operation of S3, or an array of them; any by default
+  key         a pattern of the key, in which * stands for any text
+  skip        so many matching requests are let through first
+  next        the next so many meet the fault; or
+  every       every so-manieth meets it; every single one by default
+such as {"fault":"error","code":"SlowDown","operation":"UploadPart","every":3}.
+
+An action can be followed by a blank and a pattern of the keys, or of the prefixes listed, that it is about, such as
+'s3:PutObject host/*'.
+
+The control endpoint, for other processes here, wants 'authorization: Bearer SECRET' with AWS_SECRET_ACCESS_KEY:
+  /-/control/faults       GET lists {rule, matched, fired}, PUT replaces the rules by an array of them, DELETE clears
+  /-/control/permissions  GET, PUT {"denied":[...],"allowed":[...]}, DELETE allows everything
+  /-/control/requests     GET lists {method, operation, bucket, key, status, bytesReceived}, DELETE forgets them
 `;
+
+function parseJson(text: string, context: z.RefinementCtx): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: `not JSON: ${explain(error)}` });
+    return z.NEVER;
+  }
+}
 
 const optionsSchema = z.object({
   directory: z.string().min(1),
@@ -24,6 +57,9 @@ const optionsSchema = z.object({
   bucket: z.array(z.string()).default([]),
   'list-page-size': z.coerce.number().int().min(1).max(1000).default(1000),
   'thaw-delay-ms': z.coerce.number().int().min(0).default(0),
+  fault: z.array(z.string().transform(parseJson)).default([]),
+  denied: z.array(z.string()).optional(),
+  allowed: z.array(z.string()).optional(),
 });
 
 const accountSchema = z.object({
@@ -40,6 +76,9 @@ function readArguments(): z.infer<typeof optionsSchema> | undefined {
       bucket: { type: 'string', multiple: true },
       'list-page-size': { type: 'string' },
       'thaw-delay-ms': { type: 'string' },
+      fault: { type: 'string', multiple: true },
+      denied: { type: 'string', multiple: true },
+      allowed: { type: 'string', multiple: true },
       help: { type: 'boolean' },
     },
   });
@@ -60,6 +99,9 @@ async function main(): Promise<void> {
     buckets: options.bucket,
     listPageSize: options['list-page-size'],
     thawDelayMs: options['thaw-delay-ms'],
+    faults: readFaultRules(options.fault),
+    denied: options.denied,
+    allowed: options.allowed,
     accessKeyId: account.AWS_ACCESS_KEY_ID,
     secretAccessKey: account.AWS_SECRET_ACCESS_KEY,
   });

@@ -1,6 +1,7 @@
 /** A request as S3 sees it: path-style bucket and key, decoded query, headers, and the raw body stream. */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { S3Error } from './errors.ts';
 
 /** What is remembered of a request for tests to count; status is 0 until it is answered. */
@@ -24,7 +25,7 @@ export interface S3Request {
   readonly key: string | undefined;
   readonly query: Readonly<Record<string, string>>;
   readonly headers: Readonly<Record<string, string>>;
-  readonly stream: IncomingMessage;
+  readonly stream: Readable;
 }
 
 /** S3's limit for a key, in bytes of UTF-8 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html). */

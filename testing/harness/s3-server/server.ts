@@ -5,8 +5,14 @@
 import { mkdir } from 'node:fs/promises';
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { isBucketName } from './buckets.ts';
-import type { S3Response, Settings } from './call.ts';
+import type { Call, S3Response, Settings } from './call.ts';
+import { CONTROL_PREFIX, controlRoutes } from './control.ts';
 import { errorResponse } from './error-response.ts';
+import { S3Error } from './errors.ts';
+import type { FaultRule } from './fault-rules.ts';
+import { Faults, faultSubject } from './faults.ts';
+import { type PermissionSettings, Permissions } from './permissions.ts';
+import { playFault } from './play-fault.ts';
 import { isPresigned, verifyPresigned } from './presigned.ts';
 import { newRequestId, parseRequest, type RequestRecord, type S3Request } from './request.ts';
 import { routeRequest } from './router.ts';
@@ -30,6 +36,11 @@ export interface S3ServerOptions {
   readonly listPageSize?: number;
   /** Milliseconds from RestoreObject to the object being readable; 0 means that the next request can read it. */
   readonly thawDelayMs?: number;
+  /** Faults to begin with; none by default. */
+  readonly faults?: readonly FaultRule[];
+  /** Actions that the account may not do, and the only ones that it may; everything is allowed by default. */
+  readonly denied?: PermissionSettings['denied'];
+  readonly allowed?: PermissionSettings['allowed'];
 }
 
 /** A running server. */
@@ -38,15 +49,21 @@ export interface S3Server {
   readonly port: number;
   /** Every request since the start, in order of arrival. */
   readonly requests: RequestRecord[];
+  readonly faults: Faults;
+  readonly permissions: Permissions;
   /** Closes the port and every connection, and waits until no operation touches the directory any more. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts a server on 127.0.0.1.
- * @throws when the port is taken, the directory cannot be used, or a record in it is damaged
+ * @throws when the port is taken, a setting is against its rules, the directory cannot be used, or a record in it is damaged
  */
 export async function startS3Server(options: S3ServerOptions): Promise<S3Server> {
+  const faults = new Faults();
+  faults.set(options.faults ?? []);
+  const permissions = new Permissions(options.accessKeyId);
+  permissions.set({ denied: options.denied, allowed: options.allowed });
   await mkdir(options.directory, { recursive: true });
   const store = await Store.open(options.directory);
   const uploads = new UploadStore(options.directory, store);
@@ -66,29 +83,37 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   const requests: RequestRecord[] = [];
   const running = new Set<Promise<FastifyReply>>();
 
-  // The life of a request in one place: authenticate, run the operation, answer. A fault to be played to a client
-  // (a refusal, a delay, a broken connection) belongs between these steps.
+  // The life of a request in one place: authenticate, authorize, run the operation, answer. A fault is played around
+  // these steps, by playFault.
   async function respond(request: S3Request, record: RequestRecord): Promise<S3Response> {
     const operation = routeRequest(request);
     try {
       const verify = isPresigned(request) ? verifyPresigned : verifyHeaderSignature;
       const payload = await verify(request, account, Date.now());
-      return await operation.handler({ request, payload, record, store, uploads, settings });
-    } catch (error) {
+      permissions.checkRequest(operation.name, request);
+      const authorize: Call['authorize'] = (actions, key) => {
+        for (const action of actions) {
+          permissions.check({ action, bucket: request.bucket, key });
+        }
+      };
+      return await operation.handler({ request, payload, record, store, uploads, settings, authorize });
+    } catch (thrown) {
+      const error = permissions.concealAbsence(thrown, operation.name, request);
       return errorResponse(error, request.method, request.path, request.id);
     }
   }
 
+  function headersOf(requestId: string, response?: S3Response): Record<string, string> {
+    return {
+      ...response?.headers,
+      'x-amz-request-id': requestId,
+      'x-amz-id-2': 's3-server',
+      server: 'AmazonS3',
+    };
+  }
+
   function send(reply: FastifyReply, requestId: string, response: S3Response): FastifyReply {
-    return reply
-      .code(response.status)
-      .headers({
-        ...response.headers,
-        'x-amz-request-id': requestId,
-        'x-amz-id-2': 's3-server',
-        server: 'AmazonS3',
-      })
-      .send(response.body);
+    return reply.code(response.status).headers(headersOf(requestId, response)).send(response.body);
   }
 
   async function handle(incoming: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -110,15 +135,34 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
       bytesReceived: 0,
     };
     requests.push(record);
-    const response = await respond(request, record);
-    record.status = response.status;
-    return send(reply, id, response);
+    const answer = (response: S3Response): FastifyReply => {
+      record.status = response.status;
+      return send(reply, id, response);
+    };
+    const rule = faults.take(faultSubject(request, record));
+    if (rule === undefined) {
+      return answer(await respond(request, record));
+    }
+    await playFault(rule, {
+      request,
+      record,
+      incoming: incoming.raw,
+      outgoing: reply.raw,
+      respond: (spoiled) => respond(spoiled, record),
+      refuse: (code) => errorResponse(new S3Error(code), method, request.path, id),
+      send: answer,
+      takeOver: (response) => {
+        reply.hijack();
+        return headersOf(id, response);
+      },
+    });
+    return reply;
   }
 
   const app = fastify({
     forceCloseConnections: true,
     // Keys are opaque: the router must neither decode nor normalise them, so it only ever sees one path.
-    rewriteUrl: () => '/',
+    rewriteUrl: ({ url = '' }) => (url.startsWith(`${CONTROL_PREFIX}/`) ? url : '/'),
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
@@ -132,6 +176,9 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     }
   };
   app.all('/', tracked);
+  await app.register(controlRoutes({ faults, permissions, requests }, options.secretAccessKey), {
+    prefix: CONTROL_PREFIX,
+  });
   // Methods that HTTP has and S3 does not get S3's refusal too.
   app.setNotFoundHandler(tracked);
   const endpoint = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 });
@@ -139,6 +186,8 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     endpoint,
     port: Number(new URL(endpoint).port),
     requests,
+    faults,
+    permissions,
     async stop() {
       await app.close();
       await Promise.allSettled(running);
