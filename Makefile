@@ -73,7 +73,7 @@ setup: ## system packages and npm packages; every target that needs them runs th
 	@rm -f $(READY) && $(MAKE) $(READY)
 
 .PHONY: test
-test: check test-unit test-contract test-end-to-end ## everything below
+test: check test-unit test-contract test-end-to-end test-integration ## everything below
 
 .PHONY: check
 check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, dead code
@@ -92,6 +92,11 @@ test-contract: $(READY_FOR_DEVELOPMENT) ## what is needed of S3, against the emb
 .PHONY: test-end-to-end
 test-end-to-end: $(READY_FOR_DEVELOPMENT) ## the scripts on real loop-mounted Btrfs filesystems; needs root
 	@testing/run-tests.sh tests/end-to-end
+
+.PHONY: test-integration
+test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SERVER= INCLUDE_LARGE=1 INCLUDE_ARCHIVE=1 SKIP_S3=1 KEEP=1]
+	@$(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config) $(call flag,INCLUDE_LARGE,include-large) \
+	  $(call flag,INCLUDE_ARCHIVE,include-archive) $(call flag,SKIP_S3,skip-s3) $(call flag,KEEP,keep)
 
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
