@@ -71,8 +71,9 @@ test('without root, setup names the command that was refused and how to allow it
   const node = ['--import', 'tsx', 'testing/scripts/setup-btrfs.ts', '--config', config];
   const { exitCode, stdout, stderr } = await runProcess('setpriv', [
     ...['--reuid=65534', '--regid=65534', '--clear-groups'],
-    // Wherever the checkout is, it can be read.
-    ...['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search', process.execPath],
+    // Wherever the checkout is, it can be read; access(2) too takes the capability only with this securebit (capabilities(7)).
+    ...['--securebits=+no_setuid_fixup', '--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'],
+    process.execPath,
     ...node,
   ]);
   assert.deepEqual([exitCode, stdout], [1, '']);
