@@ -1,0 +1,139 @@
+/** The integration harness, killed where it hurts: whatever is left is found and removed. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { mountPointsBelow } from '../../testing/harness/mount-table.ts';
+import { processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
+import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
+import { cleanUpAfter, runProcess, type ScriptResult } from './world.ts';
+
+/** A run of the harness in a directory of its own. */
+interface Harness {
+  readonly directory: string;
+  step(name: string, ...args: readonly string[]): Promise<ScriptResult>;
+  /** Starts a whole run, and sends the signal once it has said this; resolves when it has ended. */
+  stopRunAll(
+    when: RegExp,
+    signal: NodeJS.Signals,
+  ): Promise<{ readonly exitCode: number | null; readonly said: string }>;
+  /** What is there that should not be there after a teardown. */
+  leftovers(): Promise<readonly string[]>;
+}
+
+async function createHarness(test: TestContext): Promise<Harness> {
+  const cleanUp = cleanUpAfter(test);
+  const directory = await mkdtemp(join(testDirectory(), 'harness-'));
+  const config = join(directory, 'test.env');
+  const lines = [
+    `HARNESS_RUN_DIR=${directory}`,
+    'IMAGE_SIZE=1GiB',
+    'SEED_FILES=64',
+    'SEED_SIZE=4MiB',
+    'INTERRUPT_SIZE=64MiB',
+    'CHUNK_SIZE=6MiB',
+    'PART_SIZE=5MiB',
+    'STORAGE_CLASS_CHUNKS=STANDARD',
+  ];
+  await writeFile(config, lines.map((line) => `${line}\n`).join(''));
+  const argumentsOf = (name: string) => ['--import', 'tsx', `testing/scripts/${name}.ts`, '--config', config];
+  const step = (name: string, ...args: readonly string[]) =>
+    runProcess('node', [...argumentsOf(name), ...args]);
+  cleanUp(() => rm(directory, { recursive: true, force: true }));
+  // The directory is removed only when nothing is mounted in it any more.
+  cleanUp(async () => assert.equal((await step('teardown-btrfs')).exitCode, 0));
+  return {
+    directory,
+    step,
+    async stopRunAll(when, signal) {
+      const child = spawn('node', argumentsOf('run-all'), {
+        cwd: repositoryRoot,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const exited = once(child, 'exit');
+      let said = '';
+      for await (const text of child.stdout.setEncoding('utf8')) {
+        said += text;
+        if (when.test(said) && !child.killed) child.kill(signal);
+        if (signal === 'SIGKILL' && child.killed) break;
+      }
+      const [exitCode] = await exited;
+      assert.match(said, when);
+      return { exitCode, said };
+    },
+    async leftovers() {
+      const loops = execFileSync('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE'], {
+        encoding: 'utf8',
+      });
+      const made = (await readdir(directory)).filter((name) => !['lock', 'logs', 'test.env'].includes(name));
+      const marked = await processesWithMark(`BTRFS_TO_S3_HARNESS=${directory}`);
+      return [
+        ...(await mountPointsBelow(directory)),
+        ...loops.split('\n').filter((line) => line.includes(directory)),
+        ...marked.map((pid) => `process ${pid}`),
+        ...made,
+      ];
+    },
+  };
+}
+
+test('Ctrl-C in the middle of an upload ends the run in order: exit code 130, and nothing is left', async (t) => {
+  const harness = await createHarness(t);
+  const { exitCode, said } = await harness.stopRunAll(/run-interrupt\n(.*\n)*.*home: changed/, 'SIGINT');
+  assert.equal(exitCode, 130);
+  assert.match(said, /teardown-btrfs\n +everything that was set up is gone again\n$/);
+  assert.deepEqual(await harness.leftovers(), []);
+});
+
+test('after SIGKILL the steps that live on are ended, and teardown leaves nothing', async (t) => {
+  const harness = await createHarness(t);
+  await harness.stopRunAll(/ run-full\n/, 'SIGKILL');
+  assert.notDeepEqual(await harness.leftovers(), [], 'the filesystem and the server are still there');
+  const { exitCode, stdout } = await harness.step('teardown-btrfs');
+  assert.deepEqual([exitCode, stdout], [0, 'everything that was set up is gone again\n']);
+  assert.deepEqual(await harness.leftovers(), []);
+});
+
+test('after SIGKILL during setup the next run begins by cleaning up', async (t) => {
+  const harness = await createHarness(t);
+  await harness.stopRunAll(/is mounted on/, 'SIGKILL');
+  const { exitCode, stdout } = await harness.step('run-all', '--skip-s3');
+  assert.equal(exitCode, 0, stdout);
+  assert.match(stdout, /an earlier run was not torn down: that was done first/);
+  assert.match(stdout, /skipped, needs S3: run-restore/);
+  assert.deepEqual(await harness.leftovers(), []);
+});
+
+test('two runs do not meet: the second says who is there, and touches nothing', async (t) => {
+  const harness = await createHarness(t);
+  const running = harness.stopRunAll(/ mutate-data\n/, 'SIGTERM');
+  for (;;) {
+    const { exitCode, stderr } = await harness.step('teardown-btrfs');
+    if (exitCode === 0) continue;
+    assert.equal(exitCode, 3);
+    assert.match(stderr, /^teardown-btrfs: another run holds the lock .*: process \d+, since /);
+    break;
+  }
+  assert.equal((await running).exitCode, 143, 'it went on until it was stopped');
+  assert.deepEqual(await harness.leftovers(), []);
+});
+
+test('a run that was set up with other settings is not gone on with', async (t) => {
+  const harness = await createHarness(t);
+  assert.equal((await harness.step('setup-btrfs', '--skip-s3')).exitCode, 0);
+  const other = join(harness.directory, 'other.env');
+  await writeFile(other, `HARNESS_RUN_DIR=${harness.directory}\nSEED=9\n`);
+  const { exitCode, stderr } = await harness.step('seed-data', '--config', other);
+  assert.equal(exitCode, 1);
+  assert.match(
+    stderr,
+    /this run was set up with .*test\.env, not with .*other\.env; give --config .*test\.env/,
+  );
+  await rm(other);
+  assert.match((await harness.step('run-full')).stderr, /the harness was set up without S3/);
+  assert.equal((await harness.step('seed-data')).exitCode, 0);
+  assert.equal((await harness.step('mutate-data')).exitCode, 0);
+  assert.equal((await harness.step('mutate-data')).exitCode, 0, 'it can be run again');
+});
