@@ -2,11 +2,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import {
+  AbortMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
 import { mountPointsBelow } from '../../testing/harness/mount-table.ts';
 import { processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
+import { openHarnessBucket } from '../../testing/harness/steps/bucket.ts';
+import { placesIn } from '../../testing/harness/steps/places.ts';
 import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
 import { cleanUpAfter, runProcess, type ScriptResult } from './world.ts';
 
@@ -136,4 +144,49 @@ test('a run that was set up with other settings is not gone on with', async (t) 
   assert.equal((await harness.step('seed-data')).exitCode, 0);
   assert.equal((await harness.step('mutate-data')).exitCode, 0);
   assert.equal((await harness.step('mutate-data')).exitCode, 0, 'it can be run again');
+});
+
+test('each verification holds, until what it looks at is broken', async (t) => {
+  const harness = await createHarness(t);
+  const places = placesIn(harness.directory);
+  const backup = ['setup-btrfs', 'seed-data', 'run-full', 'mutate-data', 'run-incremental'];
+  const verifications = ['verify-manifest', 'verify-s3', 'verify-retention', 'verify-restore'];
+  for (const name of backup) assert.equal((await harness.step(name)).exitCode, 0, name);
+  assert.match((await harness.step('verify-restore')).stderr, /6 of 7 checks failed/);
+  for (const point of ['full', 'latest']) {
+    assert.equal((await harness.step('run-restore', '--point', point)).exitCode, 0, point);
+  }
+  for (const name of verifications) assert.equal((await harness.step(name)).exitCode, 0, name);
+
+  const fails = async (name: string, expected: RegExp) => {
+    const { exitCode, stderr } = await harness.step(name);
+    assert.equal(exitCode, 1, name);
+    assert.match(stderr, expected);
+  };
+  const bucket = await openHarnessBucket(places);
+  t.after(() => bucket.close());
+  const stray = { Bucket: bucket.name, Key: `${bucket.prefix}/subvol/data/full/stray` };
+  await bucket.client.send(new PutObjectCommand({ ...stray, Body: 'x' }));
+  await fails('verify-s3', /nothing else is there: \["[^"]*\/stray"\]/);
+  await bucket.client.send(new DeleteObjectCommand(stray));
+  await bucket.client.send(new CreateMultipartUploadCommand({ ...stray }));
+  await fails('verify-s3', /no upload is unfinished/);
+  for (const { Key, UploadId } of await bucket.uploads()) {
+    await bucket.client.send(new AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId }));
+  }
+  const chunk = (await bucket.list()).find(({ key }) => key.endsWith('-00000.bin'))?.key ?? assert.fail();
+  const bytes = await bucket.read(chunk);
+  bytes.writeUInt8(bytes.readUInt8(7) ^ 1, 7);
+  await bucket.client.send(new PutObjectCommand({ Bucket: bucket.name, Key: chunk, Body: bytes }));
+  await fails('verify-s3', /has its bytes/);
+
+  const [copy = assert.fail()] = await readdir(places.manifests);
+  await rm(join(places.manifests, copy));
+  await fails('verify-manifest', /the tool left a copy of each manifest; there are no other copies: 5/);
+  const [snapshot = assert.fail()] = await readdir(places.snapshots);
+  execFileSync('btrfs', ['subvolume', 'delete', join(places.snapshots, snapshot)]);
+  await fails('verify-retention', /the newest 2 snapshots are kept/);
+  const [restored = assert.fail()] = await readdir(places.restored);
+  await appendFile(join(places.restored, restored, 'layouts/empty-file'), 'x');
+  await fails('verify-restore', /has 1 difference: layouts\/empty-file differs/);
 });
