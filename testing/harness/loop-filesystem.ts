@@ -31,6 +31,7 @@ export type FilesystemOptions = {
 
 const loopRoot = resolve(import.meta.dirname, '../run/loop');
 const busyRetries = 10;
+const detachRetries = 300;
 const busyDelayMs = 100;
 const quiet = $({ nothrow: true, quiet: true, env: { ...process.env, LC_ALL: 'C' } });
 
@@ -74,13 +75,17 @@ async function unmount(mountPoint: string, folder: string): Promise<string | nul
   return `${mountPoint} was kept busy by ${holders.join(', ') || 'a swap file, loop device or mount on it'}`;
 }
 
-/** The loop device is freed when its last opener closes it, which a device manager may delay for a moment. */
+/** The loop device is freed when its last opener closes it: whatever looks at new devices may keep it open for a while. */
 async function waitForDetach(imagePath: string): Promise<void> {
-  for (let attempt = 0; attempt < busyRetries; attempt += 1) {
-    if ((await quiet`losetup --noheadings --associated ${imagePath}`).stdout.trim() === '') return;
+  const attached = async () =>
+    (await quiet`losetup --noheadings --output NAME --associated ${imagePath}`).stdout.trim();
+  for (let attempt = 0; attempt < detachRetries; attempt += 1) {
+    if ((await attached()) === '') return;
     await sleep(busyDelayMs);
   }
-  throw new Error(`the loop device of ${imagePath} is still attached: see losetup --associated`);
+  const device = await attached();
+  const holders = (await processesHolding(device)).join(', ') || 'nobody that can be seen';
+  throw new Error(`${device}, the loop device of ${imagePath}, is still attached, and held by ${holders}`);
 }
 
 /**
