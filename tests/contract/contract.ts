@@ -12,6 +12,8 @@ import { conditionContract } from './conditions.ts';
 import { integrityContract } from './integrity.ts';
 import { listingContract } from './listing.ts';
 import { multipartContract } from './multipart.ts';
+import { multipartListingContract } from './multipart-listing.ts';
+import { objectAttributesContract } from './object-attributes.ts';
 import { objectContract } from './objects.ts';
 import { signatureContract } from './signature.ts';
 import type { Target } from './target.ts';
@@ -55,6 +57,8 @@ export function contract(target: Target, end: () => Promise<void>): void {
     describe('trailers', () => trailerContract(target));
     describe('signature', () => signatureContract(target));
     describe('multipart', () => multipartContract(target));
+    describe('multipart listing', () => multipartListingContract(target));
+    describe('object attributes', () => objectAttributesContract(target));
     describe('listing', () => listingContract(target));
     describe('archive', () => archiveContract(target));
     after(async () => {

@@ -18,6 +18,8 @@ export type Feature =
   | 'archive'
   | 'buckets'
   | 'encryption'
+  | 'object-attributes'
+  | 'part-numbers'
   | 'presigned'
   | 'strict-signature'
   | 'strict-validation'

@@ -69,7 +69,18 @@ async function assemble(
   const sizeBytes = blobs.reduce((sum, blob) => sum + blob.sizeBytes, 0);
   checkClaims(call.request, checksum, sizeBytes);
   const lastModified = timestamp();
-  return { key, sizeBytes, etag: combineEtags(parts), lastModified, attributes, checksum, blobs };
+  return {
+    key,
+    sizeBytes,
+    etag: combineEtags(parts),
+    lastModified,
+    attributes,
+    checksum,
+    blobs,
+    parts: parts.map(({ number, etag, checksum: ofPart, blob }) => {
+      return { number, sizeBytes: blob.sizeBytes, etag, checksum: ofPart };
+    }),
+  };
 }
 
 /**

@@ -4,15 +4,13 @@ import { encryptionHeaders, readAttributes } from './attributes.ts';
 import { receiveBody } from './body.ts';
 import { type Call, quotedEtag, type S3Response, target, xmlResponse } from './call.ts';
 import { type ChecksumAlgorithm, checksumHeader, parseAlgorithm } from './checksums.ts';
-import { invalidArgument, notImplementedHeader, S3Error } from './errors.ts';
+import { notImplementedHeader, S3Error } from './errors.ts';
 import { claimedChecksum } from './integrity.ts';
 import { etagFor } from './objects.ts';
+import { readPartNumber } from './part-number.ts';
 import { type PartRecord, timestamp, type UploadRecord } from './records.ts';
 import type { S3Request } from './request.ts';
 import { buildDocument } from './xml.ts';
-
-/** Parts of one upload are numbered from 1 to this (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html). */
-export const MAX_PART_NUMBER = 10_000;
 
 /**
  * The checksum algorithm an upload is created with. Only composite checksums are implemented: CRC64NVME, and the
@@ -68,19 +66,6 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
         : { 'x-amz-checksum-algorithm': checksumAlgorithm, 'x-amz-checksum-type': 'COMPOSITE' }),
     },
   );
-}
-
-function readPartNumber(request: S3Request): number {
-  const text = request.query.partNumber ?? '';
-  const partNumber = Number(text);
-  if (!/^\d+$/.test(text) || partNumber < 1 || partNumber > MAX_PART_NUMBER) {
-    throw invalidArgument(
-      'partNumber',
-      text,
-      `Part number must be an integer between 1 and ${MAX_PART_NUMBER}, inclusive`,
-    );
-  }
-  return partNumber;
 }
 
 /**

@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { requireReadable, restoreHeaders } from './archive.ts';
 import { attributeHeaders, encryptionHeaders, readAttributes } from './attributes.ts';
 import { receiveBody } from './body.ts';
-import { type Call, quotedEtag, type S3Response, target } from './call.ts';
+import { type Call, lastModifiedHeader, quotedEtag, type S3Response, target } from './call.ts';
 import { checksumHeader } from './checksums.ts';
 import { deletePrecondition, isNotModified, writePrecondition } from './conditions.ts';
+import { type SelectedPart, selectPart } from './part-number.ts';
 import { parseRange } from './range.ts';
 import { type Checksum, type ObjectAttributes, type ObjectRecord, timestamp } from './records.ts';
 
@@ -66,7 +67,7 @@ export async function putObject(call: Call): Promise<S3Response> {
 }
 
 function commonHeaders(object: ObjectRecord): Record<string, string> {
-  return { etag: quotedEtag(object), 'last-modified': new Date(object.lastModified).toUTCString() };
+  return { etag: quotedEtag(object), ...lastModifiedHeader(object) };
 }
 
 function overrides(call: Call): Record<string, string> {
@@ -78,6 +79,24 @@ function overrides(call: Call): Record<string, string> {
   );
 }
 
+/**
+ * The checksum of the bytes that are sent. That of the object covers the whole of it, so a partial answer goes
+ * without, but for a part of an object whose checksum is made of its parts'.
+ */
+function checksumOf(
+  object: ObjectRecord,
+  selected: SelectedPart | undefined,
+  start: number,
+  end: number,
+): Checksum | undefined {
+  const { checksum } = object;
+  const ofPart = selected?.part?.checksum;
+  if (checksum?.type === 'COMPOSITE' && ofPart !== undefined) {
+    return { ...checksum, value: ofPart };
+  }
+  return start === 0 && end === object.sizeBytes - 1 ? checksum : undefined;
+}
+
 /** What GetObject and HeadObject say alike, and the bytes that GetObject sends after it. */
 function describe(
   call: Call,
@@ -86,9 +105,10 @@ function describe(
   if (isNotModified(call.request, object)) {
     return { status: 304, headers: commonHeaders(object), start: 0, end: -1 };
   }
-  const range = parseRange(call.request.headers.range, object.sizeBytes);
+  const selected = selectPart(call.request, object);
+  const range = selected?.range ?? parseRange(call.request.headers.range, object.sizeBytes);
   const { start, end } = range ?? { start: 0, end: object.sizeBytes - 1 };
-  // A checksum covers the whole object, so S3 leaves it out of a partial answer.
+  const ranged = selected === undefined && range !== undefined;
   const wantsChecksum = call.request.headers['x-amz-checksum-mode']?.toUpperCase() === 'ENABLED';
   return {
     status: range === undefined ? 200 : 206,
@@ -96,8 +116,11 @@ function describe(
       ...commonHeaders(object),
       ...attributeHeaders(object.attributes),
       ...restoreHeaders(object),
-      ...(wantsChecksum && range === undefined ? checksumHeaders(object.checksum) : {}),
-      ...(range === undefined ? {} : { 'content-range': `bytes ${start}-${end}/${object.sizeBytes}` }),
+      ...(wantsChecksum && !ranged ? checksumHeaders(checksumOf(object, selected, start, end)) : {}),
+      ...(range === undefined || end < start
+        ? {}
+        : { 'content-range': `bytes ${start}-${end}/${object.sizeBytes}` }),
+      ...(selected?.part === undefined ? {} : { 'x-amz-mp-parts-count': String(selected.count) }),
       ...overrides(call),
       'accept-ranges': 'bytes',
       'content-length': String(end - start + 1),

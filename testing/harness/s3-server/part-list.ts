@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CHECKSUM_ALGORITHMS } from './checksums.ts';
 import { invalidArgument, S3Error } from './errors.ts';
-import { MAX_PART_NUMBER } from './multipart.ts';
+import { MAX_PART_NUMBER } from './part-number.ts';
 import type { PartRecord, UploadState } from './records.ts';
 import { parseDocument } from './xml.ts';
 

@@ -20,6 +20,16 @@ const checksumSchema = z.object({
 
 const blobSchema = z.object({ id: z.uuid(), sizeBytes: z.int().nonnegative() });
 
+/** One part of a finished multipart object; its bytes are the blob at the same place of the object's list. */
+const objectPartSchema = z.object({
+  number: z.int().min(1).max(10000),
+  sizeBytes: z.int().nonnegative(),
+  /** Without its quotes. */
+  etag: z.string().optional(),
+  /** base64, of the object's checksum algorithm. */
+  checksum: z.string().optional(),
+});
+
 /** A bucket's record. */
 export const bucketSchema = z.object({ name: z.string(), createdAt: z.iso.datetime() });
 
@@ -34,6 +44,8 @@ export const objectSchema = z.object({
   checksum: checksumSchema.optional(),
   /** The object's bytes are these blobs one after the other: one for PutObject, one a part for a multipart upload. */
   blobs: z.array(blobSchema),
+  /** Of a multipart object; missing from records older than this field. */
+  parts: z.array(objectPartSchema).optional(),
   /** Set while a copy out of an archive class was asked for; times in milliseconds since the epoch. */
   restore: z.object({ readyAtMs: z.number(), expiresAtMs: z.number() }).optional(),
 });
@@ -59,6 +71,7 @@ export const partSchema = z.object({
 
 export type ObjectAttributes = z.infer<typeof attributesSchema>;
 export type Checksum = z.infer<typeof checksumSchema>;
+export type ObjectPart = z.infer<typeof objectPartSchema>;
 export type BlobReference = z.infer<typeof blobSchema>;
 export type ObjectRecord = z.infer<typeof objectSchema>;
 export type UploadRecord = z.infer<typeof uploadSchema>;

@@ -8,6 +8,7 @@ import { S3Error } from './errors.ts';
 import { listObjects } from './listing.ts';
 import { abortMultipartUpload, createMultipartUpload, uploadPart } from './multipart.ts';
 import { listMultipartUploads, listParts } from './multipart-listing.ts';
+import { getObjectAttributes } from './object-attributes.ts';
 import { deleteObject, getObject, headObject, putObject } from './objects.ts';
 import type { S3Request } from './request.ts';
 
@@ -22,6 +23,8 @@ interface Route extends Operation {
   readonly method: string;
   /** Query parameters that have to be there; the first route that fits is taken. */
   readonly needs: readonly string[];
+  /** Query parameters that select something within the operation. */
+  readonly takes?: readonly string[];
 }
 
 /** Answers 501: S3 has the operation, this server does not, and doing another one instead would be worse. */
@@ -63,8 +66,29 @@ const ROUTES: readonly Route[] = [
   { level: 'bucket', method: 'POST', needs: ['delete'], name: 'DeleteObjects', handler: deleteObjects },
   { level: 'bucket', method: 'POST', needs: [], name: 'PostObject', handler: refuse },
   { level: 'object', method: 'GET', needs: ['uploadId'], name: 'ListParts', handler: listParts },
-  { level: 'object', method: 'GET', needs: [], name: 'GetObject', handler: getObject },
-  { level: 'object', method: 'HEAD', needs: [], name: 'HeadObject', handler: headObject },
+  {
+    level: 'object',
+    method: 'GET',
+    needs: ['attributes'],
+    name: 'GetObjectAttributes',
+    handler: getObjectAttributes,
+  },
+  {
+    level: 'object',
+    method: 'GET',
+    needs: [],
+    takes: ['partNumber'],
+    name: 'GetObject',
+    handler: getObject,
+  },
+  {
+    level: 'object',
+    method: 'HEAD',
+    needs: [],
+    takes: ['partNumber'],
+    name: 'HeadObject',
+    handler: headObject,
+  },
   {
     level: 'object',
     method: 'PUT',
@@ -111,7 +135,8 @@ export function routeRequest(request: S3Request): Operation {
   const subresources = Object.keys(request.query).filter((name) => SUBRESOURCES.has(name));
   const candidates = ROUTES.filter((route) => route.level === level && route.method === request.method);
   const route = candidates.find((each) => each.needs.every((name) => name in request.query));
-  if (subresources.some((name) => !route?.needs.includes(name))) {
+  const known = [...(route?.needs ?? []), ...(route?.takes ?? [])];
+  if (subresources.some((name) => !known.includes(name))) {
     return { name: `Unknown(${subresources.join(',')})`, handler: refuse };
   }
   if (route === undefined) {
