@@ -9,6 +9,7 @@ import {
 import { archiveContract } from './archive.ts';
 import { bucketContract } from './buckets.ts';
 import { conditionContract } from './conditions.ts';
+import { fullObjectChecksumContract } from './full-object-checksums.ts';
 import { integrityContract } from './integrity.ts';
 import { listingContract } from './listing.ts';
 import { multipartContract } from './multipart.ts';
@@ -59,6 +60,7 @@ export function contract(target: Target, end: () => Promise<void>): void {
     describe('multipart', () => multipartContract(target));
     describe('multipart listing', () => multipartListingContract(target));
     describe('object attributes', () => objectAttributesContract(target));
+    describe('full object checksums', () => fullObjectChecksumContract(target));
     describe('listing', () => listingContract(target));
     describe('archive', () => archiveContract(target));
     after(async () => {

@@ -1,9 +1,11 @@
 /** What the embedded server keeps on disk, and what it makes of it after every kind of end. */
 import assert from 'node:assert/strict';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
+  type CompletedPart,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -103,6 +105,31 @@ describe('persistence of the embedded server', () => {
         await client.send(new CompleteMultipartUploadCommand({ ...ids, MultipartUpload: { Parts } }));
         const { Body } = await client.send(new GetObjectCommand({ ...ids, Range: 'bytes=-2' }));
         assert.equal(await Body?.transformToString(), 'ab');
+      },
+    );
+  });
+
+  test('a completion is answered again after a restart; an object from before parts were kept is served', async () => {
+    const Key = 'parts';
+    const ids = { Bucket, Key, UploadId: '', MultipartUpload: { Parts: [] as CompletedPart[] } };
+    await acrossRestart(
+      async (client, directory) => {
+        const created = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+        ids.UploadId = created.UploadId ?? '';
+        const part = await client.send(new UploadPartCommand({ ...ids, PartNumber: 1, Body: 'x' }));
+        ids.MultipartUpload.Parts.push({ PartNumber: 1, ETag: part.ETag });
+        await client.send(new CompleteMultipartUploadCommand(ids));
+        const objects = join(directory, 'buckets', Bucket, 'objects');
+        const [name = ''] = await readdir(objects);
+        const { parts, uploadId, ...record } = JSON.parse(await readFile(join(objects, name), 'utf8'));
+        assert.deepEqual([parts.length, uploadId], [1, ids.UploadId]);
+        const old = createHash('sha256').update('old').digest('hex');
+        await writeFile(join(objects, `${old}.json`), JSON.stringify({ ...record, key: 'old' }));
+      },
+      async (client) => {
+        assert.ok((await client.send(new CompleteMultipartUploadCommand(ids))).ETag);
+        const got = await client.send(new GetObjectCommand({ Bucket, Key: 'old', PartNumber: 1 }));
+        assert.deepEqual([await got.Body?.transformToString(), got.PartsCount], ['x', 1]);
       },
     );
   });

@@ -5,6 +5,7 @@ import {
   AbortMultipartUploadCommand,
   type CompletedPart,
   CompleteMultipartUploadCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListPartsCommand,
@@ -332,6 +333,33 @@ export function multipartContract(target: Target): void {
     );
     const { Parts } = await client.send(new ListPartsCommand({ Bucket, Key, UploadId }));
     assert.equal(Parts, undefined);
+  });
+
+  check(
+    target,
+    'repeated-completion',
+    'completing again, as a client does that lost the answer, succeeds',
+    async () => {
+      const upload = await begin('SHA256');
+      const parts = [await upload.put(1, SMALL)];
+      const first = await upload.complete(parts);
+      for (const more of [{}, { IfNoneMatch: '*' }]) {
+        const again = await upload.complete(parts, more);
+        assert.deepEqual([again.ETag, again.ChecksumSHA256], [first.ETag, first.ChecksumSHA256]);
+      }
+      const other = { ...parts[0], PartNumber: 2 };
+      await refused(upload.complete([other]), 'NoSuchUpload', 404);
+      await refused(upload.put(2, SMALL), 'NoSuchUpload', 404);
+    },
+  );
+
+  check(target, undefined, 'completing again brings nothing back that was removed since', async () => {
+    const upload = await begin('SHA256');
+    const parts = [await upload.put(1, SMALL)];
+    await upload.complete(parts);
+    await client.send(new DeleteObjectCommand({ Bucket, Key: upload.Key }));
+    await Promise.allSettled([upload.complete(parts)]);
+    await refused(client.send(new HeadObjectCommand({ Bucket, Key: upload.Key })), 'NotFound', 404);
   });
 
   check(target, undefined, 'an aborted upload is gone, and its object never was', async () => {

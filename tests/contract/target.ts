@@ -18,9 +18,11 @@ export type Feature =
   | 'archive'
   | 'buckets'
   | 'encryption'
+  | 'full-object-checksums'
   | 'object-attributes'
   | 'part-numbers'
   | 'presigned'
+  | 'repeated-completion'
   | 'strict-signature'
   | 'strict-validation'
   | 'trailers';

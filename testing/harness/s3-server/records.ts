@@ -12,10 +12,12 @@ const attributesSchema = z.object({
   userMetadata: z.record(z.string(), z.string()),
 });
 
+const checksumTypeSchema = z.enum(['FULL_OBJECT', 'COMPOSITE']);
+
 const checksumSchema = z.object({
   algorithm: z.enum(CHECKSUM_ALGORITHMS),
   value: z.string(),
-  type: z.enum(['FULL_OBJECT', 'COMPOSITE']),
+  type: checksumTypeSchema,
 });
 
 const blobSchema = z.object({ id: z.uuid(), sizeBytes: z.int().nonnegative() });
@@ -46,6 +48,8 @@ export const objectSchema = z.object({
   blobs: z.array(blobSchema),
   /** Of a multipart object; missing from records older than this field. */
   parts: z.array(objectPartSchema).optional(),
+  /** The upload it was completed from, by which a repeated CompleteMultipartUpload is known. */
+  uploadId: z.string().optional(),
   /** Set while a copy out of an archive class was asked for; times in milliseconds since the epoch. */
   restore: z.object({ readyAtMs: z.number(), expiresAtMs: z.number() }).optional(),
 });
@@ -57,6 +61,7 @@ export const uploadSchema = z.object({
   initiatedAt: z.iso.datetime(),
   attributes: attributesSchema,
   checksumAlgorithm: z.enum(CHECKSUM_ALGORITHMS).optional(),
+  checksumType: checksumTypeSchema.optional(),
 });
 
 /** The record of one uploaded part. */

@@ -7,6 +7,13 @@ import type { ObjectRecord, PartRecord, UploadRecord, UploadState } from './reco
 import { blobIds, partBlobIds } from './recovery.ts';
 import type { Precondition, Store } from './store.ts';
 
+/** How to complete an upload, or to answer for one that is complete. */
+export interface Completion {
+  assemble(upload: UploadState): Promise<ObjectRecord>;
+  /** @throws S3Error when the request is not the one that made the object */
+  repeat(done: ObjectRecord): void;
+}
+
 /** The uploads of one opened data directory. */
 export class UploadStore {
   readonly #root: string;
@@ -46,19 +53,25 @@ export class UploadStore {
   }
 
   /**
-   * Turns an upload into the object that `assemble` makes of it; parts it leaves out are dropped.
+   * Turns an upload into the object that `assemble` makes of it; parts it leaves out are dropped. For one that was
+   * completed already, and whose object is there, `repeat` decides whether that object is the answer.
    * @throws S3Error NoSuchUpload, what `assemble` throws, what the precondition throws; the upload then stays
    */
   async complete(
     bucketName: string,
     key: string,
     uploadId: string,
-    assemble: (upload: UploadState) => Promise<ObjectRecord>,
+    how: Completion,
     precondition: Precondition,
   ): Promise<ObjectRecord> {
     return await this.#lock.run(uploadId, async () => {
+      const done = this.#store.bucket(bucketName).objects.get(key);
+      if (done?.uploadId === uploadId) {
+        how.repeat(done);
+        return done;
+      }
       const upload = this.get(bucketName, key, uploadId);
-      const object = await assemble(upload);
+      const object = await how.assemble(upload);
       await this.#store.putObject(bucketName, object, precondition);
       await this.#forget(bucketName, upload, new Set(blobIds(object)));
       return object;
