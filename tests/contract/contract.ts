@@ -11,6 +11,7 @@ import { bucketContract } from './buckets.ts';
 import { conditionContract } from './conditions.ts';
 import { fullObjectChecksumContract } from './full-object-checksums.ts';
 import { integrityContract } from './integrity.ts';
+import { lifecycleContract } from './lifecycle.ts';
 import { listingContract } from './listing.ts';
 import { multipartContract } from './multipart.ts';
 import { multipartListingContract } from './multipart-listing.ts';
@@ -62,6 +63,7 @@ export function contract(target: Target, end: () => Promise<void>): void {
     describe('object attributes', () => objectAttributesContract(target));
     describe('full object checksums', () => fullObjectChecksumContract(target));
     describe('listing', () => listingContract(target));
+    describe('lifecycle', () => lifecycleContract(target));
     describe('archive', () => archiveContract(target));
     after(async () => {
       try {

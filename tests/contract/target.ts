@@ -19,6 +19,7 @@ export type Feature =
   | 'buckets'
   | 'encryption'
   | 'full-object-checksums'
+  | 'lifecycle'
   | 'object-attributes'
   | 'part-numbers'
   | 'presigned'

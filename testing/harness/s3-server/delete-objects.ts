@@ -4,7 +4,7 @@ import { type Call, type S3Response, xmlResponse } from './call.ts';
 import { deletePrecondition } from './conditions.ts';
 import { receiveText } from './document.ts';
 import { S3Error } from './errors.ts';
-import { claimedChecksum } from './integrity.ts';
+import { requireDigest } from './integrity.ts';
 import { buildDocument, parseDocument, type XmlNode } from './xml.ts';
 
 const MAX_KEYS = 1000;
@@ -40,13 +40,7 @@ async function deleteOne(
  */
 export async function deleteObjects(call: Call): Promise<S3Response> {
   const bucket = call.request.bucket ?? '';
-  const chunked = call.payload.kind === 'unsigned-trailer';
-  if (
-    call.request.headers['content-md5'] === undefined &&
-    claimedChecksum(call.request, chunked) === undefined
-  ) {
-    throw new S3Error('InvalidRequest', { message: 'Missing required header for this request: Content-MD5' });
-  }
+  requireDigest(call);
   const parsed = deleteSchema.safeParse(parseDocument(await receiveText(call), 'Delete'));
   if (!parsed.success || parsed.data.Object.length > MAX_KEYS) {
     throw new S3Error('MalformedXML');

@@ -94,8 +94,8 @@ export async function loadBuckets(root: string): Promise<Map<string, BucketState
     if ((await names(directory, /^bucket\.json$/)).length === 0) {
       continue;
     }
-    const { createdAt } = await readRecord(join(directory, 'bucket.json'), bucketSchema);
-    const bucket: BucketState = { name, createdAt, objects: new Map(), uploads: new Map() };
+    const { createdAt, configuration } = await readRecord(join(directory, 'bucket.json'), bucketSchema);
+    const bucket: BucketState = { name, createdAt, configuration, objects: new Map(), uploads: new Map() };
     for (const file of await names(join(directory, 'objects'), /\.json$/)) {
       const object = await readRecord(join(directory, 'objects', file), objectSchema);
       bucket.objects.set(object.key, object);

@@ -32,8 +32,18 @@ const objectPartSchema = z.object({
   checksum: z.string().optional(),
 });
 
+/** What is set on a bucket as a whole. */
+const configurationSchema = z.object({
+  /** The lifecycle configuration as it is given back, an XML document. */
+  lifecycle: z.string().optional(),
+});
+
 /** A bucket's record. */
-export const bucketSchema = z.object({ name: z.string(), createdAt: z.iso.datetime() });
+export const bucketSchema = z.object({
+  name: z.string(),
+  createdAt: z.iso.datetime(),
+  configuration: configurationSchema.default({}),
+});
 
 /** An object's record. */
 export const objectSchema = z.object({
@@ -74,6 +84,7 @@ export const partSchema = z.object({
   blob: blobSchema,
 });
 
+export type BucketConfiguration = z.infer<typeof configurationSchema>;
 export type ObjectAttributes = z.infer<typeof attributesSchema>;
 export type Checksum = z.infer<typeof checksumSchema>;
 export type ObjectPart = z.infer<typeof objectPartSchema>;
@@ -92,6 +103,7 @@ export interface UploadState {
 export interface BucketState {
   readonly name: string;
   readonly createdAt: string;
+  configuration: BucketConfiguration;
   readonly objects: Map<string, ObjectRecord>;
   readonly uploads: Map<string, UploadState>;
 }

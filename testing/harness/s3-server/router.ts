@@ -5,6 +5,7 @@ import type { Handler } from './call.ts';
 import { completeMultipartUpload } from './complete-multipart.ts';
 import { deleteObjects } from './delete-objects.ts';
 import { S3Error } from './errors.ts';
+import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from './lifecycle.ts';
 import { listObjects } from './listing.ts';
 import { abortMultipartUpload, createMultipartUpload, uploadPart } from './multipart.ts';
 import { listMultipartUploads, listParts } from './multipart-listing.ts';
@@ -44,9 +45,7 @@ const SUBRESOURCES: ReadonlySet<string> = new Set(
 
 const ROUTES: readonly Route[] = [
   { level: 'service', method: 'GET', needs: [], name: 'ListBuckets', handler: listBuckets },
-  { level: 'bucket', method: 'PUT', needs: [], name: 'CreateBucket', handler: createBucket },
   { level: 'bucket', method: 'HEAD', needs: [], name: 'HeadBucket', handler: headBucket },
-  { level: 'bucket', method: 'DELETE', needs: [], name: 'DeleteBucket', handler: deleteBucket },
   {
     level: 'bucket',
     method: 'GET',
@@ -61,10 +60,33 @@ const ROUTES: readonly Route[] = [
     name: 'ListMultipartUploads',
     handler: listMultipartUploads,
   },
+  {
+    level: 'bucket',
+    method: 'PUT',
+    needs: ['lifecycle'],
+    name: 'PutBucketLifecycleConfiguration',
+    handler: putBucketLifecycle,
+  },
+  {
+    level: 'bucket',
+    method: 'GET',
+    needs: ['lifecycle'],
+    name: 'GetBucketLifecycleConfiguration',
+    handler: getBucketLifecycle,
+  },
+  {
+    level: 'bucket',
+    method: 'DELETE',
+    needs: ['lifecycle'],
+    name: 'DeleteBucketLifecycle',
+    handler: deleteBucketLifecycle,
+  },
   { level: 'bucket', method: 'GET', needs: ['list-type'], name: 'ListObjectsV2', handler: listObjects },
   { level: 'bucket', method: 'GET', needs: [], name: 'ListObjects', handler: refuse },
   { level: 'bucket', method: 'POST', needs: ['delete'], name: 'DeleteObjects', handler: deleteObjects },
   { level: 'bucket', method: 'POST', needs: [], name: 'PostObject', handler: refuse },
+  { level: 'bucket', method: 'PUT', needs: [], name: 'CreateBucket', handler: createBucket },
+  { level: 'bucket', method: 'DELETE', needs: [], name: 'DeleteBucket', handler: deleteBucket },
   { level: 'object', method: 'GET', needs: ['uploadId'], name: 'ListParts', handler: listParts },
   {
     level: 'object',

@@ -8,7 +8,7 @@ import { BlobStore } from './blobs.ts';
 import { S3Error } from './errors.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import * as layout from './layout.ts';
-import { type BucketState, type ObjectRecord, timestamp } from './records.ts';
+import { type BucketConfiguration, type BucketState, type ObjectRecord, timestamp } from './records.ts';
 import { blobIds, partBlobIds, recover } from './recovery.ts';
 
 /** Looks at what is there under a key, with nobody else able to change it, and throws to refuse the change. */
@@ -62,13 +62,28 @@ export class Store {
   }
 
   /** Makes a bucket; one that exists stays as it is. */
-  async createBucket(name: string): Promise<void> {
+  async createBucket(name: string, configuration: BucketConfiguration = {}): Promise<void> {
     await this.#lock.run(`bucket ${name}`, async () => {
       if (!this.#buckets.has(name)) {
         const createdAt = timestamp();
-        await layout.writeRecord(layout.bucketPath(this.#root, name), { name, createdAt });
-        this.#buckets.set(name, { name, createdAt, objects: new Map(), uploads: new Map() });
+        const record = { name, createdAt, configuration };
+        await layout.writeRecord(layout.bucketPath(this.#root, name), record);
+        this.#buckets.set(name, { ...record, objects: new Map(), uploads: new Map() });
       }
+    });
+  }
+
+  /** Changes what is set on a bucket. @throws S3Error NoSuchBucket, or what `change` throws */
+  async configureBucket(
+    name: string,
+    change: (configuration: BucketConfiguration) => BucketConfiguration,
+  ): Promise<void> {
+    await this.#lock.run(`bucket ${name}`, async () => {
+      const bucket = this.bucket(name);
+      const configuration = change(bucket.configuration);
+      const { createdAt } = bucket;
+      await layout.writeRecord(layout.bucketPath(this.#root, name), { name, createdAt, configuration });
+      bucket.configuration = configuration;
     });
   }
 
