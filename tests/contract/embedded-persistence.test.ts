@@ -7,18 +7,27 @@ import { describe, test } from 'node:test';
 import {
   type CompletedPart,
   CompleteMultipartUploadCommand,
+  CreateBucketCommand,
   CreateMultipartUploadCommand,
+  DeleteBucketCommand,
   DeleteObjectCommand,
+  GetBucketLifecycleConfigurationCommand,
   GetObjectCommand,
+  GetObjectLockConfigurationCommand,
   HeadObjectCommand,
+  type LifecycleRule,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
   ListPartsCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutBucketVersioningCommand,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { ACCOUNT, BUCKET as Bucket, createClient, makeScratch, withServer } from './start.ts';
+import { refused } from './target.ts';
 
 /** Runs `first` against one server and `second` against the next on the same directory. */
 async function acrossRestart(
@@ -130,6 +139,65 @@ describe('persistence of the embedded server', () => {
         assert.ok((await client.send(new CompleteMultipartUploadCommand(ids))).ETag);
         const got = await client.send(new GetObjectCommand({ Bucket, Key: 'old', PartNumber: 1 }));
         assert.deepEqual([await got.Body?.transformToString(), got.PartsCount], ['x', 1]);
+      },
+    );
+  });
+
+  test('versions, delete markers, retentions and lifecycle rules are as they were after a restart', async () => {
+    const locked = { Bucket: 'locked', Key: 'a' };
+    const mixed = { Bucket, Key: 'a' };
+    const describeAll = async (client: S3Client) => {
+      const found: unknown[] = [];
+      for (const each of [locked, mixed]) {
+        const { Versions = [], DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand(each));
+        found.push(Versions, DeleteMarkers);
+        for (const { VersionId } of Versions) {
+          const got = await client.send(new GetObjectCommand({ ...each, VersionId }));
+          found.push(await got.Body?.transformToString(), got.ObjectLockMode, got.ObjectLockRetainUntilDate);
+        }
+      }
+      const rules = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+      const lock = await client.send(new GetObjectLockConfigurationCommand({ Bucket: locked.Bucket }));
+      return [...found, rules.Rules, lock.ObjectLockConfiguration];
+    };
+    let before: unknown;
+    await acrossRestart(
+      async (client) => {
+        await client.send(new CreateBucketCommand({ Bucket: 'locked', ObjectLockEnabledForBucket: true }));
+        const retention = {
+          ObjectLockMode: 'GOVERNANCE',
+          ObjectLockRetainUntilDate: new Date(Date.now() + 60_000),
+        } as const;
+        await client.send(new PutObjectCommand({ ...locked, Body: 'first', ...retention }));
+        await client.send(new PutObjectCommand({ ...locked, Body: 'second' }));
+        await client.send(new DeleteObjectCommand(locked));
+        await client.send(new PutObjectCommand({ ...mixed, Body: 'before versioning' }));
+        const VersioningConfiguration = { Status: 'Enabled' } as const;
+        await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+        await client.send(new PutObjectCommand({ ...mixed, Body: 'after it' }));
+        const rule: LifecycleRule = {
+          ID: 'a',
+          Status: 'Enabled',
+          Filter: { Prefix: '' },
+          AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 },
+        };
+        await client.send(
+          new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [rule] } }),
+        );
+        before = await describeAll(client);
+      },
+      async (client, directory) => {
+        assert.deepEqual(await describeAll(client), before);
+        await refused(client.send(new GetObjectCommand(locked)), 'NoSuchKey', 404);
+        const { Versions = [] } = await client.send(new ListObjectVersionsCommand(locked));
+        const VersionId = Versions.at(-1)?.VersionId;
+        await refused(client.send(new DeleteObjectCommand({ ...locked, VersionId })), 'AccessDenied', 403);
+        const blobs = async () => (await readdir(join(directory, 'blobs'))).length;
+        assert.equal(await blobs(), 4);
+        const bypass = { BypassGovernanceRetention: true };
+        await client.send(new DeleteObjectCommand({ ...locked, VersionId, ...bypass }));
+        assert.equal(await blobs(), 3);
+        await refused(client.send(new DeleteBucketCommand({ Bucket: 'locked' })), 'BucketNotEmpty', 409);
       },
     );
   });

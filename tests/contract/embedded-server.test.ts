@@ -89,7 +89,7 @@ describe('the embedded server', () => {
         client.send(copy),
         client.send(new GetObjectAclCommand({ Bucket, Key: 'a' })),
         client.send(new ListObjectsCommand({ Bucket })),
-        client.send(new GetObjectCommand({ Bucket, Key: 'a', VersionId: 'v' })),
+        client.send(new PutObjectCommand({ Bucket, Key: 'b', Body: 'x', ObjectLockLegalHoldStatus: 'ON' })),
         client.send(new PutObjectCommand({ Bucket, Key: 'b', Body: 'x', Tagging: 'a=b' })),
         client.send(new PutObjectCommand({ Bucket, Key: 'b', Body: 'x', ACL: 'public-read' })),
       ];

@@ -66,6 +66,8 @@ export function lifecycleContract(target: Target): void {
       await refused(put(Bucket, ABORT, ABORT), 'InvalidArgument', 400);
       await refused(put(Bucket, { ...idle, Expiration: { Days: 0 } }), 'InvalidArgument', 400);
       await refused(put(Bucket, { ...ABORT, ID: 'x'.repeat(256) }), 'InvalidArgument', 400);
+      const tagged = { ...ABORT, Filter: { Tag: { Key: 'a', Value: 'b' } } };
+      await refused(put(Bucket, tagged), 'InvalidRequest', 400);
       const { Filter, ...aimless } = ABORT;
       await refused(put(Bucket, aimless), 'MalformedXML', 400);
       await refused(put(Bucket, { ...ABORT, Status: 'On' as 'Enabled' }), 'MalformedXML', 400);

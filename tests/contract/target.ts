@@ -21,12 +21,14 @@ export type Feature =
   | 'full-object-checksums'
   | 'lifecycle'
   | 'object-attributes'
+  | 'object-lock'
   | 'part-numbers'
   | 'presigned'
   | 'repeated-completion'
   | 'strict-signature'
   | 'strict-validation'
-  | 'trailers';
+  | 'trailers'
+  | 'versions';
 
 /** A server under test. */
 export interface Target {

@@ -6,10 +6,12 @@ import { type ChecksumAlgorithm, checksumHeader, compositeChecksum, createDigest
 import { writePrecondition } from './conditions.ts';
 import { receiveText } from './document.ts';
 import { S3Error } from './errors.ts';
+import { defaultRetention } from './object-lock.ts';
 import { checkRepeated, type ListedPart, readParts, selectParts } from './part-list.ts';
 import { type Checksum, type ObjectRecord, type PartRecord, timestamp, type UploadState } from './records.ts';
 import type { S3Request } from './request.ts';
 import { type UploadChecksum, uploadChecksum } from './upload-checksum.ts';
+import { versionHeaders } from './versions.ts';
 import { buildDocument } from './xml.ts';
 
 /** The CRC of the bytes themselves, for which the parts are read once more. */
@@ -88,6 +90,7 @@ async function assemble(
 ): Promise<ObjectRecord> {
   const parts = selectParts(upload, listed);
   const { key, attributes, uploadId } = upload.record;
+  const { configuration } = call.store.bucket(call.request.bucket ?? '');
   const checksum = await combineChecksums(call, uploadChecksum(upload.record), parts);
   const blobs = parts.map((part) => part.blob);
   const sizeBytes = blobs.reduce((sum, blob) => sum + blob.sizeBytes, 0);
@@ -102,6 +105,7 @@ async function assemble(
     checksum,
     blobs,
     uploadId,
+    retention: upload.record.retention ?? defaultRetention(configuration),
     parts: parts.map(({ number, etag, checksum: ofPart, blob }) => {
       return { number, sizeBytes: blob.sizeBytes, etag, checksum: ofPart };
     }),
@@ -139,6 +143,6 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
             ChecksumType: object.checksum.type,
           }),
     }),
-    encryptionHeaders(object.attributes),
+    { ...encryptionHeaders(object.attributes), ...versionHeaders(call.store.bucket(bucket), object) },
   );
 }

@@ -69,7 +69,7 @@ const ruleSchema = z.object({
   AbortIncompleteMultipartUpload: z.object({ DaysAfterInitiation: number }).optional(),
 });
 
-const configurationSchema = z.object({ Rule: z.array(ruleSchema).min(1).max(MAX_RULES) });
+const configurationSchema = z.object({ Rule: z.array(ruleSchema).max(MAX_RULES) });
 
 type Rule = z.infer<typeof ruleSchema>;
 

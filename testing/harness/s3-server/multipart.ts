@@ -6,6 +6,7 @@ import { type Call, quotedEtag, type S3Response, target, xmlResponse } from './c
 import { checksumHeader } from './checksums.ts';
 import { S3Error } from './errors.ts';
 import { claimedChecksum } from './integrity.ts';
+import { defaultRetention, readRetention, requireDigestFor } from './object-lock.ts';
 import { etagFor } from './objects.ts';
 import { readPartNumber } from './part-number.ts';
 import { type PartRecord, timestamp, type UploadRecord } from './records.ts';
@@ -17,6 +18,7 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const attributes = readAttributes(call.request, call.settings.region);
   const checksum = readUploadChecksum(call.request);
+  const retention = readRetention(call.request, call.store.bucket(bucket).configuration);
   const record: UploadRecord = {
     uploadId: randomBytes(32).toString('base64url'),
     key,
@@ -24,6 +26,7 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
     attributes,
     checksumAlgorithm: checksum?.algorithm,
     checksumType: checksum?.type,
+    retention,
   };
   await call.uploads.create(bucket, record);
   return xmlResponse(
@@ -61,6 +64,7 @@ export async function uploadPart(call: Call): Promise<S3Response> {
   const { attributes } = record;
   const checksum = uploadChecksum(record);
   checkAlgorithm(call, checksum);
+  requireDigestFor(record.retention ?? defaultRetention(store.bucket(bucket).configuration), call);
   const { id, result } = await store.blobs.create((sink) =>
     receiveBody(call, sink, { unclaimed: checksum?.algorithm }),
   );

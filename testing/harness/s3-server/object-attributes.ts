@@ -4,6 +4,7 @@ import { invalidArgument, S3Error } from './errors.ts';
 import { queryInteger } from './paging.ts';
 import { partsOf } from './part-number.ts';
 import type { ObjectRecord } from './records.ts';
+import { versionHeaders } from './versions.ts';
 import { buildDocument, type XmlNode } from './xml.ts';
 
 const ATTRIBUTES: ReadonlySet<string> = new Set([
@@ -80,7 +81,7 @@ function objectParts(call: Call, object: ObjectRecord): XmlNode {
 export async function getObjectAttributes(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const wanted = readWanted(call);
-  const object = call.store.object(bucket, key);
+  const object = call.store.object(bucket, key, call.request.query.versionId);
   const document = buildDocument('GetObjectAttributesResponse', {
     // The one place where S3 gives an ETag without its quotes.
     ETag: wanted.has('ETag') ? object.etag : undefined,
@@ -89,5 +90,6 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
     StorageClass: wanted.has('StorageClass') ? object.attributes.storageClass : undefined,
     ObjectSize: wanted.has('ObjectSize') ? object.sizeBytes : undefined,
   });
-  return xmlResponse(document, lastModifiedHeader(object));
+  const version = versionHeaders(call.store.bucket(bucket), object);
+  return xmlResponse(document, { ...lastModifiedHeader(object), ...version });
 }

@@ -5,10 +5,13 @@ import { attributeHeaders, encryptionHeaders, readAttributes } from './attribute
 import { receiveBody } from './body.ts';
 import { type Call, lastModifiedHeader, quotedEtag, type S3Response, target } from './call.ts';
 import { checksumHeader } from './checksums.ts';
-import { deletePrecondition, isNotModified, writePrecondition } from './conditions.ts';
+import { isNotModified, writePrecondition } from './conditions.ts';
+import { deleteOne } from './delete-one.ts';
+import { defaultRetention, readRetention, requireDigestFor, retentionHeaders } from './object-lock.ts';
 import { type SelectedPart, selectPart } from './part-number.ts';
 import { parseRange } from './range.ts';
 import { type Checksum, type ObjectAttributes, type ObjectRecord, timestamp } from './records.ts';
+import { versionHeaders } from './versions.ts';
 
 /** Query parameters by which GetObject overrides headers of its answer. */
 const OVERRIDES = [
@@ -39,9 +42,11 @@ function checksumHeaders(checksum: Checksum | undefined): Record<string, string>
 export async function putObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const { store, request, settings } = call;
-  store.bucket(bucket);
+  const { configuration } = store.bucket(bucket);
   const attributes = readAttributes(request, settings.region);
   const precondition = writePrecondition(request);
+  const retention = readRetention(request, configuration) ?? defaultRetention(configuration);
+  requireDigestFor(retention, call);
   const { id, result } = await store.blobs.create((sink) => receiveBody(call, sink));
   const checksum: Checksum | undefined =
     result.checksum === undefined ? undefined : { ...result.checksum, type: 'FULL_OBJECT' };
@@ -53,16 +58,23 @@ export async function putObject(call: Call): Promise<S3Response> {
     attributes,
     checksum,
     blobs: [{ id, sizeBytes: result.sizeBytes }],
+    retention,
   };
+  let stored: ObjectRecord;
   try {
-    await store.putObject(bucket, object, precondition);
+    stored = await store.putObject(bucket, object, precondition);
   } catch (error) {
     await store.blobs.remove([id]);
     throw error;
   }
   return {
     status: 200,
-    headers: { etag: quotedEtag(object), ...checksumHeaders(checksum), ...encryptionHeaders(attributes) },
+    headers: {
+      etag: quotedEtag(object),
+      ...checksumHeaders(checksum),
+      ...encryptionHeaders(attributes),
+      ...versionHeaders(store.bucket(bucket), stored),
+    },
   };
 }
 
@@ -116,6 +128,8 @@ function describe(
       ...commonHeaders(object),
       ...attributeHeaders(object.attributes),
       ...restoreHeaders(object),
+      ...retentionHeaders(object.retention),
+      ...versionHeaders(call.store.bucket(call.request.bucket ?? ''), object),
       ...(wantsChecksum && !ranged ? checksumHeaders(checksumOf(object, selected, start, end)) : {}),
       ...(range === undefined || end < start
         ? {}
@@ -133,7 +147,7 @@ function describe(
 /** GetObject (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). */
 export async function getObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
-  const object = call.store.object(bucket, key);
+  const object = call.store.object(bucket, key, call.request.query.versionId);
   requireReadable(object);
   const { status, headers, start, end } = describe(call, object);
   if (status === 304 || end < start) {
@@ -145,13 +159,21 @@ export async function getObject(call: Call): Promise<S3Response> {
 /** HeadObject: the same without the bytes; an archived object may be looked at. */
 export async function headObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
-  const { status, headers } = describe(call, call.store.object(bucket, key));
+  const object = call.store.object(bucket, key, call.request.query.versionId);
+  const { status, headers } = describe(call, object);
   return { status, headers };
 }
 
-/** DeleteObject: 204 whether or not there was one. */
+/** DeleteObject: 204 whether or not there was one; see `deleteOne` for what it makes of versions. */
 export async function deleteObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
-  await call.store.deleteObject(bucket, key, deletePrecondition(key, call.request.headers['if-match']));
-  return { status: 204 };
+  const { versionId } = call.request.query;
+  const removal = await deleteOne(call, bucket, { key, versionId, etag: call.request.headers['if-match'] });
+  return {
+    status: 204,
+    headers: {
+      ...(removal.marker === undefined ? {} : { 'x-amz-delete-marker': 'true' }),
+      ...(removal.versionId === undefined ? {} : { 'x-amz-version-id': removal.versionId }),
+    },
+  };
 }

@@ -32,10 +32,30 @@ const objectPartSchema = z.object({
   checksum: z.string().optional(),
 });
 
+/** Until when, and how firmly, a version is kept from being deleted. */
+const retentionSchema = z.object({
+  mode: z.enum(['COMPLIANCE', 'GOVERNANCE']),
+  retainUntil: z.iso.datetime(),
+});
+
 /** What is set on a bucket as a whole. */
 const configurationSchema = z.object({
   /** The lifecycle configuration as it is given back, an XML document. */
   lifecycle: z.string().optional(),
+  /** Once on it stays on; suspending it is not implemented. */
+  versioning: z.literal('Enabled').optional(),
+  /** There when Object Lock is on, with what a new version is given that brings no retention of its own. */
+  objectLock: z
+    .object({
+      defaultRetention: z
+        .object({
+          mode: retentionSchema.shape.mode,
+          unit: z.enum(['Days', 'Years']),
+          count: z.int().positive(),
+        })
+        .optional(),
+    })
+    .optional(),
 });
 
 /** A bucket's record. */
@@ -62,7 +82,24 @@ export const objectSchema = z.object({
   uploadId: z.string().optional(),
   /** Set while a copy out of an archive class was asked for; times in milliseconds since the epoch. */
   restore: z.object({ readyAtMs: z.number(), expiresAtMs: z.number() }).optional(),
+  /** Missing from what was put while the bucket had no versioning. */
+  versionId: z.string().optional(),
+  /** Grows from version to version of a key. */
+  sequence: z.int().optional(),
+  retention: retentionSchema.optional(),
 });
+
+/** The record of a delete, in a bucket that keeps versions. */
+const deleteMarkerSchema = z.object({
+  key: z.string(),
+  deleteMarker: z.literal(true),
+  versionId: z.string(),
+  sequence: z.int(),
+  lastModified: z.iso.datetime(),
+});
+
+/** The record of a version, whichever it is. */
+export const versionSchema = z.union([deleteMarkerSchema, objectSchema]);
 
 /** The record of a multipart upload in progress. */
 export const uploadSchema = z.object({
@@ -72,6 +109,7 @@ export const uploadSchema = z.object({
   attributes: attributesSchema,
   checksumAlgorithm: z.enum(CHECKSUM_ALGORITHMS).optional(),
   checksumType: checksumTypeSchema.optional(),
+  retention: retentionSchema.optional(),
 });
 
 /** The record of one uploaded part. */
@@ -90,6 +128,9 @@ export type Checksum = z.infer<typeof checksumSchema>;
 export type ObjectPart = z.infer<typeof objectPartSchema>;
 export type BlobReference = z.infer<typeof blobSchema>;
 export type ObjectRecord = z.infer<typeof objectSchema>;
+export type Retention = z.infer<typeof retentionSchema>;
+export type DeleteMarker = z.infer<typeof deleteMarkerSchema>;
+export type Version = ObjectRecord | DeleteMarker;
 export type UploadRecord = z.infer<typeof uploadSchema>;
 export type PartRecord = z.infer<typeof partSchema>;
 
@@ -104,8 +145,16 @@ export interface BucketState {
   readonly name: string;
   readonly createdAt: string;
   configuration: BucketConfiguration;
+  /** What a reader finds under a key. */
   readonly objects: Map<string, ObjectRecord>;
+  /** Of the keys that were written to under versioning, every version, newest first. */
+  readonly versions: Map<string, readonly Version[]>;
   readonly uploads: Map<string, UploadState>;
+}
+
+/** A bucket with nothing in it. */
+export function emptyBucket(record: z.infer<typeof bucketSchema>): BucketState {
+  return { ...record, objects: new Map(), versions: new Map(), uploads: new Map() };
 }
 
 /** The time now in whole seconds, which is how finely S3 tells times, as an ISO 8601 text. */

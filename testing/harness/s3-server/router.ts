@@ -12,6 +12,13 @@ import { listMultipartUploads, listParts } from './multipart-listing.ts';
 import { getObjectAttributes } from './object-attributes.ts';
 import { deleteObject, getObject, headObject, putObject } from './objects.ts';
 import type { S3Request } from './request.ts';
+import {
+  getObjectLockConfiguration,
+  getObjectRetention,
+  putObjectLockConfiguration,
+  putObjectRetention,
+} from './retention.ts';
+import { getBucketVersioning, listObjectVersions, putBucketVersioning } from './versioning.ts';
 
 /** An operation by the name S3's API gives it. */
 export interface Operation {
@@ -81,17 +88,69 @@ const ROUTES: readonly Route[] = [
     name: 'DeleteBucketLifecycle',
     handler: deleteBucketLifecycle,
   },
+  {
+    level: 'bucket',
+    method: 'PUT',
+    needs: ['object-lock'],
+    name: 'PutObjectLockConfiguration',
+    handler: putObjectLockConfiguration,
+  },
+  {
+    level: 'bucket',
+    method: 'GET',
+    needs: ['object-lock'],
+    name: 'GetObjectLockConfiguration',
+    handler: getObjectLockConfiguration,
+  },
+  {
+    level: 'bucket',
+    method: 'PUT',
+    needs: ['versioning'],
+    name: 'PutBucketVersioning',
+    handler: putBucketVersioning,
+  },
+  {
+    level: 'bucket',
+    method: 'GET',
+    needs: ['versioning'],
+    name: 'GetBucketVersioning',
+    handler: getBucketVersioning,
+  },
+  {
+    level: 'bucket',
+    method: 'GET',
+    needs: ['versions'],
+    name: 'ListObjectVersions',
+    handler: listObjectVersions,
+  },
   { level: 'bucket', method: 'GET', needs: ['list-type'], name: 'ListObjectsV2', handler: listObjects },
   { level: 'bucket', method: 'GET', needs: [], name: 'ListObjects', handler: refuse },
   { level: 'bucket', method: 'POST', needs: ['delete'], name: 'DeleteObjects', handler: deleteObjects },
   { level: 'bucket', method: 'POST', needs: [], name: 'PostObject', handler: refuse },
   { level: 'bucket', method: 'PUT', needs: [], name: 'CreateBucket', handler: createBucket },
   { level: 'bucket', method: 'DELETE', needs: [], name: 'DeleteBucket', handler: deleteBucket },
+  {
+    level: 'object',
+    method: 'PUT',
+    needs: ['retention'],
+    takes: ['versionId'],
+    name: 'PutObjectRetention',
+    handler: putObjectRetention,
+  },
+  {
+    level: 'object',
+    method: 'GET',
+    needs: ['retention'],
+    takes: ['versionId'],
+    name: 'GetObjectRetention',
+    handler: getObjectRetention,
+  },
   { level: 'object', method: 'GET', needs: ['uploadId'], name: 'ListParts', handler: listParts },
   {
     level: 'object',
     method: 'GET',
     needs: ['attributes'],
+    takes: ['versionId'],
     name: 'GetObjectAttributes',
     handler: getObjectAttributes,
   },
@@ -99,7 +158,7 @@ const ROUTES: readonly Route[] = [
     level: 'object',
     method: 'GET',
     needs: [],
-    takes: ['partNumber'],
+    takes: ['partNumber', 'versionId'],
     name: 'GetObject',
     handler: getObject,
   },
@@ -107,7 +166,7 @@ const ROUTES: readonly Route[] = [
     level: 'object',
     method: 'HEAD',
     needs: [],
-    takes: ['partNumber'],
+    takes: ['partNumber', 'versionId'],
     name: 'HeadObject',
     handler: headObject,
   },
@@ -133,7 +192,14 @@ const ROUTES: readonly Route[] = [
     name: 'CompleteMultipartUpload',
     handler: completeMultipartUpload,
   },
-  { level: 'object', method: 'POST', needs: ['restore'], name: 'RestoreObject', handler: restoreObject },
+  {
+    level: 'object',
+    method: 'POST',
+    needs: ['restore'],
+    takes: ['versionId'],
+    name: 'RestoreObject',
+    handler: restoreObject,
+  },
   {
     level: 'object',
     method: 'DELETE',
@@ -141,7 +207,14 @@ const ROUTES: readonly Route[] = [
     name: 'AbortMultipartUpload',
     handler: abortMultipartUpload,
   },
-  { level: 'object', method: 'DELETE', needs: [], name: 'DeleteObject', handler: deleteObject },
+  {
+    level: 'object',
+    method: 'DELETE',
+    needs: [],
+    takes: ['versionId'],
+    name: 'DeleteObject',
+    handler: deleteObject,
+  },
 ];
 
 function levelOf(request: S3Request): Route['level'] {

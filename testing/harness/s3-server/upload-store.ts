@@ -6,6 +6,7 @@ import * as layout from './layout.ts';
 import type { ObjectRecord, PartRecord, UploadRecord, UploadState } from './records.ts';
 import { blobIds, partBlobIds } from './recovery.ts';
 import type { Precondition, Store } from './store.ts';
+import { isDeleteMarker, versionsOf } from './versions.ts';
 
 /** How to complete an upload, or to answer for one that is complete. */
 export interface Completion {
@@ -65,16 +66,16 @@ export class UploadStore {
     precondition: Precondition,
   ): Promise<ObjectRecord> {
     return await this.#lock.run(uploadId, async () => {
-      const done = this.#store.bucket(bucketName).objects.get(key);
-      if (done?.uploadId === uploadId) {
+      const done = this.#completed(bucketName, key, uploadId);
+      if (done !== undefined) {
         how.repeat(done);
         return done;
       }
       const upload = this.get(bucketName, key, uploadId);
       const object = await how.assemble(upload);
-      await this.#store.putObject(bucketName, object, precondition);
+      const stored = await this.#store.putObject(bucketName, object, precondition);
       await this.#forget(bucketName, upload, new Set(blobIds(object)));
-      return object;
+      return stored;
     });
   }
 
@@ -83,6 +84,13 @@ export class UploadStore {
     await this.#lock.run(uploadId, async () => {
       await this.#forget(bucketName, this.get(bucketName, key, uploadId), new Set());
     });
+  }
+
+  #completed(bucketName: string, key: string, uploadId: string): ObjectRecord | undefined {
+    const versions = versionsOf(this.#store.bucket(bucketName), key);
+    return versions
+      .flatMap((version) => (isDeleteMarker(version) ? [] : [version]))
+      .find((object) => object.uploadId === uploadId);
   }
 
   async #forget(bucketName: string, upload: UploadState, kept: ReadonlySet<string>): Promise<void> {
