@@ -269,6 +269,25 @@ export function objectLockContract(target: Target): void {
     },
   );
 
+  check(
+    target,
+    'object-lock',
+    'a retention is of one version, and the others go as they please',
+    async () => {
+      await withVersions(target, { lock: true }, async (Bucket) => {
+        const [older, newer] = [await put(Bucket), await put(Bucket)];
+        const Retention = { Mode: 'GOVERNANCE', RetainUntilDate: fromNow(DAY_MS) } as const;
+        const ids = { Bucket, Key: 'a', VersionId: older };
+        await client.send(new PutObjectRetentionCommand({ ...ids, Retention }));
+        assert.deepEqual((await client.send(new GetObjectRetentionCommand(ids))).Retention, Retention);
+        const current = client.send(new GetObjectRetentionCommand({ Bucket, Key: 'a' }));
+        await refused(current, 'NoSuchObjectLockConfiguration', 404);
+        await denied(remove(Bucket, older));
+        await remove(Bucket, newer);
+      });
+    },
+  );
+
   check(target, 'object-lock', 'a retention in compliance mode is never made shorter or softer', async () => {
     await withVersions(target, { lock: true }, async (Bucket) => {
       const until = fromNow(3000);
