@@ -175,6 +175,11 @@ export function objectLockContract(target: Target): void {
       const headers = { ...request.headers, 'content-md5': digest('md5', 'a') };
       const response = await raw({ ...target, bucket }, { ...request, headers });
       assert.equal(response.status, 200, response.text);
+      const retained = retain('GOVERNANCE', fromNow(DAY_MS));
+      const { UploadId } = await uploader(target, bucket)(undefined, retained, 'a');
+      const query = { uploadId: UploadId, partNumber: '1' };
+      const part = { method: 'PUT', key: 'a', query, body: 'a' };
+      assertRefusal(await raw({ ...target, bucket }, part), 'InvalidRequest', 400);
     });
   });
 
