@@ -9,13 +9,19 @@ import {
 import { archiveContract } from './archive.ts';
 import { bucketContract } from './buckets.ts';
 import { conditionContract } from './conditions.ts';
+import { fullObjectChecksumContract } from './full-object-checksums.ts';
 import { integrityContract } from './integrity.ts';
+import { lifecycleContract } from './lifecycle.ts';
 import { listingContract } from './listing.ts';
 import { multipartContract } from './multipart.ts';
+import { multipartListingContract } from './multipart-listing.ts';
+import { objectAttributesContract } from './object-attributes.ts';
+import { objectLockContract } from './object-lock.ts';
 import { objectContract } from './objects.ts';
 import { signatureContract } from './signature.ts';
 import type { Target } from './target.ts';
 import { trailerContract } from './trailers.ts';
+import { versionContract } from './versions.ts';
 
 /** More pages than the tests can leave; a server that does not remove what it says it removed ends here. */
 const MAX_PAGES = 20;
@@ -55,7 +61,13 @@ export function contract(target: Target, end: () => Promise<void>): void {
     describe('trailers', () => trailerContract(target));
     describe('signature', () => signatureContract(target));
     describe('multipart', () => multipartContract(target));
+    describe('multipart listing', () => multipartListingContract(target));
+    describe('object attributes', () => objectAttributesContract(target));
+    describe('full object checksums', () => fullObjectChecksumContract(target));
     describe('listing', () => listingContract(target));
+    describe('lifecycle', () => lifecycleContract(target));
+    describe('versions', () => versionContract(target));
+    describe('object lock', () => objectLockContract(target));
     describe('archive', () => archiveContract(target));
     after(async () => {
       try {

@@ -1,22 +1,33 @@
 /** What the embedded server keeps on disk, and what it makes of it after every kind of end. */
 import assert from 'node:assert/strict';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
+  type CompletedPart,
   CompleteMultipartUploadCommand,
+  CreateBucketCommand,
   CreateMultipartUploadCommand,
+  DeleteBucketCommand,
   DeleteObjectCommand,
+  GetBucketLifecycleConfigurationCommand,
   GetObjectCommand,
+  GetObjectLockConfigurationCommand,
   HeadObjectCommand,
+  type LifecycleRule,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
   ListPartsCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutBucketVersioningCommand,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { ACCOUNT, BUCKET as Bucket, createClient, makeScratch, withServer } from './start.ts';
+import { refused } from './target.ts';
 
 /** Runs `first` against one server and `second` against the next on the same directory. */
 async function acrossRestart(
@@ -103,6 +114,90 @@ describe('persistence of the embedded server', () => {
         await client.send(new CompleteMultipartUploadCommand({ ...ids, MultipartUpload: { Parts } }));
         const { Body } = await client.send(new GetObjectCommand({ ...ids, Range: 'bytes=-2' }));
         assert.equal(await Body?.transformToString(), 'ab');
+      },
+    );
+  });
+
+  test('a completion is answered again after a restart; an object from before parts were kept is served', async () => {
+    const Key = 'parts';
+    const ids = { Bucket, Key, UploadId: '', MultipartUpload: { Parts: [] as CompletedPart[] } };
+    await acrossRestart(
+      async (client, directory) => {
+        const created = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+        ids.UploadId = created.UploadId ?? '';
+        const part = await client.send(new UploadPartCommand({ ...ids, PartNumber: 1, Body: 'x' }));
+        ids.MultipartUpload.Parts.push({ PartNumber: 1, ETag: part.ETag });
+        await client.send(new CompleteMultipartUploadCommand(ids));
+        const objects = join(directory, 'buckets', Bucket, 'objects');
+        const [name = ''] = await readdir(objects);
+        const { parts, uploadId, ...record } = JSON.parse(await readFile(join(objects, name), 'utf8'));
+        assert.deepEqual([parts.length, uploadId], [1, ids.UploadId]);
+        const old = createHash('sha256').update('old').digest('hex');
+        await writeFile(join(objects, `${old}.json`), JSON.stringify({ ...record, key: 'old' }));
+      },
+      async (client) => {
+        assert.ok((await client.send(new CompleteMultipartUploadCommand(ids))).ETag);
+        const got = await client.send(new GetObjectCommand({ Bucket, Key: 'old', PartNumber: 1 }));
+        assert.deepEqual([await got.Body?.transformToString(), got.PartsCount], ['x', 1]);
+      },
+    );
+  });
+
+  test('versions, delete markers, retentions and lifecycle rules are as they were after a restart', async () => {
+    const locked = { Bucket: 'locked', Key: 'a' };
+    const mixed = { Bucket, Key: 'a' };
+    const describeAll = async (client: S3Client) => {
+      const found: unknown[] = [];
+      for (const each of [locked, mixed]) {
+        const { Versions = [], DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand(each));
+        found.push(Versions, DeleteMarkers);
+        for (const { VersionId } of Versions) {
+          const got = await client.send(new GetObjectCommand({ ...each, VersionId }));
+          found.push(await got.Body?.transformToString(), got.ObjectLockMode, got.ObjectLockRetainUntilDate);
+        }
+      }
+      const rules = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+      const lock = await client.send(new GetObjectLockConfigurationCommand({ Bucket: locked.Bucket }));
+      return [...found, rules.Rules, lock.ObjectLockConfiguration];
+    };
+    let before: unknown;
+    await acrossRestart(
+      async (client) => {
+        await client.send(new CreateBucketCommand({ Bucket: 'locked', ObjectLockEnabledForBucket: true }));
+        const retention = {
+          ObjectLockMode: 'GOVERNANCE',
+          ObjectLockRetainUntilDate: new Date(Date.now() + 60_000),
+        } as const;
+        await client.send(new PutObjectCommand({ ...locked, Body: 'first', ...retention }));
+        await client.send(new PutObjectCommand({ ...locked, Body: 'second' }));
+        await client.send(new DeleteObjectCommand(locked));
+        await client.send(new PutObjectCommand({ ...mixed, Body: 'before versioning' }));
+        const VersioningConfiguration = { Status: 'Enabled' } as const;
+        await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+        await client.send(new PutObjectCommand({ ...mixed, Body: 'after it' }));
+        const rule: LifecycleRule = {
+          ID: 'a',
+          Status: 'Enabled',
+          Filter: { Prefix: '' },
+          AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 },
+        };
+        await client.send(
+          new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [rule] } }),
+        );
+        before = await describeAll(client);
+      },
+      async (client, directory) => {
+        assert.deepEqual(await describeAll(client), before);
+        await refused(client.send(new GetObjectCommand(locked)), 'NoSuchKey', 404);
+        const { Versions = [] } = await client.send(new ListObjectVersionsCommand(locked));
+        const VersionId = Versions.at(-1)?.VersionId;
+        await refused(client.send(new DeleteObjectCommand({ ...locked, VersionId })), 'AccessDenied', 403);
+        const blobs = async () => (await readdir(join(directory, 'blobs'))).length;
+        assert.equal(await blobs(), 4);
+        const bypass = { BypassGovernanceRetention: true };
+        await client.send(new DeleteObjectCommand({ ...locked, VersionId, ...bypass }));
+        assert.equal(await blobs(), 3);
+        await refused(client.send(new DeleteBucketCommand({ Bucket: 'locked' })), 'BucketNotEmpty', 409);
       },
     );
   });

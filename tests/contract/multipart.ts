@@ -3,31 +3,19 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
-  type ChecksumAlgorithm,
   type CompletedPart,
   CompleteMultipartUploadCommand,
-  type CompleteMultipartUploadCommandOutput,
-  CreateMultipartUploadCommand,
-  type CreateMultipartUploadCommandInput,
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
-  ListMultipartUploadsCommand,
   ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { assertRefusal, check, digest, freshKey, hexDigest, raw, refused, type Target } from './target.ts';
+import { MIN_PART_BYTES, uploader } from './uploads.ts';
 
-const MIN_PART_BYTES = 5 * 1024 * 1024;
 const BIG = Buffer.alloc(MIN_PART_BYTES, 'big part ');
 const SMALL = Buffer.from('the last part may be small');
-
-/** An upload in progress, with the calls that go on with it. */
-interface Upload {
-  readonly Key: string;
-  readonly UploadId: string;
-  put(partNumber: number, body: Buffer | string): Promise<CompletedPart>;
-  complete(parts: readonly CompletedPart[]): Promise<CompleteMultipartUploadCommandOutput>;
-}
 
 function sha256Composite(...bodies: readonly Buffer[]): string {
   const digests = bodies.map((body) => createHash('sha256').update(body).digest());
@@ -37,38 +25,7 @@ function sha256Composite(...bodies: readonly Buffer[]): string {
 /** Defines the tests of multipart uploads. */
 export function multipartContract(target: Target): void {
   const { client, bucket: Bucket } = target;
-
-  async function begin(
-    algorithm: ChecksumAlgorithm | undefined,
-    more: Partial<CreateMultipartUploadCommandInput> = {},
-    Key = freshKey(target),
-  ): Promise<Upload> {
-    const checksum = algorithm === undefined ? {} : { ChecksumAlgorithm: algorithm };
-    const { UploadId = '' } = await client.send(
-      new CreateMultipartUploadCommand({ Bucket, Key, ...checksum, ...more }),
-    );
-    return {
-      Key,
-      UploadId,
-      async put(PartNumber, Body) {
-        const part = await client.send(
-          new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body, ...checksum }),
-        );
-        return {
-          PartNumber,
-          ETag: part.ETag,
-          ...(algorithm === 'SHA256' ? { ChecksumSHA256: part.ChecksumSHA256 } : {}),
-          ...(algorithm === 'CRC32' ? { ChecksumCRC32: part.ChecksumCRC32 } : {}),
-        };
-      },
-      async complete(parts) {
-        const MultipartUpload = { Parts: [...parts] };
-        return await client.send(
-          new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload }),
-        );
-      },
-    };
-  }
+  const begin = uploader(target);
 
   check(target, undefined, 'parts in order become one object, with an ETag of their MD5s', async () => {
     const upload = await begin(undefined, { ContentType: 'text/x-parts', Metadata: { a: 'b' } });
@@ -378,6 +335,33 @@ export function multipartContract(target: Target): void {
     assert.equal(Parts, undefined);
   });
 
+  check(
+    target,
+    'repeated-completion',
+    'completing again, as a client does that lost the answer, succeeds',
+    async () => {
+      const upload = await begin('SHA256');
+      const parts = [await upload.put(1, SMALL)];
+      const first = await upload.complete(parts);
+      for (const more of [{}, { IfNoneMatch: '*' }]) {
+        const again = await upload.complete(parts, more);
+        assert.deepEqual([again.ETag, again.ChecksumSHA256], [first.ETag, first.ChecksumSHA256]);
+      }
+      const other = { ...parts[0], PartNumber: 2 };
+      await refused(upload.complete([other]), 'NoSuchUpload', 404);
+      await refused(upload.put(2, SMALL), 'NoSuchUpload', 404);
+    },
+  );
+
+  check(target, undefined, 'completing again brings nothing back that was removed since', async () => {
+    const upload = await begin('SHA256');
+    const parts = [await upload.put(1, SMALL)];
+    await upload.complete(parts);
+    await client.send(new DeleteObjectCommand({ Bucket, Key: upload.Key }));
+    await Promise.allSettled([upload.complete(parts)]);
+    await refused(client.send(new HeadObjectCommand({ Bucket, Key: upload.Key })), 'NotFound', 404);
+  });
+
   check(target, undefined, 'an aborted upload is gone, and its object never was', async () => {
     const { Key, UploadId, put } = await begin(undefined);
     await put(1, SMALL);
@@ -385,80 +369,4 @@ export function multipartContract(target: Target): void {
     await refused(client.send(new ListPartsCommand({ Bucket, Key, UploadId })), 'NoSuchUpload', 404);
     await refused(client.send(new HeadObjectCommand({ Bucket, Key })), 'NotFound', 404);
   });
-
-  check(target, undefined, 'parts are listed page by page, with sizes and ETags', async () => {
-    const { Key, UploadId, put } = await begin(undefined);
-    for (const number of [5, 3, 4, 1, 2]) {
-      await put(number, 'x'.repeat(number));
-    }
-    const seen: (readonly [number | undefined, number | undefined, string | undefined])[] = [];
-    let marker: string | undefined;
-    let pages = 0;
-    do {
-      const page = await client.send(
-        new ListPartsCommand({
-          Bucket,
-          Key,
-          UploadId,
-          MaxParts: 2,
-          ...(marker === undefined ? {} : { PartNumberMarker: marker }),
-        }),
-      );
-      seen.push(...(page.Parts ?? []).map((part) => [part.PartNumber, part.Size, part.ETag] as const));
-      marker = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
-      pages += 1;
-    } while (marker !== undefined);
-    assert.equal(pages, 3);
-    assert.deepEqual(
-      seen,
-      [1, 2, 3, 4, 5].map((number) => [number, number, `"${hexDigest('md5', 'x'.repeat(number))}"`]),
-    );
-  });
-
-  check(
-    target,
-    undefined,
-    'uploads are listed by prefix and delimiter, page by page, until they end',
-    async () => {
-      const base = freshKey(target, '');
-      const uploads = [];
-      for (const name of ['a', 'b/1', 'b/2', 'c', 'c']) {
-        uploads.push(await begin(undefined, {}, `${base}${name}`));
-      }
-      const seen: string[] = [];
-      let next: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
-      while (next !== undefined) {
-        const page: Awaited<ReturnType<typeof list>> = await list({ MaxUploads: 2, ...next });
-        seen.push(...(page.Uploads ?? []).map((each) => `${each.Key?.slice(base.length)} ${each.UploadId}`));
-        next =
-          page.IsTruncated === true
-            ? { KeyMarker: page.NextKeyMarker ?? '', UploadIdMarker: page.NextUploadIdMarker ?? '' }
-            : undefined;
-      }
-      const keyOnly = (each: string) => each.split(' ')[0];
-      assert.deepEqual(seen.map(keyOnly), ['a', 'b/1', 'b/2', 'c', 'c']);
-      assert.deepEqual(
-        new Set(seen),
-        new Set(uploads.map((each) => `${each.Key.slice(base.length)} ${each.UploadId}`)),
-      );
-      const grouped = await list({ Delimiter: '/' });
-      assert.deepEqual(
-        [grouped.Uploads?.map((each) => each.Key), grouped.CommonPrefixes],
-        [[`${base}a`, `${base}c`, `${base}c`], [{ Prefix: `${base}b/` }]],
-      );
-      for (const { Key, UploadId } of uploads) {
-        await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
-      }
-      assert.equal((await list({})).Uploads, undefined);
-
-      async function list(more: {
-        MaxUploads?: number;
-        KeyMarker?: string;
-        UploadIdMarker?: string;
-        Delimiter?: string;
-      }) {
-        return await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: base, ...more }));
-      }
-    },
-  );
 }

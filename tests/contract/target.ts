@@ -18,10 +18,17 @@ export type Feature =
   | 'archive'
   | 'buckets'
   | 'encryption'
+  | 'full-object-checksums'
+  | 'lifecycle'
+  | 'object-attributes'
+  | 'object-lock'
+  | 'part-numbers'
   | 'presigned'
+  | 'repeated-completion'
   | 'strict-signature'
   | 'strict-validation'
-  | 'trailers';
+  | 'trailers'
+  | 'versions';
 
 /** A server under test. */
 export interface Target {

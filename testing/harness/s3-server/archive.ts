@@ -90,11 +90,12 @@ function readRequest(text: string, storageClass: string): { readonly days: numbe
 export async function restoreObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const text = await receiveText(call);
-  const { attributes } = call.store.object(bucket, key);
+  const { versionId } = call.request.query;
+  const { attributes } = call.store.object(bucket, key, versionId);
   const { days } = readRequest(text, attributes.storageClass);
   const nowMs = Date.now();
   let status = 202;
-  await call.store.updateObject(bucket, key, (object) => {
+  await call.store.updateObject(bucket, key, versionId, (object) => {
     const state = thawState(object, nowMs);
     if (state.kind === 'not-archived') {
       throw new S3Error('InvalidObjectState', {

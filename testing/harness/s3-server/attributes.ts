@@ -30,7 +30,7 @@ const CONTENT_HEADERS = [
 /** Headers that change what is stored, and that this server does not act on. */
 const REFUSED = [
   /^x-amz-tagging$/,
-  /^x-amz-object-lock-/,
+  /^x-amz-object-lock-legal-hold$/,
   /^x-amz-grant-/,
   /^x-amz-website-redirect-location$/,
   /^x-amz-write-offset-bytes$/,

@@ -21,7 +21,7 @@ export interface BodySource {
 export interface ReceivedBody {
   readonly sizeBytes: number;
   readonly md5Hex: string;
-  /** The checksum the client gave and the bytes have. */
+  /** The checksum the client gave and the bytes have, or the one that was to be computed. */
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly value: string } | undefined;
 }
 
@@ -65,27 +65,35 @@ function judgeChecksum(claim: ChecksumClaim, computed: string, trailers: Readonl
   }
 }
 
+/** What of a request's checksums is about the body. */
+export interface ChecksumRules {
+  /** What the `x-amz-checksum-*` header is about; only that of the body, the default, is looked at here. */
+  readonly of?: 'body' | 'object';
+  /** The algorithm to compute when the client claims no checksum. */
+  readonly unclaimed?: ChecksumAlgorithm | undefined;
+}
+
 /**
  * Reads the whole body into the sink.
- * @param checksumOf what the request's `x-amz-checksum-*` header is about; only that of the body is looked at here
  * @throws S3Error MissingContentLength, EntityTooLarge, InvalidDigest, InvalidRequest before anything was written;
  *   IncompleteBody, XAmzContentSHA256Mismatch, BadDigest after it
  */
 export async function receiveBody(
   source: BodySource,
   sink: BodySink,
-  checksumOf: 'body' | 'object' = 'body',
+  rules: ChecksumRules = {},
 ): Promise<ReceivedBody> {
   const { request, payload } = source;
   const chunked = payload.kind === 'unsigned-trailer';
   const length = declaredLength(request, chunked);
   const md5Claim = claimedMd5(request);
-  const claim = checksumOf === 'body' ? claimedChecksum(request, chunked) : undefined;
+  const claim = rules.of === 'object' ? undefined : claimedChecksum(request, chunked);
+  const algorithm = claim?.algorithm ?? rules.unclaimed;
 
   const md5 = createHash('md5');
-  const checksum = claim === undefined ? undefined : createDigest(claim.algorithm);
+  const checksum = algorithm === undefined ? undefined : createDigest(algorithm);
   // One pass of SHA-256 serves both the signed payload and the checksum.
-  const shared = claim?.algorithm === 'SHA256' ? checksum : undefined;
+  const shared = algorithm === 'SHA256' ? checksum : undefined;
   const sha256 = payload.kind === 'signed' ? (shared ?? createDigest('SHA256')) : undefined;
   const digests = new Set([md5, checksum, sha256].filter((digest) => digest !== undefined));
 
@@ -138,6 +146,6 @@ export async function receiveBody(
   return {
     sizeBytes,
     md5Hex: md5Bytes.toString('hex'),
-    checksum: claim === undefined || value === undefined ? undefined : { algorithm: claim.algorithm, value },
+    checksum: algorithm === undefined || value === undefined ? undefined : { algorithm, value },
   };
 }

@@ -52,7 +52,9 @@ export async function createBucket(call: Call): Promise<S3Response> {
   if (call.store.hasBucket(name) && call.settings.region !== 'us-east-1') {
     throw new S3Error('BucketAlreadyOwnedByYou', { elements: { BucketName: name } });
   }
-  await call.store.createBucket(name);
+  const locked = call.request.headers['x-amz-bucket-object-lock-enabled']?.toLowerCase() === 'true';
+  // Object Lock needs versions to keep, so it brings versioning with it.
+  await call.store.createBucket(name, locked ? { versioning: 'Enabled', objectLock: {} } : {});
   return { status: 200, headers: { location: `/${name}` } };
 }
 

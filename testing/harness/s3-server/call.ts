@@ -48,6 +48,11 @@ export function xmlResponse(body: string, headers: Readonly<Record<string, strin
   return { status: 200, headers: { 'content-type': 'application/xml', ...headers }, body };
 }
 
+/** The header that dates an object, in HTTP's form. */
+export function lastModifiedHeader(record: Pick<ObjectRecord, 'lastModified'>): Record<string, string> {
+  return { 'last-modified': new Date(record.lastModified).toUTCString() };
+}
+
 /** An ETag as it goes into headers and documents. */
 export function quotedEtag(record: Pick<ObjectRecord, 'etag'>): string {
   return `"${record.etag}"`;

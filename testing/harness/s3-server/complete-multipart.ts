@@ -2,24 +2,48 @@
 import { createHash } from 'node:crypto';
 import { encryptionHeaders } from './attributes.ts';
 import { type Call, quotedEtag, type S3Response, target, xmlResponse } from './call.ts';
-import { type ChecksumAlgorithm, checksumHeader, compositeChecksum } from './checksums.ts';
+import { type ChecksumAlgorithm, checksumHeader, compositeChecksum, createDigest } from './checksums.ts';
 import { writePrecondition } from './conditions.ts';
 import { receiveText } from './document.ts';
 import { S3Error } from './errors.ts';
-import { type ListedPart, readParts, selectParts } from './part-list.ts';
+import { defaultRetention } from './object-lock.ts';
+import { checkRepeated, type ListedPart, readParts, selectParts } from './part-list.ts';
 import { type Checksum, type ObjectRecord, type PartRecord, timestamp, type UploadState } from './records.ts';
 import type { S3Request } from './request.ts';
+import { type UploadChecksum, uploadChecksum } from './upload-checksum.ts';
+import { versionHeaders } from './versions.ts';
 import { buildDocument } from './xml.ts';
 
+/** The CRC of the bytes themselves, for which the parts are read once more. */
+async function fullChecksum(
+  call: Call,
+  algorithm: ChecksumAlgorithm,
+  parts: readonly PartRecord[],
+): Promise<string> {
+  const digest = createDigest(algorithm);
+  const blobs = parts.map((part) => part.blob);
+  const sizeBytes = blobs.reduce((sum, blob) => sum + blob.sizeBytes, 0);
+  for await (const slice of call.store.blobs.read(blobs, 0, sizeBytes - 1)) {
+    digest.update(slice);
+  }
+  return Buffer.from(await digest.digest()).toString('base64');
+}
+
 async function combineChecksums(
-  algorithm: ChecksumAlgorithm | undefined,
+  call: Call,
+  wanted: UploadChecksum | undefined,
   parts: readonly PartRecord[],
 ): Promise<Checksum | undefined> {
-  if (algorithm === undefined) {
+  if (wanted === undefined) {
     return undefined;
   }
+  const { algorithm, type } = wanted;
   const values = parts.map((part) => part.checksum ?? '');
-  return { algorithm, value: await compositeChecksum(algorithm, values), type: 'COMPOSITE' };
+  const value =
+    type === 'FULL_OBJECT'
+      ? await fullChecksum(call, algorithm, parts)
+      : await compositeChecksum(algorithm, values);
+  return { algorithm, type, value };
 }
 
 /** The ETag of a multipart object: the MD5 of the parts' MD5s, and how many there are. */
@@ -36,16 +60,18 @@ function checkClaims(request: S3Request, checksum: Checksum | undefined, sizeByt
   if (checksum !== undefined) {
     const { algorithm, type, value } = checksum;
     const claimed = request.headers[checksumHeader(algorithm)];
+    const named = request.headers['x-amz-checksum-type']?.toUpperCase();
+    // A CRC that comes without a type is taken for a composite, which there can be of all but the 64 bits.
+    const claimedType = named ?? (claimed === undefined || algorithm === 'CRC64NVME' ? type : 'COMPOSITE');
+    if (claimedType !== type) {
+      throw new S3Error('InvalidRequest', {
+        message: `The upload was created using the ${type} checksum mode. The complete request must use the same checksum mode.`,
+      });
+    }
     // S3 takes the composite with its number of parts or without.
     if (claimed !== undefined && claimed !== value && claimed !== value.replace(/-\d+$/, '')) {
       throw new S3Error('BadDigest', {
         message: `The ${algorithm} you specified did not match the calculated checksum.`,
-      });
-    }
-    const claimedType = request.headers['x-amz-checksum-type']?.toUpperCase();
-    if (claimedType !== undefined && claimedType !== type) {
-      throw new S3Error('InvalidRequest', {
-        message: `The upload was created using the ${type} checksum mode. The complete request must use the same checksum mode.`,
       });
     }
   }
@@ -63,29 +89,45 @@ async function assemble(
   listed: readonly ListedPart[],
 ): Promise<ObjectRecord> {
   const parts = selectParts(upload, listed);
-  const { key, attributes, checksumAlgorithm } = upload.record;
-  const checksum = await combineChecksums(checksumAlgorithm, parts);
+  const { key, attributes, uploadId } = upload.record;
+  const { configuration } = call.store.bucket(call.request.bucket ?? '');
+  const checksum = await combineChecksums(call, uploadChecksum(upload.record), parts);
   const blobs = parts.map((part) => part.blob);
   const sizeBytes = blobs.reduce((sum, blob) => sum + blob.sizeBytes, 0);
   checkClaims(call.request, checksum, sizeBytes);
   const lastModified = timestamp();
-  return { key, sizeBytes, etag: combineEtags(parts), lastModified, attributes, checksum, blobs };
+  return {
+    key,
+    sizeBytes,
+    etag: combineEtags(parts),
+    lastModified,
+    attributes,
+    checksum,
+    blobs,
+    uploadId,
+    retention: upload.record.retention ?? defaultRetention(configuration),
+    parts: parts.map(({ number, etag, checksum: ofPart, blob }) => {
+      return { number, sizeBytes: blob.sizeBytes, etag, checksum: ofPart };
+    }),
+  };
 }
 
 /**
- * Makes the object of the listed parts, without copying their bytes. Refused, the upload stays as it was; completed,
- * it is gone, and completing it again is NoSuchUpload.
+ * Makes the object of the listed parts, without copying their bytes. Refused, the upload stays as it was. A client
+ * whose answer was lost asks again, and S3 then answers as before, whatever the conditions say now: seen against S3 in
+ * https://github.com/adobe/S3Mock/issues/2586 and https://github.com/minio/minio/issues/13318. S3 forgets after a
+ * while; this server remembers for as long as the object is the one of that upload.
  */
 export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const uploadId = call.request.query.uploadId ?? '';
   const precondition = writePrecondition(call.request);
-  const listed = readParts(await receiveText(call, 'object'));
+  const listed = readParts(await receiveText(call, { of: 'object' }));
   const object = await call.uploads.complete(
     bucket,
     key,
     uploadId,
-    (upload) => assemble(call, upload, listed),
+    { assemble: (upload) => assemble(call, upload, listed), repeat: (done) => checkRepeated(done, listed) },
     precondition,
   );
   return xmlResponse(
@@ -101,6 +143,6 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
             ChecksumType: object.checksum.type,
           }),
     }),
-    encryptionHeaders(object.attributes),
+    { ...encryptionHeaders(object.attributes), ...versionHeaders(call.store.bucket(bucket), object) },
   );
 }

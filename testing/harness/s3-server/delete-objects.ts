@@ -2,38 +2,40 @@
 import { z } from 'zod';
 import { deleteActions } from './actions.ts';
 import { type Call, type S3Response, xmlResponse } from './call.ts';
-import { deletePrecondition } from './conditions.ts';
+import { type Deletion, deleteOne, type Removal } from './delete-one.ts';
 import { receiveText } from './document.ts';
 import { S3Error } from './errors.ts';
-import { claimedChecksum } from './integrity.ts';
+import { requireDigest } from './integrity.ts';
 import { buildDocument, parseDocument, type XmlNode } from './xml.ts';
 
 const MAX_KEYS = 1000;
 
 const deleteSchema = z.object({
   Object: z.array(
-    z.object({ Key: z.string().min(1), ETag: z.string().optional(), VersionId: z.undefined().optional() }),
+    z.object({ Key: z.string().min(1), ETag: z.string().optional(), VersionId: z.string().optional() }),
   ),
   Quiet: z.string().optional(),
 });
 
-async function deleteOne(
-  call: Call,
-  bucket: string,
-  key: string,
-  etag: string | undefined,
-): Promise<S3Error | undefined> {
+/** One key's refusal is an entry in the answer; anything else fails the request. */
+async function attempt(call: Call, bucket: string, deletion: Deletion): Promise<Removal | S3Error> {
   try {
-    call.authorize(deleteActions(undefined, etag), key);
-    await call.store.deleteObject(bucket, key, deletePrecondition(key, etag));
-    return undefined;
+    call.authorize(deleteActions(deletion.versionId, deletion.etag), deletion.key);
+    return await deleteOne(call, bucket, deletion);
   } catch (error) {
-    // One key's refusal is an entry in the answer; anything else fails the request.
     if (error instanceof S3Error) {
       return error;
     }
     throw error;
   }
+}
+
+function describe({ key, versionId }: Deletion, removal: Removal): XmlNode {
+  return {
+    Key: key,
+    VersionId: versionId,
+    ...(removal.marker === undefined ? {} : { DeleteMarker: true, DeleteMarkerVersionId: removal.versionId }),
+  };
 }
 
 /**
@@ -42,13 +44,7 @@ async function deleteOne(
  */
 export async function deleteObjects(call: Call): Promise<S3Response> {
   const bucket = call.request.bucket ?? '';
-  const chunked = call.payload.kind === 'unsigned-trailer';
-  if (
-    call.request.headers['content-md5'] === undefined &&
-    claimedChecksum(call.request, chunked) === undefined
-  ) {
-    throw new S3Error('InvalidRequest', { message: 'Missing required header for this request: Content-MD5' });
-  }
+  requireDigest(call);
   const parsed = deleteSchema.safeParse(parseDocument(await receiveText(call), 'Delete'));
   if (!parsed.success || parsed.data.Object.length > MAX_KEYS) {
     throw new S3Error('MalformedXML');
@@ -56,12 +52,13 @@ export async function deleteObjects(call: Call): Promise<S3Response> {
   call.store.bucket(bucket);
   const Deleted: XmlNode[] = [];
   const Failed: XmlNode[] = [];
-  for (const { Key, ETag } of parsed.data.Object) {
-    const error = await deleteOne(call, bucket, Key, ETag);
-    if (error !== undefined) {
-      Failed.push({ Key, Code: error.code, Message: error.message });
+  for (const { Key, ETag, VersionId } of parsed.data.Object) {
+    const deletion = { key: Key, versionId: VersionId, etag: ETag };
+    const outcome = await attempt(call, bucket, deletion);
+    if (outcome instanceof S3Error) {
+      Failed.push({ Key, VersionId, Code: outcome.code, Message: outcome.message });
     } else if (parsed.data.Quiet !== 'true') {
-      Deleted.push({ Key });
+      Deleted.push(describe(deletion, outcome));
     }
   }
   return xmlResponse(buildDocument('DeleteResult', { Deleted, Error: Failed }));

@@ -1,5 +1,5 @@
 /** A small request body that is wanted as text: an XML document. */
-import { type BodySink, type BodySource, receiveBody } from './body.ts';
+import { type BodySink, type BodySource, type ChecksumRules, receiveBody } from './body.ts';
 import { S3Error } from './errors.ts';
 
 /** No document of S3's API is larger: 10,000 parts with a checksum each take about 2 MiB. */
@@ -9,7 +9,7 @@ const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
  * Reads a small body, an XML document, into memory, verified as any body is.
  * @throws S3Error as receiveBody, and MaxMessageLengthExceeded above 8 MiB
  */
-export async function receiveText(source: BodySource, checksumOf?: 'body' | 'object'): Promise<string> {
+export async function receiveText(source: BodySource, rules?: ChecksumRules): Promise<string> {
   const slices: Buffer[] = [];
   let bytes = 0;
   const sink: BodySink = async (more) => {
@@ -19,6 +19,6 @@ export async function receiveText(source: BodySource, checksumOf?: 'body' | 'obj
     }
     slices.push(...more);
   };
-  await receiveBody(source, sink, checksumOf);
+  await receiveBody(source, sink, rules);
   return Buffer.concat(slices).toString('utf8');
 }

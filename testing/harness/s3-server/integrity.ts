@@ -7,12 +7,19 @@ import {
   parseAlgorithm,
 } from './checksums.ts';
 import { S3Error } from './errors.ts';
+import type { Payload } from './payload.ts';
 import type { S3Request } from './request.ts';
 
 /** A checksum the client gives: its value at once in a header, or undefined when a trailer will bring it. */
 export interface ChecksumClaim {
   readonly algorithm: ChecksumAlgorithm;
   readonly value: string | undefined;
+}
+
+/** What of a call tells how its body is vouched for. */
+interface BodyClaims {
+  readonly request: S3Request;
+  readonly payload: Payload;
 }
 
 /** The largest body S3 takes in one PutObject or UploadPart, in bytes. */
@@ -98,4 +105,20 @@ export function claimedChecksum(request: S3Request, chunked: boolean): ChecksumC
     });
   }
   return { algorithm, value };
+}
+
+/** Whether a request vouches for its body beyond its signature, by Content-MD5 or a checksum. @throws S3Error as claimedChecksum */
+export function hasDigest(source: BodyClaims): boolean {
+  const chunked = source.payload.kind === 'unsigned-trailer';
+  return (
+    source.request.headers['content-md5'] !== undefined ||
+    claimedChecksum(source.request, chunked) !== undefined
+  );
+}
+
+/** Refuses a request that does not vouch for its body; some operations demand it. @throws S3Error InvalidRequest */
+export function requireDigest(source: BodyClaims): void {
+  if (!hasDigest(source)) {
+    throw new S3Error('InvalidRequest', { message: 'Missing required header for this request: Content-MD5' });
+  }
 }

@@ -4,6 +4,7 @@
  *     blobs/<uuid>                                   bytes
  *     buckets/<bucket>/bucket.json
  *     buckets/<bucket>/objects/<sha256 of key>.json  the key is inside, so no key can name a path
+ *     buckets/<bucket>/versions/<sha256 of key>/<version id>.json
  *     buckets/<bucket>/uploads/<upload id>/upload.json, part-<number>.json
  */
 import { createHash, randomUUID } from 'node:crypto';
@@ -13,13 +14,17 @@ import type { z } from 'zod';
 import {
   type BucketState,
   bucketSchema,
+  emptyBucket,
   objectSchema,
   type PartRecord,
   partSchema,
   type UploadRecord,
   type UploadState,
   uploadSchema,
+  type Version,
+  versionSchema,
 } from './records.ts';
+import { setVersions, versionsOf } from './versions.ts';
 
 /** Where all of a bucket but its bytes is. */
 export function bucketDirectory(root: string, bucket: string): string {
@@ -31,10 +36,13 @@ export function bucketPath(root: string, bucket: string): string {
   return join(bucketDirectory(root, bucket), 'bucket.json');
 }
 
-/** An object's record; its name tells nothing of the key. */
-export function objectPath(root: string, bucket: string, key: string): string {
-  const name = createHash('sha256').update(key).digest('hex');
-  return join(bucketDirectory(root, bucket), 'objects', `${name}.json`);
+/** The record of an object or of one version of it; its name tells nothing of the key. */
+export function versionPath(root: string, bucket: string, version: Version): string {
+  const name = createHash('sha256').update(version.key).digest('hex');
+  const directory = bucketDirectory(root, bucket);
+  return version.versionId === undefined
+    ? join(directory, 'objects', `${name}.json`)
+    : join(directory, 'versions', name, `${version.versionId}.json`);
 }
 
 /** Where the records of an upload in progress are. */
@@ -86,6 +94,21 @@ async function readUpload(directory: string): Promise<UploadState> {
   return { record, parts };
 }
 
+async function loadVersions(directory: string, bucket: BucketState): Promise<void> {
+  for (const file of await names(join(directory, 'objects'), /\.json$/)) {
+    const object = await readRecord(join(directory, 'objects', file), objectSchema);
+    bucket.objects.set(object.key, object);
+  }
+  for (const name of await names(join(directory, 'versions'), /./)) {
+    for (const file of await names(join(directory, 'versions', name), /\.json$/)) {
+      const version = await readRecord(join(directory, 'versions', name, file), versionSchema);
+      const versions = [...versionsOf(bucket, version.key), version];
+      versions.sort((left, right) => (right.sequence ?? 0) - (left.sequence ?? 0));
+      setVersions(bucket, version.key, versions);
+    }
+  }
+}
+
 /** Reads every bucket back. @throws ZodError or SyntaxError when a record is damaged */
 export async function loadBuckets(root: string): Promise<Map<string, BucketState>> {
   const buckets = new Map<string, BucketState>();
@@ -94,12 +117,9 @@ export async function loadBuckets(root: string): Promise<Map<string, BucketState
     if ((await names(directory, /^bucket\.json$/)).length === 0) {
       continue;
     }
-    const { createdAt } = await readRecord(join(directory, 'bucket.json'), bucketSchema);
-    const bucket: BucketState = { name, createdAt, objects: new Map(), uploads: new Map() };
-    for (const file of await names(join(directory, 'objects'), /\.json$/)) {
-      const object = await readRecord(join(directory, 'objects', file), objectSchema);
-      bucket.objects.set(object.key, object);
-    }
+    const { createdAt, configuration } = await readRecord(join(directory, 'bucket.json'), bucketSchema);
+    const bucket = emptyBucket({ name, createdAt, configuration });
+    await loadVersions(directory, bucket);
     for (const uploadId of await names(join(directory, 'uploads'), /./)) {
       if ((await names(join(directory, 'uploads', uploadId), /^upload\.json$/)).length > 0) {
         bucket.uploads.set(uploadId, await readUpload(join(directory, 'uploads', uploadId)));

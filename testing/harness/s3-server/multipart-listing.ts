@@ -3,6 +3,7 @@ import { OWNER } from './buckets.ts';
 import { type Call, quotedEtag, type S3Response, target, xmlResponse } from './call.ts';
 import { compareKeys, cutPage, keyEncoder, queryInteger } from './paging.ts';
 import type { UploadRecord } from './records.ts';
+import { uploadChecksum } from './upload-checksum.ts';
 import { buildDocument } from './xml.ts';
 
 /** S3 calls the account that began an upload its initiator; here it is the owner. */
@@ -21,7 +22,7 @@ export async function listParts(call: Call): Promise<S3Response> {
     .sort((left, right) => left.number - right.number);
   const page = behind.slice(0, size);
   const truncated = size > 0 && behind.length > size;
-  const algorithm = record.checksumAlgorithm;
+  const checksum = uploadChecksum(record);
   return xmlResponse(
     buildDocument('ListPartsResult', {
       Bucket: bucket,
@@ -33,14 +34,14 @@ export async function listParts(call: Call): Promise<S3Response> {
       NextPartNumberMarker: page.at(-1)?.number ?? 0,
       MaxParts: maxParts,
       IsTruncated: truncated,
-      ChecksumAlgorithm: algorithm,
-      ChecksumType: algorithm === undefined ? undefined : 'COMPOSITE',
+      ChecksumAlgorithm: checksum?.algorithm,
+      ChecksumType: checksum?.type,
       Part: page.map((part) => ({
         PartNumber: part.number,
         LastModified: part.lastModified,
         ETag: quotedEtag(part),
         Size: part.blob.sizeBytes,
-        ...(algorithm === undefined ? {} : { [`Checksum${algorithm}`]: part.checksum }),
+        ...(checksum === undefined ? {} : { [`Checksum${checksum.algorithm}`]: part.checksum }),
       })),
     }),
   );
@@ -99,8 +100,8 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
                 ...PEOPLE,
                 StorageClass: entry.item.attributes.storageClass,
                 Initiated: entry.item.initiatedAt,
-                ChecksumAlgorithm: entry.item.checksumAlgorithm,
-                ChecksumType: entry.item.checksumAlgorithm === undefined ? undefined : 'COMPOSITE',
+                ChecksumAlgorithm: uploadChecksum(entry.item)?.algorithm,
+                ChecksumType: uploadChecksum(entry.item)?.type,
               },
             ]
           : [],

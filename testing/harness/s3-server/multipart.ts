@@ -3,95 +3,53 @@ import { randomBytes } from 'node:crypto';
 import { encryptionHeaders, readAttributes } from './attributes.ts';
 import { receiveBody } from './body.ts';
 import { type Call, quotedEtag, type S3Response, target, xmlResponse } from './call.ts';
-import { type ChecksumAlgorithm, checksumHeader, parseAlgorithm } from './checksums.ts';
-import { invalidArgument, notImplementedHeader, S3Error } from './errors.ts';
+import { checksumHeader } from './checksums.ts';
+import { S3Error } from './errors.ts';
 import { claimedChecksum } from './integrity.ts';
+import { defaultRetention, readRetention, requireDigestFor } from './object-lock.ts';
 import { etagFor } from './objects.ts';
+import { readPartNumber } from './part-number.ts';
 import { type PartRecord, timestamp, type UploadRecord } from './records.ts';
-import type { S3Request } from './request.ts';
+import { readUploadChecksum, type UploadChecksum, uploadChecksum } from './upload-checksum.ts';
 import { buildDocument } from './xml.ts';
-
-/** Parts of one upload are numbered from 1 to this (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html). */
-export const MAX_PART_NUMBER = 10_000;
-
-/**
- * The checksum algorithm an upload is created with. Only composite checksums are implemented: CRC64NVME, and the
- * CRCs asked for as FULL_OBJECT, cover the whole object and are refused.
- * @throws S3Error InvalidRequest for combinations that S3 refuses, NotImplemented for those that only this server does
- */
-function readChecksumAlgorithm(request: S3Request): ChecksumAlgorithm | undefined {
-  const name = request.headers['x-amz-checksum-algorithm'];
-  const type = request.headers['x-amz-checksum-type']?.toUpperCase();
-  if (type !== undefined && type !== 'COMPOSITE' && type !== 'FULL_OBJECT') {
-    throw new S3Error('InvalidRequest', { message: 'Value for x-amz-checksum-type header is invalid.' });
-  }
-  if (name === undefined) {
-    if (type !== undefined) {
-      throw new S3Error('InvalidRequest', {
-        message: 'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
-      });
-    }
-    return undefined;
-  }
-  const algorithm = parseAlgorithm(name);
-  const hash = algorithm === 'SHA256' || algorithm === 'SHA1';
-  if (hash ? type === 'FULL_OBJECT' : algorithm === 'CRC64NVME' && type === 'COMPOSITE') {
-    throw new S3Error('InvalidRequest', {
-      message: `The ${type} checksum type cannot be used with the ${name.toLowerCase()} checksum algorithm.`,
-    });
-  }
-  if (type === 'FULL_OBJECT' || algorithm === 'CRC64NVME') {
-    throw notImplementedHeader('x-amz-checksum-type');
-  }
-  return algorithm;
-}
 
 /** CreateMultipartUpload (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html). */
 export async function createMultipartUpload(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const attributes = readAttributes(call.request, call.settings.region);
-  const checksumAlgorithm = readChecksumAlgorithm(call.request);
+  const checksum = readUploadChecksum(call.request);
+  const retention = readRetention(call.request, call.store.bucket(bucket).configuration);
   const record: UploadRecord = {
     uploadId: randomBytes(32).toString('base64url'),
     key,
     initiatedAt: new Date().toISOString(),
     attributes,
-    checksumAlgorithm,
+    checksumAlgorithm: checksum?.algorithm,
+    checksumType: checksum?.type,
+    retention,
   };
   await call.uploads.create(bucket, record);
   return xmlResponse(
     buildDocument('InitiateMultipartUploadResult', { Bucket: bucket, Key: key, UploadId: record.uploadId }),
     {
       ...encryptionHeaders(attributes),
-      ...(checksumAlgorithm === undefined
+      ...(checksum === undefined
         ? {}
-        : { 'x-amz-checksum-algorithm': checksumAlgorithm, 'x-amz-checksum-type': 'COMPOSITE' }),
+        : { 'x-amz-checksum-algorithm': checksum.algorithm, 'x-amz-checksum-type': checksum.type }),
     },
   );
 }
 
-function readPartNumber(request: S3Request): number {
-  const text = request.query.partNumber ?? '';
-  const partNumber = Number(text);
-  if (!/^\d+$/.test(text) || partNumber < 1 || partNumber > MAX_PART_NUMBER) {
-    throw invalidArgument(
-      'partNumber',
-      text,
-      `Part number must be an integer between 1 and ${MAX_PART_NUMBER}, inclusive`,
-    );
-  }
-  return partNumber;
-}
-
 /**
- * A part must bring a checksum of exactly the algorithm its upload was created with; S3 does not compute a missing
- * one for a composite checksum but refuses the part, in these words.
+ * A part of a composite must bring a checksum of exactly the algorithm its upload was created with; S3 refuses it in
+ * these words. Under a checksum of the full object a part may come without one, and S3 then computes it.
  */
-function checkAlgorithm(call: Call, expected: ChecksumAlgorithm | undefined): void {
+function checkAlgorithm(call: Call, expected: UploadChecksum | undefined): void {
   const actual = claimedChecksum(call.request, call.payload.kind === 'unsigned-trailer')?.algorithm;
-  if (expected !== undefined && actual !== expected) {
+  const optional = actual === undefined && expected?.type === 'FULL_OBJECT';
+  if (expected !== undefined && actual !== expected.algorithm && !optional) {
     throw new S3Error('InvalidRequest', {
-      message: `Checksum Type mismatch occurred, expected checksum Type: ${expected.toLowerCase()}, actual checksum Type: ${actual?.toLowerCase() ?? 'null'}`,
+      message: `Checksum Type mismatch occurred, expected checksum Type: ${expected.algorithm.toLowerCase()}, actual checksum Type: ${actual?.toLowerCase() ?? 'null'}`,
     });
   }
 }
@@ -102,15 +60,20 @@ export async function uploadPart(call: Call): Promise<S3Response> {
   const { store, uploads, request } = call;
   const uploadId = request.query.uploadId ?? '';
   const number = readPartNumber(request);
-  const { attributes, checksumAlgorithm } = uploads.get(bucket, key, uploadId).record;
-  checkAlgorithm(call, checksumAlgorithm);
-  const { id, result } = await store.blobs.create((sink) => receiveBody(call, sink));
+  const { record } = uploads.get(bucket, key, uploadId);
+  const { attributes } = record;
+  const checksum = uploadChecksum(record);
+  checkAlgorithm(call, checksum);
+  requireDigestFor(record.retention ?? defaultRetention(store.bucket(bucket).configuration), call);
+  const { id, result } = await store.blobs.create((sink) =>
+    receiveBody(call, sink, { unclaimed: checksum?.algorithm }),
+  );
   const part: PartRecord = {
     number,
     etag: etagFor(attributes, result.md5Hex),
     lastModified: timestamp(),
     // Without an algorithm at creation a part's checksum is verified and echoed, but not kept.
-    checksum: checksumAlgorithm === undefined ? undefined : result.checksum?.value,
+    checksum: checksum === undefined ? undefined : result.checksum?.value,
     blob: { id, sizeBytes: result.sizeBytes },
   };
   try {

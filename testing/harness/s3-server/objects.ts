@@ -3,11 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { requireReadable, restoreHeaders } from './archive.ts';
 import { attributeHeaders, encryptionHeaders, readAttributes } from './attributes.ts';
 import { receiveBody } from './body.ts';
-import { type Call, quotedEtag, type S3Response, target } from './call.ts';
+import { type Call, lastModifiedHeader, quotedEtag, type S3Response, target } from './call.ts';
 import { checksumHeader } from './checksums.ts';
-import { deletePrecondition, isNotModified, writePrecondition } from './conditions.ts';
+import { isNotModified, writePrecondition } from './conditions.ts';
+import { deleteOne } from './delete-one.ts';
+import { defaultRetention, readRetention, requireDigestFor, retentionHeaders } from './object-lock.ts';
+import { type SelectedPart, selectPart } from './part-number.ts';
 import { parseRange } from './range.ts';
 import { type Checksum, type ObjectAttributes, type ObjectRecord, timestamp } from './records.ts';
+import { versionHeaders } from './versions.ts';
 
 /** Query parameters by which GetObject overrides headers of its answer. */
 const OVERRIDES = [
@@ -38,9 +42,11 @@ function checksumHeaders(checksum: Checksum | undefined): Record<string, string>
 export async function putObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const { store, request, settings } = call;
-  store.bucket(bucket);
+  const { configuration } = store.bucket(bucket);
   const attributes = readAttributes(request, settings.region);
   const precondition = writePrecondition(request);
+  const retention = readRetention(request, configuration) ?? defaultRetention(configuration);
+  requireDigestFor(retention, call);
   const { id, result } = await store.blobs.create((sink) => receiveBody(call, sink));
   const checksum: Checksum | undefined =
     result.checksum === undefined ? undefined : { ...result.checksum, type: 'FULL_OBJECT' };
@@ -52,21 +58,28 @@ export async function putObject(call: Call): Promise<S3Response> {
     attributes,
     checksum,
     blobs: [{ id, sizeBytes: result.sizeBytes }],
+    retention,
   };
+  let stored: ObjectRecord;
   try {
-    await store.putObject(bucket, object, precondition);
+    stored = await store.putObject(bucket, object, precondition);
   } catch (error) {
     await store.blobs.remove([id]);
     throw error;
   }
   return {
     status: 200,
-    headers: { etag: quotedEtag(object), ...checksumHeaders(checksum), ...encryptionHeaders(attributes) },
+    headers: {
+      etag: quotedEtag(object),
+      ...checksumHeaders(checksum),
+      ...encryptionHeaders(attributes),
+      ...versionHeaders(store.bucket(bucket), stored),
+    },
   };
 }
 
 function commonHeaders(object: ObjectRecord): Record<string, string> {
-  return { etag: quotedEtag(object), 'last-modified': new Date(object.lastModified).toUTCString() };
+  return { etag: quotedEtag(object), ...lastModifiedHeader(object) };
 }
 
 function overrides(call: Call): Record<string, string> {
@@ -78,6 +91,24 @@ function overrides(call: Call): Record<string, string> {
   );
 }
 
+/**
+ * The checksum of the bytes that are sent. That of the object covers the whole of it, so a partial answer goes
+ * without, but for a part of an object whose checksum is made of its parts'.
+ */
+function checksumOf(
+  object: ObjectRecord,
+  selected: SelectedPart | undefined,
+  start: number,
+  end: number,
+): Checksum | undefined {
+  const { checksum } = object;
+  const ofPart = selected?.part?.checksum;
+  if (checksum?.type === 'COMPOSITE' && ofPart !== undefined) {
+    return { ...checksum, value: ofPart };
+  }
+  return start === 0 && end === object.sizeBytes - 1 ? checksum : undefined;
+}
+
 /** What GetObject and HeadObject say alike, and the bytes that GetObject sends after it. */
 function describe(
   call: Call,
@@ -86,9 +117,10 @@ function describe(
   if (isNotModified(call.request, object)) {
     return { status: 304, headers: commonHeaders(object), start: 0, end: -1 };
   }
-  const range = parseRange(call.request.headers.range, object.sizeBytes);
+  const selected = selectPart(call.request, object);
+  const range = selected?.range ?? parseRange(call.request.headers.range, object.sizeBytes);
   const { start, end } = range ?? { start: 0, end: object.sizeBytes - 1 };
-  // A checksum covers the whole object, so S3 leaves it out of a partial answer.
+  const ranged = selected === undefined && range !== undefined;
   const wantsChecksum = call.request.headers['x-amz-checksum-mode']?.toUpperCase() === 'ENABLED';
   return {
     status: range === undefined ? 200 : 206,
@@ -96,8 +128,13 @@ function describe(
       ...commonHeaders(object),
       ...attributeHeaders(object.attributes),
       ...restoreHeaders(object),
-      ...(wantsChecksum && range === undefined ? checksumHeaders(object.checksum) : {}),
-      ...(range === undefined ? {} : { 'content-range': `bytes ${start}-${end}/${object.sizeBytes}` }),
+      ...retentionHeaders(object.retention),
+      ...versionHeaders(call.store.bucket(call.request.bucket ?? ''), object),
+      ...(wantsChecksum && !ranged ? checksumHeaders(checksumOf(object, selected, start, end)) : {}),
+      ...(range === undefined || end < start
+        ? {}
+        : { 'content-range': `bytes ${start}-${end}/${object.sizeBytes}` }),
+      ...(selected?.part === undefined ? {} : { 'x-amz-mp-parts-count': String(selected.count) }),
       ...overrides(call),
       'accept-ranges': 'bytes',
       'content-length': String(end - start + 1),
@@ -110,7 +147,7 @@ function describe(
 /** GetObject (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). */
 export async function getObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
-  const object = call.store.object(bucket, key);
+  const object = call.store.object(bucket, key, call.request.query.versionId);
   requireReadable(object);
   const { status, headers, start, end } = describe(call, object);
   if (status === 304 || end < start) {
@@ -122,13 +159,21 @@ export async function getObject(call: Call): Promise<S3Response> {
 /** HeadObject: the same without the bytes; an archived object may be looked at. */
 export async function headObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
-  const { status, headers } = describe(call, call.store.object(bucket, key));
+  const object = call.store.object(bucket, key, call.request.query.versionId);
+  const { status, headers } = describe(call, object);
   return { status, headers };
 }
 
-/** DeleteObject: 204 whether or not there was one. */
+/** DeleteObject: 204 whether or not there was one; see `deleteOne` for what it makes of versions. */
 export async function deleteObject(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
-  await call.store.deleteObject(bucket, key, deletePrecondition(key, call.request.headers['if-match']));
-  return { status: 204 };
+  const { versionId } = call.request.query;
+  const removal = await deleteOne(call, bucket, { key, versionId, etag: call.request.headers['if-match'] });
+  return {
+    status: 204,
+    headers: {
+      ...(removal.marker === undefined ? {} : { 'x-amz-delete-marker': 'true' }),
+      ...(removal.versionId === undefined ? {} : { 'x-amz-version-id': removal.versionId }),
+    },
+  };
 }

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { CHECKSUM_ALGORITHMS } from './checksums.ts';
 import { invalidArgument, S3Error } from './errors.ts';
-import { MAX_PART_NUMBER } from './multipart.ts';
-import type { PartRecord, UploadState } from './records.ts';
+import { MAX_PART_NUMBER } from './part-number.ts';
+import type { ObjectRecord, PartRecord, UploadState } from './records.ts';
+import { uploadChecksum } from './upload-checksum.ts';
 import { parseDocument } from './xml.ts';
 
 /** Every part but the last has at least this many bytes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html). */
@@ -58,12 +59,16 @@ function invalidPart(upload: UploadState, listed: ListedPart): S3Error {
   });
 }
 
-/** A composite checksum is made of what each part was uploaded with, and the request has to repeat it for each. */
+/**
+ * A composite checksum is made of what each part was uploaded with, and the request has to repeat it for each. For a
+ * checksum of the full object it need not, but what it says has to be so.
+ */
 function checkChecksum(upload: UploadState, listed: ListedPart, part: PartRecord): void {
-  const algorithm = upload.record.checksumAlgorithm;
+  const expected = uploadChecksum(upload.record);
+  const algorithm = expected?.algorithm;
   const given = CHECKSUM_ALGORITHMS.filter((each) => listed[`Checksum${each}`] !== undefined);
   const other = given.find((each) => each !== algorithm);
-  if (algorithm === undefined) {
+  if (expected === undefined) {
     if (other !== undefined) {
       throw invalidPart(upload, listed);
     }
@@ -75,12 +80,29 @@ function checkChecksum(upload: UploadState, listed: ListedPart, part: PartRecord
     });
   }
   if (given.length === 0) {
+    if (expected.type === 'FULL_OBJECT') {
+      return;
+    }
     throw new S3Error('InvalidRequest', {
-      message: `The upload was created using a ${algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${listed.PartNumber} in the request.`,
+      message: `The upload was created using a ${expected.algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${listed.PartNumber} in the request.`,
     });
   }
-  if (listed[`Checksum${algorithm}`] !== part.checksum) {
+  if (listed[`Checksum${expected.algorithm}`] !== part.checksum) {
     throw invalidPart(upload, listed);
+  }
+}
+
+/**
+ * Makes sure that a request to complete what is completed already is the same request.
+ * @throws S3Error NoSuchUpload when it lists other parts than the object is made of
+ */
+export function checkRepeated(object: ObjectRecord, listed: readonly ListedPart[]): void {
+  const parts = object.parts ?? [];
+  const same = listed.every(({ PartNumber, ETag }, index) => {
+    return parts[index]?.number === PartNumber && parts[index].etag === ETag;
+  });
+  if (listed.length !== parts.length || !same) {
+    throw new S3Error('NoSuchUpload', { elements: { UploadId: object.uploadId ?? '' } });
   }
 }
 

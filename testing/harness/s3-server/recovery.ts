@@ -1,11 +1,12 @@
 /** What a server finds on disk at its start, made consistent after whatever ended the one before it. */
 import { rm } from 'node:fs/promises';
 import { loadBuckets, uploadDirectory } from './layout.ts';
-import type { BucketState, ObjectRecord, UploadState } from './records.ts';
+import type { BucketState, UploadState, Version } from './records.ts';
+import { isDeleteMarker } from './versions.ts';
 
-/** The ids of an object's blobs; none for no object. */
-export function blobIds(object: ObjectRecord | undefined): string[] {
-  return (object?.blobs ?? []).map((blob) => blob.id);
+/** The ids of a version's blobs; none for no version. */
+export function blobIds(version: Version | undefined): string[] {
+  return version === undefined || isDeleteMarker(version) ? [] : version.blobs.map((blob) => blob.id);
 }
 
 /** The ids of the blobs of an upload's parts. */
@@ -24,7 +25,9 @@ export async function recover(
 ): Promise<{ readonly buckets: Map<string, BucketState>; readonly referenced: ReadonlySet<string> }> {
   const buckets = await loadBuckets(root);
   const ofObjects = new Set(
-    [...buckets.values()].flatMap((bucket) => [...bucket.objects.values()].flatMap(blobIds)),
+    [...buckets.values()].flatMap((bucket) =>
+      [...bucket.objects.values(), ...[...bucket.versions.values()].flat()].flatMap(blobIds),
+    ),
   );
   const referenced = new Set(ofObjects);
   for (const bucket of buckets.values()) {

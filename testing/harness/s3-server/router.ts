@@ -1,33 +1,7 @@
-/** Which operation a request asks for, by method, level and query (path style only). */
-import { restoreObject } from './archive.ts';
-import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts';
-import type { Handler } from './call.ts';
-import { completeMultipartUpload } from './complete-multipart.ts';
-import { deleteObjects } from './delete-objects.ts';
+/** Which operation a request asks for, by method, level and query. */
 import { S3Error } from './errors.ts';
-import { listObjects } from './listing.ts';
-import { abortMultipartUpload, createMultipartUpload, uploadPart } from './multipart.ts';
-import { listMultipartUploads, listParts } from './multipart-listing.ts';
-import { deleteObject, getObject, headObject, putObject } from './objects.ts';
 import type { S3Request } from './request.ts';
-
-/** An operation by the name S3's API gives it. */
-export interface Operation {
-  readonly name: string;
-  readonly handler: Handler;
-}
-
-interface Route extends Operation {
-  readonly level: 'service' | 'bucket' | 'object';
-  readonly method: string;
-  /** Query parameters that have to be there; the first route that fits is taken. */
-  readonly needs: readonly string[];
-}
-
-/** Answers 501: S3 has the operation, this server does not, and doing another one instead would be worse. */
-async function refuse(): Promise<never> {
-  throw new S3Error('NotImplemented', { message: 'This operation is not implemented' });
-}
+import { type Operation, ROUTES, type Route, refuse } from './routes.ts';
 
 /** Parameters that select another operation of S3 than the bare method does; a route either knows one or is refused. */
 const SUBRESOURCES: ReadonlySet<string> = new Set(
@@ -38,65 +12,6 @@ const SUBRESOURCES: ReadonlySet<string> = new Set(
     'uploadId uploads versionId versioning versions website renameObject append'
   ).split(' '),
 );
-
-const ROUTES: readonly Route[] = [
-  { level: 'service', method: 'GET', needs: [], name: 'ListBuckets', handler: listBuckets },
-  { level: 'bucket', method: 'PUT', needs: [], name: 'CreateBucket', handler: createBucket },
-  { level: 'bucket', method: 'HEAD', needs: [], name: 'HeadBucket', handler: headBucket },
-  { level: 'bucket', method: 'DELETE', needs: [], name: 'DeleteBucket', handler: deleteBucket },
-  {
-    level: 'bucket',
-    method: 'GET',
-    needs: ['location'],
-    name: 'GetBucketLocation',
-    handler: getBucketLocation,
-  },
-  {
-    level: 'bucket',
-    method: 'GET',
-    needs: ['uploads'],
-    name: 'ListMultipartUploads',
-    handler: listMultipartUploads,
-  },
-  { level: 'bucket', method: 'GET', needs: ['list-type'], name: 'ListObjectsV2', handler: listObjects },
-  { level: 'bucket', method: 'GET', needs: [], name: 'ListObjects', handler: refuse },
-  { level: 'bucket', method: 'POST', needs: ['delete'], name: 'DeleteObjects', handler: deleteObjects },
-  { level: 'bucket', method: 'POST', needs: [], name: 'PostObject', handler: refuse },
-  { level: 'object', method: 'GET', needs: ['uploadId'], name: 'ListParts', handler: listParts },
-  { level: 'object', method: 'GET', needs: [], name: 'GetObject', handler: getObject },
-  { level: 'object', method: 'HEAD', needs: [], name: 'HeadObject', handler: headObject },
-  {
-    level: 'object',
-    method: 'PUT',
-    needs: ['partNumber', 'uploadId'],
-    name: 'UploadPart',
-    handler: uploadPart,
-  },
-  { level: 'object', method: 'PUT', needs: [], name: 'PutObject', handler: putObject },
-  {
-    level: 'object',
-    method: 'POST',
-    needs: ['uploads'],
-    name: 'CreateMultipartUpload',
-    handler: createMultipartUpload,
-  },
-  {
-    level: 'object',
-    method: 'POST',
-    needs: ['uploadId'],
-    name: 'CompleteMultipartUpload',
-    handler: completeMultipartUpload,
-  },
-  { level: 'object', method: 'POST', needs: ['restore'], name: 'RestoreObject', handler: restoreObject },
-  {
-    level: 'object',
-    method: 'DELETE',
-    needs: ['uploadId'],
-    name: 'AbortMultipartUpload',
-    handler: abortMultipartUpload,
-  },
-  { level: 'object', method: 'DELETE', needs: [], name: 'DeleteObject', handler: deleteObject },
-];
 
 function levelOf(request: S3Request): Route['level'] {
   if (request.bucket === undefined) {
@@ -111,7 +26,8 @@ export function routeRequest(request: S3Request): Operation {
   const subresources = Object.keys(request.query).filter((name) => SUBRESOURCES.has(name));
   const candidates = ROUTES.filter((route) => route.level === level && route.method === request.method);
   const route = candidates.find((each) => each.needs.every((name) => name in request.query));
-  if (subresources.some((name) => !route?.needs.includes(name))) {
+  const known = [...(route?.needs ?? []), ...(route?.takes ?? [])];
+  if (subresources.some((name) => !known.includes(name))) {
     return { name: `Unknown(${subresources.join(',')})`, handler: refuse };
   }
   if (route === undefined) {

@@ -8,8 +8,17 @@ import { BlobStore } from './blobs.ts';
 import { S3Error } from './errors.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import * as layout from './layout.ts';
-import { type BucketState, type ObjectRecord, timestamp } from './records.ts';
+import {
+  type BucketConfiguration,
+  type BucketState,
+  type DeleteMarker,
+  emptyBucket,
+  type ObjectRecord,
+  timestamp,
+  type Version,
+} from './records.ts';
 import { blobIds, partBlobIds, recover } from './recovery.ts';
+import { findVersion, nextVersion, requireObject, setVersions, versionsOf } from './versions.ts';
 
 /** Looks at what is there under a key, with nobody else able to change it, and throws to refuse the change. */
 export type Precondition = (existing: ObjectRecord | undefined) => void;
@@ -52,23 +61,34 @@ export class Store {
     return bucket;
   }
 
-  /** An object's record. @throws S3Error NoSuchBucket, NoSuchKey */
-  object(bucketName: string, key: string): ObjectRecord {
-    const object = this.bucket(bucketName).objects.get(key);
-    if (object === undefined) {
-      throw new S3Error('NoSuchKey', { elements: { Key: key } });
-    }
-    return object;
+  /** An object's record, or that of one version. @throws S3Error NoSuchBucket, and as requireObject */
+  object(bucketName: string, key: string, versionId?: string): ObjectRecord {
+    return requireObject(this.bucket(bucketName), key, versionId);
   }
 
   /** Makes a bucket; one that exists stays as it is. */
-  async createBucket(name: string): Promise<void> {
+  async createBucket(name: string, configuration: BucketConfiguration = {}): Promise<void> {
     await this.#lock.run(`bucket ${name}`, async () => {
       if (!this.#buckets.has(name)) {
         const createdAt = timestamp();
-        await layout.writeRecord(layout.bucketPath(this.#root, name), { name, createdAt });
-        this.#buckets.set(name, { name, createdAt, objects: new Map(), uploads: new Map() });
+        const record = { name, createdAt, configuration };
+        await layout.writeRecord(layout.bucketPath(this.#root, name), record);
+        this.#buckets.set(name, emptyBucket(record));
       }
+    });
+  }
+
+  /** Changes what is set on a bucket. @throws S3Error NoSuchBucket, or what `change` throws */
+  async configureBucket(
+    name: string,
+    change: (configuration: BucketConfiguration) => BucketConfiguration,
+  ): Promise<void> {
+    await this.#lock.run(`bucket ${name}`, async () => {
+      const bucket = this.bucket(name);
+      const configuration = change(bucket.configuration);
+      const { createdAt } = bucket;
+      await layout.writeRecord(layout.bucketPath(this.#root, name), { name, createdAt, configuration });
+      bucket.configuration = configuration;
     });
   }
 
@@ -76,7 +96,7 @@ export class Store {
   async deleteBucket(name: string): Promise<void> {
     await this.#lock.run(`bucket ${name}`, async () => {
       const bucket = this.bucket(name);
-      if (bucket.objects.size > 0) {
+      if (bucket.objects.size > 0 || bucket.versions.size > 0) {
         throw new S3Error('BucketNotEmpty', { elements: { BucketName: name } });
       }
       this.#buckets.delete(name);
@@ -88,43 +108,119 @@ export class Store {
   }
 
   /**
-   * Puts an object under its key in one step.
+   * Puts an object under its key in one step: beside what was there in a bucket with versioning, else in its place.
+   * @returns the record as it is kept, with its version
    * @throws S3Error NoSuchBucket, or what the precondition throws; the record's blobs are then the caller's to remove
    */
-  async putObject(bucketName: string, object: ObjectRecord, precondition: Precondition): Promise<void> {
-    await this.#lock.run(`object ${bucketName}/${object.key}`, async () => {
+  async putObject(
+    bucketName: string,
+    object: ObjectRecord,
+    precondition: Precondition,
+  ): Promise<ObjectRecord> {
+    return await this.#lock.run(`object ${bucketName}/${object.key}`, async () => {
       const bucket = this.bucket(bucketName);
       const existing = bucket.objects.get(object.key);
       precondition(existing);
-      await layout.writeRecord(layout.objectPath(this.#root, bucketName, object.key), object);
+      if (bucket.configuration.versioning !== undefined) {
+        const version = { ...object, ...nextVersion(bucket, object.key) };
+        await this.#add(bucket, version);
+        return version;
+      }
+      await layout.writeRecord(layout.versionPath(this.#root, bucketName, object), object);
       bucket.objects.set(object.key, object);
       const kept = new Set(blobIds(object));
       await this.blobs.remove(blobIds(existing).filter((id) => !kept.has(id)));
+      return object;
     });
   }
 
-  /** Changes the record of an object that is there; its bytes stay. @throws S3Error NoSuchKey, or what `change` throws */
+  /** Changes the record of a version that is there; its bytes stay. @throws S3Error as `object`, or what `change` throws */
   async updateObject(
     bucketName: string,
     key: string,
+    versionId: string | undefined,
     change: (object: ObjectRecord) => ObjectRecord,
   ): Promise<void> {
     await this.#lock.run(`object ${bucketName}/${key}`, async () => {
-      const object = change(this.object(bucketName, key));
-      await layout.writeRecord(layout.objectPath(this.#root, bucketName, key), object);
-      this.bucket(bucketName).objects.set(key, object);
+      const bucket = this.bucket(bucketName);
+      const before = requireObject(bucket, key, versionId);
+      const object = change(before);
+      await layout.writeRecord(layout.versionPath(this.#root, bucketName, object), object);
+      if (bucket.versions.has(key)) {
+        const versions = versionsOf(bucket, key);
+        setVersions(
+          bucket,
+          key,
+          versions.map((version) => (version === before ? object : version)),
+        );
+      } else {
+        bucket.objects.set(key, object);
+      }
     });
   }
 
-  /** Removes an object; one that is not there is no error. @throws S3Error NoSuchBucket, or the precondition's */
-  async deleteObject(bucketName: string, key: string, precondition: Precondition): Promise<void> {
-    await this.#lock.run(`object ${bucketName}/${key}`, async () => {
+  /**
+   * Removes an object, or hides it under a delete marker in a bucket with versioning; one that is not there is no error.
+   * @returns the marker, if one was made
+   * @throws S3Error NoSuchBucket, or the precondition's
+   */
+  async deleteObject(
+    bucketName: string,
+    key: string,
+    precondition: Precondition,
+  ): Promise<DeleteMarker | undefined> {
+    return await this.#lock.run(`object ${bucketName}/${key}`, async () => {
       const bucket = this.bucket(bucketName);
       const existing = bucket.objects.get(key);
       precondition(existing);
-      await rm(layout.objectPath(this.#root, bucketName, key), { force: true });
-      bucket.objects.delete(key);
-      await this.blobs.remove(blobIds(existing));
+      if (bucket.configuration.versioning !== undefined) {
+        const marker = {
+          key,
+          deleteMarker: true as const,
+          lastModified: timestamp(),
+          ...nextVersion(bucket, key),
+        };
+        await this.#add(bucket, marker);
+        return marker;
+      }
+      if (existing !== undefined) {
+        await this.#remove(bucket, existing);
+      }
+      return undefined;
     });
+  }
+
+  /**
+   * Removes one version for good; one that is not there is no error.
+   * @param guard throws to keep the version
+   * @returns the version that was removed
+   */
+  async deleteVersion(
+    bucketName: string,
+    key: string,
+    versionId: string,
+    guard: (version: Version) => void,
+  ): Promise<Version | undefined> {
+    return await this.#lock.run(`object ${bucketName}/${key}`, async () => {
+      const bucket = this.bucket(bucketName);
+      const version = findVersion(bucket, key, versionId);
+      if (version !== undefined) {
+        guard(version);
+        await this.#remove(bucket, version);
+      }
+      return version;
+    });
+  }
+
+  async #add(bucket: BucketState, version: Version): Promise<void> {
+    await layout.writeRecord(layout.versionPath(this.#root, bucket.name, version), version);
+    setVersions(bucket, version.key, [version, ...versionsOf(bucket, version.key)]);
+  }
+
+  async #remove(bucket: BucketState, version: Version): Promise<void> {
+    await rm(layout.versionPath(this.#root, bucket.name, version), { force: true });
+    const others = versionsOf(bucket, version.key).filter((each) => each !== version);
+    setVersions(bucket, version.key, others);
+    await this.blobs.remove(blobIds(version));
   }
 }

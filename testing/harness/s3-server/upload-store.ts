@@ -6,6 +6,14 @@ import * as layout from './layout.ts';
 import type { ObjectRecord, PartRecord, UploadRecord, UploadState } from './records.ts';
 import { blobIds, partBlobIds } from './recovery.ts';
 import type { Precondition, Store } from './store.ts';
+import { isDeleteMarker, versionsOf } from './versions.ts';
+
+/** How to complete an upload, or to answer for one that is complete. */
+export interface Completion {
+  assemble(upload: UploadState): Promise<ObjectRecord>;
+  /** @throws S3Error when the request is not the one that made the object */
+  repeat(done: ObjectRecord): void;
+}
 
 /** The uploads of one opened data directory. */
 export class UploadStore {
@@ -46,22 +54,28 @@ export class UploadStore {
   }
 
   /**
-   * Turns an upload into the object that `assemble` makes of it; parts it leaves out are dropped.
+   * Turns an upload into the object that `assemble` makes of it; parts it leaves out are dropped. For one that was
+   * completed already, and whose object is there, `repeat` decides whether that object is the answer.
    * @throws S3Error NoSuchUpload, what `assemble` throws, what the precondition throws; the upload then stays
    */
   async complete(
     bucketName: string,
     key: string,
     uploadId: string,
-    assemble: (upload: UploadState) => Promise<ObjectRecord>,
+    how: Completion,
     precondition: Precondition,
   ): Promise<ObjectRecord> {
     return await this.#lock.run(uploadId, async () => {
+      const done = this.#completed(bucketName, key, uploadId);
+      if (done !== undefined) {
+        how.repeat(done);
+        return done;
+      }
       const upload = this.get(bucketName, key, uploadId);
-      const object = await assemble(upload);
-      await this.#store.putObject(bucketName, object, precondition);
+      const object = await how.assemble(upload);
+      const stored = await this.#store.putObject(bucketName, object, precondition);
       await this.#forget(bucketName, upload, new Set(blobIds(object)));
-      return object;
+      return stored;
     });
   }
 
@@ -70,6 +84,13 @@ export class UploadStore {
     await this.#lock.run(uploadId, async () => {
       await this.#forget(bucketName, this.get(bucketName, key, uploadId), new Set());
     });
+  }
+
+  #completed(bucketName: string, key: string, uploadId: string): ObjectRecord | undefined {
+    const versions = versionsOf(this.#store.bucket(bucketName), key);
+    return versions
+      .flatMap((version) => (isDeleteMarker(version) ? [] : [version]))
+      .find((object) => object.uploadId === uploadId);
   }
 
   async #forget(bucketName: string, upload: UploadState, kept: ReadonlySet<string>): Promise<void> {

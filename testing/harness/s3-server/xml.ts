@@ -35,6 +35,16 @@ const builder = new XMLBuilder({
   tagValueProcessor: (_name, value) => escapeText(String(value)),
 });
 
+/** Elements of request documents that there can be several of; one alone is a list too. */
+const REPEATED: ReadonlySet<string> = new Set([
+  'Part',
+  'Object',
+  'Rule',
+  'Transition',
+  'NoncurrentVersionTransition',
+  'Tag',
+]);
+
 const parser = new XMLParser({
   ignoreAttributes: true,
   parseTagValue: false,
@@ -43,7 +53,7 @@ const parser = new XMLParser({
   processEntities: true,
   // Without this the parser leaves numeric character references (`&#x0A;` in a key) as they are.
   htmlEntities: true,
-  isArray: (name) => name === 'Part' || name === 'Object',
+  isArray: (name) => REPEATED.has(name),
 });
 
 /** Builds an S3 response document with the given root element in S3's namespace. */
