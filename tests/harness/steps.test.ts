@@ -121,3 +121,9 @@ test('something in the way that no setup recorded is left alone', async () => {
   assert.equal(stdout, 'nothing is set up\n');
   readFileSync(join(run, 'lock'));
 });
+
+test('a step of a run that was killed does not go on by itself', async () => {
+  const environment = { BTRFS_TO_S3_HARNESS_LOCKED_BY: '1' };
+  const { exitCode, stderr } = await runStepScript('teardown-btrfs', ['--config', config], environment);
+  assert.deepEqual([exitCode, stderr], [1, 'teardown-btrfs: the run that this step belongs to is gone\n']);
+});

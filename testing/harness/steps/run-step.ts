@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeError, exitCodeOf, ToolError } from '../../../lib/core/errors.ts';
 import { formatDuration } from '../../../lib/core/units.ts';
-import { takeLock } from '../../../lib/edge/lock.ts';
+import { type Lock, takeLock } from '../../../lib/edge/lock.ts';
 import { listenForStop, Stopped } from '../processes/stop.ts';
 import { repositoryRoot } from '../test-directory.ts';
 import { isRoot, runAsRoot } from './elevate.ts';
@@ -63,7 +63,7 @@ async function exitCodeOfStep<Name extends string>(definition: StepDefinition<Na
     if (!isRoot()) return await runAsRoot();
     signal = listenForStop();
     const places = placesIn(settings.runDirectory);
-    const lock = isParent(process.env[lockHolderVariable]) ? undefined : await takeLock(places.runDirectory);
+    const lock = await lockUnlessHeld(places);
     try {
       const log = openStepLog(places.logs, name, (line) => process.stdout.write(`${line}\n`));
       report = (line) => {
@@ -89,8 +89,12 @@ async function exitCodeOfStep<Name extends string>(definition: StepDefinition<Na
   }
 }
 
-function isParent(pid: string | undefined): boolean {
-  return pid !== undefined && Number(pid) === process.ppid;
+/** A step of a run goes under the run's lock; it has no business of its own when the run was killed. */
+async function lockUnlessHeld({ runDirectory }: Places): Promise<Lock | undefined> {
+  const holder = process.env[lockHolderVariable];
+  if (holder === undefined) return takeLock(runDirectory);
+  if (Number(holder) === process.ppid) return undefined;
+  throw new Error('the run that this step belongs to is gone');
 }
 
 function parse<Name extends string>({ name, options = {} as never }: StepDefinition<Name>) {
