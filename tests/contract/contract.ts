@@ -58,6 +58,7 @@ export function contract(target: Target, end: () => Promise<void>): void {
     describe('listing', () => listingContract(target));
     describe('archive', () => archiveContract(target));
     after(async () => {
+      console.log(target.outcomes.summary(target.name));
       try {
         await sweep(target);
       } finally {

@@ -9,19 +9,8 @@ import { test } from 'node:test';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { SignatureV4 } from '@smithy/signature-v4';
-
-/** A behaviour of S3 that a server may be known to lack; its tests are then skipped. */
-export type Feature =
-  | 'checksums'
-  | 'conditional-delete'
-  | 'conditional-writes'
-  | 'archive'
-  | 'buckets'
-  | 'encryption'
-  | 'presigned'
-  | 'strict-signature'
-  | 'strict-validation'
-  | 'trailers';
+import type { Feature } from '../../testing/harness/servers/features.ts';
+import type { Outcomes } from './outcomes.ts';
 
 /** A server under test. */
 export interface Target {
@@ -30,23 +19,38 @@ export interface Target {
   readonly region: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Belongs to the keys where they are temporary ones. */
+  readonly sessionToken?: string | undefined;
   readonly bucket: string;
   /** Every key of the tests begins with this, and everything under it is removed afterwards. */
   readonly prefix: string;
   readonly lacks: ReadonlySet<Feature>;
   /** One client for all tests; it does not retry, so that every refusal is seen. */
   readonly client: S3Client;
+  readonly outcomes: Outcomes;
 }
 
-/** Defines a test that is skipped where the target lacks the feature. */
+/** Defines a test that is skipped where the target lacks the feature; without a feature every server has to pass it. */
 export function check(
   target: Target,
   feature: Feature | undefined,
   name: string,
   body: () => Promise<void>,
 ): void {
-  const skip = feature !== undefined && target.lacks.has(feature) ? `${target.name} lacks ${feature}` : false;
-  test(name, { skip, timeout: 20_000 }, body);
+  if (feature !== undefined && target.lacks.has(feature)) {
+    target.outcomes.skip(feature);
+    test(name, { skip: `${target.name} lacks ${feature}` });
+    return;
+  }
+  test(name, { timeout: 60_000 }, async () => {
+    try {
+      await body();
+      target.outcomes.pass();
+    } catch (error) {
+      target.outcomes.fail(feature);
+      throw error;
+    }
+  });
 }
 
 /** A key no other test uses. */
@@ -124,6 +128,7 @@ export function signer(target: Target, request: Partial<RawRequest> = {}): Signa
     credentials: {
       accessKeyId: request.accessKeyId ?? target.accessKeyId,
       secretAccessKey: request.secretAccessKey ?? target.secretAccessKey,
+      ...(target.sessionToken === undefined ? {} : { sessionToken: target.sessionToken }),
     },
     sha256: Sha256,
     uriEscapePath: false,
