@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { formatDuration, formatSize } from '../../../lib/core/units.ts';
 import { treeDigest } from '../tree-digest.ts';
+import { fromRoot, type Workspace } from '../workspace.ts';
 import type { BucketView } from './bucket-view.ts';
 import { type CommandOutcome, runCommand } from './command.ts';
 import { demandEqual, describeDigest } from './digest-facts.ts';
 import type { Narrator } from './narrator.ts';
-import { fromRoot, type Workspace } from './workspace.ts';
 
 /** The paths of a demonstration. */
 export interface Places {
