@@ -13,6 +13,7 @@ export CONFIG
 TSX := MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --single-threaded-gc --import tsx
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
+READY_FOR_CEPH := .stamps/setup-ceph
 
 # `--name "$NAME"` where the variable NAME is given, empty or not; `--name` where it is 1. A variable that happens to be in
 # the environment is neither taken nor passed over in silence.
@@ -89,6 +90,10 @@ test-unit: $(READY_FOR_DEVELOPMENT) ## tests of lib/, scripts/ and the harness
 test-contract: $(READY_FOR_DEVELOPMENT) ## what is needed of S3, against the embedded server
 	@testing/run-tests.sh tests/contract
 
+.PHONY: test-ceph
+test-ceph: $(READY_FOR_CEPH) ## the same against a Ceph cluster of one node, which it starts and removes; installs Ceph
+	@$(TSX) testing/scripts/with-s3-server.ts ceph -- testing/run-tests.sh tests/contract/s3-contract.test.ts
+
 .PHONY: test-end-to-end
 test-end-to-end: $(READY_FOR_DEVELOPMENT) ## the scripts on real loop-mounted Btrfs filesystems; needs root
 	@testing/run-tests.sh tests/end-to-end
@@ -115,3 +120,7 @@ $(READY): package-lock.json scripts/setup.sh
 $(READY_FOR_DEVELOPMENT): package-lock.json scripts/setup.sh
 	@scripts/setup.sh --development
 	@mkdir -p $(@D) && touch $@ $(READY)
+
+$(READY_FOR_CEPH): package-lock.json scripts/setup.sh
+	@scripts/setup.sh --ceph
+	@mkdir -p $(@D) && touch $@ $(READY_FOR_DEVELOPMENT) $(READY)

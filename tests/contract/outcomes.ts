@@ -1,36 +1,33 @@
 /** What became of the tests of one target, by feature: the summary that stands below a run. */
 import type { Feature } from '../../testing/harness/servers/features.ts';
 
-/** Counts as the tests go. */
+type Count = Readonly<{ passed: number; skipped: number; failed: number }>;
+
+const none: Count = { passed: 0, skipped: 0, failed: 0 };
+
+/** Counts as the tests go. What belongs to no feature is counted as basics. */
 export class Outcomes {
-  #passed = 0;
-  readonly #skipped = new Map<Feature, number>();
-  readonly #failed = new Map<Feature | 'basics', number>();
+  readonly #counts = new Map<Feature | 'basics', Count>();
 
-  pass(): void {
-    this.#passed += 1;
-  }
-
-  skip(feature: Feature): void {
-    this.#skipped.set(feature, (this.#skipped.get(feature) ?? 0) + 1);
-  }
-
-  fail(feature: Feature | undefined): void {
-    this.#failed.set(feature ?? 'basics', (this.#failed.get(feature ?? 'basics') ?? 0) + 1);
+  count(feature: Feature | undefined, outcome: keyof Count): void {
+    const key = feature ?? 'basics';
+    const before = this.#counts.get(key) ?? none;
+    this.#counts.set(key, { ...before, [outcome]: before[outcome] + 1 });
   }
 
   /** One line of totals, and one for each feature whose tests did not all run and pass. */
   summary(name: string): string {
-    const skipped = [...this.#skipped.values()].reduce((sum, count) => sum + count, 0);
-    const failed = [...this.#failed.values()].reduce((sum, count) => sum + count, 0);
-    return [
-      `S3 contract, ${name}: ${this.#passed} passed, ${skipped} skipped, ${failed} failed`,
-      ...listed('skipped', this.#skipped),
-      ...listed('failed ', this.#failed),
-    ].join('\n');
+    const all = [...this.#counts].sort(([a], [b]) => a.localeCompare(b));
+    const total = (outcome: keyof Count) => all.reduce((sum, [, count]) => sum + count[outcome], 0);
+    const lines = all.flatMap(([feature, { passed, skipped, failed }]) => [
+      ...(skipped > 0 ? [line('skipped', skipped, skipped, feature)] : []),
+      ...(failed > 0 ? [line('failed', failed, failed + passed, feature)] : []),
+    ]);
+    const totals = `${total('passed')} passed, ${total('skipped')} skipped, ${total('failed')} failed`;
+    return [`S3 contract, ${name}: ${totals}`, ...lines].join('\n');
   }
 }
 
-function listed(what: string, counts: ReadonlyMap<string, number>): string[] {
-  return [...counts].sort().map(([feature, count]) => `  ${what} ${String(count).padStart(3)}  ${feature}`);
+function line(what: string, count: number, of: number, feature: string): string {
+  return `  ${what.padEnd(7)} ${String(count).padStart(3)} of ${String(of).padStart(2)}  ${feature}`;
 }

@@ -43,6 +43,6 @@ test('what is missing or wrong is said in one line', () => {
   }
   assert.throws(
     () => readServerVariables({ ...variables, S3_LACKS: 'archive,colour' }),
-    /no feature: colour; known are archive, .*trailers/,
+    /no feature: colour; known are anonymous-refusal, archive, .*vouched-delete/,
   );
 });
