@@ -41,7 +41,7 @@ export function conditionContract(target: Target): void {
 
   check(
     target,
-    undefined,
+    'conditional-reads',
     'reading: If-Match, If-None-Match and the dates decide between 200, 304 and 412',
     async () => {
       const Key = freshKey(target);

@@ -29,11 +29,11 @@ async function sweep(target: Target): Promise<void> {
       await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
     }
     const listing = new ListObjectsV2Command({ Bucket, Prefix, EncodingType: 'url' });
-    const { Contents = [] } = await client.send(listing);
-    for (const { Key = '' } of Contents) {
-      await client.send(
-        new DeleteObjectCommand({ Bucket, Key: decodeURIComponent(Key.replaceAll('+', ' ')) }),
-      );
+    const { Contents = [], EncodingType } = await client.send(listing);
+    for (const { Key: listed = '' } of Contents) {
+      // A server that does not know the encoding says so by silence.
+      const Key = EncodingType === 'url' ? decodeURIComponent(listed.replaceAll('+', ' ')) : listed;
+      await client.send(new DeleteObjectCommand({ Bucket, Key }));
     }
     if (Uploads.length === 0 && Contents.length === 0) {
       return;

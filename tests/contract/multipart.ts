@@ -431,7 +431,7 @@ export function multipartContract(target: Target): void {
     await refused(client.send(new ListPartsCommand({ Bucket, Key, UploadId })), 'NoSuchUpload', 404);
   });
 
-  check(target, undefined, 'parts are listed page by page, with sizes and ETags', async () => {
+  check(target, 'list-parts', 'parts are listed page by page, with sizes and ETags', async () => {
     const { Key, UploadId, put } = await begin(undefined);
     for (const number of [5, 3, 4, 1, 2]) {
       await put(number, 'x'.repeat(number));
@@ -460,7 +460,7 @@ export function multipartContract(target: Target): void {
     );
   });
 
-  check(target, undefined, 'uploads are listed by prefix, page by page, until they end', async () => {
+  check(target, 'list-uploads', 'uploads are listed by prefix, page by page, until they end', async () => {
     const base = freshKey(target, '');
     const uploads = [];
     for (const name of ['a', 'b/1', 'b/2', 'c', 'c']) {

@@ -14,6 +14,7 @@ export const cephLacks: ReadonlySet<Feature> = new Set<Feature>([
   'conditional-delete',
   'content-sha256-header',
   'default-encryption',
+  'empty-suffix',
   'encryption',
   'encryption-validation',
   'error-codes',
