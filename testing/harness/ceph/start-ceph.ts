@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { type Daemon, startDaemon } from '../processes/daemon.ts';
 import { freePorts } from '../processes/free-port.ts';
 import type { BucketAccess } from '../servers/bucket-access.ts';
@@ -39,6 +40,8 @@ const region = 'us-east-1';
  */
 export async function startCeph(options: CephOptions): Promise<RunningServer> {
   await requireCeph(options.environment.PATH ?? '');
+  // The paths stand in ceph.conf, and the daemons do not stay in the folder where they were started.
+  const directory = resolve(options.directory);
   const [monitorPort = 0, gatewayPort = 0] = await freePorts(2);
   const identity = { clusterId: randomUUID(), monitorPort, gatewayPort };
   const daemons: Daemon[] = [];
@@ -48,7 +51,7 @@ export async function startCeph(options: CephOptions): Promise<RunningServer> {
     await Promise.all(daemons.map((daemon) => daemon.kill()));
   };
   const launch = async (command: string, args: readonly string[], name: string) => {
-    const { configuration, logs } = cephPlaces(options.directory);
+    const { configuration, logs } = cephPlaces(directory);
     const daemon = await startDaemon({
       command,
       args: ['--conf', configuration, ...args, '--foreground'],
@@ -66,7 +69,7 @@ export async function startCeph(options: CephOptions): Promise<RunningServer> {
   ];
   const signal = AbortSignal.any(signals);
   try {
-    const access = await bringUp({ ...options, identity, launch, signal });
+    const access = await bringUp({ ...options, directory, identity, launch, signal });
     return { ...access, lacks: cephLacks, stop };
   } catch (error) {
     // A command fails when its daemon dies or its time is over; that is the reason to tell.
