@@ -32,8 +32,8 @@ if ((${#missing[@]} > 0)); then
   else
     echo "setup: install them as root, then run make setup again:" >&2
     if command -v apt-get >/dev/null; then echo "  apt-get install ${packages[*]}" >&2
-    elif command -v dnf >/dev/null; then echo "  dnf install ${packages[*]/libcap2-bin/libcap}" >&2
-    elif command -v zypper >/dev/null; then echo "  zypper install ${packages[*]/libcap2-bin/libcap-progs}" | sed 's/btrfs-progs/btrfsprogs/' >&2
+    elif command -v dnf >/dev/null; then echo "  dnf install ${packages[*]/libcap2-bin/libcap}" | sed 's/radosgw/ceph-radosgw/' >&2
+    elif command -v zypper >/dev/null; then echo "  zypper install ${packages[*]/libcap2-bin/libcap-progs}" | sed 's/btrfs-progs/btrfsprogs/; s/radosgw/ceph-radosgw/' >&2
     elif command -v pacman >/dev/null; then echo "  pacman -S ${packages[*]/libcap2-bin/libcap}" >&2
     else echo "  the packages that hold: ${missing[*]}" >&2; fi
     exit 1

@@ -27,6 +27,20 @@ test('a target that is not described, or not known, fails before any test', asyn
   }
 });
 
+test('a bucket that is not there is told in one line', async () => {
+  const start = [
+    'testing/scripts/with-s3-server.ts',
+    'local',
+    '--',
+    'env',
+    'S3_NAME=X',
+    'S3_BUCKET=no-such-bucket',
+  ];
+  const { exitCode, stdout } = await runNode([...start, ...contract]);
+  assert.equal(exitCode, 1);
+  assert.match(stdout, /no way to the bucket 'no-such-bucket' of X, which has to exist: NotFound/);
+});
+
 test('a summary names what failed by feature, and counts what passed beside it', () => {
   const outcomes = new Outcomes();
   for (const outcome of ['passed', 'failed', 'failed'] as const) outcomes.count('archive', outcome);

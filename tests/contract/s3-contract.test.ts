@@ -16,5 +16,5 @@ async function embeddedContract(): Promise<void> {
 
 const kind = process.env.S3_SERVER || 'local';
 if (kind === 'local') await embeddedContract();
-else if (kind === 'env') contract(namedTarget(process.env), async () => {});
+else if (kind === 'env') contract(await namedTarget(process.env), async () => {});
 else throw new Error(`S3_SERVER must be local or env, got '${kind}'`);
