@@ -13,6 +13,7 @@ export CONFIG
 TSX := MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --single-threaded-gc --import tsx
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
+READY_FOR_CEPH := .stamps/setup-ceph
 
 # `--name "$NAME"` where the variable NAME is given, empty or not; `--name` where it is 1. A variable that happens to be in
 # the environment is neither taken nor passed over in silence.
@@ -98,6 +99,11 @@ test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SER
 	@$(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config) $(call flag,INCLUDE_LARGE,include-large) \
 	  $(call flag,INCLUDE_ARCHIVE,include-archive) $(call flag,SKIP_S3,skip-s3) $(call flag,KEEP,keep)
 
+.PHONY: test-ceph
+test-ceph: $(READY_FOR_CEPH) ## contract and harness against a Ceph cluster that it starts; needs root, installs Ceph
+	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts; \
+	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
+
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
 	@$(TSX) testing/bench/memory.ts
@@ -120,3 +126,7 @@ $(READY): package-lock.json scripts/setup.sh
 $(READY_FOR_DEVELOPMENT): package-lock.json scripts/setup.sh
 	@scripts/setup.sh --development
 	@mkdir -p $(@D) && touch $@ $(READY)
+
+$(READY_FOR_CEPH): package-lock.json scripts/setup.sh
+	@scripts/setup.sh --ceph
+	@mkdir -p $(@D) && touch $@ $(READY_FOR_DEVELOPMENT) $(READY)

@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Installs what the tool calls: system packages through apt where that is possible, npm packages by lockfile.
-# Elsewhere it prints the command for the system's own package manager. With --development also what the tests need.
+# Elsewhere it prints the command for the system's own package manager. With --development also what the tests need, with
+# --ceph also the Ceph cluster that they can run against.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 commands=(btrfs mkfs.btrfs age zstd flock findmnt losetup rsync)
 packages=(btrfs-progs age zstd util-linux rsync)
-if [[ "${1:-}" == "--development" ]]; then
+if [[ "${1:-}" == "--development" || "${1:-}" == "--ceph" ]]; then
   commands+=(getfattr setfacl setcap filefrag pgrep jq)
   packages+=(attr acl libcap2-bin e2fsprogs procps jq)
+fi
+if [[ "${1:-}" == "--ceph" ]]; then
+  commands+=(ceph ceph-mon ceph-osd monmaptool radosgw radosgw-admin setpriv)
+  packages+=(radosgw ceph-mon ceph-osd ceph-common)
 fi
 
 missing=()
@@ -27,8 +32,8 @@ if ((${#missing[@]} > 0)); then
   else
     echo "setup: install them as root, then run make setup again:" >&2
     if command -v apt-get >/dev/null; then echo "  apt-get install ${packages[*]}" >&2
-    elif command -v dnf >/dev/null; then echo "  dnf install ${packages[*]/libcap2-bin/libcap}" >&2
-    elif command -v zypper >/dev/null; then echo "  zypper install ${packages[*]/libcap2-bin/libcap-progs}" | sed 's/btrfs-progs/btrfsprogs/' >&2
+    elif command -v dnf >/dev/null; then echo "  dnf install ${packages[*]/libcap2-bin/libcap}" | sed 's/radosgw/ceph-radosgw/' >&2
+    elif command -v zypper >/dev/null; then echo "  zypper install ${packages[*]/libcap2-bin/libcap-progs}" | sed 's/btrfs-progs/btrfsprogs/; s/radosgw/ceph-radosgw/' >&2
     elif command -v pacman >/dev/null; then echo "  pacman -S ${packages[*]/libcap2-bin/libcap}" >&2
     else echo "  the packages that hold: ${missing[*]}" >&2; fi
     exit 1

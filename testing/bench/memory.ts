@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatTable } from '../../lib/cli/table.ts';
 import { formatDuration, formatSize, GIB } from '../../lib/core/units.ts';
-import { createWorkspace, sweepDeadWorkspaces } from '../harness/demo/workspace.ts';
 import { createLoopFilesystem } from '../harness/loop-filesystem.ts';
 import { listenForStop, Stopped } from '../harness/processes/stop.ts';
+import { createWorkspace, sweepDeadWorkspaces } from '../harness/workspace.ts';
 import { type MemoryCase, type MemoryResult, measureMemory, memoryBound } from './memory-case.ts';
 
 const usage = `Usage: node --import tsx testing/bench/memory.ts [--gib N]
@@ -40,8 +40,8 @@ function row(what: MemoryCase, { upload, restore }: MemoryResult): string[] {
 
 /** Prints the table; answers whether every bound holds. */
 async function measure(gib: number, signal: AbortSignal): Promise<boolean> {
-  await sweepDeadWorkspaces();
-  const workspace = await createWorkspace();
+  await sweepDeadWorkspaces('memory');
+  const workspace = await createWorkspace('memory');
   const results: [MemoryCase, MemoryResult][] = [];
   try {
     const sizeBytes = Math.ceil((4.5 * gib + 1) * GIB);

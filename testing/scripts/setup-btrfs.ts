@@ -9,7 +9,7 @@ import { subvolumeNames, transient } from '../harness/steps/places.ts';
 import { demandEmptyPlace, demandLoopDevices } from '../harness/steps/prerequisites.ts';
 import { runStep, type Step } from '../harness/steps/run-step.ts';
 import { startServer } from '../harness/steps/start-server.ts';
-import { writeState } from '../harness/steps/state.ts';
+import { type State, writeState } from '../harness/steps/state.ts';
 import { undoRecorded } from '../harness/steps/undo.ts';
 
 await runStep({
@@ -24,17 +24,18 @@ run left is undone first.`,
     await demandEmptyPlace(places);
     await demandLoopDevices();
     const withS3 = step.options['skip-s3'] === undefined;
-    await writeState(places, {
+    const state: State = {
       config: settings.file,
       started_at: new Date().toISOString(),
       made: [...transient],
       ...(withS3 && { s3: { server: settings.server, lacks: [...settings.lacks], cleaned: false } }),
       rounds: 0,
       backups: [],
-    });
+    };
+    await writeState(places, state);
     try {
       await makeFilesystem(step);
-      if (withS3) await connect(step);
+      if (withS3) await connect(step, state);
     } catch (error) {
       await undoRecorded(step).catch((second: Error) => log.say(second.message));
       throw error;
@@ -51,10 +52,11 @@ async function makeFilesystem({ places, settings, log }: Step<string>): Promise<
   log.say(`a Btrfs filesystem of ${formatSize(settings.imageBytes)} is mounted on ${mountPoint}`);
 }
 
-async function connect(step: Step<string>): Promise<void> {
+async function connect(step: Step<string>, state: State): Promise<void> {
   const { places, settings, log } = step;
   for (const path of [places.expected, places.toolRun]) await mkdir(path, { mode: 0o700 });
   const server = await startServer(step);
+  if (state.s3) await writeState(places, { ...state, s3: { ...state.s3, lacks: [...server.lacks] } });
   const reach = { ...settings.tool, ...server.settings };
   const here = {
     SUBVOLUMES: subvolumeNames.map((name) => join(places.mountPoint, name)).join(','),

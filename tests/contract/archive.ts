@@ -52,7 +52,7 @@ export function archiveContract(target: Target): void {
     });
   }
 
-  check(target, 'archive', 'a listing tells who is thawed when it is asked to', async () => {
+  check(target, 'archive-listing', 'a listing tells who is thawed when it is asked to', async () => {
     const Key = await store('DEEP_ARCHIVE');
     await restore(Key);
     const list = async (asked: boolean) => {
@@ -71,7 +71,7 @@ export function archiveContract(target: Target): void {
     assert.ok((status?.RestoreExpiryDate?.getTime() ?? 0) > Date.now());
   });
 
-  check(target, 'archive', 'GLACIER_IR is read at once, and has nothing to restore', async () => {
+  check(target, 'glacier-ir', 'GLACIER_IR is read at once, and has nothing to restore', async () => {
     const Key = await store('GLACIER_IR');
     const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
     assert.equal(await Body?.transformToString(), 'frozen');

@@ -35,11 +35,11 @@ async function sweep(target: Target): Promise<void> {
       await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
     }
     const listing = new ListObjectsV2Command({ Bucket, Prefix, EncodingType: 'url' });
-    const { Contents = [] } = await client.send(listing);
-    for (const { Key = '' } of Contents) {
-      await client.send(
-        new DeleteObjectCommand({ Bucket, Key: decodeURIComponent(Key.replaceAll('+', ' ')) }),
-      );
+    const { Contents = [], EncodingType } = await client.send(listing);
+    for (const { Key: listed = '' } of Contents) {
+      // A server that does not know the encoding says so by silence.
+      const Key = EncodingType === 'url' ? decodeURIComponent(listed.replaceAll('+', ' ')) : listed;
+      await client.send(new DeleteObjectCommand({ Bucket, Key }));
     }
     if (Uploads.length === 0 && Contents.length === 0) {
       return;
@@ -70,6 +70,7 @@ export function contract(target: Target, end: () => Promise<void>): void {
     describe('object lock', () => objectLockContract(target));
     describe('archive', () => archiveContract(target));
     after(async () => {
+      console.log(target.outcomes.summary(target.name));
       try {
         await sweep(target);
       } finally {

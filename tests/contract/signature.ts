@@ -39,7 +39,7 @@ export function signatureContract(target: Target): void {
     return Key;
   }
 
-  check(target, undefined, 'a request without a signature is AccessDenied', async () => {
+  check(target, 'anonymous-refusal', 'a request without a signature is AccessDenied', async () => {
     const key = await existing();
     const response = await raw(target, {
       method: 'GET',
@@ -53,7 +53,7 @@ export function signatureContract(target: Target): void {
 
   check(
     target,
-    undefined,
+    'signatures',
     'an unknown key id is InvalidAccessKeyId, a wrong secret SignatureDoesNotMatch',
     async () => {
       const key = await existing();
@@ -70,7 +70,7 @@ export function signatureContract(target: Target): void {
     },
   );
 
-  check(target, undefined, 'a clock more than 15 minutes away is RequestTimeTooSkewed', async () => {
+  check(target, 'signatures', 'a clock more than 15 minutes away is RequestTimeTooSkewed', async () => {
     const key = await existing();
     for (const minutes of [-16, 16]) {
       const signedAt = new Date(Date.now() + minutes * MINUTE_MS);
@@ -82,32 +82,37 @@ export function signatureContract(target: Target): void {
     }
   });
 
-  check(target, undefined, 'what was signed cannot be changed on the way: header, path, query', async () => {
-    const key = await existing('a name with (odd) signs!*');
-    const get = { method: 'GET', key, headers: { 'x-amz-checksum-mode': 'ENABLED' } };
-    const changed = await raw(target, {
-      ...get,
-      tamper: (headers) => {
-        headers['x-amz-checksum-mode'] = 'OTHER';
-      },
-    });
-    assertRefusal(changed, 'SignatureDoesNotMatch', 403);
-    const moved = await raw(target, { ...get, tamperUrl: (url) => `${url}x` });
-    assertRefusal(moved, 'SignatureDoesNotMatch', 403);
-    const widened = await raw(target, { ...get, tamperUrl: (url) => `${url}?response-expires=x` });
-    assertRefusal(widened, 'SignatureDoesNotMatch', 403);
-    const replaced = await raw(target, {
-      ...get,
-      tamper: (headers) => {
-        const flip = (digit: string) => (digit === '0' ? '1' : '0');
-        headers.authorization = (headers.authorization ?? '').replace(/.$/, flip);
-      },
-    });
-    assertRefusal(replaced, 'SignatureDoesNotMatch', 403);
-    assert.equal((await raw(target, get)).text, 'secret');
-  });
+  check(
+    target,
+    'signatures',
+    'what was signed cannot be changed on the way: header, path, query',
+    async () => {
+      const key = await existing('a name with (odd) signs!*');
+      const get = { method: 'GET', key, headers: { 'x-amz-checksum-mode': 'ENABLED' } };
+      const changed = await raw(target, {
+        ...get,
+        tamper: (headers) => {
+          headers['x-amz-checksum-mode'] = 'OTHER';
+        },
+      });
+      assertRefusal(changed, 'SignatureDoesNotMatch', 403);
+      const moved = await raw(target, { ...get, tamperUrl: (url) => `${url}x` });
+      assertRefusal(moved, 'SignatureDoesNotMatch', 403);
+      const widened = await raw(target, { ...get, tamperUrl: (url) => `${url}?response-expires=x` });
+      assertRefusal(widened, 'SignatureDoesNotMatch', 403);
+      const replaced = await raw(target, {
+        ...get,
+        tamper: (headers) => {
+          const flip = (digit: string) => (digit === '0' ? '1' : '0');
+          headers.authorization = (headers.authorization ?? '').replace(/.$/, flip);
+        },
+      });
+      assertRefusal(replaced, 'SignatureDoesNotMatch', 403);
+      assert.equal((await raw(target, get)).text, 'secret');
+    },
+  );
 
-  check(target, 'strict-signature', 'an x-amz header added after signing is AccessDenied', async () => {
+  check(target, 'unsigned-headers', 'an x-amz header added after signing is AccessDenied', async () => {
     const response = await raw(target, {
       method: 'PUT',
       key: freshKey(target),
@@ -119,50 +124,50 @@ export function signatureContract(target: Target): void {
     assertRefusal(response, 'AccessDenied', 403);
   });
 
-  check(target, 'strict-signature', 'x-amz-content-sha256 has to be there and to be a hash', async () => {
-    const key = freshKey(target);
-    const missing = await raw(target, {
-      method: 'PUT',
-      key,
-      body: 'x',
-      tamper: (headers) => {
-        delete headers['x-amz-content-sha256'];
-      },
-    });
-    assertRefusal(missing, 'InvalidRequest', 400);
-    assertRefusal(
-      await raw(target, { method: 'PUT', key, body: 'x', contentSha256: 'HASH' }),
-      'InvalidArgument',
-      400,
-    );
-  });
-
   check(
     target,
-    'strict-signature',
-    'a scope of another region, or no signature version 4, is refused',
+    'content-sha256-header',
+    'x-amz-content-sha256 has to be there and to be a hash',
     async () => {
-      const key = await existing();
+      const key = freshKey(target);
+      const missing = await raw(target, {
+        method: 'PUT',
+        key,
+        body: 'x',
+        tamper: (headers) => {
+          delete headers['x-amz-content-sha256'];
+        },
+      });
+      assertRefusal(missing, 'InvalidRequest', 400);
       assertRefusal(
-        await raw(target, { method: 'GET', key, region: 'mars-1' }),
-        'AuthorizationHeaderMalformed',
+        await raw(target, { method: 'PUT', key, body: 'x', contentSha256: 'HASH' }),
+        'InvalidArgument',
         400,
       );
-      for (const [authorization, code] of [
-        ['AWS AKTEST:c2lnbmF0dXJl', 'InvalidRequest'],
-        ['AWS4-HMAC-SHA256 Credential=x', 'AuthorizationHeaderMalformed'],
-      ] as const) {
-        const response = await raw(target, {
-          method: 'GET',
-          key,
-          tamper: (headers) => {
-            headers.authorization = authorization;
-          },
-        });
-        assertRefusal(response, code, 400);
-      }
     },
   );
+
+  check(target, 'strict-signature', 'no signature version 4 is refused', async () => {
+    const key = await existing();
+    for (const [authorization, code] of [
+      ['AWS AKTEST:c2lnbmF0dXJl', 'InvalidRequest'],
+      ['AWS4-HMAC-SHA256 Credential=x', 'AuthorizationHeaderMalformed'],
+    ] as const) {
+      const response = await raw(target, {
+        method: 'GET',
+        key,
+        tamper: (headers) => {
+          headers.authorization = authorization;
+        },
+      });
+      assertRefusal(response, code, 400);
+    }
+  });
+
+  check(target, 'signing-region', 'a scope of another region is refused', async () => {
+    const response = await raw(target, { method: 'GET', key: await existing(), region: 'mars-1' });
+    assertRefusal(response, 'AuthorizationHeaderMalformed', 400);
+  });
 
   check(target, 'presigned', 'a presigned URL reads and writes without further headers', async () => {
     const key = freshKey(target, 'signed by (url) ü');
@@ -172,17 +177,27 @@ export function signatureContract(target: Target): void {
     assert.deepEqual([got.status, await got.text()], [200, 'by url']);
   });
 
-  check(target, 'presigned', 'a presigned URL is refused when it has expired or was changed', async () => {
-    const key = await existing();
-    const expired = await fetch(await presign(target, 'GET', key, 60, new Date(Date.now() - 2 * MINUTE_MS)));
-    assert.equal(expired.status, 403);
-    assert.match(await expired.text(), /AccessDenied.*expired/);
-    const url = await presign(target, 'GET', key, 60);
-    const longer = await fetch(url.replace('X-Amz-Expires=60', 'X-Amz-Expires=6000'));
-    assert.equal(longer.status, 403);
-    assert.match(await longer.text(), /SignatureDoesNotMatch/);
-    const other = await fetch(url, { method: 'DELETE' });
-    assert.equal(other.status, 403);
-    await other.text();
-  });
+  check(
+    target,
+    'presigned-refusal',
+    'a presigned URL is refused when it has expired or was changed',
+    async () => {
+      const key = await existing();
+      const expired = await fetch(
+        await presign(target, 'GET', key, 60, new Date(Date.now() - 2 * MINUTE_MS)),
+      );
+      assert.equal(expired.status, 403);
+      assert.match(
+        await expired.text(),
+        target.lacks.has('error-messages') ? /AccessDenied/ : /AccessDenied.*expired/,
+      );
+      const url = await presign(target, 'GET', key, 60);
+      const longer = await fetch(url.replace('X-Amz-Expires=60', 'X-Amz-Expires=6000'));
+      assert.equal(longer.status, 403);
+      assert.match(await longer.text(), /SignatureDoesNotMatch/);
+      const other = await fetch(url, { method: 'DELETE' });
+      assert.equal(other.status, 403);
+      await other.text();
+    },
+  );
 }

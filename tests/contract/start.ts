@@ -7,6 +7,7 @@ import {
   type S3ServerOptions,
   startS3Server,
 } from '../../testing/harness/s3-server/server.ts';
+import { Outcomes } from './outcomes.ts';
 import type { Target } from './target.ts';
 
 export const ACCOUNT = { accessKeyId: 'AKTEST', secretAccessKey: 'a secret for tests' };
@@ -47,6 +48,7 @@ export function createTarget(name: string, endpoint: string): Target {
     prefix: 'contract tests/',
     lacks: new Set(),
     client: createClient(endpoint),
+    outcomes: new Outcomes(),
   };
 }
 

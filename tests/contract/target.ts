@@ -9,26 +9,8 @@ import { test } from 'node:test';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { SignatureV4 } from '@smithy/signature-v4';
-
-/** A behaviour of S3 that a server may be known to lack; its tests are then skipped. */
-export type Feature =
-  | 'checksums'
-  | 'conditional-delete'
-  | 'conditional-writes'
-  | 'archive'
-  | 'buckets'
-  | 'encryption'
-  | 'full-object-checksums'
-  | 'lifecycle'
-  | 'object-attributes'
-  | 'object-lock'
-  | 'part-numbers'
-  | 'presigned'
-  | 'repeated-completion'
-  | 'strict-signature'
-  | 'strict-validation'
-  | 'trailers'
-  | 'versions';
+import type { Feature } from '../../testing/harness/servers/features.ts';
+import type { Outcomes } from './outcomes.ts';
 
 /** A server under test. */
 export interface Target {
@@ -37,23 +19,38 @@ export interface Target {
   readonly region: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Belongs to the keys where they are temporary ones. */
+  readonly sessionToken?: string | undefined;
   readonly bucket: string;
   /** Every key of the tests begins with this, and everything under it is removed afterwards. */
   readonly prefix: string;
   readonly lacks: ReadonlySet<Feature>;
   /** One client for all tests; it does not retry, so that every refusal is seen. */
   readonly client: S3Client;
+  readonly outcomes: Outcomes;
 }
 
-/** Defines a test that is skipped where the target lacks the feature. */
+/** Defines a test that is skipped where the target lacks the feature; without a feature every server has to pass it. */
 export function check(
   target: Target,
   feature: Feature | undefined,
   name: string,
   body: () => Promise<void>,
 ): void {
-  const skip = feature !== undefined && target.lacks.has(feature) ? `${target.name} lacks ${feature}` : false;
-  test(name, { skip, timeout: 20_000 }, body);
+  if (feature !== undefined && target.lacks.has(feature)) {
+    target.outcomes.count(feature, 'skipped');
+    test(name, { skip: `${target.name} lacks ${feature}` });
+    return;
+  }
+  test(name, { timeout: 60_000 }, async () => {
+    try {
+      await body();
+      target.outcomes.count(feature, 'passed');
+    } catch (error) {
+      target.outcomes.count(feature, 'failed');
+      throw error;
+    }
+  });
 }
 
 /** A key no other test uses. */
@@ -131,6 +128,7 @@ export function signer(target: Target, request: Partial<RawRequest> = {}): Signa
     credentials: {
       accessKeyId: request.accessKeyId ?? target.accessKeyId,
       secretAccessKey: request.secretAccessKey ?? target.secretAccessKey,
+      ...(target.sessionToken === undefined ? {} : { sessionToken: target.sessionToken }),
     },
     sha256: Sha256,
     uriEscapePath: false,
@@ -181,7 +179,7 @@ export async function raw(target: Target, request: RawRequest): Promise<RawRespo
 
 /** Asserts the status and code of a raw response at once, so that a failure shows both. */
 export function assertRefusal(response: RawResponse, code: string, status: number): void {
-  assert.deepEqual([response.status, response.code], [status, code], response.text);
+  assert.deepEqual([response.status, response.code], [status, code], response.text.slice(0, 500));
 }
 
 /** Begins a PUT whose body of a known length is written by the caller; the response rejects when the connection breaks. */

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { runLine } from '../../testing/harness/demo/command.ts';
 import { createNarrator } from '../../testing/harness/demo/narrator.ts';
-import { createWorkspace, sweepDeadWorkspaces } from '../../testing/harness/demo/workspace.ts';
 import { endProcessesWithMark, processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
 import { Stopped } from '../../testing/harness/processes/stop.ts';
 import { startServerProcess } from '../../testing/harness/servers/local-server.ts';
 import { testDirectory } from '../../testing/harness/test-directory.ts';
+import { createWorkspace, sweepDeadWorkspaces } from '../../testing/harness/workspace.ts';
 
 const environment = { PATH: process.env.PATH ?? '' };
 
@@ -39,14 +39,14 @@ test('only processes with exactly the mark are found and ended', async () => {
 });
 
 test('the folder of a dead demonstration is swept with its processes, one of a living owner is not', async () => {
-  const mine = await createWorkspace();
+  const mine = await createWorkspace('demo');
   // No process has this start time.
   const dead = join(testDirectory(), `demo-${process.pid}-1`);
   await mkdir(join(dead, 'inner'), { recursive: true });
   await writeFile(join(dead, 'inner/file'), '');
-  const orphan = await startSleeper({ BTRFS_TO_S3_DEMO: dead });
+  const orphan = await startSleeper({ BTRFS_TO_S3_WORKSPACE: dead });
   const gone = once(orphan, 'exit');
-  assert.ok((await sweepDeadWorkspaces()) >= 1);
+  assert.ok((await sweepDeadWorkspaces('demo')) >= 1);
   await gone;
   assert.deepEqual([existsSync(dead), existsSync(mine.directory)], [false, true]);
   await mine.remove();

@@ -65,7 +65,7 @@ test('keys of the harness are taken, settings of the tool passed on', async () =
   );
   const settings = await readHarnessSettings(path, none);
   assert.deepEqual(
-    [settings.seed, settings.seedBytes, settings.thawDelayMs, settings.lacks, settings.tool],
+    [settings.seed, settings.seedBytes, settings.thawDelayMs, [...settings.lacks], settings.tool],
     [7, 3 * MIB, 5, ['archive', 'checksums'], { CHUNK_SIZE: '8MiB' }],
   );
   assert.equal(settings.runDirectory, join(repositoryRoot, 'testing/run'));
@@ -92,6 +92,11 @@ for (const [what, lines, expected] of [
   ['a number that is none', ['SEED=x'], /SEED must be a whole number/],
   ['a size that is too small', ['IMAGE_SIZE=1MiB'], /IMAGE_SIZE must be between/],
   ['a server that is not known', ['S3_SERVER=minio'], /S3_SERVER must be one of: local, ceph, env/],
+  [
+    'a lack that has no name',
+    ['S3_LACKS=archives'],
+    /S3_LACKS names what is no feature: archives; known are /,
+  ],
   ['a line that is none', ['SEED'], /some\.env:1: the line is not KEY=VALUE/],
   ['a bucket that is missing', ['S3_SERVER=env'], /S3_SERVER=env needs S3_BUCKET/],
 ] as const) {

@@ -1,12 +1,12 @@
 /** The end of a demonstration: where everything is, what was proved, and how to go on by hand. */
 import { once } from 'node:events';
 import { formatCount, formatDuration, formatSize } from '../../../lib/core/units.ts';
-import type { ServerProcess } from '../servers/local-server.ts';
+import type { BucketAccess } from '../servers/bucket-access.ts';
+import { fromRoot } from '../workspace.ts';
 import { beginStep, type Scene } from './scene.ts';
-import { fromRoot } from './workspace.ts';
 
 /** Shows the places of the demonstration and every object of its bucket. */
-export async function showPlaces(scene: Scene, server: ServerProcess): Promise<void> {
+export async function showPlaces(scene: Scene, server: BucketAccess): Promise<void> {
   const { narrator, places, bucket } = scene;
   beginStep(scene, 'Where everything is');
   for (const [name, path] of [

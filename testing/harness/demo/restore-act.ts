@@ -2,9 +2,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { formatCount, formatSize } from '../../../lib/core/units.ts';
+import { fromRoot } from '../workspace.ts';
 import type { BackedUp } from './backup-act.ts';
 import { beginStep, describeRate, make, proveEqual, type Scene, type } from './scene.ts';
-import { fromRoot } from './workspace.ts';
 
 /** Plays it. */
 export async function playRestore(scene: Scene, backedUp: BackedUp): Promise<void> {

@@ -5,16 +5,17 @@ import { formatSize } from '../../../lib/core/units.ts';
 import { describeDigest } from '../digest-facts.ts';
 import { createLoopFilesystem } from '../loop-filesystem.ts';
 import { seedData } from '../seed-data.ts';
-import { type ServerProcess, startServerProcess } from '../servers/local-server.ts';
+import type { BucketAccess } from '../servers/bucket-access.ts';
+import { startServerProcess } from '../servers/local-server.ts';
 import { writeSettings } from '../settings-file.ts';
 import { treeDigest } from '../tree-digest.ts';
+import { createWorkspace, fromRoot, sweepDeadWorkspaces } from '../workspace.ts';
 import { playBackup } from './backup-act.ts';
 import { openBucketView } from './bucket-view.ts';
 import { keepUntilStopped, showPlaces, showProofs } from './closing.ts';
 import type { Narrator } from './narrator.ts';
 import { playRestore } from './restore-act.ts';
 import { beginStep, placesOf, type Scene } from './scene.ts';
-import { createWorkspace, fromRoot, sweepDeadWorkspaces } from './workspace.ts';
 
 /** How to run it. */
 export interface DemoOptions {
@@ -43,8 +44,9 @@ export async function runDemo({ narrator, signal, keep }: DemoOptions): Promise<
     'btrfs-to-s3, the whole journey: a filesystem in a file, an S3 server on this machine, no account.',
   );
   narrator.say('Nothing outside testing/run/ is changed, and no byte leaves this machine.');
-  if ((await sweepDeadWorkspaces()) > 0) narrator.say('What an interrupted demonstration left was removed.');
-  const workspace = await createWorkspace();
+  if ((await sweepDeadWorkspaces('demo')) > 0)
+    narrator.say('What an interrupted demonstration left was removed.');
+  const workspace = await createWorkspace('demo');
   try {
     const filesystem = await createLoopFilesystem({ name: 'demo', sizeBytes: filesystemBytes });
     try {
@@ -72,7 +74,7 @@ export async function runDemo({ narrator, signal, keep }: DemoOptions): Promise<
   narrator.say('(mode 0600), fill it in, and type: make backup');
 }
 
-async function play(scene: Scene, server: ServerProcess, keep: boolean): Promise<void> {
+async function play(scene: Scene, server: BucketAccess, keep: boolean): Promise<void> {
   const startedMs = performance.now();
   await setTheScene(scene, server);
   await playRestore(scene, await playBackup(scene, seed));
@@ -81,7 +83,7 @@ async function play(scene: Scene, server: ServerProcess, keep: boolean): Promise
   if (keep) await keepUntilStopped(scene);
 }
 
-async function setTheScene(scene: Scene, server: ServerProcess): Promise<void> {
+async function setTheScene(scene: Scene, server: BucketAccess): Promise<void> {
   const { narrator, places } = scene;
   beginStep(scene, 'Make a Btrfs filesystem with data that backup tools get wrong');
   await $({ quiet: true })`btrfs subvolume create ${places.data}`;

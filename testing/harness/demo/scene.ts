@@ -4,10 +4,10 @@ import { formatDuration, formatSize } from '../../../lib/core/units.ts';
 import { demandEqual, describeDigest } from '../digest-facts.ts';
 import type { CommandOutcome } from '../processes/run-command.ts';
 import { treeDigest } from '../tree-digest.ts';
+import { fromRoot, type Workspace } from '../workspace.ts';
 import type { BucketView } from './bucket-view.ts';
 import { runLine } from './command.ts';
 import type { Narrator } from './narrator.ts';
-import { fromRoot, type Workspace } from './workspace.ts';
 
 /** The paths of a demonstration. */
 export interface Places {

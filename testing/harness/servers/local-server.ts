@@ -7,13 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { repositoryRoot } from '../test-directory.ts';
-import type { BucketAccess } from './bucket-access.ts';
-
-/** A running server. */
-export interface ServerProcess extends BucketAccess {
-  /** Ends it and waits until it is gone. */
-  stop(): Promise<void>;
-}
+import type { RunningServer } from './running-server.ts';
 
 /** Where its data goes, its bucket, and what it sees of the environment. */
 export interface ServerProcessOptions {
@@ -37,7 +31,7 @@ const guardPath = join(import.meta.dirname, '../processes/end-with-parent.ts');
  * Starts a server on a free port of 127.0.0.1, with keys that are made for it.
  * @throws with the server's own words when it does not start.
  */
-export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
+export async function startServerProcess(options: ServerProcessOptions): Promise<RunningServer> {
   const accessKeyId = `AK${randomBytes(9).toString('hex').toUpperCase()}`;
   const secretAccessKey = randomBytes(30).toString('base64url');
   const environment = {
@@ -60,6 +54,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     bucket: options.bucket,
     accessKeyId,
     secretAccessKey,
+    lacks: new Set(),
     async stop() {
       child.kill('SIGTERM');
       await ended;

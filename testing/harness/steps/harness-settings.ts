@@ -10,6 +10,7 @@ import { readSettingLines, type SettingLine } from '../../../lib/core/settings/l
 import { oneOf, size, wholeNumber } from '../../../lib/core/settings/rules.ts';
 import { isSettingKey } from '../../../lib/core/settings/settings.ts';
 import { MIB, TIB } from '../../../lib/core/units.ts';
+import { type Feature, parseFeatures } from '../servers/features.ts';
 import { repositoryRoot } from '../test-directory.ts';
 
 /** The servers that the harness can run against. */
@@ -37,7 +38,7 @@ export interface HarnessSettings {
   readonly file: string;
   readonly server: ServerKind;
   /** What the server is known to lack, by the names of the contract tests. */
-  readonly lacks: readonly string[];
+  readonly lacks: ReadonlySet<Feature>;
   readonly runDirectory: string;
   readonly imageBytes: number;
   readonly seed: number;
@@ -83,11 +84,17 @@ export async function readHarnessSettings(
   found.push(
     ...lines.flatMap((line) => refusal(line, remote).map((reason) => `${file}:${line.line}: ${reason}`)),
   );
-  const parsed: Partial<Record<Key, unknown>> = {};
+  const parsed: Partial<Record<Key, unknown>> & { S3_LACKS?: string } = {};
   for (const [key, rule] of Object.entries(keys)) {
     const result = (rule as z.ZodType).safeParse(values.get(key));
-    if (result.success) parsed[key as Key] = result.data;
+    if (result.success) Object.assign(parsed, { [key]: result.data });
     else found.push(...result.error.issues.map(({ message }) => `${file}: ${key} ${message}`));
+  }
+  let lacks: ReadonlySet<Feature> = new Set();
+  try {
+    lacks = parseFeatures(parsed.S3_LACKS ?? '');
+  } catch (error) {
+    found.push(`${file}: ${(error as Error).message}`);
   }
   if (remote && !values.get('S3_BUCKET')) found.push(`${file}: S3_SERVER=env needs S3_BUCKET`);
   if (found.length > 0) throw usage(found.join('\n'), 'testing/README.md explains every key');
@@ -95,7 +102,7 @@ export async function readHarnessSettings(
   return {
     file,
     server: own.S3_SERVER,
-    lacks: own.S3_LACKS.split(',').filter((name) => name !== ''),
+    lacks,
     runDirectory: resolve(repositoryRoot, own.HARNESS_RUN_DIR),
     imageBytes: own.IMAGE_SIZE,
     seed: own.SEED,

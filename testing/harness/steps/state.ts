@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { ToolError } from '../../../lib/core/errors.ts';
 import { pathExists, writeJsonFile } from '../../../lib/edge/files.ts';
+import { type Feature, features } from '../servers/features.ts';
 import { serverKinds } from './harness-settings.ts';
 import { type Places, subvolumeNames, transient } from './places.ts';
 
@@ -30,7 +31,7 @@ const schema = z.object({
   s3: z
     .object({
       server: z.enum(serverKinds),
-      lacks: z.array(z.string()),
+      lacks: z.array(z.custom<Feature>((name) => Object.hasOwn(features, `${name}`))),
       /** Set once nothing is left below the prefix. */
       cleaned: z.boolean(),
     })

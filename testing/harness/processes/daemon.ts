@@ -1,0 +1,77 @@
+/** A program of somebody else that runs in the foreground until it is ended, with a file for what it says. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+
+/** How to start it. */
+export interface DaemonOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** All that it sees of the environment; the mark by which it is found again has to be in it. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Where both of its outputs go, appended. */
+  readonly log: string;
+  /** Whether it goes on when this process ends, however it ends. */
+  readonly outlive: boolean;
+}
+
+/** A running program. */
+export interface Daemon {
+  /** Settles when it ends: what it was, how it ended, and the last lines of its log. It never rejects. */
+  readonly ended: Promise<string>;
+  /** Kills it and waits until it is gone; a second call does nothing. */
+  kill(): Promise<void>;
+}
+
+const tailLines = 8;
+
+/** @throws when the program cannot be started at all. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const child = await spawnWithLog(options);
+  if (options.outlive) child.unref();
+  const ended = new Promise<string>((resolve) => {
+    child.once('exit', (exitCode, signal) =>
+      resolve(describeEnd(options, signal ?? `exit code ${exitCode}`)),
+    );
+  });
+  return {
+    ended,
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+async function spawnWithLog({
+  command,
+  args,
+  environment,
+  log,
+  outlive,
+}: DaemonOptions): Promise<ChildProcess> {
+  // The kernel ends it with its parent, even where that is killed; setpriv becomes the program, and is no process more.
+  const [program = command, ...rest] = outlive
+    ? [command]
+    : ['setpriv', '--pdeathsig', 'KILL', '--', command];
+  const file = await open(log, 'a', 0o600);
+  try {
+    const child = spawn(program, [...rest, ...args], {
+      env: environment,
+      // In a group of its own, so that Ctrl-C in a terminal does not end it under the commands that still use it.
+      detached: true,
+      stdio: ['ignore', file.fd, file.fd],
+    });
+    await once(child, 'spawn');
+    return child;
+  } finally {
+    await file.close();
+  }
+}
+
+async function describeEnd({ command, log }: DaemonOptions, how: string): Promise<string> {
+  const text = await readFile(log, 'utf8').catch(() => '');
+  const tail = text.trim().split('\n').slice(-tailLines).join('\n');
+  return `${basename(command)} ended (${how}); the end of ${log}:\n${tail}`;
+}
