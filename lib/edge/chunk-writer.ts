@@ -19,7 +19,7 @@ import { compositeSha256, multipartEtag } from './made-of-parts.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError, withRetries } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
-import { explainS3Error } from './s3-errors.ts';
+import { explainS3Error, isTransient } from './s3-errors.ts';
 
 /** A multipart upload that has begun. */
 export interface MultipartUpload {
@@ -124,7 +124,7 @@ export class ChunkWriter {
       const done = await this.#bucket.client.send(command, { abortSignal: this.#signal });
       return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
     } catch (error) {
-      const made = isUnknownUpload(error) ? await this.findMadeOf(upload.key, parts) : undefined;
+      const made = mayBeDone(error) ? await this.findMadeOf(upload.key, parts) : undefined;
       if (made) return made;
       throw this.#explain(error, `complete ${upload.key}`);
     }
@@ -271,6 +271,12 @@ export class ChunkWriter {
   }
 }
 
+/** The gateway of Ceph 16 says NoSuchKey where S3 says NoSuchUpload (measured; the contract tests have it as error-codes). */
 function isUnknownUpload(error: unknown): boolean {
-  return error instanceof Error && error.name === 'NoSuchUpload';
+  return error instanceof Error && (error.name === 'NoSuchUpload' || error.name === 'NoSuchKey');
+}
+
+/** Whether an upload could be complete although completing it failed: Ceph answers 500 to the second attempt. */
+function mayBeDone(error: unknown): boolean {
+  return isUnknownUpload(error) || isTransient(error);
 }

@@ -92,9 +92,10 @@ test('a chunk of several parts is stored whole, in whatever order its parts come
   assert.equal(head.ServerSideEncryption, 'AES256');
 });
 
-for (const [what, spoil] of [
-  ['by its SHA-256', (answer: ProxiedAnswer) => answer],
-  ['by its ETag where the server keeps no SHA-256', withoutChecksums],
+for (const [what, spoil, second] of [
+  ['by its SHA-256', (answer: ProxiedAnswer) => answer, errorAnswer(404, 'NoSuchUpload')],
+  ['by its ETag where the server keeps no SHA-256', withoutChecksums, errorAnswer(404, 'NoSuchKey')],
+  ['where the server fails at the second attempt', withoutChecksums, errorAnswer(500, 'UnknownError')],
 ] as const) {
   test(`a chunk whose completion was answered, but not heard, is known ${what}`, async () => {
     const kit = writerWith({ StorageClass: 'STANDARD' });
@@ -108,7 +109,7 @@ for (const [what, spoil] of [
         after: (answer) => ({ ...answer, cut: { afterBytes: 0, how: 'break' } }),
       },
       // S3 answers the same again for a while; later, and other servers at once, it does not know the upload any more.
-      { matches: isCompletion, times: 1, before: () => errorAnswer(404, 'NoSuchUpload') },
+      { matches: isCompletion, before: () => second },
       { matches: ({ method }) => method === 'HEAD', after: spoil },
     );
     const object = await kit.writer.complete(upload, stored);
@@ -237,13 +238,17 @@ test('parts that were under way without Content-MD5 are compared too, when anoth
   await writer.abort(upload);
 });
 
-test('an upload that the server does not know has no parts, and giving it up is no error', async () => {
+test('an upload that the server does not know, by either of two names, has no parts, and giving it up is no error', async () => {
   const { writer } = writerWith();
   const upload = await writer.begin('host/given-up');
   assert.equal((await writer.listParts(upload))?.size, 0);
   await writer.abort(upload);
   assert.equal(await writer.listParts(upload), undefined);
   await writer.abort(upload);
+  proxy.expect({ matches: () => true, before: () => errorAnswer(404, 'NoSuchKey') });
+  assert.equal(await writer.listParts(upload), undefined);
+  await writer.abort(upload);
+  proxy.expect();
 });
 
 test('parts are listed over all pages', async () => {
