@@ -1,9 +1,9 @@
 /** One row of the memory measurement: a chain is uploaded and restored with one choice of settings. */
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { $ } from 'zx';
 import { GIB, MIB } from '../../lib/core/units.ts';
 import { deterministicRandom } from '../harness/deterministic-random.ts';
+import { shell } from '../harness/processes/shell.ts';
 import { startServerProcess } from '../harness/servers/local-server.ts';
 import { writeSettings } from '../harness/settings-file.ts';
 import { type Measured, runMeasured, type ScriptSurroundings } from './measured-script.ts';
@@ -33,7 +33,7 @@ export interface MemoryResult {
   readonly restore: Measured;
 }
 
-const run = $({ quiet: true });
+const run = shell;
 
 /** What promise P1 allows: (CONCURRENCY + 1) parts plus 120 MiB. */
 export function memoryBound({ concurrency, partMib }: MemoryCase): number {

@@ -6,8 +6,9 @@
 import { mkdir, mkdtemp, readdir, realpath, rm, rmdir, truncate, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { $, type ProcessPromise } from 'zx';
+import type { ProcessPromise } from 'zx';
 import { mountPointsBelow, processesHolding, processStartTicks } from './mount-table.ts';
+import { shell } from './processes/shell.ts';
 
 /** A mounted Btrfs filesystem that its creator must remove. */
 export type LoopFilesystem = {
@@ -33,7 +34,7 @@ const loopRoot = resolve(import.meta.dirname, '../run/loop');
 const busyRetries = 10;
 const detachRetries = 300;
 const busyDelayMs = 100;
-const quiet = $({ nothrow: true, quiet: true, env: { ...process.env, LC_ALL: 'C' } });
+const quiet = shell({ nothrow: true, env: { ...process.env, SHLVL: '1', LC_ALL: 'C' } });
 
 /** Runs a short command; throws one line that names the command, its complaint and the way out. */
 async function mustSucceed(command: string, hint: string, run: ProcessPromise): Promise<void> {

@@ -1,8 +1,8 @@
 /** Changes a seeded data set in every way that an incremental backup must carry over. */
 import { appendFile, chmod, chown, link, open, rename, rm, symlink, truncate } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { $ } from 'zx';
 import { type DeterministicRandom, deterministicRandom } from './deterministic-random.ts';
+import { shell } from './processes/shell.ts';
 import { createDirectory, createFile } from './seed-oddities.ts';
 import { stampTimes } from './stamp-times.ts';
 import { walkTree } from './walk-tree.ts';
@@ -54,7 +54,7 @@ async function createEntries({ number, random, takeFile, at }: Round): Promise<v
   }
   await link(takeFile(), join(folder, 'hard-link'));
   await symlink(`target-${number}`, join(folder, 'symlink'));
-  const run = $({ quiet: true });
+  const run = shell;
   await run`cp --reflink=always --preserve=mode -- ${takeFile()} ${join(folder, 'reflink-of-small')}`;
   await run`cp --reflink=always --preserve=mode -- ${at('large/random-1')} ${join(folder, 'reflink-of-large')}`;
 }
@@ -81,7 +81,7 @@ async function changeContents({ random, takeFile, at }: Round): Promise<void> {
   await truncate(takeFile(), 0);
   await truncate(takeFile(), random.below(40_000));
   const offset = 4096 * random.below(16);
-  await $({ quiet: true })`fallocate --punch-hole --offset ${offset} --length 12288 ${at('large/random-1')}`;
+  await shell`fallocate --punch-hole --offset ${offset} --length 12288 ${at('large/random-1')}`;
 }
 
 async function changeNames({ number, takeFile, takeFolder, at }: Round): Promise<void> {
@@ -108,7 +108,7 @@ async function changeNames({ number, takeFile, takeFolder, at }: Round): Promise
 async function changeMetadata({ number, takeFile, at }: Round): Promise<void> {
   await chmod(takeFile(), number % 2 === 0 ? 0o4711 : 0o600);
   await chown(takeFile(), 1000 + number, 2000 + number);
-  const run = $({ quiet: true });
+  const run = shell;
   await run`setfattr --name user.round --value ${number} ${takeFile()}`;
   await run`setfattr --name user.note --value ${`round ${number}`} ${at('metadata/attributes')}`;
   // Odd rounds remove the attribute that seeding and even rounds set.

@@ -1,8 +1,9 @@
 /** The entries that backup tools get wrong: odd names, links, holes, attributes, modes, special files. */
 import { chmod, chown, lchown, link, mkdir, open, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { $, which } from 'zx';
+import { which } from 'zx';
 import type { DeterministicRandom } from './deterministic-random.ts';
+import { shell } from './processes/shell.ts';
 import { joinBytes } from './walk-tree.ts';
 
 /** Names that are legal on Linux and break what splits lines, trusts a shell, a glob or UTF-8. */
@@ -95,7 +96,7 @@ async function seedLayouts(directory: string, random: DeterministicRandom): Prom
   await createFile(join(directory, 'preallocated'), random.bytes(10_000));
   await createFile(join(directory, 'preallocated-beyond-end'), random.bytes(10_000));
   await createFile(join(directory, 'reflink-source'), random.bytes(200_000));
-  const run = $({ cwd: directory, quiet: true });
+  const run = shell({ cwd: directory });
   await run`truncate --size 3M all-hole`;
   await run`fallocate --length 256KiB preallocated`;
   await run`fallocate --keep-size --length 256KiB preallocated-beyond-end`;
@@ -116,7 +117,7 @@ async function seedMetadata(directory: string): Promise<void> {
   await chown(join(directory, 'owned'), 1234, 5678);
   await lchown(join(directory, 'owned-link'), 4_000_000_000, 65_534);
 
-  const run = $({ cwd: directory, quiet: true });
+  const run = shell({ cwd: directory });
   await run`setfattr --name user.note --value ${'text with = and "quotes"'} attributes`;
   await run`setfattr --name user.binary --value 0x00ff0a0d5c attributes`;
   await run`setfattr --name user.empty attributes`;
@@ -134,7 +135,7 @@ async function seedMetadata(directory: string): Promise<void> {
 
 async function seedSpecialFiles(directory: string): Promise<void> {
   await createDirectory(directory);
-  const run = $({ cwd: directory, quiet: true });
+  const run = shell({ cwd: directory });
   await run`mkfifo --mode=0640 fifo`;
   await run`mknod --mode=0600 character-device c 240 17`;
   await run`mknod --mode=0660 block-device b 241 300`;

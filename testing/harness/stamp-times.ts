@@ -1,6 +1,6 @@
 /** Gives entries times that depend on a label alone, so that two trees made at different moments are equal. */
 import { createHash } from 'node:crypto';
-import { $ } from 'zx';
+import { shell } from './processes/shell.ts';
 import { nullSeparated, type TreeEntry, walkTree } from './walk-tree.ts';
 
 /** Before 1970, the first and last nanosecond of a second, beyond 32 bits, beyond this century. */
@@ -30,7 +30,7 @@ export async function stampTimes(
     groups.get(moments[choice % moments.length] ?? '')?.push(entry);
   }
   for (const [moment, entries] of groups) {
-    const run = $({ cwd: directory, quiet: true, input: nullSeparated(entries) });
+    const run = shell({ cwd: directory, input: nullSeparated(entries) });
     await run`xargs --null --no-run-if-empty touch --no-dereference --date=${moment} --`;
   }
 }

@@ -6,6 +6,7 @@ import { emptyPrefix } from '../harness/steps/undo.ts';
 
 await runStep({
   name: 'cleanup-s3-prefix',
+  cleansUp: true,
   summary: `Removes every object and every unfinished upload below the prefix that setup-btrfs made up for this run. Nothing
 else in the bucket is touched. In a bucket with versions, old versions stay: give such a bucket a lifecycle rule.`,
   async run(step) {

@@ -4,6 +4,7 @@ import { runStep } from '../harness/steps/run-step.ts';
 
 await runStep({
   name: 'run-all',
+  cleansUp: true,
   summary: `Runs setup, seed, full, mutate, incremental, interrupt and resume, verify, restore, verify, teardown, each as a script
 of its own; what is set up is torn down whatever happens. S3_SERVER=local|ceph|env in the environment chooses
 the server. Every step leaves its log in logs/ of the run's directory (testing/run).`,

@@ -1,9 +1,9 @@
 /** Restores every subvolume as it was at one backup. */
 import { readdir } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { $ } from 'zx';
 import { ToolError } from '../../lib/core/errors.ts';
 import { pathExists } from '../../lib/edge/files.ts';
+import { shell } from '../harness/processes/shell.ts';
 import { type HarnessBucket, openHarnessBucket } from '../harness/steps/bucket.ts';
 import { demandBackups, demandS3, type StateWithS3 } from '../harness/steps/demand-setup.ts';
 import { readManifests } from '../harness/steps/manifests.ts';
@@ -54,7 +54,7 @@ async function restore(
   const newest = chain.at(-1);
   if (!newest) throw new Error('there is no backup to restore');
   const target = restoredPath(places, newest);
-  if (await pathExists(target)) await $({ quiet: true })`btrfs subvolume delete ${target}`;
+  if (await pathExists(target)) await shell`btrfs subvolume delete ${target}`;
   const choice =
     point === 'full'
       ? [`AT=${newest.created_at}`]

@@ -1,9 +1,9 @@
 /** The first step: a Btrfs filesystem on a loop device, an S3 server, and settings for the tool. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { $ } from 'zx';
 import { formatSize } from '../../lib/core/units.ts';
 import { createFilesystemIn } from '../harness/loop-filesystem.ts';
+import { shell } from '../harness/processes/shell.ts';
 import { writeSettingsFile } from '../harness/settings-file.ts';
 import { subvolumeNames, transient } from '../harness/steps/places.ts';
 import { demandEmptyPlace, demandLoopDevices } from '../harness/steps/prerequisites.ts';
@@ -14,6 +14,7 @@ import { undoRecorded } from '../harness/steps/undo.ts';
 
 await runStep({
   name: 'setup-btrfs',
+  cleansUp: true,
   summary: `Makes a Btrfs filesystem in a file, with the subvolumes data, root and home and the directory snapshots, starts
 the S3 server, and writes the tool's settings to tool.env in the run's directory (testing/run). What an earlier
 run left is undone first.`,
@@ -46,8 +47,7 @@ run left is undone first.`,
 async function makeFilesystem({ places, settings, log }: Step<string>): Promise<void> {
   await mkdir(places.filesystem, { mode: 0o700 });
   const { mountPoint } = await createFilesystemIn(places.filesystem, { sizeBytes: settings.imageBytes });
-  for (const name of subvolumeNames)
-    await $({ quiet: true })`btrfs subvolume create ${join(mountPoint, name)}`;
+  for (const name of subvolumeNames) await shell`btrfs subvolume create ${join(mountPoint, name)}`;
   for (const path of [places.snapshots, places.restored]) await mkdir(path, { mode: 0o700 });
   log.say(`a Btrfs filesystem of ${formatSize(settings.imageBytes)} is mounted on ${mountPoint}`);
 }

@@ -4,6 +4,7 @@ import { undoRecorded } from '../harness/steps/undo.ts';
 
 await runStep({
   name: 'teardown-btrfs',
+  cleansUp: true,
   summary: `Undoes what setup-btrfs recorded, and nothing else: ends the processes of the run, removes its objects from a bucket
 that is not the harness's own, unmounts the filesystem, and removes what was made in the run's directory. Logs stay.`,
   async run(step) {

@@ -1,7 +1,7 @@
 /** Checks which snapshots were kept on the filesystem, and that nothing left the bucket. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { $ } from 'zx';
+import { shell } from '../harness/processes/shell.ts';
 import { openHarnessBucket } from '../harness/steps/bucket.ts';
 import { startChecks } from '../harness/steps/check.ts';
 import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
@@ -53,6 +53,6 @@ and that every backup is still in the bucket.`,
 async function look(
   path: string,
 ): Promise<{ readonly uuid: string | undefined; readonly readOnly: boolean }> {
-  const { stdout } = await $({ quiet: true })`btrfs subvolume show ${path}`;
+  const { stdout } = await shell`btrfs subvolume show ${path}`;
   return { uuid: /^\s*UUID:\s+(\S+)/m.exec(stdout)?.[1], readOnly: /^\s*Flags:.*\breadonly\b/m.test(stdout) };
 }

@@ -114,6 +114,18 @@ test('after SIGKILL during setup the next run begins by cleaning up', async (t) 
   assert.deepEqual(await harness.leftovers(), []);
 });
 
+test('a step that lives on is ended although nothing is recorded yet', async (t) => {
+  const harness = await createHarness(t);
+  const step = spawn('sleep', ['60'], {
+    env: { PATH: process.env.PATH, BTRFS_TO_S3_HARNESS: harness.directory },
+    stdio: 'ignore',
+  });
+  await once(step, 'spawn');
+  const { stdout } = await harness.step('teardown-btrfs');
+  assert.equal(stdout, 'nothing is set up\n');
+  assert.deepEqual(await harness.leftovers(), []);
+});
+
 test('two runs do not meet: the second says who is there, and touches nothing', async (t) => {
   const harness = await createHarness(t);
   const running = harness.stopRunAll(/ mutate-data\n/, 'SIGTERM');

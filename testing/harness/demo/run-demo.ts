@@ -1,9 +1,9 @@
 /** A demonstration from the first byte to the last: set the scene, play the acts, and clean up whatever happens. */
 import { mkdir } from 'node:fs/promises';
-import { $ } from 'zx';
 import { formatSize } from '../../../lib/core/units.ts';
 import { describeDigest } from '../digest-facts.ts';
 import { createLoopFilesystem } from '../loop-filesystem.ts';
+import { shell } from '../processes/shell.ts';
 import { seedData } from '../seed-data.ts';
 import type { BucketAccess } from '../servers/bucket-access.ts';
 import { startServerProcess } from '../servers/local-server.ts';
@@ -86,7 +86,7 @@ async function play(scene: Scene, server: BucketAccess, keep: boolean): Promise<
 async function setTheScene(scene: Scene, server: BucketAccess): Promise<void> {
   const { narrator, places } = scene;
   beginStep(scene, 'Make a Btrfs filesystem with data that backup tools get wrong');
-  await $({ quiet: true })`btrfs subvolume create ${places.data}`;
+  await shell`btrfs subvolume create ${places.data}`;
   await mkdir(places.snapshots, { mode: 0o700 });
   await seedData(places.data, { seed, files: 300, totalBytes: dataBytes });
   narrator.fact(

@@ -1,7 +1,8 @@
 /** Root, for those who are not: the same command line again, through `sudo -n`, which never asks for a password. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, userInfo } from 'node:os';
+import { constants, homedir, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { ToolError } from '../../../lib/core/errors.ts';
 
@@ -18,12 +19,18 @@ export function isRoot(): boolean {
  * @throws ToolError that names the refused command and how to allow it.
  */
 export async function runAsRoot(): Promise<number> {
+  // Root has a home of its own; the person's profiles are in this one.
+  const profiles = {
+    AWS_CONFIG_FILE: join(homedir(), '.aws/config'),
+    AWS_SHARED_CREDENTIALS_FILE: join(homedir(), '.aws/credentials'),
+  };
+  const env = { ...profiles, ...process.env };
   // Names only: the values are secrets, and an argument list can be read by anybody.
-  const names = Object.keys(process.env).filter((name) => kept.test(name));
+  const names = Object.keys(env).filter((name) => kept.test(name));
   const sudo = ['-n', `--preserve-env=${names.join(',')}`];
   await demandSudo([...sudo, process.execPath, '--version']);
   const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const child = spawn('sudo', [...sudo, ...again], { stdio: 'inherit' });
+  const child = spawn('sudo', [...sudo, ...again], { stdio: 'inherit', env });
   // The terminal sends its signals to sudo as well, and a kill of this process is passed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   const [exitCode, signal]: [number | null, NodeJS.Signals | null] = (await once(child, 'exit')) as never;

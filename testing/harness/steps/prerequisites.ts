@@ -1,9 +1,10 @@
 /** What the machine has to allow before anything is made, each with the one line that says how. */
 
 import { join } from 'node:path';
-import { $, which } from 'zx';
+import { which } from 'zx';
 import { ToolError } from '../../../lib/core/errors.ts';
 import { pathExists } from '../../../lib/edge/files.ts';
+import { shell } from '../processes/shell.ts';
 import { type Places, transient } from './places.ts';
 
 const commands = [
@@ -23,7 +24,7 @@ export async function demandLoopDevices(): Promise<void> {
     if (await which(command, { nothrow: true })) continue;
     throw new ToolError(`the command ${command} is missing`, { hint: 'install it with: make setup' });
   }
-  const run = $({ nothrow: true, quiet: true, env: { ...process.env, LC_ALL: 'C' } });
+  const run = shell({ nothrow: true, env: { ...process.env, SHLVL: '1', LC_ALL: 'C' } });
   const { exitCode, stderr } = await run`losetup --find`;
   if (exitCode === 0) return;
   throw new ToolError(`"losetup --find" was refused: ${stderr.trim().replace(/^losetup: /, '')}`, {

@@ -26,6 +26,8 @@ export interface StepDefinition<Name extends string> {
   /** What it does, for `--help`; lines of at most 100 characters. */
   readonly summary: string;
   readonly options?: Readonly<Record<Name, StepOption>>;
+  /** True where a signal must not cut the work short, because what is done after it is the clean-up. */
+  readonly cleansUp?: true;
   readonly run: (step: Step<Name>) => Promise<void>;
 }
 
@@ -40,6 +42,8 @@ export interface Step<Name extends string = never> {
   readonly signal: AbortSignal;
 }
 
+/** After a signal: for children to end, and for the last lines of the log. */
+const graceMs = 3000;
 const defaultConfig = 'testing/config/test.env';
 /** Set by a run for its steps: the process that holds the lock. */
 export const lockHolderVariable = 'BTRFS_TO_S3_HARNESS_LOCKED_BY';
@@ -62,6 +66,7 @@ async function exitCodeOfStep<Name extends string>(definition: StepDefinition<Na
     const settings = await readHarnessSettings(config);
     if (!isRoot()) return await runAsRoot();
     signal = listenForStop();
+    if (!definition.cleansUp) endSoonAfter(signal);
     const places = placesIn(settings.runDirectory);
     const lock = await lockUnlessHeld(places);
     try {
@@ -87,6 +92,12 @@ async function exitCodeOfStep<Name extends string>(definition: StepDefinition<Na
     );
     return reason instanceof Stopped ? reason.exitCode : exitCodeOf(reason);
   }
+}
+
+/** A tree that is being compared cannot be told to stop, and need not: teardown removes it. */
+function endSoonAfter(signal: AbortSignal): void {
+  const end = () => process.exit(signal.reason instanceof Stopped ? signal.reason.exitCode : 1);
+  signal.addEventListener('abort', () => setTimeout(end, graceMs).unref());
 }
 
 /** A step of a run goes under the run's lock; it has no business of its own when the run was killed. */

@@ -15,9 +15,10 @@ import { markOf } from './tool.ts';
  */
 export async function undoRecorded(step: Pick<Step, 'places' | 'log'>): Promise<boolean> {
   const { places, log } = step;
+  // Before the record is read: a step that lives on could write it.
+  await endProcessesWithMark(markOf(places));
   const state = await readState(places);
   if (!state) return false;
-  await endProcessesWithMark(markOf(places));
   const failures: Error[] = [];
   const attempt = async (what: string, undo: () => Promise<unknown>) => {
     try {
