@@ -1,14 +1,20 @@
 /** Buckets for tests that change what holds for a whole bucket: made for one test, emptied and removed after it. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateBucketCommand,
   type CreateBucketCommandInput,
   DeleteBucketCommand,
   DeleteObjectCommand,
+  type DeleteObjectCommandInput,
   ListObjectVersionsCommand,
   PutBucketVersioningCommand,
 } from '@aws-sdk/client-s3';
 import type { Target } from './target.ts';
+
+/** Tests retain nothing in compliance mode for longer, in milliseconds: so long cleaning up waits for it. */
+const MAX_COMPLIANCE_MS = 4000;
+const BETWEEN_TRIES_MS = 200;
 
 /** Runs `work` with a bucket of its own, which it has to leave empty. */
 export async function withBucket(
@@ -29,13 +35,28 @@ export async function withBucket(
   await client.send(new DeleteBucketCommand({ Bucket }));
 }
 
-/** Removes every version in a bucket, page by page. @throws when one is locked */
-async function emptyVersions({ client }: Target, Bucket: string): Promise<void> {
+/** Removes a version, and waits for that while it is locked. @throws when it stays locked */
+async function removeVersion({ client }: Target, input: DeleteObjectCommandInput, deadline: number) {
+  for (;;) {
+    try {
+      return await client.send(new DeleteObjectCommand({ ...input, BypassGovernanceRetention: true }));
+    } catch (error) {
+      if ((error as Error).name !== 'AccessDenied' || Date.now() > deadline) throw error;
+      await sleep(BETWEEN_TRIES_MS);
+    }
+  }
+}
+
+/** Removes every version in a bucket, page by page. @throws when one is locked for longer than tests lock anything */
+async function emptyVersions(target: Target, Bucket: string): Promise<void> {
+  const { client } = target;
+  // A second more, since retentions are in whole seconds.
+  const deadline = Date.now() + MAX_COMPLIANCE_MS + 1000;
   let truncated = true;
   while (truncated) {
     const page = await client.send(new ListObjectVersionsCommand({ Bucket }));
     for (const { Key, VersionId } of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) {
-      await client.send(new DeleteObjectCommand({ Bucket, Key, VersionId, BypassGovernanceRetention: true }));
+      await removeVersion(target, { Bucket, Key, VersionId }, deadline);
     }
     truncated = page.IsTruncated === true;
   }
@@ -55,8 +76,10 @@ export async function withVersions(
     }
     try {
       await work(Bucket);
-    } finally {
-      await emptyVersions(target, Bucket);
+    } catch (error) {
+      await Promise.allSettled([emptyVersions(target, Bucket)]);
+      throw error;
     }
+    await emptyVersions(target, Bucket);
   });
 }
