@@ -29,6 +29,7 @@ export async function withBucket(
     await work(Bucket);
   } catch (error) {
     // What the test found matters more than a bucket that cannot be removed because of it.
+    await Promise.allSettled([emptyVersions(target, Bucket)]);
     await Promise.allSettled([client.send(new DeleteBucketCommand({ Bucket }))]);
     throw error;
   }
@@ -74,12 +75,7 @@ export async function withVersions(
       const VersioningConfiguration = { Status: 'Enabled' } as const;
       await target.client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
     }
-    try {
-      await work(Bucket);
-    } catch (error) {
-      await Promise.allSettled([emptyVersions(target, Bucket)]);
-      throw error;
-    }
+    await work(Bucket);
     await emptyVersions(target, Bucket);
   });
 }
