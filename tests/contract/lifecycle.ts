@@ -7,7 +7,7 @@ import {
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3';
 import { withBucket } from './scratch-bucket.ts';
-import { assertRefusal, check, digest, raw, refused, type Target } from './target.ts';
+import { assertRefusal, check, digest, raw, refused, refusedWith, type Target } from './target.ts';
 
 const ABORT: LifecycleRule = {
   ID: 'drop unfinished uploads',
@@ -19,7 +19,7 @@ const ABORT: LifecycleRule = {
 const EXPIRE: LifecycleRule = {
   ID: 'forget old & small things',
   Status: 'Disabled',
-  Filter: { And: { Prefix: 'host/tmp/', ObjectSizeLessThan: 1000 } },
+  Filter: { Prefix: 'host/tmp/' },
   Expiration: { Days: 30 },
   Transitions: [{ Days: 1, StorageClass: 'GLACIER_IR' }],
   NoncurrentVersionExpiration: { NoncurrentDays: 3 },
@@ -58,43 +58,66 @@ export function lifecycleContract(target: Target): void {
     });
   });
 
-  check(target, 'lifecycle', 'rules that make no sense are refused, and the old ones stay', async () => {
+  check(target, 'lifecycle-sizes', 'a rule for objects of some size is kept as that', async () => {
     await withBucket(target, {}, async (Bucket) => {
-      await put(Bucket, ABORT);
+      const small = { ...EXPIRE, Filter: { And: { Prefix: 'host/tmp/', ObjectSizeLessThan: 1000 } } };
+      await put(Bucket, small);
+      assert.deepEqual((await get(Bucket)).Rules, [small]);
+    });
+  });
+
+  check(target, 'idle-lifecycle-rules', 'a rule that does nothing is InvalidRequest', async () => {
+    await withBucket(target, {}, async (Bucket) => {
       const { AbortIncompleteMultipartUpload, ...idle } = ABORT;
       await refused(put(Bucket, idle), 'InvalidRequest', 400);
-      await refused(put(Bucket, ABORT, ABORT), 'InvalidArgument', 400);
-      await refused(put(Bucket, { ...idle, Expiration: { Days: 0 } }), 'InvalidArgument', 400);
-      await refused(put(Bucket, { ...ABORT, ID: 'x'.repeat(256) }), 'InvalidArgument', 400);
-      const tagged = { ...ABORT, Filter: { Tag: { Key: 'a', Value: 'b' } } };
-      await refused(put(Bucket, tagged), 'InvalidRequest', 400);
-      const { Filter, ...aimless } = ABORT;
-      await refused(put(Bucket, aimless), 'MalformedXML', 400);
-      await refused(put(Bucket, { ...ABORT, Status: 'On' as 'Enabled' }), 'MalformedXML', 400);
-      const many = Array.from({ length: 1001 }, (_, index) => ({ ...ABORT, ID: `rule ${index}` }));
-      await refused(put(Bucket, ...many), 'MalformedXML', 400);
-      await refused(put(Bucket), 'MalformedXML', 400);
-      assert.deepEqual((await get(Bucket)).Rules, [ABORT]);
     });
   });
 
   check(
     target,
-    'lifecycle',
-    'the document has to be vouched for, and the bucket has to be there',
+    'lifecycle-validation',
+    'rules that make no sense are refused, and the old ones stay',
     async () => {
-      await withBucket(target, {}, async (bucket) => {
-        const own = { ...target, bucket };
-        const query = { lifecycle: '' };
-        const body =
-          '<LifecycleConfiguration>\n<Rule>\n<ID>a</ID><Filter/><Status>Enabled</Status>\n' +
-          '<Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>';
-        assertRefusal(await raw(own, { method: 'PUT', query, body }), 'InvalidRequest', 400);
-        const headers = { 'content-md5': digest('md5', body) };
-        assert.equal((await raw(own, { method: 'PUT', query, body, headers })).status, 200);
-        assert.equal((await get(bucket)).Rules?.[0]?.Expiration?.Days, 1);
+      await withBucket(target, {}, async (Bucket) => {
+        await put(Bucket, ABORT);
+        const { AbortIncompleteMultipartUpload, ...idle } = ABORT;
+        await refusedWith(put(Bucket, idle), 400);
+        await refused(put(Bucket, ABORT, ABORT), 'InvalidArgument', 400);
+        await refused(put(Bucket, { ...idle, Expiration: { Days: 0 } }), 'InvalidArgument', 400);
+        await refused(put(Bucket, { ...ABORT, ID: 'x'.repeat(256) }), 'InvalidArgument', 400);
+        const tagged = { ...ABORT, Filter: { Tag: { Key: 'a', Value: 'b' } } };
+        await refused(put(Bucket, tagged), 'InvalidRequest', 400);
+        const { Filter, ...aimless } = ABORT;
+        await refused(put(Bucket, aimless), 'MalformedXML', 400);
+        await refused(put(Bucket, { ...ABORT, Status: 'On' as 'Enabled' }), 'MalformedXML', 400);
+        const many = Array.from({ length: 1001 }, (_, index) => ({ ...ABORT, ID: `rule ${index}` }));
+        await refused(put(Bucket, ...many), 'MalformedXML', 400);
+        await refused(put(Bucket), 'MalformedXML', 400);
+        assert.deepEqual((await get(Bucket)).Rules, [ABORT]);
       });
-      await refused(get('contract-not-there'), 'NoSuchBucket', 404);
     },
   );
+
+  const DOCUMENT =
+    '<LifecycleConfiguration>\n<Rule>\n<ID>a</ID><Filter/><Status>Enabled</Status>\n' +
+    '<Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>';
+  const putDocument = (bucket: string, headers: Record<string, string>) =>
+    raw({ ...target, bucket }, { method: 'PUT', query: { lifecycle: '' }, body: DOCUMENT, headers });
+
+  check(target, 'lifecycle', 'a document may have white space and an empty filter', async () => {
+    await withBucket(target, {}, async (bucket) => {
+      assert.equal((await putDocument(bucket, { 'content-md5': digest('md5', DOCUMENT) })).status, 200);
+      assert.equal((await get(bucket)).Rules?.[0]?.Expiration?.Days, 1);
+    });
+  });
+
+  check(target, 'vouched-lifecycle', 'the document has to be vouched for', async () => {
+    await withBucket(target, {}, async (bucket) => {
+      assertRefusal(await putDocument(bucket, {}), 'InvalidRequest', 400);
+    });
+  });
+
+  check(target, 'lifecycle', 'a bucket that is not there has no rules', async () => {
+    await refused(get('contract-not-there'), 'NoSuchBucket', 404);
+  });
 }

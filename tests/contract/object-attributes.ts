@@ -126,20 +126,30 @@ export function objectAttributesContract(target: Target): void {
     assertRefusal(await ask({ 'x-amz-object-attributes': 'ETag,Colour' }), 'InvalidArgument', 400);
   });
 
-  check(target, 'part-numbers', 'a part is read by its number, with its own checksum', async () => {
-    const Key = await uploadTwo('SHA256');
+  check(target, 'part-numbers', 'a part is read by its number', async () => {
+    const Key = await uploadTwo(undefined);
     const whole = BIG.length + SMALL.length;
     const PartNumber = 2;
-    const got = await client.send(new GetObjectCommand({ Bucket, Key, PartNumber, ChecksumMode: 'ENABLED' }));
-    assert.equal(await got.Body?.transformToString(), SMALL.toString());
-    const head = await client.send(
-      new HeadObjectCommand({ Bucket, Key, PartNumber, ChecksumMode: 'ENABLED' }),
-    );
+    const got = await client.send(new GetObjectCommand({ Bucket, Key, PartNumber }));
+    // Not the text, which is 5 MiB where the number is passed over.
+    const bytes = Buffer.from((await got.Body?.transformToByteArray()) ?? []);
+    assert.deepEqual([bytes.length, bytes.equals(SMALL)], [SMALL.length, true]);
+    const head = await client.send(new HeadObjectCommand({ Bucket, Key, PartNumber }));
     for (const answer of [got, head]) {
       assert.deepEqual(
         [answer.$metadata.httpStatusCode, answer.PartsCount, answer.ContentLength, answer.ContentRange],
         [206, 2, SMALL.length, `bytes ${BIG.length}-${whole - 1}/${whole}`],
       );
+    }
+  });
+
+  check(target, 'checksums', 'a part that is read by its number has its own checksum', async () => {
+    const Key = await uploadTwo('SHA256');
+    const input = { Bucket, Key, PartNumber: 2, ChecksumMode: 'ENABLED' } as const;
+    const got = await client.send(new GetObjectCommand(input));
+    await got.Body?.transformToByteArray();
+    const head = await client.send(new HeadObjectCommand(input));
+    for (const answer of [got, head]) {
       assert.deepEqual([answer.ChecksumSHA256, answer.ChecksumType], [digest('sha256', SMALL), 'COMPOSITE']);
     }
   });

@@ -1,14 +1,20 @@
 /** Buckets for tests that change what holds for a whole bucket: made for one test, emptied and removed after it. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateBucketCommand,
   type CreateBucketCommandInput,
   DeleteBucketCommand,
   DeleteObjectCommand,
+  type DeleteObjectCommandInput,
   ListObjectVersionsCommand,
   PutBucketVersioningCommand,
 } from '@aws-sdk/client-s3';
 import type { Target } from './target.ts';
+
+/** Tests retain nothing in compliance mode for longer, in milliseconds: so long cleaning up waits for it. */
+const MAX_COMPLIANCE_MS = 4000;
+const BETWEEN_TRIES_MS = 200;
 
 /** Runs `work` with a bucket of its own, which it has to leave empty. */
 export async function withBucket(
@@ -23,19 +29,35 @@ export async function withBucket(
     await work(Bucket);
   } catch (error) {
     // What the test found matters more than a bucket that cannot be removed because of it.
+    await Promise.allSettled([emptyVersions(target, Bucket)]);
     await Promise.allSettled([client.send(new DeleteBucketCommand({ Bucket }))]);
     throw error;
   }
   await client.send(new DeleteBucketCommand({ Bucket }));
 }
 
-/** Removes every version in a bucket, page by page. @throws when one is locked */
-async function emptyVersions({ client }: Target, Bucket: string): Promise<void> {
+/** Removes a version, and waits for that while it is locked. @throws when it stays locked */
+async function removeVersion({ client }: Target, input: DeleteObjectCommandInput, deadline: number) {
+  for (;;) {
+    try {
+      return await client.send(new DeleteObjectCommand({ ...input, BypassGovernanceRetention: true }));
+    } catch (error) {
+      if ((error as Error).name !== 'AccessDenied' || Date.now() > deadline) throw error;
+      await sleep(BETWEEN_TRIES_MS);
+    }
+  }
+}
+
+/** Removes every version in a bucket, page by page. @throws when one is locked for longer than tests lock anything */
+async function emptyVersions(target: Target, Bucket: string): Promise<void> {
+  const { client } = target;
+  // A second more, since retentions are in whole seconds.
+  const deadline = Date.now() + MAX_COMPLIANCE_MS + 1000;
   let truncated = true;
   while (truncated) {
     const page = await client.send(new ListObjectVersionsCommand({ Bucket }));
     for (const { Key, VersionId } of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) {
-      await client.send(new DeleteObjectCommand({ Bucket, Key, VersionId, BypassGovernanceRetention: true }));
+      await removeVersion(target, { Bucket, Key, VersionId }, deadline);
     }
     truncated = page.IsTruncated === true;
   }
@@ -53,10 +75,7 @@ export async function withVersions(
       const VersioningConfiguration = { Status: 'Enabled' } as const;
       await target.client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
     }
-    try {
-      await work(Bucket);
-    } finally {
-      await emptyVersions(target, Bucket);
-    }
+    await work(Bucket);
+    await emptyVersions(target, Bucket);
   });
 }

@@ -58,20 +58,31 @@ export function freshKey(target: Target, name = 'object'): string {
   return `${target.prefix}${randomUUID()}/${name}`;
 }
 
+async function refusal(call: Promise<unknown>, expected: string): Promise<S3ServiceException> {
+  try {
+    await call;
+  } catch (error) {
+    assert.ok(error instanceof S3ServiceException, `expected a refusal by the server, got ${String(error)}`);
+    return error;
+  }
+  assert.fail(`expected ${expected}, and the call succeeded`);
+}
+
 /** Asserts that a call is refused with this code and status. */
 export async function refused(
   call: Promise<unknown>,
   code: string,
   status: number,
 ): Promise<S3ServiceException> {
-  try {
-    await call;
-  } catch (error) {
-    assert.ok(error instanceof S3ServiceException, `expected a refusal by the server, got ${String(error)}`);
-    assert.deepEqual([error.name, error.$metadata.httpStatusCode], [code, status]);
-    return error;
-  }
-  assert.fail(`expected ${code} (${status}), and the call succeeded`);
+  const error = await refusal(call, `${code} (${status})`);
+  assert.deepEqual([error.name, error.$metadata.httpStatusCode], [code, status]);
+  return error;
+}
+
+/** Asserts that a call is refused with one of these statuses, where servers differ about the code. */
+export async function refusedWith(call: Promise<unknown>, ...statuses: number[]): Promise<void> {
+  const { name, $metadata } = await refusal(call, statuses.join(' or '));
+  assert.ok(statuses.includes($metadata.httpStatusCode ?? 0), `${name} (${$metadata.httpStatusCode})`);
 }
 
 /** A digest in base64, as S3 writes them. */
