@@ -32,7 +32,7 @@ test('every command in the text is one that bash understands, of a program that 
   assert.ok(blocks.length >= 4);
   const told = text.slice(0, text.indexOf('1. '));
   for (const block of blocks) {
-    const checked = spawnSync('bash', ['-n'], { input: block, encoding: 'utf8' });
+    const checked = spawnSync('bash', ['--norc', '-n'], { input: block, encoding: 'utf8' });
     assert.equal(checked.stderr, '', block);
     const [program = ''] = block.split(' ');
     assert.ok(told.includes(program), `${program} is among the commands one needs`);
@@ -64,7 +64,7 @@ function runWithStandIns(commands: string, bucketDirectory: string): ReturnType<
     writeFileSync(join(bin, name), script);
     chmodSync(join(bin, name), 0o755);
   }
-  return spawnSync('bash', ['-euo', 'pipefail', '-c', commands], {
+  return spawnSync('bash', ['--norc', '-euo', 'pipefail', '-c', commands], {
     cwd: work,
     env: { PATH: `${bin}:${process.env.PATH}` },
     encoding: 'utf8',

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { open, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { $ } from 'zx';
 import { type CompareRequest, compareTrees } from '../../lib/edge/compare-trees.ts';
 import { createLoopFilesystem, type LoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { seedData } from '../../testing/harness/seed-data.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 
-const run = $({ quiet: true });
+const run = shell;
 let filesystem: LoopFilesystem;
 const at = (path: string): string => join(filesystem.mountPoint, path);
 
@@ -249,7 +249,7 @@ const changes: Record<string, { script: string; found: Record<string, string[]> 
 const restoreTimes = `find . -newermt '-1 day' ! -newermt '+1 day' -print0 |
   while IFS= read -r -d '' path; do touch -h -r ../snapshot/"$path" "$path" 2>&- || :; done`;
 
-const change = (directory: string, script: string) => $({ cwd: directory, quiet: true })`bash -ec ${script}`;
+const change = (directory: string, script: string) => shell({ cwd: directory })`bash -ec ${script}`;
 
 for (const [name, { script, found }] of Object.entries(changes)) {
   test(`finds ${name}`, async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { $ } from 'zx';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { allKeys, createWorld, errorLines, namesIn, runProcess, type World } from './world.ts';
 
 /** Runs `make backup` with a settings file; what make adds to stderr is not looked at. */
@@ -15,9 +15,9 @@ test('bad settings and usage: one clear line, the documented exit code, nothing 
   await writeFile(join(world.data, 'file'), 'content');
   const full = join(world.directory, 'full');
   await mkdir(full);
-  await $({ quiet: true })`mount -t tmpfs -o size=64k tmpfs ${full}`;
-  world.cleanUp(() => $({ quiet: true })`umount ${full}`);
-  await $({ quiet: true, nothrow: true })`head -c 1M /dev/zero > ${join(full, 'fill')}`;
+  await shell`mount -t tmpfs -o size=64k tmpfs ${full}`;
+  world.cleanUp(() => shell`umount ${full}`);
+  await shell({ nothrow: true })`head -c 1M /dev/zero > ${join(full, 'fill')}`;
   const before = await everything(world);
 
   const cases: readonly {

@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { $ } from 'zx';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { createWorld, readBytes, readObject } from './world.ts';
 
@@ -43,7 +43,7 @@ test('chunks are contiguous pieces of the stream: hashed and joined by hand they
 
   const byHand = join(world.mount, 'by-hand');
   await mkdir(byHand);
-  await $({ quiet: true })`btrfs receive ${byHand} < ${streamPath}`;
+  await shell`btrfs receive ${byHand} < ${streamPath}`;
   const received = join(byHand, manifest.snapshot.name);
   assert.deepEqual(
     await treeDigest(received),

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
-import { $ } from 'zx';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import {
   createWorld,
   damageStoredBytes,
@@ -32,7 +32,7 @@ test('a flipped byte never reaches TARGET, and verify names its chunk', async (t
     assert.equal(result.exitCode, 4, result.stderr);
     assert.match(errorLines(result).join(), new RegExp(`${chunk.key} is damaged: part 1`));
     assert.deepEqual(await namesIn(world.mount), before);
-    const processes = await $({ quiet: true, nothrow: true })`pgrep -f ${`btrfs receive.*${world.mount}`}`;
+    const processes = await shell({ nothrow: true })`pgrep -f ${`btrfs receive.*${world.mount}`}`;
     assert.equal(processes.stdout, '');
   });
 

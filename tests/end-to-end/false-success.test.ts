@@ -4,12 +4,12 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
-import { $ } from 'zx';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { createWorld, errorLines, namesIn, readObject, type World, writeObject } from './world.ts';
 
 const root = 'fleet/host-1/subvol/data';
-const quiet = $({ quiet: true });
+const quiet = shell;
 
 async function remove(world: World, key: string): Promise<void> {
   await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: key }));
@@ -126,7 +126,7 @@ test('what fails after publishing is told, and does not make the next run take t
   await quiet`btrfs subvolume set-default ${join(world.snapshots, first.manifest.snapshot.name)}`;
   await writeFile(join(world.data, 'file'), '2');
   const config = await world.settingsFile();
-  const make = $({ cwd: repositoryRoot, quiet: true, nothrow: true });
+  const make = shell({ cwd: repositoryRoot, nothrow: true });
   const second = await make`make backup CONFIG=${config}`;
   assert.match(second.stderr, /is published, but tidying up failed/);
   assert.match(second.stderr, /Error 1\b/);
@@ -160,7 +160,7 @@ test('make refuses a flag that is neither 1 nor 0, and variables from the enviro
   await rm(world.runDirectory, { recursive: true, force: true });
   const config = await world.settingsFile();
   const make = (environment: Record<string, string>) =>
-    $({ cwd: repositoryRoot, quiet: true, nothrow: true, env: { ...process.env, ...environment } });
+    shell({ cwd: repositoryRoot, nothrow: true, env: { ...process.env, SHLVL: '1', ...environment } });
   const odd = await make({})`make backup DRY_RUN=YES CONFIG=${config}`;
   assert.deepEqual([odd.exitCode, /DRY_RUN=YES is neither 1 nor 0/.test(odd.stderr)], [2, true]);
   const stray = await make({ DRY_RUN: '1' })`make backup CONFIG=${config}`;

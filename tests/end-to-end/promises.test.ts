@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
-import { $ } from 'zx';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import {
   allKeys,
@@ -121,7 +121,7 @@ test('the top directory keeps its modification time, though btrfs send moves ent
   const world = await createWorld(t);
   const touch = ['-m', '--date=@1000000000.123456789', world.data];
   await mkdir(join(world.data, 'inner'));
-  await $`touch ${touch}`;
+  await shell`touch ${touch}`;
   await world.backup();
   await writeFile(join(world.data, 'inner/new'), 'new');
   const { key, manifest } = await world.backup();
@@ -170,7 +170,7 @@ test('losing RUN_DIR does not force a full backup; losing the parent snapshot do
   assert.equal(second.manifest.kind, 'incremental');
   assert.equal(second.manifest.snapshot.parent_uuid, manifest.snapshot.uuid);
 
-  await $({ quiet: true })`btrfs subvolume delete ${join(world.snapshots, second.manifest.snapshot.name)}`;
+  await shell`btrfs subvolume delete ${join(world.snapshots, second.manifest.snapshot.name)}`;
   const planned = await world.run('snapshot.ts', '--dry-run');
   assert.match(planned.stdout, /data +full +parent snapshot data__\w+__inc is gone/);
   assert.equal((await world.backup()).manifest.kind, 'full');
@@ -185,9 +185,8 @@ test('a dry run changes nothing: no snapshot, no run file, no write to the bucke
     run: await namesIn(join(world.runDirectory, 'data')),
   };
   const requests = world.server.requests.length;
-  const made = await $({
+  const made = await shell({
     cwd: repositoryRoot,
-    quiet: true,
   })`make backup DRY_RUN=1 CONFIG=${await world.settingsFile()}`;
   assert.match(made.stdout, /data +incremental +on the full of [\dT:-]+Z +\(dry run\)/);
   assert.deepEqual(
@@ -203,10 +202,7 @@ test('a second run on the same host exits 3 and names the first', async (t) => {
   await mustSucceed(world, 'snapshot.ts');
   const holder = spawn('flock', [join(world.runDirectory, 'lock'), 'sleep', '60'], { stdio: 'ignore' });
   world.cleanUp(async () => holder.kill());
-  while (
-    (await $({ quiet: true, nothrow: true })`flock -n ${join(world.runDirectory, 'lock')} true`).exitCode ===
-    0
-  ) {
+  while ((await shell({ nothrow: true })`flock -n ${join(world.runDirectory, 'lock')} true`).exitCode === 0) {
     await sleep(20);
   }
   const result = await world.run('send-chunk-upload.ts');
@@ -221,7 +217,7 @@ test('one subvolume that fails does not keep the others from their backup', asyn
   const world = await createWorld(t);
   await writeFile(join(world.data, 'file'), '1');
   const config = await world.settingsFile({ SUBVOLUMES: `gone=${world.mount}/gone,${world.data}` });
-  const made = await $({ cwd: repositoryRoot, quiet: true, nothrow: true })`make backup CONFIG=${config}`;
+  const made = await shell({ cwd: repositoryRoot, nothrow: true })`make backup CONFIG=${config}`;
   assert.match(made.stderr, /Error 1\b/);
   assert.match(made.stderr, /gone: cannot use .*does not exist/);
   assert.match(made.stdout, /data +full .*manifest-/);
@@ -234,7 +230,7 @@ test('what btrfs send cannot finish is not published', async (t) => {
   await mustSucceed(world, 'snapshot.ts');
   const [snapshot = ''] = await namesIn(world.snapshots);
   // A snapshot that was made writable is refused by btrfs send.
-  await $({ quiet: true })`btrfs property set -t subvol ${join(world.snapshots, snapshot)} ro false`;
+  await shell`btrfs property set -t subvol ${join(world.snapshots, snapshot)} ro false`;
   const result = await world.run('send-chunk-upload.ts');
   assert.equal(result.exitCode, 1);
   assert.match(errorLines(result).join(), /btrfs send failed with exit code 1/);

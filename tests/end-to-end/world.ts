@@ -8,9 +8,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { $ } from 'zx';
 import type { Manifest } from '../../lib/core/manifest.ts';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
 
@@ -77,7 +77,7 @@ export async function createWorld(
   const mount = filesystem.mountPoint;
   const data = join(mount, 'data');
   const snapshots = join(mount, 'snapshots');
-  await $({ quiet: true })`btrfs subvolume create ${data}`;
+  await shell`btrfs subvolume create ${data}`;
   await mkdir(snapshots);
   const settings: Record<string, string> = {
     SUBVOLUMES: data,

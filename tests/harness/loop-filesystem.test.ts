@@ -7,15 +7,15 @@ import { dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { $ } from 'zx';
 import { createLoopFilesystem, sweepStaleLoopFilesystems } from '../../testing/harness/loop-filesystem.ts';
 import { processStartTicks } from '../../testing/harness/mount-table.ts';
+import { shell } from '../../testing/harness/processes/shell.ts';
 
 const modulePath = resolve(import.meta.dirname, '../../testing/harness/loop-filesystem.ts');
 const runDirectory = resolve(import.meta.dirname, '../../testing/run');
 const sizeBytes = 128 * 2 ** 20;
 const children = new Set<ChildProcess>();
-const quiet = $({ quiet: true });
+const quiet = shell;
 
 after(() => {
   for (const child of children) child.kill('SIGKILL');

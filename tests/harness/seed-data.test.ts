@@ -13,12 +13,12 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { $ } from 'zx';
 import { createLoopFilesystem, type LoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { mutateData, seedData } from '../../testing/harness/seed-data.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 
-const run = $({ quiet: true });
+const run = shell;
 let filesystem: LoopFilesystem;
 const at = (path: string): string => join(filesystem.mountPoint, path);
 
