@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { exitCodeOf, ToolError } from '../core/errors.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
 import { takeLock } from '../edge/lock.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { openBucket } from '../edge/s3-client.ts';
@@ -108,7 +109,7 @@ async function runWithBucket<Name extends string>(
   { own, json, log, values, subvolumes, signal }: Prepared<Name>,
 ): Promise<number> {
   const hostName = hostname();
-  const bucket = await openBucket(values, hostName);
+  const bucket = await openBucket(values, hostName, { signal, ...retryEvents(log) });
   const drawBar = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
   const startProgress = (label: string) =>
     drawBar ? startBar(label) : startLines(label, (line) => log.info(line));
@@ -134,6 +135,18 @@ async function runWithBucket<Name extends string>(
     await memory.close();
     bucket.close();
   }
+}
+
+/** What the user hears of a line or a server that is not at its best. */
+function retryEvents(log: Logger) {
+  return {
+    onRetry: (what: string, error: Error, attempt: number, waitMs: number) =>
+      log.warn(
+        `cannot ${what} (attempt ${attempt}): ${error.message || error.name}; trying again in ${formatDuration(waitMs / 1000)}`,
+      ),
+    onSlowDown: (concurrency: number) =>
+      log.warn(`the server asks to slow down: ${formatCount(concurrency, 'part')} at once from now on`),
+  };
 }
 
 /** The first signal ends the run in an orderly way, the second at once. */

@@ -13,11 +13,11 @@ import {
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
 import type { StoredPart } from '../core/run-files.ts';
-import { headObject } from './documents.ts';
+import { headObject, headOnce, type ObjectHead } from './documents.ts';
 import { noteRequest } from './garbage.ts';
 import { compositeSha256, multipartEtag } from './made-of-parts.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
-import { TransferError, withRetries } from './retry.ts';
+import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { explainS3Error, isTransient } from './s3-errors.ts';
 
@@ -43,7 +43,6 @@ export interface StoredObject {
 export interface WriterEvents {
   /** Bytes handed to the network; negative when a failed attempt will send them again. */
   readonly onSent: (bytes: number) => void;
-  readonly onRetry: (what: string, error: Error, attempt: number) => void;
 }
 
 type Command = PutObjectCommand | UploadPartCommand;
@@ -119,26 +118,24 @@ export class ChunkWriter {
       ChecksumSHA256: part.sha256,
     }));
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
-    const command = new CompleteMultipartUploadCommand({ ...place, MultipartUpload: { Parts } });
-    try {
-      const done = await this.#bucket.client.send(command, { abortSignal: this.#signal });
-      return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
-    } catch (error) {
-      const made = mayBeDone(error) ? await this.findMadeOf(upload.key, parts) : undefined;
-      if (made) return made;
-      throw this.#explain(error, `complete ${upload.key}`);
-    }
+    const attempt = async (): Promise<StoredObject> => {
+      const command = new CompleteMultipartUploadCommand({ ...place, MultipartUpload: { Parts } });
+      try {
+        const done = await this.#bucket.client.send(command, { abortSignal: this.#signal });
+        return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
+      } catch (error) {
+        const object = mayBeDone(error) ? await headOnce(this.#bucket, upload.key).catch(ignore) : undefined;
+        const made = objectMadeOf(object, parts);
+        if (made) return made;
+        throw error;
+      }
+    };
+    return this.#ask(`complete ${upload.key}`, attempt);
   }
 
-  /** The object under a key, if it is the one that these parts make: by S3's SHA-256, or by ETag where it keeps none. */
+  /** The object under a key, if it is the one that these parts make. */
   async findMadeOf(key: string, parts: readonly StoredPart[]): Promise<StoredObject | undefined> {
-    const head = await headObject(this.#bucket, key);
-    if (head?.sizeBytes !== parts.reduce((sum, { size }) => sum + size, 0)) return undefined;
-    const isTheirs =
-      head.sha256 === undefined
-        ? head.etag.replaceAll('"', '') === multipartEtag(parts.map(({ etag }) => etag))
-        : head.sha256 === compositeSha256(parts.map(({ sha256 }) => sha256));
-    return isTheirs ? { etag: head.etag, checksum: head.sha256 } : undefined;
+    return objectMadeOf(await headObject(this.#bucket, key), parts);
   }
 
   /** The uploads below a key's beginning that are neither completed nor given up. */
@@ -164,14 +161,17 @@ export class ChunkWriter {
   /** The parts that the server has of an upload, by number; undefined when it does not know the upload. */
   async listParts(upload: MultipartUpload): Promise<ReadonlyMap<number, ListedPart> | undefined> {
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
+    const what = `list the parts of ${upload.key}`;
     const parts = new Map<number, ListedPart>();
     try {
       // Not the SDK's paginator: it goes on for ever, because S3 gives a marker on the last page too
       // (https://github.com/awslabs/aws-sdk-rust/issues/1143 tells of the same in another SDK).
       for (let marker: string | undefined, more = true; more; ) {
-        const page = await this.#bucket.client.send(
-          new ListPartsCommand({ ...place, PartNumberMarker: marker }),
-          { abortSignal: this.#signal },
+        const command = new ListPartsCommand({ ...place, PartNumberMarker: marker });
+        const page = await this.#bucket.retrier.run(
+          what,
+          () => this.#bucket.client.send(command, { abortSignal: this.#signal }),
+          this.#signal,
         );
         for (const { PartNumber, Size, ETag } of page.Parts ?? []) {
           if (PartNumber !== undefined) parts.set(PartNumber, { sizeBytes: Size ?? 0, etag: ETag ?? '' });
@@ -181,7 +181,7 @@ export class ChunkWriter {
       }
     } catch (error) {
       if (isUnknownUpload(error)) return undefined;
-      throw this.#explain(error, `list the parts of ${upload.key}`);
+      throw this.#explain(error, what);
     }
     return parts;
   }
@@ -198,11 +198,15 @@ export class ChunkWriter {
 
   /** Gives an upload up, so that its parts are not charged for; an unknown one is no error. */
   async abort(upload: MultipartUpload): Promise<void> {
+    const what = `abort ${upload.key}`;
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
     try {
-      await this.#bucket.client.send(new AbortMultipartUploadCommand(place));
+      const command = new AbortMultipartUploadCommand(place);
+      await this.#bucket.retrier.run(what, () =>
+        this.#bucket.client.send(command, { abortSignal: this.#signal }),
+      );
     } catch (error) {
-      if (!isUnknownUpload(error)) throw this.#explain(error, `abort ${upload.key}`);
+      if (!isUnknownUpload(error)) throw this.#explain(error, what);
     }
   }
 
@@ -230,9 +234,11 @@ export class ChunkWriter {
         noteRequest();
       }
     };
-    return this.#ask(what, () =>
-      withRetries(attempt, this.#signal, (error, number) => this.#events.onRetry(what, error, number)),
-    );
+    try {
+      return await this.#bucket.retrier.transfer(what, attempt, this.#signal);
+    } catch (error) {
+      throw this.#explain(error, what);
+    }
   }
 
   async #sendOnce(command: Command): Promise<PartAnswer> {
@@ -260,7 +266,7 @@ export class ChunkWriter {
 
   async #ask<Result>(what: string, request: () => Promise<Result>): Promise<Result> {
     try {
-      return await request();
+      return await this.#bucket.retrier.run(what, request, this.#signal);
     } catch (error) {
       throw this.#explain(error, what);
     }
@@ -279,4 +285,22 @@ function isUnknownUpload(error: unknown): boolean {
 /** Whether an upload could be complete although completing it failed: Ceph answers 500 to the second attempt. */
 function mayBeDone(error: unknown): boolean {
   return isUnknownUpload(error) || isTransient(error);
+}
+
+/** The object, if it is the one that these parts make: by S3's SHA-256, or by ETag where it keeps none. */
+function objectMadeOf(
+  object: ObjectHead | undefined,
+  parts: readonly StoredPart[],
+): StoredObject | undefined {
+  if (object?.sizeBytes !== parts.reduce((sum, { size }) => sum + size, 0)) return undefined;
+  const isTheirs =
+    object.sha256 === undefined
+      ? object.etag.replaceAll('"', '') === multipartEtag(parts.map(({ etag }) => etag))
+      : object.sha256 === compositeSha256(parts.map(({ sha256 }) => sha256));
+  return isTheirs ? { etag: object.etag, checksum: object.sha256 } : undefined;
+}
+
+/** The error that made us look is the one to be repeated or reported. */
+function ignore(): undefined {
+  return undefined;
 }

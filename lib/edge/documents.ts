@@ -1,14 +1,15 @@
 /** Small objects: manifests, pointers, texts. Listing and looking at objects. */
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import {
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../core/errors.ts';
+import { piecesOf } from './body.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { explainS3Error } from './s3-errors.ts';
 
@@ -27,20 +28,27 @@ export async function readDocument(
   key: string,
   maxBytes: number,
 ): Promise<Document | undefined> {
+  const what = `read ${key}`;
   try {
-    const response = await bucket.client.send(new GetObjectCommand({ Bucket: bucket.name, Key: key }));
-    if ((response.ContentLength ?? 0) > maxBytes) {
-      // A body that is not read keeps its connection, and there are only so many.
-      (response.Body as Readable | undefined)?.destroy();
-      throw new ToolError(`${key} has ${response.ContentLength} bytes; at most ${maxBytes} are read`, {
-        kind: 'damage',
-      });
-    }
-    return { text: (await response.Body?.transformToString()) ?? '', etag: response.ETag ?? '' };
+    return await bucket.retrier.run(what, () => readOnce(bucket, key, maxBytes));
   } catch (error) {
     if (hasName(error, 'NoSuchKey')) return undefined;
-    throw explainS3Error(error, { ...place(bucket), what: `read ${key}` });
+    throw explainS3Error(error, { ...place(bucket), what });
   }
+}
+
+async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<Document> {
+  const { signal } = bucket;
+  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key });
+  const response = await bucket.client.send(command, { abortSignal: signal });
+  const body = response.Body as Readable;
+  const { ContentLength: bytes = 0, ETag: etag = '' } = response;
+  if (bytes > maxBytes) {
+    // A body that is not read keeps its connection, and there are only so many.
+    body.destroy();
+    throw new ToolError(`${key} has ${bytes} bytes; at most ${maxBytes} are read`, { kind: 'damage' });
+  }
+  return { text: await text(piecesOf(body, key, signal)), etag };
 }
 
 /** When a document may be written: only where there is none, or only over what was read under an ETag. */
@@ -53,25 +61,27 @@ export type Precondition = { readonly absent: true } | { readonly etag: string }
 export async function writeDocument(
   bucket: Bucket,
   key: string,
-  text: string,
+  content: string,
   options: WriteOptions,
   precondition: Precondition,
 ): Promise<boolean> {
+  const what = `write ${key}`;
   const condition =
     'absent' in precondition ? { IfNoneMatch: '*' } : { IfMatch: precondition.etag.replaceAll('"', '') };
   try {
     const request = {
       Bucket: bucket.name,
       Key: key,
-      Body: text,
+      Body: content,
       ContentType: 'application/json',
       ...options,
     };
-    await bucket.client.send(new PutObjectCommand({ ...request, ...condition }));
+    const command = () => new PutObjectCommand({ ...request, ...condition });
+    await send(bucket, what, (options) => bucket.client.send(command(), options));
     return true;
   } catch (error) {
     if (hasName(error, 'PreconditionFailed') || hasName(error, 'ConditionalRequestConflict')) return false;
-    throw explainS3Error(error, { ...place(bucket), what: `write ${key}` });
+    throw explainS3Error(error, { ...place(bucket), what });
   }
 }
 
@@ -79,20 +89,21 @@ export async function writeDocument(
 export async function writeText(
   bucket: Bucket,
   key: string,
-  text: string,
+  content: string,
   options: WriteOptions,
 ): Promise<void> {
   const params = {
     Bucket: bucket.name,
     Key: key,
-    Body: text,
+    Body: content,
     ContentType: 'text/plain; charset=utf-8',
     ...options,
   };
+  const what = `write ${key}`;
   try {
-    await new Upload({ client: bucket.client, params }).done();
+    await bucket.retrier.run(what, () => new Upload({ client: bucket.client, params }).done());
   } catch (error) {
-    throw explainS3Error(error, { ...place(bucket), what: `write ${key}` });
+    throw explainS3Error(error, { ...place(bucket), what });
   }
 }
 
@@ -111,10 +122,19 @@ const archiveClasses: readonly string[] = ['GLACIER', 'DEEP_ARCHIVE'];
 
 /** Looks at an object; undefined when there is none. */
 export async function headObject(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+  const what = `look at ${key}`;
   try {
-    const head = await bucket.client.send(
-      new HeadObjectCommand({ Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' }),
-    );
+    return await bucket.retrier.run(what, () => headOnce(bucket, key));
+  } catch (error) {
+    throw explainS3Error(error, { ...place(bucket), what });
+  }
+}
+
+/** Looks at an object with a single request, and lets its error through as it is: for use within a request that is repeated. */
+export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+  try {
+    const request = { Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' as const };
+    const head = await bucket.client.send(new HeadObjectCommand(request), { abortSignal: bucket.signal });
     const storageClass = head.StorageClass ?? 'STANDARD';
     return {
       sizeBytes: head.ContentLength ?? 0,
@@ -125,18 +145,27 @@ export async function headObject(bucket: Bucket, key: string): Promise<ObjectHea
     };
   } catch (error) {
     if (hasName(error, 'NotFound') || hasName(error, 'NoSuchKey')) return undefined;
-    throw explainS3Error(error, { ...place(bucket), what: `look at ${key}` });
+    throw error;
   }
 }
 
 /** All keys under a prefix, in the order of their bytes. */
 export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly string[]> {
+  const what = `list ${prefix}`;
   const keys: string[] = [];
   try {
-    const pages = paginateListObjectsV2({ client: bucket.client }, { Bucket: bucket.name, Prefix: prefix });
-    for await (const page of pages) keys.push(...(page.Contents ?? []).flatMap((object) => object.Key ?? []));
+    // Page by page, so that a page that fails is asked for again, and not all of them.
+    for (let token: string | undefined, more = true; more; ) {
+      const request = { Bucket: bucket.name, Prefix: prefix, ContinuationToken: token };
+      const page = await send(bucket, what, (options) =>
+        bucket.client.send(new ListObjectsV2Command(request), options),
+      );
+      keys.push(...(page.Contents ?? []).flatMap((object) => object.Key ?? []));
+      more = page.IsTruncated === true;
+      token = page.NextContinuationToken;
+    }
   } catch (error) {
-    throw explainS3Error(error, { ...place(bucket), what: `list ${prefix}` });
+    throw explainS3Error(error, { ...place(bucket), what });
   }
   return keys;
 }
@@ -146,12 +175,22 @@ export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly
  * @throws ToolError that says what is wrong.
  */
 export async function checkAccess(bucket: Bucket): Promise<void> {
+  const what = 'use the bucket';
   try {
     const request = { Bucket: bucket.name, Prefix: `${bucket.prefix}/`, MaxKeys: 1 };
-    await bucket.client.send(new ListObjectsV2Command(request));
+    await send(bucket, what, (options) => bucket.client.send(new ListObjectsV2Command(request), options));
   } catch (error) {
-    throw explainS3Error(error, { ...place(bucket), what: 'use the bucket' });
+    throw explainS3Error(error, { ...place(bucket), what });
   }
+}
+
+/** A small request, repeated while it may pass, and ended with the run. */
+function send<Answer>(
+  { retrier, signal }: Bucket,
+  what: string,
+  request: (options: { readonly abortSignal: AbortSignal }) => Promise<Answer>,
+): Promise<Answer> {
+  return retrier.run(what, () => request({ abortSignal: signal }));
 }
 
 function hasName(error: unknown, name: string): boolean {

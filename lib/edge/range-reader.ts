@@ -1,13 +1,11 @@
 /** Ranges out of the bucket: each with an idle timeout and its own retries, because a started body is not retried. */
 import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { piecesOf } from './body.ts';
 import { noteReceivedBytes, noteRequest } from './garbage.ts';
-import { TransferError, withRetries } from './retry.ts';
+import { TransferError } from './retry.ts';
 import type { Bucket } from './s3-client.ts';
 import { explainS3Error } from './s3-errors.ts';
-
-/** A stalled body is given up after this long without a byte; a dropped connection may otherwise hang for ever. */
-const idleTimeoutMs = 60_000;
 
 /** Bytes of an object. */
 export interface ObjectRange {
@@ -20,7 +18,6 @@ export interface ObjectRange {
 export interface ReaderEvents {
   /** Bytes received; negative when a failed attempt will fetch them again. */
   readonly onReceived: (bytes: number) => void;
-  readonly onRetry: (what: string, error: Error, attempt: number) => void;
 }
 
 /**
@@ -48,7 +45,7 @@ export async function readRange(
     }
   };
   try {
-    await withRetries(attempt, signal, (error, number) => events.onRetry(what, error, number));
+    await bucket.retrier.transfer(what, attempt, signal);
   } catch (error) {
     throw explainS3Error(error, { what, bucket: bucket.name, server: bucket.server });
   }
@@ -67,17 +64,9 @@ async function readOnce(
     Range: `bytes=${offset}-${offset + length - 1}`,
   });
   const response = await bucket.client.send(command, { abortSignal: signal });
-  const body = response.Body as Readable;
-  const abort = () => body.destroy(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  const idle = setTimeout(
-    () => body.destroy(new TransferError(`${key}: no data for a minute`)),
-    idleTimeoutMs,
-  );
   let at = 0;
   try {
-    for await (const piece of body as AsyncIterable<Buffer>) {
-      idle.refresh();
+    for await (const piece of piecesOf(response.Body as Readable, key, signal)) {
       if (at + piece.length > length) throw new TransferError(`${key}: more bytes than asked for`);
       target.set(piece, at);
       at += piece.length;
@@ -85,9 +74,6 @@ async function readOnce(
       noteReceivedBytes(piece.length);
     }
   } finally {
-    clearTimeout(idle);
-    signal.removeEventListener('abort', abort);
-    body.destroy();
     noteRequest();
   }
   if (at !== length) throw new TransferError(`${key}: ${at} of ${length} bytes from offset ${offset}`);

@@ -2,6 +2,7 @@
 import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk/client-s3';
 import { ToolError } from '../core/errors.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
+import { Retrier, type RetrierOptions } from './retry.ts';
 import { explainS3Error } from './s3-errors.ts';
 
 const connectTimeoutMs = 10_000;
@@ -18,15 +19,26 @@ export interface Bucket {
   readonly region: string;
   /** For messages: the endpoint, or AWS and its region. */
   readonly server: string;
+  /** Ends every request. */
+  readonly signal: AbortSignal;
+  /** Every request of the bucket goes through it. */
+  readonly retrier: Retrier;
   close(): void;
 }
+
+/** What happens while a bucket is used, and what ends it. */
+export type BucketEvents = Pick<RetrierOptions, 'signal' | 'onRetry' | 'onSlowDown' | 'random'>;
 
 /**
  * Connects to the bucket; nothing is sent yet, but region and credentials are looked for.
  * @param hostName the default of S3_PREFIX.
  * @throws ToolError (usage) when the bucket, the region or credentials are missing.
  */
-export async function openBucket(settings: SettingValues, hostName: string): Promise<Bucket> {
+export async function openBucket(
+  settings: SettingValues,
+  hostName: string,
+  events: BucketEvents,
+): Promise<Bucket> {
   const name = settings.S3_BUCKET;
   if (!name)
     throw new ToolError('S3_BUCKET is not set', {
@@ -39,7 +51,8 @@ export async function openBucket(settings: SettingValues, hostName: string): Pro
   const client = new S3Client({
     ...(settings.AWS_REGION && { region: settings.AWS_REGION }),
     ...(endpoint && { endpoint, forcePathStyle: true }),
-    maxAttempts: 5,
+    // The Retrier repeats requests: its waits end with the run, and it has a deadline.
+    maxAttempts: 1,
     // The SDK would ask before each part whether it may send it, and take a new connection for each.
     expectContinueHeader: false,
     logger: silent,
@@ -70,6 +83,12 @@ export async function openBucket(settings: SettingValues, hostName: string): Pro
     prefix: settings.S3_PREFIX ?? hostName,
     region,
     server,
+    signal: events.signal,
+    retrier: new Retrier({
+      retryForMs: settings.RETRY_FOR * 1000,
+      concurrency: settings.CONCURRENCY,
+      ...events,
+    }),
     close: () => client.destroy(),
   };
 }

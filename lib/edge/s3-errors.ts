@@ -15,6 +15,7 @@ interface S3ErrorShape {
   readonly message?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };
   readonly $retryable?: unknown;
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
 interface Explanation {
@@ -101,14 +102,33 @@ export function isTransient(error: unknown): boolean {
   const status = $metadata?.httpStatusCode ?? 0;
   return (
     Boolean($retryable) ||
-    status >= 500 ||
+    (status >= 500 && !neverDone.includes(status)) ||
     status === 429 ||
     status === 408 ||
-    ['SlowDown', 'RequestTimeout', 'BadDigest', 'XAmzContentSHA256Mismatch', 'TransferError'].includes(
-      name,
-    ) ||
+    ['SlowDown', 'RequestTimeout'].includes(name) ||
+    mayNeverPass(error) ||
     isNetworkError(error)
   );
+}
+
+/** NotImplemented and a version of HTTP that is not spoken: such a server will not learn it meanwhile. */
+const neverDone: readonly number[] = [501, 505];
+
+/** True for bytes that arrived otherwise than they were sent: a bad line may do that a few times, bad memory always. */
+export function mayNeverPass(error: unknown): boolean {
+  const { name = '' } = (error ?? {}) as S3ErrorShape;
+  return ['BadDigest', 'XAmzContentSHA256Mismatch', 'TransferError'].includes(name);
+}
+
+/** True when the server has too much to do (https://repost.aws/knowledge-center/http-5xx-errors-s3). */
+export function asksToSlowDown(error: unknown): boolean {
+  const { name = '', $metadata } = (error ?? {}) as S3ErrorShape;
+  return name === 'SlowDown' || $metadata?.httpStatusCode === 503 || $metadata?.httpStatusCode === 429;
+}
+
+/** The Retry-After header of the answer that an error was made of. */
+export function retryAfterOf(error: unknown): string | undefined {
+  return ((error ?? {}) as S3ErrorShape).$response?.headers?.['retry-after'];
 }
 
 /** An abort is the caller's own wish, or the consequence of another failure that is reported instead. */

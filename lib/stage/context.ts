@@ -30,9 +30,3 @@ export interface StageContext {
   readonly now: () => Date;
   readonly hostName: string;
 }
-
-/** What is told of an attempt that failed, the same on both ways. */
-export function warnOfRetry({ log }: StageContext): (what: string, error: Error, attempt: number) => void {
-  return (what, error, attempt) =>
-    log.warn(`${what}: attempt ${attempt} failed, trying again: ${error.message}`);
-}

@@ -11,7 +11,7 @@ import { MIB } from '../core/units.ts';
 import { type ReaderEvents, readRange } from '../edge/range-reader.ts';
 import { Spool } from '../edge/spool.ts';
 import type { StreamMemory } from '../edge/transfer-memory.ts';
-import { type Progress, type StageContext, warnOfRetry } from './context.ts';
+import type { Progress, StageContext } from './context.ts';
 
 /** Range size for manifests that record no parts. */
 const plainRangeBytes = 64 * MIB;
@@ -80,7 +80,7 @@ async function fetchChunk(
   const expected = chunk.parts ?? [];
   const ending = new AbortController();
   const signal = AbortSignal.any([context.signal, ending.signal]);
-  const events = readerEvents(context, progress);
+  const events = readerEvents(progress);
   const concurrency = context.settings.CONCURRENCY;
   const reading = new Set<Promise<void>>();
   const fetched = pMapIterable(
@@ -129,7 +129,7 @@ async function fetchWholeChunk(
 ): Promise<void> {
   const slot = await pool.acquire();
   const hash = createHash('sha256');
-  const events = readerEvents(context, progress);
+  const events = readerEvents(progress);
   const spool = await Spool.open(context.settings.RUN_DIR);
   try {
     for (const range of partRanges(chunk.size, rangeSizeOf(chunk))) {
@@ -152,8 +152,8 @@ function rangeSizeOf(chunk: ManifestChunk): number {
   return Math.min(chunk.size, chunk.parts ? (chunk.part_size ?? chunk.size) : plainRangeBytes);
 }
 
-function readerEvents(context: StageContext, progress: Progress): ReaderEvents {
-  return { onReceived: (bytes) => progress.add(bytes), onRetry: warnOfRetry(context) };
+function readerEvents(progress: Progress): ReaderEvents {
+  return { onReceived: (bytes) => progress.add(bytes) };
 }
 
 function damaged(what: string, problem: string): ToolError {

@@ -18,7 +18,7 @@ import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
 import { openSendStream, type SendStream } from '../edge/send-stream.ts';
 import { ChunkUpload, StreamChanged } from './chunk-upload.ts';
-import { type Progress, type StageContext, warnOfRetry } from './context.ts';
+import type { Progress, StageContext } from './context.ts';
 import { TaskGate } from './task-gate.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
@@ -86,7 +86,7 @@ async function upload(
   const ending = new AbortController();
   const signal = AbortSignal.any([context.signal, ending.signal]);
   const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
-  const events = { onSent: (bytes: number) => progress.add(bytes), onRetry: warnOfRetry(context) };
+  const events = { onSent: (bytes: number) => progress.add(bytes) };
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
   await giveUpUploads(context, writer, snapshot, plan);
   const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');

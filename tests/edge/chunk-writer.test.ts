@@ -21,7 +21,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 shortenWaits();
 const directory = temporaryDirectory('chunk-writer');
-const { bucket, proxy } = await startTestBucket(join(directory, 's3'));
+const { bucket, proxy, retries } = await startTestBucket(join(directory, 's3'));
 beforeEach(() => proxy.expect());
 
 interface Seen {
@@ -32,12 +32,9 @@ interface Seen {
 
 /** A writer that records what it tells. */
 function writerWith(options: WriteOptions = plainWrite, signal = new AbortController().signal) {
-  const seen: Seen = { sent: 0, md5s: 0, retries: [] };
-  const events = {
-    onSent: (bytes: number) => (seen.sent += bytes),
-    onRetry: (what: string, error: Error, attempt: number) =>
-      seen.retries.push(`${attempt}: ${what}: ${error.message}`),
-  };
+  retries.length = 0;
+  const seen: Seen = { sent: 0, md5s: 0, retries };
+  const events = { onSent: (bytes: number) => (seen.sent += bytes) };
   const bodyOf = (bytes: Uint8Array): PartBody => ({
     bytes,
     sha256: createHash('sha256').update(bytes).digest('base64'),
@@ -254,7 +251,7 @@ test('an upload that the server does not know, by either of two names, has no pa
 test('parts are listed over all pages', async () => {
   const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, 2);
   const { bodyOf } = writerWith();
-  const events = { onSent: () => undefined, onRetry: () => undefined };
+  const events = { onSent: () => undefined };
   const writer = new ChunkWriter(paged, plainWrite, events, new AbortController().signal);
   const upload = await writer.begin('host/pages');
   for (const number of [1, 2, 3, 4, 5]) await writer.putPart(upload, number, bodyOf(small));
@@ -274,7 +271,7 @@ test('an abort ends a part that is under way and is not retried; its reason is w
 
 test('what cannot be begun, completed or listed is named', async () => {
   const missing = await openTestBucket(proxy.endpoint, { S3_BUCKET: 'no-such-bucket' });
-  const events = { onSent: () => undefined, onRetry: () => undefined };
+  const events = { onSent: () => undefined };
   const writer = new ChunkWriter(missing, plainWrite, events, new AbortController().signal);
   const upload = { key: 'k', uploadId: 'u' };
   await assert.rejects(writer.begin('k'), /cannot begin k: the bucket does not exist/);

@@ -17,7 +17,7 @@ import { errorAnswer } from '../support/faulty-proxy.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('documents');
-const { bucket, proxy } = await startTestBucket(join(directory, 's3'), { CONCURRENCY: '1' });
+const { bucket, proxy, retries } = await startTestBucket(join(directory, 's3'), { CONCURRENCY: '1' });
 
 const write = (key: string, text: string, precondition: Parameters<typeof writeDocument>[4]) =>
   writeDocument(bucket, key, text, plainWrite, precondition);
@@ -178,4 +178,33 @@ test('a server that is not there is told as such', async () => {
     /cannot use the bucket: the connection was refused \(bucket .*127\.0\.0\.1:9\)/,
   );
   nowhere.close();
+});
+
+test('a small request is repeated too, after the wait that the server asks for', async () => {
+  const waits: number[] = [];
+  const own = await openTestBucket(
+    proxy.endpoint,
+    {},
+    {},
+    {
+      onRetry: (_what, _error, _attempt, waitMs) => waits.push(waitMs),
+    },
+  );
+  const busy = { ...errorAnswer(503, 'SlowDown'), headers: { 'retry-after': '1' } };
+  proxy.expect({ matches: () => true, times: 1, before: () => busy });
+  await checkAccess(own);
+  assert.deepEqual(waits, [1000]);
+  own.close();
+});
+
+test('a document whose body breaks off is read again', async () => {
+  await writeText(bucket, 'host/broken', 'the whole text', plainWrite);
+  retries.length = 0;
+  proxy.expect({
+    matches: ({ method }) => method === 'GET',
+    times: 1,
+    after: (answer) => ({ ...answer, cut: { afterBytes: 3, how: 'break' } }),
+  });
+  assert.equal((await readDocument(bucket, 'host/broken', 1000))?.text, 'the whole text');
+  assert.equal(retries.length, 1);
 });

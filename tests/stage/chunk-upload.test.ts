@@ -23,7 +23,7 @@ const partSizeBytes = 5 * MIB;
 const hasher = new Hasher(makeSlots(1, 1));
 after(() => hasher.close());
 
-const events = { onSent: () => undefined, onRetry: () => undefined };
+const events = { onSent: () => undefined };
 const writer = new ChunkWriter(bucket, plainWrite, events, new AbortController().signal);
 
 /** Three parts, as an earlier run and this one have them. */

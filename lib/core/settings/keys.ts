@@ -123,6 +123,14 @@ export const settingKeys = {
     },
   ],
   CONCURRENCY: [wholeNumber(1, 64).prefault('4'), { section: how, about: 'parts in flight, 1 … 64' }],
+  RETRY_FOR: [
+    duration().prefault('30m'),
+    {
+      section: how,
+      about:
+        'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next run goes on',
+    },
+  ],
   STORAGE_CLASS_CHUNKS: [
     oneOf(storageClasses).prefault('DEEP_ARCHIVE'),
     { section: how, about: `storage class of chunks: ${storageClasses.join(', ')}` },

@@ -16,6 +16,7 @@ const documented: Record<SettingKey, string | undefined> = {
   S3_ALLOW_HTTP: 'false',
   CHUNK_SIZE: '200GiB',
   PART_SIZE: 'auto',
+  RETRY_FOR: '30m',
   CONCURRENCY: '4',
   STORAGE_CLASS_CHUNKS: 'DEEP_ARCHIVE',
   STORAGE_CLASS_MANIFEST: 'STANDARD',
