@@ -95,7 +95,7 @@ test-end-to-end: $(READY_FOR_DEVELOPMENT) ## the scripts on real loop-mounted Bt
 	@testing/run-tests.sh tests/end-to-end
 
 .PHONY: test-integration
-test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SERVER= INCLUDE_LARGE=1 INCLUDE_ARCHIVE=1 SKIP_S3=1 KEEP=1]
+test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SERVER= TEST_CONFIG= INCLUDE_LARGE=1 INCLUDE_ARCHIVE=1 KEEP=1]
 	@$(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config) $(call flag,INCLUDE_LARGE,include-large) \
 	  $(call flag,INCLUDE_ARCHIVE,include-archive) $(call flag,SKIP_S3,skip-s3) $(call flag,KEEP,keep)
 

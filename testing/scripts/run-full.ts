@@ -1,6 +1,6 @@
 /** Backs up every subvolume in full. */
 import { demandS3 } from '../harness/steps/demand-setup.ts';
-import { recordBackups } from '../harness/steps/record-backups.ts';
+import { digestSubvolumes, recordBackups } from '../harness/steps/record-backups.ts';
 import { runStep } from '../harness/steps/run-step.ts';
 import { make } from '../harness/steps/tool.ts';
 
@@ -9,7 +9,8 @@ await runStep({
   summary: `Runs "make backup KIND=full", and records what was published and a digest of each snapshot.`,
   async run(step) {
     const state = await demandS3(step);
+    const live = await digestSubvolumes(step.places);
     await make(step, 'backup', { variables: ['KIND=full'] });
-    await recordBackups(step, state, 'full');
+    await recordBackups(step, state, 'full', live);
   },
 });

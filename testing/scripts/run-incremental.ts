@@ -1,6 +1,6 @@
 /** Backs up every subvolume incrementally. */
 import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
-import { recordBackups } from '../harness/steps/record-backups.ts';
+import { digestSubvolumes, recordBackups } from '../harness/steps/record-backups.ts';
 import { runStep } from '../harness/steps/run-step.ts';
 import { make } from '../harness/steps/tool.ts';
 
@@ -10,7 +10,8 @@ await runStep({
   async run(step) {
     const state = await demandS3(step);
     demandBackups(state);
+    const live = await digestSubvolumes(step.places);
     await make(step, 'backup');
-    await recordBackups(step, state, 'incremental');
+    await recordBackups(step, state, 'incremental', live);
   },
 });

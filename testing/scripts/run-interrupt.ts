@@ -6,12 +6,17 @@ import { formatSize, MIB } from '../../lib/core/units.ts';
 import { deterministicRandom } from '../harness/deterministic-random.ts';
 import { type HarnessBucket, openHarnessBucket } from '../harness/steps/bucket.ts';
 import { startChecks } from '../harness/steps/check.ts';
-import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
+import { demandBackups, demandS3, type StateWithS3 } from '../harness/steps/demand-setup.ts';
 import { type JournalLine, killUpload, readJournal } from '../harness/steps/kill-upload.ts';
 import { mutateAll } from '../harness/steps/mutate.ts';
-import { pointedManifest, recordBackups } from '../harness/steps/record-backups.ts';
-import { runStep } from '../harness/steps/run-step.ts';
-import type { State } from '../harness/steps/state.ts';
+import {
+  digestSubvolumes,
+  type LiveDigests,
+  pointedManifest,
+  recordBackups,
+} from '../harness/steps/record-backups.ts';
+import { runStep, type Step } from '../harness/steps/run-step.ts';
+import { sentAgain, servedRequests } from '../harness/steps/served-requests.ts';
 import { make } from '../harness/steps/tool.ts';
 
 const victim = 'data';
@@ -24,24 +29,25 @@ The last published backup must stay as it was; the next run must go on with the 
 part again, and publish.`,
   async run(step) {
     const { places, log, settings } = step;
-    let state: State = await demandS3(step);
+    let state = await demandS3(step);
     demandBackups(state);
     const bucket = await openHarnessBucket(places);
     try {
       for (let attempt = 1; ; attempt += 1) {
-        state = await mutateAll(step, state);
+        state = { ...(await mutateAll(step, state)), s3: state.s3 };
         await addBytes(
           join(places.mountPoint, victim, 'large'),
           state.rounds,
           settings.interruptBytes * attempt,
         );
+        const live = await digestSubvolumes(places);
         const pointed = await pointedManifest(bucket, victim);
         const journal = await killUpload(step, victim);
         if (journal) {
-          await goOn(journal, pointed);
+          await goOn(step, state, bucket, { journal, pointed, live });
           return;
         }
-        state = await recordBackups(step, state, 'incremental');
+        state = { ...(await recordBackups(step, state, 'incremental', live)), s3: state.s3 };
         log.say(`the backup was faster than its killer, attempt ${attempt}`);
         if (attempt === attempts)
           throw new Error('the upload could not be killed in time: raise INTERRUPT_SIZE');
@@ -49,33 +55,51 @@ part again, and publish.`,
     } finally {
       bucket.close();
     }
-
-    async function goOn(journal: readonly JournalLine[], pointed: string | undefined): Promise<void> {
-      const stored = journal.filter(({ event }) => event === 'part-stored');
-      const completed = journal.filter(({ event }) => event === 'chunk-completed');
-      log.say(`killed, with ${stored.length} parts stored and ${completed.length} chunks complete`);
-      const checks = startChecks(log);
-      checks.hold((await pointedManifest(bucket, victim)) === pointed, 'the pointer is where it was');
-      const before = await writtenAt(bucket, completed);
-      // S3 tells when an object was written to the second: one that is written again must show.
-      await sleep(1500);
-      await make(step, 'upload');
-      const after = await writtenAt(bucket, completed);
-      checks.hold(`${after}` === `${before}`, 'no complete chunk was written again', after);
-      const parts = (await readJournal(places, victim)).filter(({ event }) => event === 'part-stored');
-      const distinct = new Set(parts.map(({ index, number }) => `${index}/${number}`));
-      checks.hold(distinct.size === parts.length, 'no stored part was sent again', [
-        distinct.size,
-        parts.length,
-      ]);
-      checks.hold(parts.length > stored.length, 'the rest was sent', parts.length);
-      checks.hold((await pointedManifest(bucket, victim)) === pointed, 'an upload alone publishes nothing');
-      await make(step, 'publish');
-      await recordBackups(step, state, 'incremental');
-      checks.finish('the resumed upload');
-    }
   },
 });
+
+/** What is there when the upload has been killed. */
+interface Interrupted {
+  readonly journal: readonly JournalLine[];
+  /** The manifest that the pointer named before. */
+  readonly pointed: string | undefined;
+  readonly live: LiveDigests;
+}
+
+async function goOn(
+  step: Step<string>,
+  state: StateWithS3,
+  bucket: HarnessBucket,
+  { journal, pointed, live }: Interrupted,
+): Promise<void> {
+  const { places, log } = step;
+  const stored = journal.filter(({ event }) => event === 'part-stored');
+  const completed = journal.filter(({ event }) => event === 'chunk-completed');
+  log.say(`killed, with ${stored.length} parts stored and ${completed.length} chunks complete`);
+  const checks = startChecks(log);
+  checks.hold(completed.length > 0 && stored.length > 0, 'it was in the middle');
+  checks.hold((await pointedManifest(bucket, victim)) === pointed, 'the pointer is where it was');
+  const manifests = (await bucket.list()).filter(({ key }) => /\/manifest-\w+\.json$/.test(key)).length;
+  checks.hold(manifests === state.backups.length, 'no manifest came before its backup was whole', manifests);
+  const before = await writtenAt(bucket, completed);
+  const served = (await servedRequests(places, state))?.length;
+  // S3 tells when an object was written to the second: one that is written again must show.
+  await sleep(1500);
+  await make(step, 'upload');
+  const after = await writtenAt(bucket, completed);
+  checks.hold(`${after}` === `${before}`, 'no complete chunk was written again', after);
+  const parts = (await readJournal(places, victim)).filter(({ event }) => event === 'part-stored');
+  const distinct = new Set(parts.map(({ index, number }) => `${index}/${number}`));
+  checks.hold(distinct.size === parts.length, 'no stored part was sent again', [distinct.size, parts.length]);
+  checks.hold(parts.length > stored.length, 'the rest was sent', parts.length);
+  const since = (await servedRequests(places, state))?.slice(served);
+  if (since)
+    checks.hold(sentAgain(journal, since).length === 0, 'says the server', sentAgain(journal, since));
+  checks.hold((await pointedManifest(bucket, victim)) === pointed, 'an upload alone publishes nothing');
+  await make(step, 'publish');
+  await recordBackups(step, state, 'incremental', live);
+  checks.finish('the resumed upload');
+}
 
 /** Bytes that no other file has, and that do not compress. */
 async function addBytes(directory: string, round: number, bytes: number): Promise<void> {

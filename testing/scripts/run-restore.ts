@@ -60,7 +60,9 @@ async function restore(
       ? [`AT=${newest.created_at}`]
       : [`CONFIG=${relative(repositoryRoot, places.bareSettings)}`, `MANIFEST=${newest.manifest_key}`];
   const variables = [`SUBVOLUME=${newest.subvolume}`, `TARGET=${target}`, ...choice];
-  const chunks = (await readManifests(bucket, chain)).flatMap(({ manifest }) => manifest.chunks);
+  // Only from the last full backup on: what was before it is another generation.
+  const links = chain.slice(chain.findLastIndex(({ kind }) => kind === 'full'));
+  const chunks = (await readManifests(bucket, links)).flatMap(({ manifest }) => manifest.chunks);
   const frozen = s3.lacks.includes('archive')
     ? []
     : await frozenAmong(
@@ -76,5 +78,5 @@ async function restore(
     await thaw(bucket, frozen, { tier: tier as 'Standard', log, signal });
   }
   await make(step, 'restore', { variables });
-  log.say(`${newest.subvolume}: restored as of ${newest.created_at}, a chain of ${chain.length}`);
+  log.say(`${newest.subvolume}: restored as of ${newest.created_at}, a chain of ${links.length}`);
 }

@@ -5,6 +5,7 @@ import { formatSize } from '../../lib/core/units.ts';
 import { createFilesystemIn } from '../harness/loop-filesystem.ts';
 import { shell } from '../harness/processes/shell.ts';
 import { writeSettingsFile } from '../harness/settings-file.ts';
+import { demandBucket } from '../harness/steps/bucket.ts';
 import { subvolumeNames, transient } from '../harness/steps/places.ts';
 import { demandEmptyPlace, demandLoopDevices } from '../harness/steps/prerequisites.ts';
 import { runStep, type Step } from '../harness/steps/run-step.ts';
@@ -25,11 +26,12 @@ run left is undone first.`,
     await demandEmptyPlace(places);
     await demandLoopDevices();
     const withS3 = step.options['skip-s3'] === undefined;
+    if (withS3 && settings.server === 'env') await demandBucket(settings.tool);
     const state: State = {
       config: settings.file,
       started_at: new Date().toISOString(),
       made: [...transient],
-      ...(withS3 && { s3: { server: settings.server, lacks: [...settings.lacks], cleaned: false } }),
+      ...(withS3 && { s3: { server: settings.server, lacks: [...settings.lacks] } }),
       rounds: 0,
       backups: [],
     };

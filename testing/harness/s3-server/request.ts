@@ -10,6 +10,8 @@ export interface RequestRecord {
   readonly operation: string;
   readonly bucket: string | undefined;
   readonly key: string | undefined;
+  /** Of a part that is stored. */
+  readonly partNumber?: number;
   status: number;
   /** Bytes of the body as they came over the wire, aws-chunked framing included. */
   bytesReceived: number;

@@ -131,6 +131,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
       operation: routeRequest(request).name,
       bucket,
       key,
+      ...(method === 'PUT' && request.query.partNumber && { partNumber: Number(request.query.partNumber) }),
       status: 0,
       bytesReceived: 0,
     };

@@ -7,11 +7,13 @@ import {
   HeadObjectCommand,
   type HeadObjectCommandOutput,
   ListMultipartUploadsCommand,
+  ListObjectsV2Command,
   type MultipartUpload,
   paginateListObjectsV2,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { z } from 'zod';
+import { ToolError } from '../../../lib/core/errors.ts';
 import { readSettingLines } from '../../../lib/core/settings/lines.ts';
 import type { Places } from './places.ts';
 
@@ -49,9 +51,34 @@ const settingsSchema = z.object({
 
 /** Opens the bucket that the tool's settings of a run name; credentials that are not there are the SDK's to find. */
 export async function openHarnessBucket({ toolSettings }: Places): Promise<HarnessBucket> {
+  return openBucketOf(await readToolSettings(toolSettings));
+}
+
+/** The tool's settings of a run, as they stand in the file. */
+export async function readToolSettings(path: string): Promise<Readonly<Record<string, string>>> {
+  const { lines } = readSettingLines(await readFile(path, 'utf8'));
+  return Object.fromEntries(lines.map(({ key, value }) => [key, value]));
+}
+
+/** @throws ToolError when a bucket that is not the harness's own cannot be listed: better now than after the seeding */
+export async function demandBucket(settings: Readonly<Record<string, string>>): Promise<void> {
+  const bucket = openBucketOf({ ...settings, S3_PREFIX: 'btrfs-to-s3-harness' });
+  try {
+    await bucket.client.send(new ListObjectsV2Command({ Bucket: bucket.name, Prefix: 'x', MaxKeys: 1 }));
+  } catch (cause) {
+    const { name, message } = cause as Error;
+    throw new ToolError(`cannot use the bucket ${bucket.name}: ${name}: ${message}`, {
+      hint: 'check S3_BUCKET, AWS_REGION, AWS_ENDPOINT_URL_S3 and the credentials in the environment',
+      cause,
+    });
+  } finally {
+    bucket.close();
+  }
+}
+
+function openBucketOf(values: Readonly<Record<string, string>>): HarnessBucket {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
-  const { lines } = readSettingLines(await readFile(toolSettings, 'utf8'));
-  const settings = settingsSchema.parse(Object.fromEntries(lines.map(({ key, value }) => [key, value])));
+  const settings = settingsSchema.parse(values);
   const {
     S3_BUCKET: Bucket,
     S3_PREFIX: prefix,

@@ -11,7 +11,10 @@ export async function demandSetup({ places, settings }: Pick<Step, 'places' | 's
       hint: `give --config ${state.config}, or run teardown-btrfs.ts first`,
     });
   }
-  if (state) return state;
+  if (state?.made.includes('filesystem')) return state;
+  if (state) {
+    throw new ToolError('this run was torn down in part', { hint: 'run teardown-btrfs.ts again' });
+  }
   throw new ToolError('nothing is set up', { hint: 'run setup-btrfs.ts first, with the same --config' });
 }
 

@@ -3,12 +3,12 @@
  * on to the tool. A file that holds a credential is refused, because these files are kept in the repository.
  */
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { ToolError } from '../../../lib/core/errors.ts';
 import { readSettingLines, type SettingLine } from '../../../lib/core/settings/lines.ts';
 import { oneOf, size, wholeNumber } from '../../../lib/core/settings/rules.ts';
-import { isSettingKey } from '../../../lib/core/settings/settings.ts';
+import { isSettingKey, resolveSettings } from '../../../lib/core/settings/settings.ts';
 import { MIB, TIB } from '../../../lib/core/units.ts';
 import { type Feature, parseFeatures } from '../servers/features.ts';
 import { repositoryRoot } from '../test-directory.ts';
@@ -22,7 +22,11 @@ const optional = <Rule extends z.ZodType>(rule: Rule, fallback: z.input<Rule>) =
 const keys = {
   S3_SERVER: optional(oneOf(serverKinds), 'local'),
   S3_LACKS: optional(z.string(), ''),
-  HARNESS_RUN_DIR: optional(z.string().min(1, 'has no value'), 'testing/run'),
+  // It goes into a list of subvolumes, into make and into an environment variable by which processes are found.
+  HARNESS_RUN_DIR: optional(
+    z.string().regex(/^[^,$=~'"`\\]+$/, 'must be a path without , $ = ~ quotes and backslash'),
+    'testing/run',
+  ),
   IMAGE_SIZE: optional(size(256 * MIB, TIB), '2GiB'),
   SEED: optional(wholeNumber(0, 1_000_000_000), '1'),
   SEED_FILES: optional(wholeNumber(64, 10_000_000), '200'),
@@ -59,10 +63,11 @@ const serverKeys: readonly string[] = ['S3_BUCKET', 'S3_PREFIX', 'AWS_REGION', '
  * @throws ToolError (usage) with every problem on a line of its own.
  */
 export async function readHarnessSettings(
-  file: string,
+  path: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<HarnessSettings> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const file = fromRoot(path);
+  const text = await readFile(resolve(path), 'utf8').catch((cause: unknown) => {
     throw usage(
       `cannot read the harness settings ${file}`,
       'name a file, such as testing/config/test.env',
@@ -72,9 +77,12 @@ export async function readHarnessSettings(
   const { lines, problems } = readSettingLines(text);
   const found = problems.map(({ line, key, reason }) => `${file}:${line}: ${key ?? 'the line'} ${reason}`);
   const values = new Map(lines.map(({ key, value }) => [key, value]));
+  const places = new Map<string, string>();
   for (const key of ['S3_SERVER', 'S3_LACKS']) {
     const given = environment[key];
-    if (given !== undefined) values.set(key, given);
+    if (given === undefined) continue;
+    values.set(key, given);
+    places.set(key, 'the environment');
   }
   const remote = values.get('S3_SERVER') === 'env';
   for (const key of remote ? serverKeys : []) {
@@ -88,15 +96,21 @@ export async function readHarnessSettings(
   for (const [key, rule] of Object.entries(keys)) {
     const result = (rule as z.ZodType).safeParse(values.get(key));
     if (result.success) Object.assign(parsed, { [key]: result.data });
-    else found.push(...result.error.issues.map(({ message }) => `${file}: ${key} ${message}`));
+    else
+      found.push(
+        ...result.error.issues.map(({ message }) => `${places.get(key) ?? file}: ${key} ${message}`),
+      );
   }
   let lacks: ReadonlySet<Feature> = new Set();
   try {
     lacks = parseFeatures(parsed.S3_LACKS ?? '');
   } catch (error) {
-    found.push(`${file}: ${(error as Error).message}`);
+    found.push(`${places.get('S3_LACKS') ?? file}: ${(error as Error).message}`);
   }
   if (remote && !values.get('S3_BUCKET')) found.push(`${file}: S3_SERVER=env needs S3_BUCKET`);
+  const passedOn = lines.filter(({ key }) => isSettingKey(key) && !serverKeys.includes(key));
+  const wrong = resolveSettings(passedOn).problems;
+  found.push(...wrong.map(({ line, key, reason }) => `${file}:${line ?? ''} ${key ?? ''} ${reason}`));
   if (found.length > 0) throw usage(found.join('\n'), 'testing/README.md explains every key');
   const own = parsed as { readonly [Name in Key]: z.output<(typeof keys)[Name]> };
   return {
@@ -112,6 +126,12 @@ export async function readHarnessSettings(
     thawDelayMs: own.THAW_DELAY_MS,
     tool: Object.fromEntries([...values].filter(([key]) => !Object.hasOwn(keys, key))),
   };
+}
+
+/** One name for a file, however it was named: relative to the checkout, where the steps run, if it is in it. */
+function fromRoot(path: string): string {
+  const below = relative(repositoryRoot, resolve(path));
+  return below.startsWith('..') ? resolve(path) : below;
 }
 
 function refusal({ key }: SettingLine, remote: boolean): readonly string[] {

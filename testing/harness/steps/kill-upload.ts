@@ -9,6 +9,7 @@ import { markOf, tryMake } from './tool.ts';
 
 const pollMs = 2;
 const endWithinMs = 10_000;
+const killedBySigkill = 137;
 
 /** One line of the tool's journal, as far as the harness reads it. */
 export interface JournalLine {
@@ -30,7 +31,7 @@ export async function readJournal({ toolRun }: Places, subvolume: string): Promi
 /**
  * Runs `make backup` and kills the upload of `subvolume` with SIGKILL once a chunk is complete and another one has parts.
  * @returns the journal as it was left, or undefined when the backup was done before it could be killed.
- * @throws when a process of the upload lives on.
+ * @throws when it ended by itself and failed, or when a process of the upload lives on.
  */
 export async function killUpload(
   step: Step<string>,
@@ -43,11 +44,14 @@ export async function killUpload(
     ended = true;
   });
   while (!ended && !(await isInTheMiddle(places, subvolume))) await sleep(pollMs);
-  if (!ended) for (const pid of await processesOf(places, 'send-chunk-upload.ts')) sendSignal(pid, 'SIGKILL');
+  const victims = ended ? [] : await processesOf(places, 'send-chunk-upload.ts');
+  for (const pid of victims) sendSignal(pid, 'SIGKILL');
   const { exitCode } = await outcome;
   signal.throwIfAborted();
   await waitForEnd(places);
-  return exitCode === 0 ? undefined : readJournal(places, subvolume);
+  if (exitCode === 0) return undefined;
+  if (victims.length > 0 && exitCode === killedBySigkill) return readJournal(places, subvolume);
+  throw new Error(`the backup was not killed, and ended with exit code ${exitCode}: see the log`);
 }
 
 async function isInTheMiddle(places: Places, subvolume: string): Promise<boolean> {

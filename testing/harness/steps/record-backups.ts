@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { demandEqual } from '../digest-facts.ts';
 import { treeDigest } from '../tree-digest.ts';
 import { type HarnessBucket, openHarnessBucket } from './bucket.ts';
 import { type Places, subvolumeNames } from './places.ts';
@@ -17,14 +18,26 @@ export async function pointedManifest(bucket: HarnessBucket, subvolume: string):
   return text === undefined ? undefined : pointerSchema.parse(JSON.parse(text)).manifest_key;
 }
 
+/** Digests of the subvolumes as they are, by name: to be made before the tool is let near them. */
+export type LiveDigests = Readonly<Record<(typeof subvolumeNames)[number], readonly string[]>>;
+
+/** Looks at every subvolume. */
+export async function digestSubvolumes({ mountPoint }: Places): Promise<LiveDigests> {
+  const digests: [string, readonly string[]][] = [];
+  for (const name of subvolumeNames) digests.push([name, await treeDigest(join(mountPoint, name))]);
+  return Object.fromEntries(digests) as LiveDigests;
+}
+
 /**
- * Adds the newest backup of every subvolume to the record, with a digest of its snapshot.
- * @throws when a subvolume has no new backup, or one of another kind.
+ * Adds the newest backup of every subvolume to the record, with a digest of what was backed up.
+ * @param live what the subvolumes held before the backup.
+ * @throws when a subvolume has no new backup, one of another kind, or a snapshot that is not what the subvolume was.
  */
 export async function recordBackups(
   { places, log }: Step<string>,
   state: State,
   kind: RecordedBackup['kind'],
+  live: LiveDigests,
 ): Promise<State> {
   const bucket = await openHarnessBucket(places);
   try {
@@ -38,11 +51,12 @@ export async function recordBackups(
         throw new Error(`${subvolume} has no new backup: the pointer still names ${pointer.manifest_key}`);
       }
       const manifest: unknown = JSON.parse((await bucket.readText(pointer.manifest_key)) ?? '{}');
-      const digest = await treeDigest(snapshotSchema.parse(manifest).snapshot.path);
+      const { path } = snapshotSchema.parse(manifest).snapshot;
+      demandEqual(live[subvolume], await treeDigest(path), path);
       const backup = { subvolume, kind, manifest_key: pointer.manifest_key, created_at: pointer.created_at };
-      await writeFile(digestPath(places, backup), JSON.stringify(digest));
+      await writeFile(digestPath(places, backup), JSON.stringify(live[subvolume]));
       found.push(backup);
-      log.say(`${subvolume}: ${kind} backup ${pointer.created_at}, ${digest.length} entries in its snapshot`);
+      log.say(`${subvolume}: ${kind} backup ${pointer.created_at}, ${live[subvolume].length} entries`);
     }
     const next = { ...state, backups: [...state.backups, ...found] };
     await writeState(places, next);
@@ -52,7 +66,7 @@ export async function recordBackups(
   }
 }
 
-/** The digest of the snapshot that a backup was made of. */
+/** The digest of the subvolume that a backup was made of, taken before it. */
 export async function expectedDigest(places: Places, backup: RecordedBackup): Promise<readonly string[]> {
   return z.array(z.string()).parse(JSON.parse(await readFile(digestPath(places, backup), 'utf8')));
 }

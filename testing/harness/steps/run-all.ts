@@ -62,7 +62,7 @@ export async function runAll(step: Step<RunAllOption>): Promise<void> {
   for (const config of configs) await runOnce(step, config);
   log.say('');
   log.say(
-    `everything holds, in ${formatDuration((performance.now() - startedMs) / 1000)}: ${configs.join(', ')}`,
+    `${options['skip-s3'] === undefined ? 'everything' : 'what needs no server'} holds, in ${formatDuration((performance.now() - startedMs) / 1000)}: ${configs.join(', ')}`,
   );
 }
 
@@ -75,26 +75,30 @@ async function removeOldLogs({ places, name }: Step<string>): Promise<void> {
 async function runOnce(step: Step<RunAllOption>, config: string): Promise<void> {
   const { options, log, signal } = step;
   const skipS3 = options['skip-s3'] !== undefined;
+  const keep = options.keep !== undefined;
   log.say('');
   log.say(`${config}`);
+  let failure: unknown;
   try {
     await run(step, config, 'setup-btrfs', skipS3 ? ['--skip-s3'] : [], signal);
     for (const [name, args, needs] of middle) {
       if (skipS3 && needs === needsS3) log.say(`  skipped, needs S3: ${name}`);
       else await run(step, config, name, args, signal);
     }
-  } finally {
-    if (options.keep === undefined) await end(step, config, skipS3);
-    else log.say('kept; to remove it: node --import tsx testing/scripts/teardown-btrfs.ts');
+    if (!skipS3 && !keep) await run(step, config, 'cleanup-s3-prefix', [], signal);
+  } catch (error) {
+    failure = error;
   }
-}
-
-/** Runs to its end also when the run was stopped: its steps get no signal but the one that nothing survives. */
-async function end(step: Step<RunAllOption>, config: string, skipS3: boolean): Promise<void> {
-  const never = new AbortController().signal;
-  // What cannot be removed from the bucket now, teardown tries again and reports.
-  if (!skipS3) await run(step, config, 'cleanup-s3-prefix', [], never).catch(() => undefined);
-  await run(step, config, 'teardown-btrfs', [], never);
+  if (keep) {
+    log.say(`kept; to remove it: node --import tsx testing/scripts/teardown-btrfs.ts --config ${config}`);
+  } else {
+    // To its end also when the run was stopped: it gets no signal but the one that nothing survives.
+    const never = new AbortController().signal;
+    await run(step, config, 'teardown-btrfs', [], never).catch((error: unknown) => {
+      failure ??= error;
+    });
+  }
+  if (failure !== undefined) throw failure;
 }
 
 async function run(
@@ -107,11 +111,12 @@ async function run(
   const { places, log } = step;
   signal.throwIfAborted();
   const script = join(import.meta.dirname, `../../scripts/${name}.ts`);
-  const [markName = '', markValue = ''] = markOf(places).split('=');
+  const mark = markOf(places);
+  const equals = mark.indexOf('=');
   const environment = {
     ...(process.env as Record<string, string>),
     [lockHolderVariable]: `${process.pid}`,
-    [markName]: markValue,
+    [mark.slice(0, equals)]: mark.slice(equals + 1),
   };
   log.say(`  ${[name, ...args].join(' ')}`);
   const outcome = await runCommand({

@@ -1,5 +1,5 @@
 /** What every step script does around its work: flags, settings, root, lock, log, signals, and from an error to an exit code. */
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeError, exitCodeOf, ToolError } from '../../../lib/core/errors.ts';
 import { formatDuration } from '../../../lib/core/units.ts';
@@ -45,6 +45,7 @@ export interface Step<Name extends string = never> {
 /** After a signal: for children to end, and for the last lines of the log. */
 const graceMs = 3000;
 const defaultConfig = 'testing/config/test.env';
+const defaultPath = join(repositoryRoot, defaultConfig);
 /** Set by a run for its steps: the process that holds the lock. */
 export const lockHolderVariable = 'BTRFS_TO_S3_HARNESS_LOCKED_BY';
 
@@ -75,7 +76,7 @@ async function exitCodeOfStep<Name extends string>(definition: StepDefinition<Na
         log.note(line);
         process.stderr.write(`${line} (log: ${relative(repositoryRoot, log.path)})\n`);
       };
-      log.note(`${name} begins, with ${config}`);
+      log.note(`${name} begins, with ${settings.file}`);
       const startedMs = performance.now();
       await definition.run({ name, settings, places, options: own, log, signal });
       signal.throwIfAborted();
@@ -115,7 +116,7 @@ function parse<Name extends string>({ name, options = {} as never }: StepDefinit
     const { values } = parseArgs({
       options: { ...types, config: { type: 'string' }, help: { type: 'boolean' } },
     });
-    const { config = defaultConfig, help, ...rest } = values as Record<string, string | boolean>;
+    const { config = defaultPath, help, ...rest } = values as Record<string, string | boolean>;
     const own = Object.fromEntries(Object.entries(rest).map(([option, value]) => [option, String(value)]));
     return { own: own as Partial<Record<Name, string>>, config: String(config), help: help === true };
   } catch (cause) {

@@ -32,8 +32,6 @@ const schema = z.object({
     .object({
       server: z.enum(serverKinds),
       lacks: z.array(z.custom<Feature>((name) => Object.hasOwn(features, `${name}`))),
-      /** Set once nothing is left below the prefix. */
-      cleaned: z.boolean(),
     })
     .optional(),
   /** Rounds of changes so far. */

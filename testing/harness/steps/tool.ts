@@ -80,7 +80,9 @@ export async function make(
   const expected = options.exitCode ?? 0;
   const outcome = await tryMake(step, target, options);
   if (outcome.exitCode === expected) return outcome;
-  const last = outcome.lines.filter((line) => !line.startsWith('make: ')).slice(-3);
+  const errors = outcome.lines.filter((line) => line.startsWith('ERROR'));
+  const last =
+    errors.length > 0 ? errors : outcome.lines.filter((line) => !line.startsWith('make: ')).slice(-3);
   throw new Error(
     `make ${[target, ...(options.variables ?? [])].join(' ')}: exit code ${outcome.exitCode} instead of ${expected}: ${last.join(' / ')}`,
   );
