@@ -9,10 +9,13 @@ import {
   AbortMultipartUploadCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
+  S3Client,
 } from '@aws-sdk/client-s3';
 import { mountPointsBelow } from '../../testing/harness/mount-table.ts';
 import { processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
+import { startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { openHarnessBucket } from '../../testing/harness/steps/bucket.ts';
 import { placesIn } from '../../testing/harness/steps/places.ts';
 import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
@@ -31,7 +34,10 @@ interface Harness {
   leftovers(): Promise<readonly string[]>;
 }
 
-async function createHarness(test: TestContext): Promise<Harness> {
+async function createHarness(
+  test: TestContext,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Harness> {
   const cleanUp = cleanUpAfter(test);
   const directory = await mkdtemp(join(testDirectory(), 'harness-'));
   const config = join(directory, 'test.env');
@@ -48,7 +54,7 @@ async function createHarness(test: TestContext): Promise<Harness> {
   await writeFile(config, lines.map((line) => `${line}\n`).join(''));
   const argumentsOf = (name: string) => ['--import', 'tsx', `testing/scripts/${name}.ts`, '--config', config];
   const step = (name: string, ...args: readonly string[]) =>
-    runProcess('node', [...argumentsOf(name), ...args]);
+    runProcess('node', [...argumentsOf(name), ...args], environment);
   cleanUp(() => rm(directory, { recursive: true, force: true }));
   // The directory is removed only when nothing is mounted in it any more.
   cleanUp(async () => assert.equal((await step('teardown-btrfs')).exitCode, 0));
@@ -201,4 +207,65 @@ test('each verification holds, until what it looks at is broken', async (t) => {
   const [restored = assert.fail()] = await readdir(places.restored);
   await appendFile(join(places.restored, restored, 'layouts/empty-file'), 'x');
   await fails('verify-restore', /has 1 difference: layouts\/empty-file differs/);
+});
+
+test('a bucket of one’s own is left as it was, whatever the order of the steps', async (t) => {
+  const directory = await mkdtemp(join(testDirectory(), 'harness-s3-'));
+  const account = { accessKeyId: 'own', secretAccessKey: 'own-secret' };
+  const server = await startS3Server({ directory, ...account, buckets: ['my-bucket'] });
+  const environment = {
+    S3_SERVER: 'env',
+    S3_BUCKET: 'my-bucket',
+    AWS_ENDPOINT_URL_S3: server.endpoint,
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: account.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: account.secretAccessKey,
+  };
+  // Undone before the harness is torn down, which then has to do without the server.
+  t.after(async () => {
+    await server.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+  const wrong = await createHarness(t, { ...environment, AWS_SECRET_ACCESS_KEY: 'wrong' });
+  const refused = await wrong.step('setup-btrfs');
+  assert.equal(refused.exitCode, 1);
+  assert.match(refused.stderr, /cannot use the bucket my-bucket: SignatureDoesNotMatch: .*; check S3_BUCKET/);
+  assert.deepEqual(await wrong.leftovers(), [], 'nothing was made');
+
+  const harness = await createHarness(t, environment);
+  const objects = () => server.requests.filter(({ operation }) => operation === 'PutObject').length;
+  for (const name of ['setup-btrfs', 'seed-data', 'run-full', 'cleanup-s3-prefix', 'run-full']) {
+    const { exitCode, stderr } = await harness.step(name);
+    assert.equal(exitCode, 0, `${name}: ${stderr}`);
+  }
+  assert.ok(objects() > 0);
+  server.faults.set([{ fault: 'error', code: 'InternalError', operation: 'DeleteObject' }]);
+  const failed = await harness.step('teardown-btrfs');
+  assert.equal(failed.exitCode, 1);
+  assert.match(
+    failed.stderr,
+    /objects of this run are left below my-bucket\/btrfs-to-s3-harness\/\w+-\w+\/: InternalError/,
+  );
+  assert.match(failed.stderr, /teardown-btrfs\.ts --leave-objects/);
+  assert.match(
+    (await harness.step('run-full')).stderr,
+    /this run was torn down in part; run teardown-btrfs\.ts again/,
+  );
+  server.faults.clear();
+  assert.equal((await harness.step('teardown-btrfs')).exitCode, 0);
+  assert.deepEqual(await harness.leftovers(), []);
+  const client = new S3Client({
+    endpoint: server.endpoint,
+    region: 'us-east-1',
+    credentials: account,
+    forcePathStyle: true,
+  });
+  assert.equal((await client.send(new ListObjectsV2Command({ Bucket: 'my-bucket' }))).KeyCount, 0);
+  client.destroy();
+
+  assert.equal((await harness.step('setup-btrfs')).exitCode, 0);
+  await server.stop();
+  assert.equal((await harness.step('teardown-btrfs')).exitCode, 1);
+  assert.equal((await harness.step('teardown-btrfs', '--leave-objects')).exitCode, 0);
+  assert.deepEqual(await harness.leftovers(), []);
 });
