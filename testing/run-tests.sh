@@ -12,5 +12,5 @@ fi
 export AWS_EC2_METADATA_DISABLED=true
 # The SDK's notice about future Node versions is not about this run.
 export AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true
-# A test that hangs is a failure, not a run without end.
-exec node --import tsx --test --test-timeout=300000 --test-reporter=spec "${files[@]}"
+# A test that hangs is a failure, not a run without end. The limit holds for a file as well, all of whose tests may take longer.
+exec node --import tsx --test --test-timeout="${TEST_TIMEOUT_MS:-300000}" --test-reporter=spec "${files[@]}"
