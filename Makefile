@@ -104,6 +104,10 @@ test-ceph: $(READY_FOR_CEPH) ## contract and harness against a Ceph cluster that
 	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts; \
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
+.PHONY: test-faults
+test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills and damage; needs root  [KILLS=12 MUTATIONS=40 SEED=1]
+	@TEST_TIMEOUT_MS=3600000 testing/run-tests.sh tests/faults
+
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
 	@$(TSX) testing/bench/memory.ts

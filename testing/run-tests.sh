@@ -13,4 +13,4 @@ export AWS_EC2_METADATA_DISABLED=true
 # The SDK's notice about future Node versions is not about this run.
 export AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true
 # A test that hangs is a failure, not a run without end. The limit holds for a whole file of tests as well.
-exec node --import tsx --test --test-timeout=900000 --test-reporter=spec "${files[@]}"
+exec node --import tsx --test --test-timeout="${TEST_TIMEOUT_MS:-900000}" --test-reporter=spec "${files[@]}"

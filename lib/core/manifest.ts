@@ -134,6 +134,9 @@ function inconsistency(manifest: Manifest, manifestKey: string, prefix: string):
   if (place?.type !== 'manifest') return `its key is not a manifest's under ${prefix}/`;
   if (place.subvolume !== manifest.subvolume) return `it names another subvolume, "${manifest.subvolume}"`;
   if (place.kind !== manifest.kind) return `it says ${manifest.kind} but lies under ${place.kind}/`;
+  if (place.timestamp !== manifest.created_at) {
+    return `it says ${manifest.created_at} but its key says ${place.timestamp}`;
+  }
   if ((manifest.kind === 'full') !== (manifest.parent_manifest === null)) {
     return manifest.kind === 'full' ? 'it is full but has a parent' : 'it is incremental but names no parent';
   }

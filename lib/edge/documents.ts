@@ -1,4 +1,5 @@
 /** Small objects: manifests, pointers, texts. Listing and looking at objects. */
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import {
@@ -10,6 +11,7 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../core/errors.ts';
 import { piecesOf } from './body.ts';
+import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { explainS3Error } from './s3-errors.ts';
 
@@ -21,7 +23,8 @@ export interface Document {
 
 /**
  * Reads a document; undefined when there is none.
- * @throws ToolError when it is larger than `maxBytes` or cannot be read.
+ * @throws ToolError when it is larger than `maxBytes` or cannot be read; of the kind damage when its bytes are, time and again,
+ *   not those that were stored, where the server keeps a checksum.
  */
 export async function readDocument(
   bucket: Bucket,
@@ -33,13 +36,24 @@ export async function readDocument(
     return await bucket.retrier.run(what, () => readOnce(bucket, key, maxBytes));
   } catch (error) {
     if (hasName(error, 'NoSuchKey')) return undefined;
+    if (error instanceof OtherBytes) {
+      throw new ToolError(`${key} is damaged: ${error.message}`, {
+        kind: 'damage',
+        problem: `is damaged: ${error.message}`,
+        hint: 'see what else is affected with: make verify',
+        cause: error,
+      });
+    }
     throw explainS3Error(error, { ...place(bucket), what });
   }
 }
 
+/** A document is small and has no hash anywhere else, so that one wrong digit in it would pass for the truth. */
+class OtherBytes extends TransferError {}
+
 async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<Document> {
   const { signal } = bucket;
-  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key });
+  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' });
   const response = await bucket.client.send(command, { abortSignal: signal });
   const body = response.Body as Readable;
   const { ContentLength: bytes = 0, ETag: etag = '' } = response;
@@ -48,7 +62,12 @@ async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<
     body.destroy();
     throw new ToolError(`${key} has ${bytes} bytes; at most ${maxBytes} are read`, { kind: 'damage' });
   }
-  return { text: await text(piecesOf(body, key, signal)), etag };
+  const content = await text(piecesOf(body, key, signal)).catch((error: unknown) => {
+    // The SDK compares the checksum; its error has no name.
+    if (!(error instanceof Error) || !error.message.startsWith('Checksum mismatch')) throw error;
+    throw new OtherBytes('its bytes are not those that were stored', { cause: error });
+  });
+  return { text: content, etag };
 }
 
 /** When a document may be written: only where there is none, or only over what was read under an ETag. */
@@ -74,6 +93,7 @@ export async function writeDocument(
       Key: key,
       Body: content,
       ContentType: 'application/json',
+      ChecksumSHA256: createHash('sha256').update(content).digest('base64'),
       ...options,
     };
     const command = () => new PutObjectCommand({ ...request, ...condition });

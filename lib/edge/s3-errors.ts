@@ -76,12 +76,18 @@ const explanations: Readonly<Record<string, Explanation>> = {
 
 const network: Explanation = { says: 'the network failed', hint: 'run again when the line is back' };
 
+const garbled: Explanation = {
+  says: 'the answer makes no sense',
+  hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
+};
+
 /** The error as a line for the user. A ToolError passes as it is; an abort passes as its reason. */
 export function explainS3Error(error: unknown, action: S3Action): Error {
   if (error instanceof ToolError || isAbort(error)) return error as Error;
   const { name = '', code = '', message = '', $metadata } = (error ?? {}) as S3ErrorShape;
   const status = $metadata?.httpStatusCode;
   const explanation =
+    (isGarbled(error) ? garbled : undefined) ??
     explanations[code] ??
     explanations[name] ??
     explanations[String(status)] ??
@@ -117,7 +123,12 @@ const neverDone: readonly number[] = [501, 505];
 /** True for bytes that arrived otherwise than they were sent: a bad line may do that a few times, bad memory always. */
 export function mayNeverPass(error: unknown): boolean {
   const { name = '' } = (error ?? {}) as S3ErrorShape;
-  return ['BadDigest', 'XAmzContentSHA256Mismatch', 'TransferError'].includes(name);
+  return ['BadDigest', 'XAmzContentSHA256Mismatch', 'TransferError'].includes(name) || isGarbled(error);
+}
+
+/** The SDK could not parse the answer; it adds a line of advice for developers to whatever its parser said. */
+function isGarbled(error: unknown): boolean {
+  return /\n\s*Deserialization error: /.test(((error ?? {}) as S3ErrorShape).message ?? '');
 }
 
 /** True when the server has too much to do (https://repost.aws/knowledge-center/http-5xx-errors-s3). */

@@ -10,7 +10,7 @@ import {
   type StoredManifest,
 } from '../core/manifest.ts';
 import { parseKey, parsePointInTime, SubvolumeKeys, subvolumesRoot } from '../core/names.ts';
-import { listKeys, readDocument } from '../edge/documents.ts';
+import { headObject, listKeys, readDocument } from '../edge/documents.ts';
 import type { Bucket } from '../edge/s3-client.ts';
 
 const maxPointerBytes = 65_536;
@@ -40,14 +40,18 @@ export async function findPointer(
   subvolume: string,
 ): Promise<ReadPointer | { readonly damage: ToolError; readonly etag: string } | undefined> {
   const key = new SubvolumeKeys(bucket.prefix, subvolume).current;
-  const document = await readDocument(bucket, key, maxPointerBytes);
-  if (!document) return undefined;
-  const { etag } = document;
+  let etag: string | undefined;
   try {
+    const document = await readDocument(bucket, key, maxPointerBytes);
+    if (!document) return undefined;
+    etag = document.etag;
     return { pointer: parsePointer(document.text, key), etag };
   } catch (error) {
-    if (error instanceof ToolError && error.kind === 'damage') return { damage: error, etag };
-    throw error;
+    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    // What could not even be read has an ETag as well.
+    etag ??= (await headObject(bucket, key))?.etag;
+    if (etag === undefined) throw error;
+    return { damage: error, etag };
   }
 }
 

@@ -117,6 +117,7 @@ for (const [path, value, message] of [
   ['subvolume', 'a/b', /subvolume: is not a subvolume name/],
   ['subvolume', 'home', /it names another subvolume, "home"/],
   ['kind', 'differential', /kind: .*"full"\|"incremental"/],
+  ['created_at', dayStamp(1), /it says 20260101T020000Z but its key says 20260102T020000Z/],
   ['kind', 'full', /it says full but lies under incremental\//],
   ['created_at', '20260230T000000Z', /created_at: is not YYYYMMDDTHHMMSSZ/],
   ['created_at', '2026-01-02T02:00:00Z', /created_at: is not YYYYMMDDTHHMMSSZ/],

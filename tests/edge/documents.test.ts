@@ -13,7 +13,7 @@ import {
 } from '../../lib/edge/documents.ts';
 import type { Bucket } from '../../lib/edge/s3-client.ts';
 import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.ts';
-import { errorAnswer } from '../support/faulty-proxy.ts';
+import { errorAnswer, type ProxiedAnswer, withoutChecksums } from '../support/faulty-proxy.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('documents');
@@ -207,4 +207,48 @@ test('a document whose body breaks off is read again', async () => {
   });
   assert.equal((await readDocument(bucket, 'host/broken', 1000))?.text, 'the whole text');
   assert.equal(retries.length, 1);
+});
+
+/** Answers with one bit of the body flipped, so many times. */
+const flipped = (times?: number) => ({
+  matches: ({ method }: { readonly method: string }) => method === 'GET',
+  ...(times !== undefined && { times }),
+  after: (answer: ProxiedAnswer) => {
+    const body = Buffer.from(answer.body);
+    body.writeUInt8(body.readUInt8(9) ^ 1, 9);
+    return { ...answer, body };
+  },
+});
+
+test('a document with a flipped bit is read again, and told as damage when it stays like this', async () => {
+  await write('host/flipped.json', '{"size": 1234}', { absent: true });
+  retries.length = 0;
+  proxy.expect(flipped(1));
+  assert.equal((await readDocument(bucket, 'host/flipped.json', 1000))?.text, '{"size": 1234}');
+  assert.equal(retries.length, 1);
+  proxy.expect(flipped());
+  await assert.rejects(readDocument(bucket, 'host/flipped.json', 1000), (error: ToolError) => {
+    assert.equal(error.message, 'host/flipped.json is damaged: its bytes are not those that were stored');
+    assert.equal(exitCodeOf(error), 4);
+    return true;
+  });
+  proxy.expect();
+});
+
+test('a document is read from a server that keeps no checksums', async () => {
+  proxy.expect({ matches: () => true, after: withoutChecksums });
+  assert.equal((await readDocument(bucket, 'host/flipped.json', 1000))?.text, '{"size": 1234}');
+  proxy.expect();
+});
+
+test('an answer that makes no sense is asked for again, and told in one line', async () => {
+  const nonsense = { status: 200, headers: { 'content-type': 'text/html' }, body: Buffer.from('<p>Welcome') };
+  proxy.expect({ matches: () => true, times: 1, before: () => nonsense });
+  await listKeys(bucket, 'host/');
+  proxy.expect({ matches: () => true, before: () => nonsense });
+  await assert.rejects(
+    listKeys(bucket, 'host/'),
+    /^ToolError: cannot list host\/: the answer makes no sense \(bucket [^\n]*\)$/,
+  );
+  proxy.expect();
 });

@@ -88,3 +88,19 @@ test('a flipped byte never reaches TARGET, and verify names its chunk', async (t
     assert.match(errorLines(result).join(), /which is not a chunk of this backup/);
   });
 });
+
+test('a pointer with a flipped bit is told as damage, and the next backup writes a sound one', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), '1');
+  await world.backup();
+  const pointerKey = 'fleet/host-1/subvol/data/current.json';
+  const pointer = await readBytes(world, pointerKey);
+  // A digit of its time: still a pointer in good order, but not the one that was stored.
+  await damageStoredBytes(world, pointer, pointer.lastIndexOf('Z') - 1);
+  const verified = await world.run('verify.ts');
+  assert.equal(verified.exitCode, 4, verified.stderr);
+  assert.match(verified.stdout, /current\.json: is damaged: its bytes are not those that were stored/);
+  await writeFile(join(world.data, 'file'), '2');
+  await world.backup();
+  assert.equal((await world.run('verify.ts', '--deep')).exitCode, 0);
+});
