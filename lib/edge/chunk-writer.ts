@@ -202,8 +202,10 @@ export class ChunkWriter {
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
     try {
       const command = new AbortMultipartUploadCommand(place);
-      await this.#bucket.retrier.run(what, () =>
-        this.#bucket.client.send(command, { abortSignal: this.#signal }),
+      await this.#bucket.retrier.run(
+        what,
+        () => this.#bucket.client.send(command, { abortSignal: this.#signal }),
+        this.#signal,
       );
     } catch (error) {
       if (!isUnknownUpload(error)) throw this.#explain(error, what);

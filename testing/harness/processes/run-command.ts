@@ -11,7 +11,7 @@ export interface CommandOptions {
   readonly command: readonly [string, ...string[]];
   /** The whole environment of the command. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Stops it and everything in its process group: with SIGINT or SIGKILL where a Stopped says so, else with SIGTERM. */
+  /** Stops it and everything in its process group: with SIGINT where a Stopped says so, else with SIGTERM. */
   readonly signal: AbortSignal;
   /** Called for each line of both outputs, in the order in which they were written. */
   readonly onLine: (text: string) => void;
@@ -54,6 +54,5 @@ export async function runCommand(options: CommandOptions): Promise<CommandOutcom
 }
 
 function signalFor(reason: unknown): NodeJS.Signals {
-  const asked = reason instanceof Stopped ? reason.signal : undefined;
-  return asked === 'SIGINT' || asked === 'SIGKILL' ? asked : 'SIGTERM';
+  return reason instanceof Stopped && reason.signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM';
 }

@@ -21,7 +21,11 @@ export interface JournalLine {
 
 /** The journal of a subvolume's upload; empty when there is none. A torn last line is left out, as the tool does. */
 export async function readJournal({ toolRun }: Places, subvolume: string): Promise<readonly JournalLine[]> {
-  const text = await readFile(join(toolRun, subvolume, 'upload.jsonl'), 'utf8').catch(() => '');
+  const path = join(toolRun, subvolume, 'upload.jsonl');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
   return text
     .split('\n')
     .slice(0, -1)

@@ -37,19 +37,18 @@ export interface MakeOptions {
   readonly variables?: readonly string[];
   /** The exit code of the script that has to come out. */
   readonly exitCode?: number;
-  /** Stops this one target, beside the signal of the step. */
-  readonly signal?: AbortSignal;
 }
 
-/** A target that has ended, with the exit code of the script that it ran: make's own says only that one failed. */
-export type MakeOutcome = Omit<CommandOutcome, 'exitCode'> & { readonly exitCode: number | null };
-
-/** Runs a target, and leaves what it says in the log. @throws the Stopped when the step was stopped meanwhile */
+/**
+ * Runs a target, and leaves what it says in the log.
+ * @returns the outcome with the exit code of the script that ran: make's own says only that one failed.
+ * @throws the Stopped when the step was stopped meanwhile
+ */
 export async function tryMake(
   step: Step<string>,
   target: string,
-  { variables = [], signal }: MakeOptions = {},
-): Promise<MakeOutcome> {
+  { variables = [] }: MakeOptions = {},
+): Promise<CommandOutcome> {
   const { settings, places, log } = step;
   const config = `CONFIG=${relative(repositoryRoot, places.toolSettings)}`;
   const command = [
@@ -62,7 +61,7 @@ export async function tryMake(
   const outcome = await runCommand({
     command: command as [string, ...string[]],
     environment: harnessEnvironment(settings, places),
-    signal: signal ? AbortSignal.any([step.signal, signal]) : step.signal,
+    signal: step.signal,
     onLine: (line) => log.note(`| ${line}`),
   });
   step.signal.throwIfAborted();
@@ -76,7 +75,7 @@ export async function make(
   step: Step<string>,
   target: string,
   options: MakeOptions = {},
-): Promise<MakeOutcome> {
+): Promise<CommandOutcome> {
   const expected = options.exitCode ?? 0;
   const outcome = await tryMake(step, target, options);
   if (outcome.exitCode === expected) return outcome;
