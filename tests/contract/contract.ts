@@ -8,7 +8,9 @@ import {
 } from '@aws-sdk/client-s3';
 import { archiveContract } from './archive.ts';
 import { bucketContract } from './buckets.ts';
+import { compositeChecksumContract } from './composite-checksums.ts';
 import { conditionContract } from './conditions.ts';
+import { deleteObjectsContract } from './delete-objects.ts';
 import { fullObjectChecksumContract } from './full-object-checksums.ts';
 import { integrityContract } from './integrity.ts';
 import { lifecycleContract } from './lifecycle.ts';
@@ -18,6 +20,7 @@ import { multipartListingContract } from './multipart-listing.ts';
 import { objectAttributesContract } from './object-attributes.ts';
 import { objectLockContract } from './object-lock.ts';
 import { objectContract } from './objects.ts';
+import { rangeContract } from './ranges.ts';
 import { signatureContract } from './signature.ts';
 import type { Target } from './target.ts';
 import { trailerContract } from './trailers.ts';
@@ -56,11 +59,14 @@ export function contract(target: Target, end: () => Promise<void>): void {
   describe(`S3 contract: ${target.name}`, { concurrency: false }, () => {
     describe('buckets', () => bucketContract(target));
     describe('objects', () => objectContract(target));
+    describe('ranges', () => rangeContract(target));
+    describe('many deletes', () => deleteObjectsContract(target));
     describe('conditions', () => conditionContract(target));
     describe('integrity', () => integrityContract(target));
     describe('trailers', () => trailerContract(target));
     describe('signature', () => signatureContract(target));
     describe('multipart', () => multipartContract(target));
+    describe('composite checksums', () => compositeChecksumContract(target));
     describe('multipart listing', () => multipartListingContract(target));
     describe('object attributes', () => objectAttributesContract(target));
     describe('full object checksums', () => fullObjectChecksumContract(target));

@@ -1,4 +1,4 @@
-/** The contract of single objects: what is put is what is got, under any key, whole or in part. */
+/** The contract of single objects: what is put is what is got, under any key. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
@@ -13,14 +13,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { assertRefusal, check, digest, freshKey, hexDigest, raw, refused, type Target } from './target.ts';
 
-async function bodyOf(target: Target, key: string, range?: string): Promise<string> {
-  const { Body } = await target.client.send(
-    new GetObjectCommand({
-      Bucket: target.bucket,
-      Key: key,
-      ...(range === undefined ? {} : { Range: range }),
-    }),
-  );
+async function bodyOf(target: Target, key: string): Promise<string> {
+  const { Body } = await target.client.send(new GetObjectCommand({ Bucket: target.bucket, Key: key }));
   return (await Body?.transformToString()) ?? '';
 }
 
@@ -181,70 +175,6 @@ export function objectContract(target: Target): void {
     assertRefusal(await raw(target, { method: 'PUT', key, body: 'x' }), 'KeyTooLongError', 400);
   });
 
-  check(target, undefined, 'ranges: first byte, open end, suffix', async () => {
-    const Key = freshKey(target);
-    await client.send(new PutObjectCommand({ Bucket, Key, Body: '0123456789' }));
-    const table = [
-      ['bytes=0-0', '0', 'bytes 0-0/10'],
-      ['bytes=4-', '456789', 'bytes 4-9/10'],
-      ['bytes=2-5', '2345', 'bytes 2-5/10'],
-      ['bytes=-3', '789', 'bytes 7-9/10'],
-    ] as const;
-    for (const [Range, text, expected] of table) {
-      const got = await client.send(new GetObjectCommand({ Bucket, Key, Range }));
-      assert.equal(await got.Body?.transformToString(), text, Range);
-      assert.deepEqual(
-        [got.$metadata.httpStatusCode, got.ContentRange, got.ContentLength],
-        [206, expected, text.length],
-        Range,
-      );
-    }
-  });
-
-  check(target, 'long-ranges', 'a range beyond the end is cut there', async () => {
-    const Key = freshKey(target);
-    await client.send(new PutObjectCommand({ Bucket, Key, Body: '0123456789' }));
-    for (const [Range, text] of [
-      ['bytes=8-100', '89'],
-      ['bytes=-100', '0123456789'],
-    ] as const) {
-      const got = await client.send(new GetObjectCommand({ Bucket, Key, Range }));
-      assert.deepEqual([got.$metadata.httpStatusCode, await got.Body?.transformToString()], [206, text]);
-    }
-  });
-
-  check(target, 'malformed-ranges', 'what is no range is ignored', async () => {
-    const Key = freshKey(target);
-    await client.send(new PutObjectCommand({ Bucket, Key, Body: '0123456789' }));
-    for (const Range of ['bytes=5-2', 'chars=0-1', 'bytes=-']) {
-      const got = await client.send(new GetObjectCommand({ Bucket, Key, Range }));
-      assert.equal(await got.Body?.transformToString(), '0123456789', Range);
-      assert.equal(got.$metadata.httpStatusCode, 200, Range);
-    }
-  });
-
-  check(target, 'head-ranges', 'HEAD takes a range too', async () => {
-    const Key = freshKey(target);
-    await client.send(new PutObjectCommand({ Bucket, Key, Body: '0123456789' }));
-    const head = await client.send(new HeadObjectCommand({ Bucket, Key, Range: 'bytes=-3' }));
-    assert.deepEqual([head.ContentLength, head.ContentRange], [3, 'bytes 7-9/10']);
-  });
-
-  check(target, undefined, 'a range without a byte of the object is InvalidRange', async () => {
-    const Key = freshKey(target);
-    await client.send(new PutObjectCommand({ Bucket, Key, Body: '0123456789' }));
-    for (const Range of ['bytes=10-', 'bytes=50-60']) {
-      await refused(client.send(new GetObjectCommand({ Bucket, Key, Range })), 'InvalidRange', 416);
-    }
-  });
-
-  check(target, 'empty-suffix', 'the last no bytes are InvalidRange', async () => {
-    const Key = freshKey(target);
-    await client.send(new PutObjectCommand({ Bucket, Key, Body: '0123456789' }));
-    const got = client.send(new GetObjectCommand({ Bucket, Key, Range: 'bytes=-0' }));
-    await refused(got, 'InvalidRange', 416);
-  });
-
   check(
     target,
     'response-headers',
@@ -368,59 +298,6 @@ export function objectContract(target: Target): void {
     socket.destroy();
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.equal(await bodyOf(target, Key), 'old');
-  });
-
-  check(
-    target,
-    'quiet-delete',
-    'DeleteObjects removes what is there, names every key, and is silent when quiet',
-    async () => {
-      const base = freshKey(target, '');
-      for (const name of ['a', 'b', 'c']) {
-        await client.send(new PutObjectCommand({ Bucket, Key: `${base}${name}`, Body: name }));
-      }
-      const loud = await client.send(
-        new DeleteObjectsCommand({
-          Bucket,
-          Delete: { Objects: [{ Key: `${base}a` }, { Key: `${base}none` }] },
-        }),
-      );
-      assert.deepEqual(loud.Deleted?.map((each) => each.Key).sort(), [`${base}a`, `${base}none`]);
-      const quiet = await client.send(
-        new DeleteObjectsCommand({ Bucket, Delete: { Quiet: true, Objects: [{ Key: `${base}b` }] } }),
-      );
-      assert.deepEqual([quiet.Deleted, quiet.Errors], [undefined, undefined]);
-      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: base }));
-      assert.deepEqual(
-        Contents.map((each) => each.Key),
-        [`${base}c`],
-      );
-    },
-  );
-
-  check(target, 'vouched-delete', 'DeleteObjects wants its body vouched for', async () => {
-    const body = `<Delete><Object><Key>${freshKey(target)}</Key></Object></Delete>`;
-    const response = await raw(target, { method: 'POST', query: { delete: '' }, body });
-    assertRefusal(response, 'InvalidRequest', 400);
-  });
-
-  check(target, 'malformed-xml', 'DeleteObjects wants its body well-formed', async () => {
-    const query = { delete: '' };
-    const body = `<Delete><Object><Key>${freshKey(target)}</Key></Object></Delete>`;
-    for (const bad of ['<Delete><Object>', 'nonsense', '<Other/>']) {
-      const headers = { 'content-md5': digest('md5', bad) };
-      assert.equal((await raw(target, { method: 'POST', query, body: bad, headers })).status, 400, bad);
-    }
-    const headers = { 'content-md5': digest('md5', body) };
-    assert.equal((await raw(target, { method: 'POST', query, body, headers })).status, 200);
-  });
-
-  check(target, 'error-codes', 'the refusal of what is no list of keys is MalformedXML', async () => {
-    for (const body of ['nonsense', '<Delete></Delete>']) {
-      const headers = { 'content-md5': digest('md5', body) };
-      const response = await raw(target, { method: 'POST', query: { delete: '' }, body, headers });
-      assertRefusal(response, 'MalformedXML', 400);
-    }
   });
 
   check(
