@@ -2,10 +2,13 @@
  * The worker's side of hashing: SHA-256 of the part, the chunk and the whole stream, in one pass over shared memory.
  * The first chunk begins where the stream begins, so its hash is a copy of the stream's: one pass less for most backups.
  */
+import type { Hash } from 'node:crypto';
+
 /** A message to the worker; slots by number, positions in bytes. */
 export type HashRequest =
   | { readonly type: 'update'; readonly slot: number; readonly from: number; readonly to: number }
   | { readonly type: 'finish-part'; readonly endsChunk: boolean }
+  | { readonly type: 'take-part-back' }
   | { readonly type: 'begin-stream' }
   | { readonly type: 'md5'; readonly slot: number; readonly to: number };
 
@@ -27,34 +30,42 @@ export function hashWorkerProgram(
   { createHash }: typeof import('node:crypto'),
 ): void {
   const slots: readonly Uint8Array[] = workerData;
-  let stream = createHash('sha256');
+  const begin = () => ({ stream: createHash('sha256'), chunk: undefined as Hash | undefined });
+  /** Without a hash of the chunk, it is the stream's. */
+  let running = begin();
   let part = createHash('sha256');
-  let chunk = stream;
+  /** As the running hashes were before the first bytes of the part. */
+  let before = running;
+  let isNewPart = true;
   parentPort?.on('message', (request: HashRequest) => {
     const slot = 'slot' in request ? slots[request.slot] : undefined;
     if ('slot' in request && !slot) throw new Error(`there is no slot ${request.slot}`);
     let reply: HashReply | undefined;
     if (request.type === 'update') {
       const bytes = slot?.subarray(request.from, request.to) ?? new Uint8Array();
+      if (isNewPart) before = { stream: running.stream.copy(), chunk: running.chunk?.copy() };
+      isNewPart = false;
       part.update(bytes);
-      stream.update(bytes);
-      if (chunk !== stream) chunk.update(bytes);
+      running.stream.update(bytes);
+      running.chunk?.update(bytes);
     } else if (request.type === 'md5') {
       const bytes = slot?.subarray(0, request.to) ?? new Uint8Array();
       reply = { md5: createHash('md5').update(bytes).digest('base64') };
     } else if (request.type === 'finish-part') {
       const ends = request.endsChunk;
+      const { stream, chunk = stream } = running;
       reply = {
         part: part.digest('base64'),
         chunk: ends ? chunk.copy().digest('hex') : '',
         stream: ends ? stream.copy().digest('hex') : '',
       };
       part = createHash('sha256');
-      if (ends) chunk = createHash('sha256');
+      isNewPart = true;
+      if (ends) running = { stream, chunk: createHash('sha256') };
     } else {
-      stream = createHash('sha256');
+      running = request.type === 'begin-stream' ? begin() : before;
       part = createHash('sha256');
-      chunk = stream;
+      isNewPart = true;
     }
     if (reply) parentPort.postMessage(reply);
   });

@@ -41,6 +41,11 @@ export class Hasher {
     return (await this.#ask({ type: 'finish-part', endsChunk })) as PartDigests;
   }
 
+  /** Forgets the bytes of the part that was finished last, or is being added: they will come again. */
+  takePartBack(): void {
+    this.#post({ type: 'take-part-back' });
+  }
+
   /** MD5, in base64, of the first bytes of a slot: for servers that know no SHA-256 checksums. */
   async md5(slot: { readonly index: number }, sizeBytes: number): Promise<string> {
     return ((await this.#ask({ type: 'md5', slot: slot.index, to: sizeBytes })) as { readonly md5: string })

@@ -20,10 +20,17 @@ export class Spool {
     const path = join(directory, `spool-${process.pid}.bin`);
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      return new Spool(path, await open(path, 'w', 0o600));
+      const spool = new Spool(path, await open(path, 'a', 0o600));
+      await spool.clear();
+      return spool;
     } catch (cause) {
       throw fileError(`cannot write ${path}`, cause);
     }
+  }
+
+  /** Forgets all that was written. */
+  async clear(): Promise<void> {
+    await this.#file.truncate(0);
   }
 
   /** Appends bytes; a full disk is an error, whether none or a part of them fits. */

@@ -8,6 +8,7 @@ import { ToolError } from '../core/errors.ts';
 import type { Manifest, ManifestChunk } from '../core/manifest.ts';
 import { partRanges } from '../core/part-sizes.ts';
 import { MIB } from '../core/units.ts';
+import type { PartDigests } from '../edge/hash-worker.ts';
 import { type ReaderEvents, readRange } from '../edge/range-reader.ts';
 import { Spool } from '../edge/spool.ts';
 import type { StreamMemory } from '../edge/transfer-memory.ts';
@@ -15,6 +16,11 @@ import type { Progress, StageContext } from './context.ts';
 
 /** Range size for manifests that record no parts. */
 const plainRangeBytes = 64 * MIB;
+
+/** Readings of a part or a chunk that is each time another than the one that was uploaded. */
+const mostReadings = 5;
+
+const noDigests: PartDigests = { part: '', chunk: '', stream: '' };
 
 /** Takes verified bytes; what is handed over may change once the promise resolves. */
 export type Sink = (bytes: Uint8Array) => Promise<void>;
@@ -97,11 +103,21 @@ async function fetchChunk(
   );
   let sha256 = '';
   try {
-    for await (const { number, slot, bytes } of fetched) {
-      hasher.update(slot, 0, bytes.length);
+    for await (const { number, slot, bytes, ...range } of fetched) {
       const endsChunk = number === expected.length;
-      const digests = await hasher.finishPart(endsChunk);
-      if (digests.part !== expected[number - 1]) {
+      let digests = noDigests;
+      const digest = async () => {
+        hasher.update(slot, 0, bytes.length);
+        digests = await hasher.finishPart(endsChunk);
+        return digests.part;
+      };
+      const readAgain = async () => {
+        context.log.warn(`part ${number} of ${chunk.key} is not what was uploaded: reading it again`);
+        hasher.takePartBack();
+        progress.add(-bytes.length);
+        await readRange(context.bucket, { key: chunk.key, ...range }, bytes, signal, events);
+      };
+      if (!(await isOrBecomes(expected[number - 1], digest, readAgain))) {
         throw damaged(`chunk ${chunk.key}`, `part ${number} is not what was uploaded`);
       }
       if (endsChunk && digests.chunk !== chunk.sha256) {
@@ -128,17 +144,25 @@ async function fetchWholeChunk(
   progress: Progress,
 ): Promise<void> {
   const slot = await pool.acquire();
-  const hash = createHash('sha256');
   const events = readerEvents(progress);
   const spool = await Spool.open(context.settings.RUN_DIR);
-  try {
+  const read = async () => {
+    const hash = createHash('sha256');
     for (const range of partRanges(chunk.size, rangeSizeOf(chunk))) {
       const bytes = slot.bytes.subarray(0, range.length);
       await readRange(context.bucket, { key: chunk.key, ...range }, bytes, context.signal, events);
       hash.update(bytes);
       await spool.write(bytes);
     }
-    if (hash.digest('hex') !== chunk.sha256) {
+    return hash.digest('hex');
+  };
+  const forget = async () => {
+    context.log.warn(`${chunk.key} is not what was uploaded: reading it again`);
+    progress.add(-chunk.size);
+    await spool.clear();
+  };
+  try {
+    if (!(await isOrBecomes(chunk.sha256, read, forget))) {
       throw damaged(`chunk ${chunk.key}`, 'its SHA-256 is not that of the manifest');
     }
     for await (const piece of spool.read()) await sink(piece);
@@ -146,6 +170,24 @@ async function fetchWholeChunk(
     await spool.remove();
     pool.release(slot);
   }
+}
+
+/**
+ * Reads again what has another digest than it should: bytes may change on the way. What is twice the same lies so in the
+ * bucket.
+ */
+async function isOrBecomes(
+  expected: string | undefined,
+  digest: () => Promise<string>,
+  again: () => Promise<void>,
+): Promise<boolean> {
+  const seen = new Set<string>();
+  for (let found = await digest(); found !== expected; found = await digest()) {
+    if (seen.has(found) || seen.size + 1 === mostReadings) return false;
+    seen.add(found);
+    await again();
+  }
+  return true;
 }
 
 function rangeSizeOf(chunk: ManifestChunk): number {

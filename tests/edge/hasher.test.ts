@@ -18,29 +18,36 @@ const anyChunks = fc.array(
     fc.record({
       length: fc.integer({ min: 1, max: slotBytes }),
       cuts: fc.array(fc.integer({ min: 1, max: slotBytes }), { maxLength: 4 }),
+      /** Other bytes that come first, and are taken back before the part is finished, or after. */
+      takenBack: fc.constantFrom('nothing', 'unfinished', 'finished'),
     }),
     { minLength: 1, maxLength: 4 },
   ),
   { minLength: 1, maxLength: 4 },
 );
 
-test('digests of parts, chunks and stream are those of node:crypto, however the bytes are reported', async () => {
+test('digests of parts, chunks and stream are those of node:crypto, however the bytes are reported and taken back', async () => {
   const stream = createHash('sha256');
   await fc.assert(
     fc.asyncProperty(anyChunks, async (chunks) => {
       for (const parts of chunks) {
         const chunk = createHash('sha256');
-        for (const [index, { length, cuts }] of parts.entries()) {
+        for (const [index, { length, cuts, takenBack }] of parts.entries()) {
           const data = randomBytes(length);
           const slot = slots[index % slots.length];
-          assert.ok(slot);
+          assert.ok(slot, 'there is a slot');
+          const endsChunk = index === parts.length - 1;
+          if (takenBack !== 'nothing') {
+            hasher.update(slot, 0, slotBytes);
+            if (takenBack === 'finished') await hasher.finishPart(endsChunk);
+            hasher.takePartBack();
+          }
           slot.bytes.set(data);
           const places = [0, ...cuts.filter((cut) => cut < length).sort((a, b) => a - b), length];
           for (const [at, from] of places.slice(0, -1).entries())
             hasher.update(slot, from, places[at + 1] ?? 0);
           chunk.update(data);
           stream.update(data);
-          const endsChunk = index === parts.length - 1;
           assert.deepEqual(await hasher.finishPart(endsChunk), {
             part: of('sha256', data).digest('base64'),
             chunk: endsChunk ? chunk.digest('hex') : '',

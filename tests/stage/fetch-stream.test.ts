@@ -69,7 +69,7 @@ async function fetchInto(
   manifest: Manifest,
   options: { concurrency?: number; spoolDirectory?: string; slow?: boolean } = {},
 ) {
-  const { context, progress } = stageContext(bucket, {
+  const { context, progress, warnings } = stageContext(bucket, {
     CONCURRENCY: String(options.concurrency ?? 4),
     RUN_DIR: options.spoolDirectory ?? spool,
   });
@@ -83,8 +83,25 @@ async function fetchInto(
     (fetched) => ({ fetched, error: undefined }),
     (error: ToolError) => ({ fetched: undefined, error }),
   );
-  return { ...outcome, sunk: Buffer.concat(pieces), progress };
+  return { ...outcome, sunk: Buffer.concat(pieces), progress, warnings };
 }
+
+/** Changes a byte of the answers to requests for a range, another one each time or always the same. */
+function flipOnTheWay(range: string, times: number, which: 'another' | 'the same'): void {
+  let at = 0;
+  proxy.expect({
+    matches: ({ headers, method }) => method === 'GET' && headers.range === range,
+    times,
+    after: (answer) => {
+      const body = Buffer.from(answer.body);
+      body.writeUInt8(body.readUInt8(at) ^ 1, at);
+      if (which === 'another') at++;
+      return { ...answer, body };
+    },
+  });
+}
+
+const readings = (range: string) => proxy.requests.filter(({ headers }) => headers.range === range).length;
 
 /** The manifest with one thing changed in a chunk. */
 function withChunk(manifest: Manifest, index: number, change: Partial<ManifestChunk>): Manifest {
@@ -125,6 +142,50 @@ for (const place of [1, 4, 10]) {
     assert.ok(sunk.equals(Buffer.concat([first, second.subarray(0, (place - 1) * partSize)])));
   });
 }
+
+for (const [times, place] of [
+  [1, 0],
+  [2, 1],
+  [4, 2],
+] as const) {
+  test(`a part that changes on its way ${times} times is read again, and what arrives is the stream`, async () => {
+    const chunks = [content(20_000), content(25_000)];
+    const manifest = await store(chunks, true);
+    const range = `bytes=${place * partSize}-${Math.min(place * partSize + partSize, 25_000) - 1}`;
+    flipOnTheWay(range, times, 'another');
+    const { fetched, sunk, progress, warnings } = await fetchInto(manifest);
+    assert.equal(fetched?.sha256, manifest.stream?.sha256);
+    assert.ok(sunk.equals(Buffer.concat(chunks)), 'what arrived is the stream');
+    assert.equal(progress.bytes, 45_000);
+    assert.equal(warnings.length, times);
+    assert.match(warnings[0] ?? '', /^part \d of host.* is not what was uploaded: reading it again$/);
+  });
+}
+
+test('a part that arrives twice with the same wrong bytes lies so in the bucket; one that never settles is given up', async () => {
+  const manifest = await store([content(25_000)], true);
+  for (const [which, expected] of [
+    ['the same', 2],
+    ['another', 5],
+  ] as const) {
+    flipOnTheWay('bytes=10000-19999', 1000, which);
+    const { error, sunk } = await fetchInto(manifest);
+    assert.match(error?.message ?? '', /is damaged: part 2 is not what was uploaded/);
+    assert.equal(sunk.length, 10_000);
+    assert.equal(readings('bytes=10000-19999'), expected, which);
+  }
+});
+
+test('a chunk without recorded parts that changes on its way is read again as a whole', async () => {
+  const data = content(70_000);
+  const manifest = await store([data], false);
+  flipOnTheWay('bytes=0-69999', 1, 'another');
+  const { sunk, progress, warnings } = await fetchInto(manifest);
+  assert.ok(sunk.equals(data), 'what arrived is the chunk');
+  assert.equal(progress.bytes, 70_000);
+  assert.equal(warnings.length, 1);
+  assert.deepEqual(readdirSync(spool), []);
+});
 
 test('parts that are right in a chunk that is not are found out before its last part is handed on', async () => {
   const data = content(25_000);
