@@ -13,7 +13,7 @@ import { ToolError } from '../core/errors.ts';
 import { piecesOf } from './body.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
-import { explainS3Error } from './s3-errors.ts';
+import { explainS3Error, statusOf } from './s3-errors.ts';
 
 /** A document and the ETag under which it was read. */
 export interface Document {
@@ -120,10 +120,16 @@ export async function writeText(
     ...options,
   };
   const what = `write ${key}`;
+  const abortController = new AbortController();
+  const abort = () => abortController.abort(bucket.signal.reason);
+  bucket.signal.addEventListener('abort', abort, { once: true });
   try {
-    await bucket.retrier.run(what, () => new Upload({ client: bucket.client, params }).done());
+    const upload = () => new Upload({ client: bucket.client, params, abortController });
+    await bucket.retrier.run(what, () => upload().done());
   } catch (error) {
     throw explainS3Error(error, { ...place(bucket), what });
+  } finally {
+    bucket.signal.removeEventListener('abort', abort);
   }
 }
 
@@ -164,8 +170,27 @@ export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead 
       cold: archiveClasses.includes(storageClass) && !head.Restore?.includes('ongoing-request="false"'),
     };
   } catch (error) {
-    if (hasName(error, 'NotFound') || hasName(error, 'NoSuchKey')) return undefined;
-    throw error;
+    const reason = await reasonOfRefusal(bucket, key, error);
+    if (hasName(reason, 'NoSuchKey')) return undefined;
+    throw reason;
+  }
+}
+
+/**
+ * HEAD has an answer without a body, and so without a code: a missing key or bucket, expired credentials and a wrong clock
+ * look like any 404, 400 and 403 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). GET of one byte says more.
+ */
+async function reasonOfRefusal(bucket: Bucket, key: string, error: unknown): Promise<unknown> {
+  const status = statusOf(error);
+  if (status < 400 || status >= 500) return error;
+  const request = { Bucket: bucket.name, Key: key, Range: 'bytes=0-0' };
+  try {
+    const answer = await bucket.client.send(new GetObjectCommand(request), { abortSignal: bucket.signal });
+    (answer.Body as Readable).destroy();
+    return error;
+  } catch (reason) {
+    // What is refused for itself alone: the body of an archived object, and the first byte of an empty one.
+    return hasName(reason, 'InvalidObjectState') || hasName(reason, 'InvalidRange') ? error : reason;
   }
 }
 

@@ -84,8 +84,8 @@ const garbled: Explanation = {
 /** The error as a line for the user. A ToolError passes as it is; an abort passes as its reason. */
 export function explainS3Error(error: unknown, action: S3Action): Error {
   if (error instanceof ToolError || isAbort(error)) return error as Error;
-  const { name = '', code = '', message = '', $metadata } = (error ?? {}) as S3ErrorShape;
-  const status = $metadata?.httpStatusCode;
+  const { name = '', code = '', message = '' } = (error ?? {}) as S3ErrorShape;
+  const status = statusOf(error);
   const explanation =
     (isGarbled(error) ? garbled : undefined) ??
     explanations[code] ??
@@ -104,8 +104,8 @@ export function explainS3Error(error: unknown, action: S3Action): Error {
 
 /** True when the same request may succeed when it is sent again. */
 export function isTransient(error: unknown): boolean {
-  const { name = '', $metadata, $retryable } = (error ?? {}) as S3ErrorShape;
-  const status = $metadata?.httpStatusCode ?? 0;
+  const { name = '', $retryable } = (error ?? {}) as S3ErrorShape;
+  const status = statusOf(error);
   return (
     Boolean($retryable) ||
     (status >= 500 && !neverDone.includes(status)) ||
@@ -133,8 +133,13 @@ function isGarbled(error: unknown): boolean {
 
 /** True when the server has too much to do (https://repost.aws/knowledge-center/http-5xx-errors-s3). */
 export function asksToSlowDown(error: unknown): boolean {
-  const { name = '', $metadata } = (error ?? {}) as S3ErrorShape;
-  return name === 'SlowDown' || $metadata?.httpStatusCode === 503 || $metadata?.httpStatusCode === 429;
+  const { name = '' } = (error ?? {}) as S3ErrorShape;
+  return name === 'SlowDown' || [429, 503].includes(statusOf(error));
+}
+
+/** The HTTP status of the answer that an error was made of; 0 where there was no answer. */
+export function statusOf(error: unknown): number {
+  return ((error ?? {}) as S3ErrorShape).$metadata?.httpStatusCode ?? 0;
 }
 
 /** The Retry-After header of the answer that an error was made of. */

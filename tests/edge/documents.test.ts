@@ -144,6 +144,7 @@ async function refusedEverywhere(target: Bucket, says: string, hint: RegExp): Pr
     ['write k', () => writeDocument(target, 'k', 'x', plainWrite, { absent: true })],
     ['write k', () => writeText(target, 'k', 'x', plainWrite)],
     ['list k', () => listKeys(target, 'k')],
+    ['look at k', () => headObject(target, 'k')],
   ] as const) {
     await assert.rejects(call(), (error: ToolError) => {
       assert.ok(error instanceof ToolError, String(error));
@@ -164,7 +165,6 @@ test('a wrong secret and an unknown key are told as such, and access is checked 
   await checkAccess(bucket);
   const wrong = await openTestBucket(proxy.endpoint, {}, { AWS_SECRET_ACCESS_KEY: 'wrong' });
   await refusedEverywhere(wrong, 'the signature was refused', /check AWS_SECRET_ACCESS_KEY/);
-  await assert.rejects(headObject(wrong, 'k'), /cannot look at k: access was denied/);
   wrong.close();
   const unknown = await openTestBucket(proxy.endpoint, {}, { AWS_ACCESS_KEY_ID: 'nobody' });
   await refusedEverywhere(unknown, 'the access key is not known', /check AWS_ACCESS_KEY_ID/);
@@ -194,6 +194,62 @@ test('a small request is repeated too, after the wait that the server asks for',
   proxy.expect({ matches: () => true, times: 1, before: () => busy });
   await checkAccess(own);
   assert.deepEqual(waits, [1000]);
+  own.close();
+});
+
+test('what HEAD cannot say is asked with one GET: what has expired is named, and what may pass is sent again', async () => {
+  const told = async (status: number, code: string) => {
+    proxy.expect(
+      {
+        matches: ({ method }) => method === 'HEAD',
+        before: () => ({ ...errorAnswer(status, code), body: Buffer.alloc(0) }),
+      },
+      { matches: ({ method }) => method === 'GET', before: () => errorAnswer(status, code) },
+    );
+    return headObject(bucket, 'host/hot').then(
+      () => 'found',
+      (error: Error) => error.message,
+    );
+  };
+  assert.match(await told(400, 'ExpiredToken'), /^cannot look at host\/hot: the credentials have expired/);
+  assert.match(await told(403, 'RequestTimeTooSkewed'), /this host's clock differs/);
+  const bodiless = { ...errorAnswer(400, 'RequestTimeout'), body: Buffer.alloc(0) };
+  proxy.expect(
+    { matches: ({ method }) => method === 'HEAD', times: 1, before: () => bodiless },
+    { matches: ({ method }) => method === 'GET', times: 1, before: () => errorAnswer(400, 'RequestTimeout') },
+  );
+  assert.equal((await headObject(bucket, 'host/hot'))?.sizeBytes, 3);
+  assert.deepEqual(
+    proxy.requests.map(({ method }) => method),
+    ['HEAD', 'GET', 'HEAD'],
+  );
+});
+
+test('a refusal that GET does not share is told as it was', async () => {
+  const refused = { ...errorAnswer(403, 'AccessDenied'), body: Buffer.alloc(0) };
+  proxy.expect({ matches: ({ method }) => method === 'HEAD', before: () => refused });
+  await assert.rejects(headObject(bucket, 'host/hot'), /cannot look at host\/hot: access was denied/);
+  await assert.rejects(headObject(bucket, 'host/frozen'), /cannot look at host\/frozen: access was denied/);
+  proxy.expect();
+});
+
+test('a text whose writing gets no answer is given up with the run', async () => {
+  const ending = new AbortController();
+  const own = await openTestBucket(proxy.endpoint, {}, {}, { signal: ending.signal });
+  let asked: () => void;
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const silence = () => {
+    asked();
+    return new Promise<never>(() => undefined);
+  };
+  proxy.expect({ matches: ({ method }) => method === 'PUT', times: 1, before: silence });
+  const written = assert.rejects(writeText(own, 'host/silent', 'x', plainWrite), /enough|abort/i);
+  await isAsked;
+  ending.abort(new Error('enough'));
+  await written;
+  proxy.expect();
   own.close();
 });
 
