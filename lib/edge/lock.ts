@@ -11,7 +11,20 @@ export interface Lock {
 }
 
 /**
- * Takes the lock. flock(1) locks the open file that it inherits, so the lock is ours after it has exited.
+ * Locks an open file or directory: false when somebody else holds its lock. flock(1) locks the open file that it inherits, so
+ * that the lock is ours after it has exited, and until the file is closed.
+ * @throws ToolError when it cannot be locked at all; `path` is for the message.
+ */
+export async function lockFile({ fd }: FileHandle, path: string): Promise<boolean> {
+  const { exitCode, stderr } = await command({
+    stdio: ['ignore', 'pipe', 'pipe', fd],
+  })`flock --nonblock --conflict-exit-code 75 3`;
+  if (exitCode === 0 || exitCode === 75) return exitCode === 0;
+  throw new ToolError(`cannot lock ${path}`, { childOutput: stderr });
+}
+
+/**
+ * Takes the lock.
  * @throws ToolError (locked) with the holder's process id and start time.
  */
 export async function takeLock(runDirectory: string): Promise<Lock> {
@@ -23,12 +36,12 @@ export async function takeLock(runDirectory: string): Promise<Lock> {
   } catch (cause) {
     throw fileError(`cannot use RUN_DIR ${runDirectory}`, cause);
   }
-  const result = await command({
-    stdio: ['ignore', 'pipe', 'pipe', file.fd],
-  })`flock --nonblock --conflict-exit-code 75 3`;
-  if (result.exitCode !== 0) {
+  const isLocked = await lockFile(file, path).catch(async (error: unknown) => {
     await file.close();
-    if (result.exitCode !== 75) throw new ToolError(`cannot lock ${path}`, { childOutput: result.stderr });
+    throw error;
+  });
+  if (!isLocked) {
+    await file.close();
     const holder = (await readFile(path, 'utf8')).trim() || 'another run';
     throw new ToolError(`another run holds the lock ${path}: ${holder}`, {
       kind: 'locked',

@@ -1,5 +1,5 @@
 /** A file in which bytes wait until it is known whether they may be used. */
-import { createReadStream } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MIB } from '../core/units.ts';
@@ -7,24 +7,25 @@ import { fileError } from './files.ts';
 
 /** A spool file of this process. */
 export class Spool {
-  readonly #path: string;
+  readonly #directory: string;
   readonly #file: FileHandle;
 
-  private constructor(path: string, file: FileHandle) {
-    this.#path = path;
+  private constructor(directory: string, file: FileHandle) {
+    this.#directory = directory;
     this.#file = file;
   }
 
   /** Opens an empty spool in a directory, which is made when it is missing. */
   static async open(directory: string): Promise<Spool> {
-    const path = join(directory, `spool-${process.pid}.bin`);
+    const path = join(directory, `spool-${randomUUID()}.bin`);
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      const spool = new Spool(path, await open(path, 'a', 0o600));
-      await spool.clear();
-      return spool;
+      // Without a name at once, so that the kernel frees it with this process, however that ends.
+      const file = await open(path, 'ax+', 0o600);
+      await rm(path);
+      return new Spool(directory, file);
     } catch (cause) {
-      throw fileError(`cannot write ${path}`, cause);
+      throw fileError(`cannot spool a chunk in ${directory}`, cause);
     }
   }
 
@@ -38,18 +39,17 @@ export class Spool {
     try {
       await this.#file.writeFile(bytes);
     } catch (cause) {
-      throw fileError(`cannot write ${this.#path}`, cause);
+      throw fileError(`cannot spool a chunk in ${this.#directory}`, cause);
     }
   }
 
   /** All that was written, in pieces of up to a MiB. */
   read(): AsyncIterable<Buffer> {
-    return createReadStream(this.#path, { highWaterMark: MIB });
+    return this.#file.createReadStream({ start: 0, autoClose: false, highWaterMark: MIB });
   }
 
-  /** Closes and removes the file. */
-  async remove(): Promise<void> {
+  /** Gives its bytes back to the disk. */
+  async close(): Promise<void> {
     await this.#file.close();
-    await rm(this.#path, { force: true });
   }
 }

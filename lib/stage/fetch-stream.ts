@@ -167,7 +167,7 @@ async function fetchWholeChunk(
     }
     for await (const piece of spool.read()) await sink(piece);
   } finally {
-    await spool.remove();
+    await spool.close();
     pool.release(slot);
   }
 }

@@ -2,8 +2,8 @@
  * Restore: pointer → chain → chunks → `btrfs receive` in a staging directory → a snapshot at TARGET. The received chain
  * and the staging directory are removed at the end, whatever the end is.
  */
-import { mkdtemp, readdir, rmdir, statfs } from 'node:fs/promises';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { statfs } from 'node:fs/promises';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { describeError, ToolError } from '../core/errors.ts';
 import { type Manifest, type StoredManifest, streamUuid } from '../core/manifest.ts';
 import { readableTimestamp } from '../core/names.ts';
@@ -17,15 +17,14 @@ import {
   setMtime,
   takeSnapshot,
 } from '../edge/btrfs.ts';
-import { fileError, pathExists } from '../edge/files.ts';
+import { pathExists } from '../edge/files.ts';
 import { openReceiveStream } from '../edge/receive-stream.ts';
 import { resolveChain, type Selection } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { fetchStream, largestPartOf } from './fetch-stream.ts';
 import { lookAtChunks } from './look-at-chunks.ts';
+import { makeStaging, moveOut, removeAbandonedStaging, type Staging } from './staging.ts';
 import { compareWithSource, type VerifyMode } from './verify-restore.ts';
-
-const stagingPrefix = '.btrfs-to-s3-restore-';
 
 /** What to restore, and where to. */
 export interface RestoreRequest {
@@ -56,9 +55,10 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   if (!newest) throw new Error('a chain has at least one manifest');
   log.info(`restoring ${describeChain(chain)} to ${request.target}`);
   await checkChunks(context, chain);
+  // Before the free space is looked at: what is left of a killed restore takes up some.
+  await removeAbandonedStaging(context, dirname(request.target));
   await checkSpace(chain, dirname(request.target));
 
-  await warnOfLeftovers(context, dirname(request.target));
   const staging = await makeStaging(dirname(request.target));
   const largestPartBytes = largestPartOf(chain.map(({ manifest }) => manifest));
   let bytes = 0;
@@ -66,21 +66,17 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     let last: FoundSubvolume | undefined;
     for (const [index, { manifest }] of chain.entries()) {
       const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
-      last = await receiveOne(context, manifest, staging, label, largestPartBytes);
+      last = await receiveOne(context, manifest, staging.path, label, largestPartBytes);
       bytes += manifest.total_bytes;
     }
     if (!last) throw new Error('nothing was received');
-    await takeSnapshot(last.path, request.target, 'writable');
-    await finishTarget(request, newest.manifest).catch(async (error: unknown) => {
-      await deleteSubvolume(request.target);
-      throw error;
-    });
+    await publishTarget(request, newest.manifest, last, staging);
   } catch (error) {
     // What went wrong first is what the user must read.
-    await removeStaging(staging).catch((second: unknown) => log.warn(describeError(second)));
+    await staging.remove().catch((second: unknown) => log.warn(describeError(second)));
     throw error;
   }
-  await removeStaging(staging);
+  await staging.remove();
   const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
   const compared = await compareWithSource(
     context,
@@ -94,11 +90,25 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   return { chain, bytes, proofs: [received, compared] };
 }
 
-/** What the streams do not carry over, and the access that was asked for. */
-async function finishTarget({ target, readOnly }: RestoreRequest, { snapshot }: Manifest): Promise<void> {
-  if (snapshot.mtime !== undefined) await setMtime(target, snapshot.mtime);
-  // Made read-only afterwards: a read-only snapshot would inherit received_uuid and be taken for the chain's own.
-  if (readOnly) await makeReadOnly(target);
+/** Makes TARGET of the last received subvolume, in one step: it is whole from the moment at which it is there. */
+async function publishTarget(
+  { target, readOnly }: RestoreRequest,
+  { snapshot }: Manifest,
+  received: FoundSubvolume,
+  staging: Staging,
+): Promise<void> {
+  const path = staging.freePath();
+  await takeSnapshot(received.path, path, 'writable');
+  // What the streams do not carry over.
+  if (snapshot.mtime !== undefined) await setMtime(path, snapshot.mtime);
+  await checkTarget(target);
+  await moveOut(path, target);
+  // Made read-only last: a read-only snapshot would inherit received_uuid and be taken for the chain's own, and cannot be moved.
+  if (!readOnly) return;
+  await makeReadOnly(target).catch(async (error: unknown) => {
+    await deleteSubvolume(target);
+    throw error;
+  });
 }
 
 async function checkTarget(target: string): Promise<void> {
@@ -167,31 +177,6 @@ async function checkSpace(chain: readonly StoredManifest[], directory: string): 
       hint: 'make room (what was just deleted counts after: btrfs filesystem sync), or choose a TARGET on another filesystem',
     },
   );
-}
-
-/** Beside TARGET, because a snapshot cannot leave its filesystem; 0700, because it is not yet what was asked for. */
-async function makeStaging(parent: string): Promise<string> {
-  try {
-    return await mkdtemp(join(parent, stagingPrefix));
-  } catch (cause) {
-    throw fileError(`cannot make a staging directory in ${parent}`, cause);
-  }
-}
-
-/** What a killed restore left: the user decides, because it may belong to one that still runs. */
-async function warnOfLeftovers({ log }: StageContext, parent: string): Promise<void> {
-  for (const name of await readdir(parent)) {
-    if (!name.startsWith(stagingPrefix)) continue;
-    const path = join(parent, name);
-    log.warn(
-      `${path} is of another restore; if none runs, remove it: btrfs subvolume delete ${path}/*; rmdir ${path}`,
-    );
-  }
-}
-
-async function removeStaging(staging: string): Promise<void> {
-  for (const { path } of (await findSubvolumes(staging)).toReversed()) await deleteSubvolume(path);
-  await rmdir(staging);
 }
 
 /** Receives one stream and applies the three-part test: exit code 0, the expected UUID, and the read-only flag. */
