@@ -55,7 +55,26 @@ export function unfinishedUploads(
   );
 }
 
-/** True when both uploads would store the same bytes under the same keys, if the stream is the same. */
-export function sameUpload(a: UploadIdentity, b: UploadIdentity): boolean {
-  return (Object.keys(a) as (keyof UploadIdentity)[]).every((key) => a[key] === b[key]);
+/** What is left of an earlier run when one of its chunks is of no use. */
+export function withoutChunk(earlier: EarlierUpload, index: number): EarlierUpload {
+  return { ...earlier, chunks: new Map([...earlier.chunks].filter(([other]) => other !== index)) };
+}
+
+/** What must be the same for two uploads to store the same bytes under the same keys, in words of the user's. */
+const settingNames: Readonly<Record<keyof UploadIdentity, string>> = {
+  snapshot_uuid: 'the snapshot',
+  parent_uuid: 'the parent snapshot',
+  server: 'AWS_ENDPOINT_URL_S3 or AWS_REGION',
+  bucket: 'S3_BUCKET',
+  prefix: 'S3_PREFIX',
+  storage_class: 'STORAGE_CLASS_CHUNKS',
+  sse: 'SSE',
+  chunk_size: 'CHUNK_SIZE',
+  part_size: 'PART_SIZE',
+};
+
+/** In what two uploads differ, as settings are called; empty when the parts of one are of use to the other. */
+export function differencesOf(a: UploadIdentity, b: UploadIdentity): readonly string[] {
+  const keys = Object.keys(settingNames) as (keyof UploadIdentity)[];
+  return keys.filter((key) => a[key] !== b[key]).map((key) => settingNames[key]);
 }

@@ -3,10 +3,8 @@
  * S3 verifies, and as the entry in the manifest.
  */
 import {
-  AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  ListMultipartUploadsCommand,
   ListPartsCommand,
   PutObjectCommand,
   UploadPartCommand,
@@ -16,16 +14,11 @@ import type { StoredPart } from '../core/run-files.ts';
 import { headObject, headOnce, type ObjectHead } from './documents.ts';
 import { noteRequest } from './garbage.ts';
 import { compositeSha256, multipartEtag } from './made-of-parts.ts';
+import { isUnknownUpload, type MultipartUpload } from './multipart-uploads.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { explainS3Error, isTransient } from './s3-errors.ts';
-
-/** A multipart upload that has begun. */
-export interface MultipartUpload {
-  readonly key: string;
-  readonly uploadId: string;
-}
 
 /** A part as the server has it. */
 export interface ListedPart {
@@ -138,26 +131,6 @@ export class ChunkWriter {
     return objectMadeOf(await headObject(this.#bucket, key), parts);
   }
 
-  /** The uploads below a key's beginning that are neither completed nor given up. */
-  async listUploads(keyPrefix: string): Promise<readonly MultipartUpload[]> {
-    const place = { Bucket: this.#bucket.name, Prefix: keyPrefix };
-    const found: MultipartUpload[] = [];
-    let [KeyMarker, UploadIdMarker]: readonly (string | undefined)[] = [];
-    for (let more = true; more; ) {
-      const page = await this.#ask(`list the unfinished uploads of ${keyPrefix}`, () =>
-        this.#bucket.client.send(new ListMultipartUploadsCommand({ ...place, KeyMarker, UploadIdMarker }), {
-          abortSignal: this.#signal,
-        }),
-      );
-      for (const { Key, UploadId } of page.Uploads ?? []) {
-        if (Key !== undefined && UploadId !== undefined) found.push({ key: Key, uploadId: UploadId });
-      }
-      more = page.IsTruncated === true;
-      [KeyMarker, UploadIdMarker] = [page.NextKeyMarker, page.NextUploadIdMarker];
-    }
-    return found;
-  }
-
   /** The parts that the server has of an upload, by number; undefined when it does not know the upload. */
   async listParts(upload: MultipartUpload): Promise<ReadonlyMap<number, ListedPart> | undefined> {
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
@@ -194,22 +167,6 @@ export class ChunkWriter {
   }): Promise<boolean> {
     const head = await headObject(this.#bucket, stored.key);
     return head?.sizeBytes === stored.size && (stored.etag === '' || head.etag === stored.etag);
-  }
-
-  /** Gives an upload up, so that its parts are not charged for; an unknown one is no error. */
-  async abort(upload: MultipartUpload): Promise<void> {
-    const what = `abort ${upload.key}`;
-    const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
-    try {
-      const command = new AbortMultipartUploadCommand(place);
-      await this.#bucket.retrier.run(
-        what,
-        () => this.#bucket.client.send(command, { abortSignal: this.#signal }),
-        this.#signal,
-      );
-    } catch (error) {
-      if (!isUnknownUpload(error)) throw this.#explain(error, what);
-    }
   }
 
   async #send(
@@ -277,11 +234,6 @@ export class ChunkWriter {
   #explain(error: unknown, what: string): Error {
     return explainS3Error(error, { what, bucket: this.#bucket.name, server: this.#bucket.server });
   }
-}
-
-/** The gateway of Ceph 16 says NoSuchKey where S3 says NoSuchUpload (measured; the contract tests have it as error-codes). */
-function isUnknownUpload(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'NoSuchUpload' || error.name === 'NoSuchKey');
 }
 
 /** Whether an upload could be complete although completing it failed: Ceph answers 500 to the second attempt. */

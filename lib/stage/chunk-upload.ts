@@ -2,15 +2,22 @@
 import type { Part } from '../core/chunker.ts';
 import type { EarlierChunk } from '../core/resume.ts';
 import type { StoredChunk, StoredPart } from '../core/run-files.ts';
-import type { ChunkWriter, ListedPart, MultipartUpload, StoredObject } from '../edge/chunk-writer.ts';
+import type { ChunkWriter, ListedPart, StoredObject } from '../edge/chunk-writer.ts';
 import type { PartDigests } from '../edge/hash-worker.ts';
 import type { Hasher } from '../edge/hasher.ts';
 import type { Journal } from '../edge/journal.ts';
+import type { MultipartUpload } from '../edge/multipart-uploads.ts';
 import type { PartBody } from '../edge/part-payload.ts';
 
 /** The stream is not what an earlier run sent, although a completed chunk of that run was to be kept. */
 export class StreamChanged extends Error {
   override readonly name = 'StreamChanged';
+  readonly chunkIndex: number;
+
+  constructor(chunkIndex: number, partNumber: number) {
+    super(`chunk ${chunkIndex} differs in part ${partNumber}`);
+    this.chunkIndex = chunkIndex;
+  }
 }
 
 /** A chunk that an earlier run completed: as its journal has it, or as it was found, its own digest not known yet. */
@@ -25,6 +32,8 @@ export interface ChunkUploadTools {
   readonly hasher: Hasher;
   /** Told of bytes that need not be sent, because the bucket has them. */
   readonly onReused: (bytes: number) => void;
+  /** Told why what an earlier run had stored is of no use. */
+  readonly onLost: (reason: string) => void;
 }
 
 /** Stores the parts of one chunk, in any order, and completes it. */
@@ -37,6 +46,8 @@ export class ChunkUpload {
   readonly #stored = new Map<number, StoredPart>();
   #begun: Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> | undefined;
   #completed: Promise<CompletedChunk | undefined> | undefined;
+  /** True when the completed chunk holds other bytes than the stream. */
+  #isReplaced = false;
   #whole: StoredChunk | undefined;
 
   constructor(
@@ -58,13 +69,17 @@ export class ChunkUpload {
   async store(part: Part, digests: PartDigests): Promise<void> {
     this.#completed ??= this.#confirmCompleted();
     const completed = await this.#completed;
-    if (completed) {
+    if (completed && !this.#isReplaced) {
       const isLast = part.number === completed.parts.length;
-      if (completed.parts[part.number - 1] !== digests.part || isLast !== part.endsChunk) {
-        throw new StreamChanged(`chunk ${this.#index} differs in part ${part.number}`);
+      const isSame = completed.parts[part.number - 1] === digests.part && isLast === part.endsChunk;
+      if (isSame) {
+        this.#tools.onReused(part.sizeBytes);
+        return;
       }
-      this.#tools.onReused(part.sizeBytes);
-      return;
+      // Parts are compared in their order: where the first differs, none has been passed over yet.
+      if (part.number > 1) throw new StreamChanged(this.#index, part.number);
+      this.#tools.onLost(`the stream has changed: ${this.#key} is sent again`);
+      this.#isReplaced = true;
     }
     const body = this.#bodyOf(part, digests.part);
     if (part.number === 1 && part.endsChunk) {
@@ -92,7 +107,7 @@ export class ChunkUpload {
 
   /** Completes the chunk; to be called when all its parts are stored. `sha256` is the chunk's, in hex. */
   async finish(sha256: string): Promise<StoredChunk> {
-    const completed = await this.#completed;
+    const completed = this.#isReplaced ? undefined : await this.#completed;
     if (completed && 'index' in completed) return completed;
     const chunk = completed
       ? this.#describe(completed.parts, completed.size, sha256, completed)
@@ -105,7 +120,11 @@ export class ChunkUpload {
   async #confirmCompleted(): Promise<CompletedChunk | undefined> {
     if (!this.#earlier) return undefined;
     const { completed, uploadId, parts } = this.#earlier;
-    if (completed) return (await this.#tools.writer.has(completed)) ? completed : undefined;
+    if (completed) {
+      if (await this.#tools.writer.has(completed)) return completed;
+      this.#tools.onLost(`${this.#key} is no longer in the bucket as it was stored: it is sent again`);
+      return undefined;
+    }
     // The run may have died after S3 had made the object, and before the journal said so.
     const stored = [...parts.values()].sort((a, b) => a.number - b.number);
     const isGapless = stored.every(({ number }, index) => number === index + 1);
@@ -129,11 +148,12 @@ export class ChunkUpload {
 
   /** Goes on with the multipart upload of an earlier run, if the server still knows it. */
   async #begin(): Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> {
-    const { writer, journal } = this.#tools;
-    if (this.#earlier?.uploadId) {
+    const { writer, journal, onLost } = this.#tools;
+    if (this.#earlier?.uploadId && !this.#earlier.completed) {
       const upload = { key: this.#key, uploadId: this.#earlier.uploadId };
       const listed = await writer.listParts(upload);
       if (listed) return { upload, listed };
+      onLost(`the server no longer knows the upload of ${this.#key}: its parts are sent again`);
     }
     const upload = await writer.begin(this.#key);
     await journal.append({

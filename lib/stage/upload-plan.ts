@@ -1,13 +1,14 @@
 /** Before the first byte: how the stream is cut, how it is sent, and what an earlier run left that is of use. */
 import { ToolError } from '../core/errors.ts';
 import { chooseLayout, type Layout } from '../core/part-sizes.ts';
-import { type EarlierUpload, replayJournal, sameUpload, unfinishedUploads } from '../core/resume.ts';
+import { differencesOf, type EarlierUpload, replayJournal } from '../core/resume.ts';
 import type { SnapshotFile, UploadIdentity } from '../core/run-files.ts';
 import { canSendCompressed } from '../edge/btrfs.ts';
-import type { MultipartUpload } from '../edge/chunk-writer.ts';
 import { readJournal } from '../edge/journal.ts';
+import type { MultipartUpload } from '../edge/multipart-uploads.ts';
 import type { RunDirectory } from '../edge/run-directory.ts';
 import type { StageContext } from './context.ts';
+import { uploadsIn } from './give-up-uploads.ts';
 
 /** How one upload is done. */
 export interface UploadPlan {
@@ -25,10 +26,11 @@ export interface UploadPlan {
  * @throws ToolError when COMPRESSED_SEND asks for what kernel or btrfs-progs cannot do.
  */
 export async function planUpload(
-  { settings, bucket, log }: StageContext,
+  context: StageContext,
   run: RunDirectory,
   snapshot: SnapshotFile,
 ): Promise<UploadPlan> {
+  const { settings, bucket, log } = context;
   const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
   const identity = {
     snapshot_uuid: snapshot.snapshot.uuid,
@@ -42,13 +44,13 @@ export async function planUpload(
     part_size: layout.partSizeBytes,
   };
   const earlier = replayJournal(await readJournal(run.journalPath));
-  const reusable = earlier.identity !== undefined && sameUpload(earlier.identity, identity);
-  if (earlier.identity && !reusable) log.info('the settings have changed: the upload begins again');
   const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);
-  const sameBucket =
-    earlier.identity?.server === identity.server && earlier.identity.bucket === identity.bucket;
-  const superseded = !reusable && sameBucket ? unfinishedUploads(earlier) : [];
-  return { layout, identity, compressedData, earlier: reusable ? earlier : undefined, superseded };
+  const plan = { layout, identity, compressedData };
+  if (!earlier.identity) return { ...plan, earlier: undefined, superseded: [] };
+  const differences = differencesOf(earlier.identity, identity);
+  if (differences.length === 0) return { ...plan, earlier, superseded: [] };
+  log.warn(`${snapshot.subvolume}: ${differences.join(', ')} changed: the upload begins again`);
+  return { ...plan, earlier: undefined, superseded: uploadsIn(context, earlier) };
 }
 
 async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {

@@ -3,22 +3,23 @@
  * CONCURRENCY + 1 parts; the stream is cut without being copied; nothing is complete before `btrfs send` has exited 0.
  */
 import { cutIntoChunks } from '../core/chunker.ts';
-import { describeError, ToolError } from '../core/errors.ts';
+import { ToolError } from '../core/errors.ts';
 import { SubvolumeKeys } from '../core/names.ts';
-import { sameUpload, unfinishedUploads } from '../core/resume.ts';
+import { differencesOf, replayJournal, withoutChunk } from '../core/resume.ts';
 import type { ChunksFile, SnapshotFile, StoredChunk } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { formatSize } from '../core/units.ts';
 import { estimateNewBytes } from '../edge/btrfs.ts';
 import { ChunkWriter } from '../edge/chunk-writer.ts';
 import type { Hasher } from '../edge/hasher.ts';
-import { Journal } from '../edge/journal.ts';
+import { Journal, readJournal } from '../edge/journal.ts';
 import type { PartPool } from '../edge/part-pool.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
 import { openSendStream, type SendStream } from '../edge/send-stream.ts';
 import { ChunkUpload, StreamChanged } from './chunk-upload.ts';
 import type { Progress, StageContext } from './context.ts';
+import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
 import { TaskGate } from './task-gate.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
@@ -51,21 +52,25 @@ export async function uploadSnapshot(
   }
   const plan = await planUpload(context, run, snapshot);
   const finished = await run.readChunks();
-  if (finished && sameUpload(finished.identity, plan.identity)) {
+  if (finished && differencesOf(finished.identity, plan.identity).length === 0) {
     return { chunks: finished.chunks.length, bytes: finished.stream.bytes, alreadyDone: true };
   }
   const progress = context.startProgress(`upload ${subvolume.name}`);
   try {
-    const attempt = (chosen: UploadPlan) => upload(context, run, snapshot, chosen, progress);
-    const file = await attempt(plan).catch((error: unknown) => {
-      // A stream that differs from a completed chunk of an earlier run makes that run worthless.
-      if (!(error instanceof StreamChanged)) throw error;
-      context.log.warn(
-        `the stream has changed since the last run (${error.message}): the upload begins again`,
-      );
-      const superseded = plan.earlier ? unfinishedUploads(plan.earlier) : [];
-      return attempt({ ...plan, earlier: undefined, superseded });
-    });
+    await giveUpUploads(context, plan.superseded);
+    if (plan.earlier) await giveUpStrays(context, snapshot, plan.earlier);
+    const attempt = async (chosen: UploadPlan): Promise<ChunksFile> => {
+      try {
+        return await upload(context, run, snapshot, chosen, progress);
+      } catch (error) {
+        if (!(error instanceof StreamChanged) || !chosen.earlier) throw error;
+        // A complete chunk cannot be changed in one part, and its first parts have passed already.
+        context.log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
+        const journal = replayJournal(await readJournal(run.journalPath));
+        return attempt({ ...chosen, earlier: withoutChunk(journal, error.chunkIndex) });
+      }
+    };
+    const file = await attempt(plan);
     await run.writeChunks(file);
     return { chunks: file.chunks.length, bytes: file.stream.bytes, alreadyDone: false };
   } finally {
@@ -88,7 +93,6 @@ async function upload(
   const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
   const events = { onSent: (bytes: number) => progress.add(bytes) };
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
-  await giveUpUploads(context, writer, snapshot, plan);
   const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');
   let stream: SendStream | undefined;
   try {
@@ -122,37 +126,6 @@ async function upload(
   }
 }
 
-/**
- * Parts of an upload that nobody completes are charged for; failing to give it up is no reason not to back up. A run that
- * was killed may have begun one that its journal does not name.
- */
-async function giveUpUploads(
-  { log, bucket }: StageContext,
-  writer: ChunkWriter,
-  { subvolume, kind, created_at }: SnapshotFile,
-  { earlier, superseded }: UploadPlan,
-): Promise<void> {
-  const keys = new SubvolumeKeys(bucket.prefix, subvolume);
-  const strays = async () => {
-    if (!earlier) return [];
-    const known = new Set(unfinishedUploads(earlier).map(({ uploadId }) => uploadId));
-    const begun = await writer.listUploads(keys.chunks(kind, created_at));
-    return begun.filter(({ uploadId }) => !known.has(uploadId));
-  };
-  const found = await strays().catch((error: unknown) => {
-    log.warn(describeError(error));
-    return [];
-  });
-  for (const upload of [...superseded, ...found]) {
-    try {
-      await writer.abort(upload);
-      log.info(`gave up the unfinished upload of ${upload.key}`);
-    } catch (error) {
-      log.warn(describeError(error));
-    }
-  }
-}
-
 /** What the bytes pass through, in this order. */
 interface BytePath {
   readonly plan: UploadPlan;
@@ -173,7 +146,9 @@ async function storeStream(
   { plan, stream, pool, hasher, writer, journal, progress, ending }: BytePath,
 ): Promise<{ readonly chunks: readonly StoredChunk[]; readonly sha256: string }> {
   const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
-  const tools = { writer, journal, hasher, onReused: (bytes: number) => progress.add(bytes) };
+  const onReused = (bytes: number) => progress.add(bytes);
+  const onLost = (reason: string) => context.log.warn(`${snapshot.subvolume}: ${reason}`);
+  const tools = { writer, journal, hasher, onReused, onLost };
   const gate = new TaskGate(context.settings.CONCURRENCY, (error) => ending.abort(error));
   const chunks: Promise<StoredChunk>[] = [];
   let sha256 = '';

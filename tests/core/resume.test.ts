@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { replayJournal, sameUpload } from '../../lib/core/resume.ts';
+import { differencesOf, replayJournal, withoutChunk } from '../../lib/core/resume.ts';
 import type { JournalEvent, UploadIdentity } from '../../lib/core/run-files.ts';
 import { keys, dayStamp as stamp, uuidOf } from './samples.ts';
 
@@ -115,22 +115,28 @@ test('an upload that begins again forgets everything before it', () => {
   assert.equal(earlier.chunks.size, 0);
 });
 
-test('uploads are the same when nothing that decides over keys and bytes differs', () => {
-  assert.ok(sameUpload(identity, { ...identity }));
+test('uploads that would store the same bytes under the same keys have no differences', () => {
+  assert.deepEqual(differencesOf(identity, { ...identity }), []);
 });
 
-for (const [key, value] of Object.entries({
-  snapshot_uuid: uuidOf(9),
-  parent_uuid: null,
-  bucket: 'other',
-  server: 'AWS eu-west-1',
-  storage_class: 'STANDARD',
-  sse: 'none',
-  prefix: 'other',
-  chunk_size: 1,
-  part_size: 1,
-} satisfies { [Key in keyof UploadIdentity]: UploadIdentity[Key] })) {
-  test(`uploads that differ in ${key} are not the same`, () => {
-    assert.equal(sameUpload(identity, { ...identity, [key]: value }), false);
+for (const [key, [value, name]] of Object.entries({
+  snapshot_uuid: [uuidOf(9), 'the snapshot'],
+  parent_uuid: [null, 'the parent snapshot'],
+  bucket: ['other', 'S3_BUCKET'],
+  server: ['AWS eu-west-1', 'AWS_ENDPOINT_URL_S3 or AWS_REGION'],
+  storage_class: ['STANDARD', 'STORAGE_CLASS_CHUNKS'],
+  sse: ['none', 'SSE'],
+  prefix: ['other', 'S3_PREFIX'],
+  chunk_size: [1, 'CHUNK_SIZE'],
+  part_size: [1, 'PART_SIZE'],
+} satisfies { [Key in keyof UploadIdentity]: readonly [UploadIdentity[Key], string] })) {
+  test(`uploads that differ in ${key} differ in ${name}`, () => {
+    assert.deepEqual(differencesOf(identity, { ...identity, [key]: value }), [name]);
   });
 }
+
+test('without a chunk, the others are left as they were', () => {
+  const earlier = replayJournal([begun, chunkBegun(0, 'u'), partStored(0, 1), chunkCompleted(1)]);
+  assert.deepEqual(withoutChunk(earlier, 1).chunks, new Map([[0, earlier.chunks.get(0)]]));
+  assert.equal(withoutChunk(earlier, 7).chunks.size, 2);
+});

@@ -10,6 +10,7 @@ import { ChunkWriter } from '../../lib/edge/chunk-writer.ts';
 import { headObject } from '../../lib/edge/documents.ts';
 import { Hasher } from '../../lib/edge/hasher.ts';
 import { Journal, readJournal } from '../../lib/edge/journal.ts';
+import { abortUpload } from '../../lib/edge/multipart-uploads.ts';
 import { makeSlots } from '../../lib/edge/part-pool.ts';
 import { ChunkUpload, StreamChanged } from '../../lib/stage/chunk-upload.ts';
 import { plainWrite, startTestBucket } from '../support/bucket.ts';
@@ -41,7 +42,9 @@ async function runOver(
 ) {
   const journal = await Journal.open(journalPath, earlier ? 'continue' : 'begin');
   let reused = 0;
-  const tools = { writer, journal, hasher, onReused: (bytes: number) => (reused += bytes) };
+  const lost: string[] = [];
+  const onReused = (bytes: number) => (reused += bytes);
+  const tools = { writer, journal, hasher, onReused, onLost: (reason: string) => lost.push(reason) };
   const upload = new ChunkUpload(tools, { index: 0, key, partSizeBytes }, earlier);
   try {
     await Promise.all(
@@ -60,7 +63,7 @@ async function runOver(
       }),
     );
     const stored = isWhole ? await upload.finish(sha256(Buffer.concat(parts), 'hex')) : undefined;
-    return { stored, reused };
+    return { stored, reused, lost };
   } finally {
     await journal.close();
   }
@@ -160,7 +163,7 @@ test('a part that the journal has but the server has not, or has otherwise, is s
 
 test('an upload that the server no longer knows is begun anew, and everything is sent', async () => {
   const earlier = await killedAfterTwo();
-  await writer.abort({ key, uploadId: earlier.uploadId ?? '' });
+  await abortUpload(bucket, { key, uploadId: earlier.uploadId ?? '' });
   const { stored, reused } = await runOver(key, pieces, earlier);
   assert.deepEqual([partsSent(), begins(), reused], [[1, 2, 3], 1, 0]);
   assert.equal((await headObject(bucket, key))?.sizeBytes, stored?.size);
@@ -211,17 +214,32 @@ test('a chunk that the journal calls complete, but that is gone from the bucket,
 });
 
 for (const [what, change] of [
-  ['holds other bytes', () => [pieces[1] ?? Buffer.alloc(0), ...pieces.slice(1)]],
+  ['holds other bytes', () => [pieces[0] ?? Buffer.alloc(0), ...pieces.slice(0, 2)]],
   ['is longer than the stream', () => pieces.slice(0, 2)],
   ['is shorter than the stream', () => [...pieces, randomBytes(10)]],
   ['ends otherwise', () => [...pieces.slice(0, 2), randomBytes(1000)]],
 ] as const) {
-  test(`a completed chunk that ${what} means that the stream has changed`, async () => {
+  test(`a completed chunk that ${what} after parts that are the same means that the stream has changed`, async () => {
     await runOver(key, pieces, undefined);
     const earlier = (await journalled()) ?? assert.fail();
-    await assert.rejects(runOver(key, change(), earlier), (error) => error instanceof StreamChanged);
+    await assert.rejects(
+      runOver(key, change(), earlier),
+      (error) => error instanceof StreamChanged && error.chunkIndex === 0,
+    );
   });
 }
+
+test('a completed chunk that differs from its first part on is stored anew', async () => {
+  await runOver(key, pieces, undefined);
+  const earlier = (await journalled()) ?? assert.fail();
+  const others = [pieces[1] ?? Buffer.alloc(0), pieces[1] ?? Buffer.alloc(0), randomBytes(1000)];
+  proxy.expect();
+  const { stored, reused, lost } = await runOver(key, others, earlier);
+  assert.deepEqual([partsSent(), begins(), reused], [[1, 2, 3], 1, 0]);
+  assert.equal(stored?.sha256, sha256(Buffer.concat(others), 'hex'));
+  assert.match(lost.join(), /^the stream has changed: .* is sent again$/);
+  assert.deepEqual((await journalled())?.completed, stored);
+});
 
 test('what an earlier run knew of another key is of no use', async () => {
   await runOver(key, pieces, undefined);

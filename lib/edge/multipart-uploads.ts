@@ -1,0 +1,55 @@
+/** Multipart uploads that are neither completed nor given up: finding them, and giving them up. */
+import {
+  AbortMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandInput,
+} from '@aws-sdk/client-s3';
+import type { Bucket } from './s3-client.ts';
+import { explainS3Error } from './s3-errors.ts';
+
+/** A multipart upload that has begun. */
+export interface MultipartUpload {
+  readonly key: string;
+  readonly uploadId: string;
+}
+
+/** The uploads below a key's beginning. @throws ToolError when they cannot be listed */
+export async function listUploads(bucket: Bucket, keyPrefix: string): Promise<readonly MultipartUpload[]> {
+  const what = `list the unfinished uploads of ${keyPrefix}`;
+  const place = { Bucket: bucket.name, Prefix: keyPrefix };
+  const found: MultipartUpload[] = [];
+  let marker: Pick<ListMultipartUploadsCommandInput, 'KeyMarker' | 'UploadIdMarker'> = {};
+  try {
+    for (let more = true; more; ) {
+      const command = new ListMultipartUploadsCommand({ ...place, ...marker });
+      const page = await bucket.retrier.run(what, () =>
+        bucket.client.send(command, { abortSignal: bucket.signal }),
+      );
+      for (const { Key, UploadId } of page.Uploads ?? []) {
+        if (Key !== undefined && UploadId !== undefined) found.push({ key: Key, uploadId: UploadId });
+      }
+      more = page.IsTruncated === true;
+      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    }
+  } catch (error) {
+    throw explainS3Error(error, { what, bucket: bucket.name, server: bucket.server });
+  }
+  return found;
+}
+
+/** Gives an upload up, so that its parts are not charged for; an unknown one is no error. @throws ToolError */
+export async function abortUpload(bucket: Bucket, { key, uploadId }: MultipartUpload): Promise<void> {
+  const what = `abort ${key}`;
+  try {
+    const command = new AbortMultipartUploadCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId });
+    await bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
+  } catch (error) {
+    if (isUnknownUpload(error)) return;
+    throw explainS3Error(error, { what, bucket: bucket.name, server: bucket.server });
+  }
+}
+
+/** The gateway of Ceph 16 says NoSuchKey where S3 says NoSuchUpload (measured; the contract tests have it as error-codes). */
+export function isUnknownUpload(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'NoSuchUpload' || error.name === 'NoSuchKey');
+}

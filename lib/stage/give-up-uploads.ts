@@ -1,0 +1,74 @@
+/**
+ * Multipart uploads of ours that nobody will complete: their parts are charged for. Those of others are never touched. That one
+ * cannot be given up is told, and is no reason not to back up.
+ */
+import { describeError } from '../core/errors.ts';
+import { SubvolumeKeys } from '../core/names.ts';
+import { type EarlierUpload, replayJournal, unfinishedUploads } from '../core/resume.ts';
+import type { SnapshotFile } from '../core/run-files.ts';
+import { readJournal } from '../edge/journal.ts';
+import { abortUpload, listUploads, type MultipartUpload } from '../edge/multipart-uploads.ts';
+import type { RunDirectory } from '../edge/run-directory.ts';
+import type { StageContext } from './context.ts';
+
+/** The unfinished uploads of a journal, if they are in this bucket: another one's are told of, and cannot be reached. */
+export function uploadsIn(
+  { bucket, log }: StageContext,
+  { identity, chunks }: EarlierUpload,
+): readonly MultipartUpload[] {
+  const unfinished = unfinishedUploads({ identity, chunks });
+  if (identity?.server === bucket.server && identity.bucket === bucket.name) return unfinished;
+  for (const { key } of unfinished) {
+    log.warn(
+      `the unfinished upload of ${key} stays in bucket ${identity?.bucket} (${identity?.server}): end it there, or have a lifecycle rule do so`,
+    );
+  }
+  return [];
+}
+
+/** Gives up these. */
+export async function giveUpUploads(
+  { log, bucket }: StageContext,
+  uploads: readonly MultipartUpload[],
+): Promise<void> {
+  for (const upload of uploads) {
+    try {
+      await abortUpload(bucket, upload);
+      log.info(`gave up the unfinished upload of ${upload.key}`);
+    } catch (error) {
+      bucket.signal.throwIfAborted();
+      log.warn(describeError(error));
+    }
+  }
+}
+
+/** Gives up the uploads of one backup that its journal does not name: a run may be killed before it has written one down. */
+export async function giveUpStrays(
+  context: StageContext,
+  { subvolume, kind, created_at }: SnapshotFile,
+  journal: EarlierUpload,
+): Promise<void> {
+  const { bucket, log } = context;
+  const known = new Set(unfinishedUploads(journal).map(({ uploadId }) => uploadId));
+  const keys = new SubvolumeKeys(bucket.prefix, subvolume);
+  const begun = await listUploads(bucket, keys.chunks(kind, created_at)).catch((error: unknown) => {
+    bucket.signal.throwIfAborted();
+    log.warn(describeError(error));
+    return [];
+  });
+  await giveUpUploads(
+    context,
+    begun.filter(({ uploadId }) => !known.has(uploadId)),
+  );
+}
+
+/** Gives up all uploads of a backup that nobody will go on with. */
+export async function giveUpAllUploads(
+  context: StageContext,
+  run: RunDirectory,
+  snapshot: SnapshotFile,
+): Promise<void> {
+  const journal = replayJournal(await readJournal(run.journalPath));
+  await giveUpUploads(context, uploadsIn(context, journal));
+  await giveUpStrays(context, snapshot, journal);
+}
