@@ -17,6 +17,9 @@ export function isPretty(format: LogOptions['format']): boolean {
 
 /** A logger whose lines are written at once, so that none is lost when the process ends. */
 export function createLog({ script, format, level }: LogOptions): Logger {
+  const destination = pino.destination({ fd: 2, sync: true });
+  // A terminal that is gone, or a full disk under a log file, must not end the work that is told of.
+  destination.on('error', () => undefined);
   if (isPretty(format)) {
     const stream = pretty({
       colorize: process.stderr.isTTY === true,
@@ -26,16 +29,12 @@ export function createLog({ script, format, level }: LogOptions): Logger {
         const below = String(record.childOutput ?? '');
         return [String(record[key]), ...below.split('\n').filter((line) => line !== '')].join('\n    ');
       },
-      destination: 2,
-      sync: true,
+      destination,
     });
     return pino({ level, base: { script } }, stream);
   }
   const formatters = { level: (label: string) => ({ level: label }) };
-  return pino(
-    { level, base: { script }, timestamp: stdTimeFunctions.isoTime, formatters },
-    pino.destination({ fd: 2, sync: true }),
-  );
+  return pino({ level, base: { script }, timestamp: stdTimeFunctions.isoTime, formatters }, destination);
 }
 
 /** Logs an error: a line for what, where and what to do; a child's last words below; a stack only for defects. */

@@ -43,7 +43,9 @@ export interface RunningScript<Name extends string> {
   ) => Promise<StageResults<Result>>;
 }
 
-const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
+/** SIGHUP: the terminal was closed, or the connection to it lost. */
+const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+type SignalName = keyof typeof signalNumbers;
 
 /** Runs a script and ends the process with the exit code that `--help` documents. */
 export async function runScript<Name extends string>(definition: ScriptDefinition<Name>): Promise<void> {
@@ -54,6 +56,8 @@ async function exitCodeOfRun<Name extends string>(definition: ScriptDefinition<N
   const script = definition.file.replace(/\.ts$/, '');
   let log = createLog({ script, format: 'auto', level: 'info' });
   const stopped = listenForSignals();
+  // The progress bar: a terminal that is closed takes only the listener away.
+  process.stderr.on('error', () => undefined);
   try {
     const { own, config, sets, json, help } = parseOptions(definition.file, definition.options);
     if (help) {
@@ -68,7 +72,13 @@ async function exitCodeOfRun<Name extends string>(definition: ScriptDefinition<N
     if (subvolumes === 'none prepared') return 0;
     const lock = definition.locked ? await takeLock(values.RUN_DIR) : undefined;
     try {
-      return await runWithBucket(definition, { own, json, log, values, subvolumes, signal: stopped.signal });
+      const prepared = { own, json, log, values, subvolumes, signal: stopped.signal };
+      const exitCode = await runWithBucket(definition, prepared);
+      const name = stopped.name();
+      if (!name) return exitCode;
+      // Not 0: what would come after this script, such as the next stage of a backup, is not wanted any more.
+      log.warn(`${name} came too late to stop anything: what was under way is done`);
+      return 128 + signalNumbers[name];
     } finally {
       await lock?.release();
     }
@@ -152,8 +162,8 @@ function retryEvents(log: Logger) {
 /** The first signal ends the run in an orderly way, the second at once. */
 function listenForSignals() {
   const controller = new AbortController();
-  let received: keyof typeof signalNumbers | undefined;
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  let received: SignalName | undefined;
+  for (const name of Object.keys(signalNumbers) as SignalName[]) {
     process.on(name, () => {
       if (received) process.exit(128 + signalNumbers[name]);
       received = name;

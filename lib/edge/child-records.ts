@@ -65,7 +65,8 @@ export async function runForRecords(
 ): Promise<void> {
   const { file, args, directory, signal } = command;
   signal?.throwIfAborted();
-  const child = spawn(file, args, { cwd: directory, env: childEnvironment(), stdio: 'pipe' });
+  const options = { cwd: directory, env: childEnvironment(), detached: true };
+  const child = spawn(file, args, { ...options, stdio: 'pipe' });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-keptStderrBytes);

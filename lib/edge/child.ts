@@ -16,11 +16,13 @@ export function childEnvironment(): Record<string, string> {
 
 /**
  * zx, set up for our commands: quiet, minimal environment, no exception on a non-zero exit. Nothing on stdin: bash takes
- * a socket there, which is what a pipe of Node is, for a remote login and runs ~/.bashrc first.
+ * a socket there, which is what a pipe of Node is, for a remote login and runs ~/.bashrc first. Like all of our children it is
+ * no member of our process group: Ctrl-C is for us alone, and must not end what cleans up.
  */
 export const command = $({
   env: childEnvironment(),
   stdio: ['ignore', 'pipe', 'pipe'],
+  detached: true,
   quiet: true,
   nothrow: true,
   verbose: false,
@@ -46,7 +48,7 @@ export function startStreamChild(
   stdio: readonly ['ignore' | 'pipe', 'ignore' | 'pipe' | number],
 ): StreamChild {
   const options: StdioOptions = [stdio[0], stdio[1], 'pipe'];
-  const child = spawn(file, args, { stdio: options, env: childEnvironment() });
+  const child = spawn(file, args, { stdio: options, env: childEnvironment(), detached: true });
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-keptStderrBytes);

@@ -18,8 +18,11 @@ export interface ReceiveStream {
   close(): Promise<void>;
 }
 
-/** Starts `btrfs receive --chroot`, which cannot write outside the directory (btrfs-receive(8)). */
-export function openReceiveStream(directory: string): ReceiveStream {
+/**
+ * Starts `btrfs receive --chroot`, which cannot write outside the directory (btrfs-receive(8)). An aborted signal ends it, and
+ * its reason is what waiting calls are rejected with.
+ */
+export function openReceiveStream(directory: string, signal?: AbortSignal): ReceiveStream {
   const child = startStreamChild(
     'btrfs receive',
     'btrfs',
@@ -30,6 +33,15 @@ export function openReceiveStream(directory: string): ReceiveStream {
   if (!input) throw new Error('btrfs receive has no stdin');
   // EPIPE: the child is gone; `finished` has its exit code and its words, which say more.
   input.on('error', () => undefined);
+  const finished = child.finished.catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw explainFullDisk(error, directory);
+  });
+  finished.catch(() => undefined);
+  // A child that does not read would otherwise keep a write, and with it the run, for ever.
+  const abort = () => void child.stop();
+  if (signal?.aborted) abort();
+  else signal?.addEventListener('abort', abort, { once: true });
   return {
     async write(bytes) {
       const written = new Promise<void>((resolve, reject) => {
@@ -43,16 +55,28 @@ export function openReceiveStream(directory: string): ReceiveStream {
       try {
         await written;
       } catch (cause) {
-        await child.finished;
+        await finished;
         throw new ToolError('btrfs receive stopped reading before the stream ended', { cause });
       }
     },
     async finish() {
       input.end();
-      await child.finished;
+      await finished;
     },
     async close() {
+      signal?.removeEventListener('abort', abort);
       await child.stop();
     },
   };
+}
+
+/** What users meet most has to be in the line itself, with the place; the child's words are below it. */
+function explainFullDisk(error: unknown, directory: string): unknown {
+  const words = error instanceof ToolError ? (error.childOutput ?? '') : '';
+  if (!/No space left on device|Disk quota exceeded/.test(words)) return error;
+  return new ToolError(`btrfs receive failed: the filesystem of ${directory} is full`, {
+    hint: 'make room there, or choose a TARGET on another filesystem, and run again',
+    childOutput: words,
+    cause: error,
+  });
 }

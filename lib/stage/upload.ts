@@ -95,6 +95,7 @@ async function upload(
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
   const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');
   let stream: SendStream | undefined;
+  let estimate: Promise<void> | undefined;
   try {
     if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
     stream = await openSendStream(
@@ -106,7 +107,7 @@ async function upload(
       },
       signal,
     );
-    showEstimate(context, snapshot, signal, progress);
+    estimate = showEstimate(context, snapshot, signal, progress);
     const path = { plan, stream, pool, hasher, writer, journal, progress, ending };
     const { chunks, sha256 } = await storeStream(context, snapshot, path);
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
@@ -121,7 +122,7 @@ async function upload(
     };
   } finally {
     ending.abort();
-    await stream?.close();
+    await Promise.all([stream?.close(), estimate]);
     await journal.close();
   }
 }
@@ -183,18 +184,19 @@ async function storeStream(
   }
 }
 
-/** The estimate is a convenience: a backup does not fail because of it. */
-function showEstimate(
+/** The estimate is a convenience: a backup does not fail because of it. Its child is gone when this is over. */
+async function showEstimate(
   { log }: StageContext,
   { snapshot, parent }: SnapshotFile,
   signal: AbortSignal,
   progress: Progress,
-): void {
-  estimateNewBytes(snapshot.path, parent?.generation ?? 0, signal).then(
-    (bytes) => {
-      progress.expect(bytes);
-      log.debug(`about ${formatSize(bytes)} to send`);
-    },
-    (error: unknown) => log.debug(`no estimate: ${error}`),
-  );
+): Promise<void> {
+  if (signal.aborted) return;
+  try {
+    const bytes = await estimateNewBytes(snapshot.path, parent?.generation ?? 0, signal);
+    progress.expect(bytes);
+    log.debug(`about ${formatSize(bytes)} to send`);
+  } catch (error) {
+    log.debug(`no estimate: ${error}`);
+  }
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isPretty } from '../../lib/cli/log.ts';
+import { shell } from '../../testing/harness/processes/shell.ts';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { runCode } from '../support/run-program.ts';
 
 /** What is written to stderr by code that has a log of this format. */
@@ -68,5 +70,18 @@ test('auto is for people only on a terminal', () => {
     }
   } finally {
     process.stderr.isTTY = isTTY;
+  }
+});
+
+test('a log that nobody can take, on a full disk or a terminal that is gone, does not end the work', async () => {
+  for (const format of ['json', 'pretty']) {
+    const code = `import { createLog } from './lib/cli/log.ts';
+      const log = createLog({ script: 'upload', format: '${format}', level: 'info' });
+      for (let line = 0; line < 3; line++) log.info('hello');
+      console.log('still here');`;
+    const { stdout } = await shell({
+      cwd: repositoryRoot,
+    })`node --import tsx --input-type=module --eval ${code} 2> /dev/full`;
+    assert.equal(stdout, 'still here\n');
   }
 });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { accessKeyId, bucketName, startTestBucket } from '../support/bucket.ts';
-import { type Outcome, runNode } from '../support/run-program.ts';
+import { type Outcome, runCode, runNode } from '../support/run-program.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('run-script');
@@ -87,4 +87,29 @@ test('bad settings exit 2, one line for each', async () => {
   const messages = recordsOf(outcome).map(({ msg }) => String(msg));
   assert.equal(messages.length, 2);
   assert.match(messages.join('\n'), /S3_BUKET is not a setting.*\n.*CONCURRENCY must be/);
+});
+
+test('a signal after the last moment at which it could stop something still ends what would come next', async () => {
+  const { exitCode, stderr, stdout } = await runCode(`
+    import { setTimeout as sleep } from 'node:timers/promises';
+    import { runScript } from './lib/cli/run-script.ts';
+    process.argv.push('--config', ${JSON.stringify(config)}, ...${JSON.stringify(right)});
+    await runScript({
+      file: 'list.ts', summary: '', options: {}, needs: 'bucket', locked: false,
+      async run({ context: { signal } }) {
+        process.kill(process.pid, 'SIGTERM');
+        while (!signal.aborted) await sleep(5);
+        console.log('done');
+        return 0;
+      },
+    });
+  `);
+  assert.deepEqual([exitCode, stdout], [143, 'done\n'], stderr);
+  assert.deepEqual(
+    stderr
+      .trim()
+      .split('\n')
+      .map((line) => [JSON.parse(line).level, JSON.parse(line).msg]),
+    [['warn', 'SIGTERM came too late to stop anything: what was under way is done']],
+  );
 });

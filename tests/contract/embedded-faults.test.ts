@@ -92,12 +92,26 @@ async function withObject(
 }
 
 describe('faults of the embedded server', () => {
+  test('an error can ask to be left alone for some seconds', async () => {
+    const rule = { fault: 'error', code: 'SlowDown', retryAfter: 7, next: 1 } as const;
+    await withServer({ faults: [rule] }, async (_server, target) => {
+      const put = () => raw(target, { method: 'PUT', key: 'a', body: 'x' });
+      const [refused, taken] = [await put(), await put()];
+      assertRefusal(refused, 'SlowDown', 503);
+      assert.equal(refused.headers.get('retry-after'), '7');
+      assert.deepEqual([taken.status, taken.headers.get('retry-after')], [200, null]);
+    });
+  });
+
   test('an error is answered in the words of S3, for the next n requests, and nothing is done', async () => {
     for (const [code, status] of [
       ['InternalError', 500],
       ['SlowDown', 503],
       ['ServiceUnavailable', 503],
       ['RequestTimeout', 400],
+      ['ExpiredToken', 400],
+      ['RequestTimeTooSkewed', 403],
+      ['NoSuchBucket', 404],
     ] as const) {
       const faults: readonly FaultRule[] = [
         { fault: 'error', code, operation: 'PutObject', key: '*/b', next: 2 },

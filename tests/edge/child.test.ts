@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { ToolError } from '../../lib/core/errors.ts';
@@ -53,6 +54,20 @@ test('arguments reach a command as they are, whatever is in them', async () => {
   const odd = ['a b', '$HOME', "it's", '"', 'x;false', '*', '', '\n'];
   const { stdout } = await command`printf [%s] ${odd}`;
   assert.equal(stdout, odd.map((word) => `[${word}]`).join(''));
+});
+
+test('no child is in our process group: Ctrl-C in a terminal is for us alone', async () => {
+  const script = 'cut -d " " -f 5 < /proc/self/stat';
+  const groups = [await textOf(shell(script)), (await command`sh -c ${script}`).stdout];
+  await runForRecords({ file: 'sh', args: ['-c', script], directory: '/', separator: 10 }, (record) => {
+    groups.push(record.toString());
+  });
+  const [, , , , ours] = readFileSync('/proc/self/stat', 'utf8').split(' ');
+  assert.equal(groups.length, 3);
+  for (const group of groups) {
+    assert.match(group, /^\d+\n?$/);
+    assert.notEqual(group.trim(), ours);
+  }
 });
 
 test('a command that fails is no exception: its exit code and words are there', async () => {

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ToolError } from '../../lib/core/errors.ts';
-import { openReceiveStream } from '../../lib/edge/receive-stream.ts';
+import { openReceiveStream, type ReceiveStream } from '../../lib/edge/receive-stream.ts';
 import { withFakeBtrfs } from '../support/fake-btrfs.ts';
 import { btrfs, loopBtrfs } from '../support/loop-btrfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -29,7 +29,8 @@ function emptyDirectory(name: string): string {
   return path;
 }
 
-const fakeStream = (script: string) => withFakeBtrfs(directory, script, async () => openReceiveStream('/'));
+const fakeStream = (script: string, signal?: AbortSignal) =>
+  withFakeBtrfs(directory, script, async () => openReceiveStream('/', signal));
 
 test('what was sent is received, in pieces whose memory is used again', async () => {
   const target = emptyDirectory('whole');
@@ -119,6 +120,34 @@ test('closing ends the child, whatever it waits for', async () => {
   await receive.close();
   assert.match(String(await waiting), /btrfs receive was ended by SIGTERM/);
   assert.throws(() => process.kill(Number(readFileSync(pidFile, 'utf8')), 0), /ESRCH/);
+});
+
+test('an abort ends a child that neither reads nor ends, and is the reason of what waits for it', async () => {
+  for (const wait of [
+    (receive: ReceiveStream) => receive.write(Buffer.alloc(4_000_000)),
+    (receive: ReceiveStream) => receive.finish(),
+  ]) {
+    const ending = new AbortController();
+    const receive = await fakeStream('exec sleep 60', ending.signal);
+    const waiting = wait(receive);
+    setTimeout(() => ending.abort(new Error('told to stop')), 50);
+    await assert.rejects(waiting, /^Error: told to stop$/);
+    await receive.close();
+  }
+  const receive = await fakeStream('exec sleep 60', AbortSignal.abort(new Error('told before')));
+  await assert.rejects(receive.finish(), /^Error: told before$/);
+});
+
+test('a full filesystem is named in the line, with the words of btrfs receive below', async () => {
+  const receive = await fakeStream(
+    'echo "ERROR: writing to file failed: No space left on device" >&2; exit 1',
+  );
+  await assert.rejects(receive.finish(), (error: ToolError) => {
+    assert.equal(error.message, 'btrfs receive failed: the filesystem of / is full');
+    assert.match(error.hint ?? '', /make room/);
+    assert.match(error.childOutput ?? '', /No space left/);
+    return true;
+  });
 });
 
 test('the stream cannot write outside the directory', async () => {

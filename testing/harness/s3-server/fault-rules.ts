@@ -36,13 +36,24 @@ const ERROR_CODES = [
   'SlowDown',
   'ServiceUnavailable',
   'RequestTimeout',
+  'ExpiredToken',
+  'RequestTimeTooSkewed',
+  'NoSuchBucket',
   'PreconditionFailed',
   'ConditionalRequestConflict',
 ] as const;
 
 const variants = [
-  /** The error is the answer, and nothing is done. The last two codes are for conditional writes only. */
-  z.strictObject({ ...when, fault: z.literal('error'), code: z.enum(ERROR_CODES) }),
+  /**
+   * The error is the answer, and nothing is done; with `retryAfter` seconds in a Retry-After header. The last two codes are
+   * for conditional writes only.
+   */
+  z.strictObject({
+    ...when,
+    fault: z.literal('error'),
+    code: z.enum(ERROR_CODES),
+    retryAfter: z.int().min(0).optional(),
+  }),
   /** The connection is reset before the body is read. */
   z.strictObject({ ...when, fault: z.literal('reset-before') }),
   /** The connection is reset after the body was read, and nothing is done. */

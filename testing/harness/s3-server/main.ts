@@ -21,8 +21,9 @@ The account is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
   --help                 this text
 
 A fault rule is an object:
-  fault       'error' with code (InternalError, SlowDown, ServiceUnavailable, RequestTimeout; for conditional writes
-              PreconditionFailed, ConditionalRequestConflict), 'reset-before', 'reset-after' (the body was read),
+  fault       'error' with code (InternalError, SlowDown, ServiceUnavailable, RequestTimeout, ExpiredToken,
+              RequestTimeTooSkewed, NoSuchBucket; for conditional writes PreconditionFailed,
+              ConditionalRequestConflict) and retryAfter (seconds), 'reset-before', 'reset-after' (the body was read),
               'lost-response' (everything was done), 'stall' with ms (for ever without) and bytes (of the body that
               come before it), 'slow' with bytesPerSecond, 'truncate' with bytes, 'corrupt' with offset
   operation   an operation of S3, or an array of them; any by default

@@ -51,6 +51,11 @@ async function truncate(exchange: Exchange, response: S3Response, bytes: number)
   incoming.socket.destroySoon();
 }
 
+function withRetryAfter(response: S3Response, seconds: number | undefined): S3Response {
+  if (seconds === undefined) return response;
+  return { ...response, headers: { ...response.headers, 'retry-after': String(seconds) } };
+}
+
 /**
  * Plays the fault; the record's status stays 0 where the client gets no answer.
  * Where a fault is about a byte past the end of the body, it is about the last one, so that a fault that fires is seen.
@@ -64,7 +69,7 @@ export async function playFault(rule: FaultRule, exchange: Exchange): Promise<vo
   switch (rule.fault) {
     case 'error':
       // Answered before the body is read, as S3 does; Node reads the rest away, so that the client gets the answer.
-      send(exchange.refuse(rule.code));
+      send(withRetryAfter(exchange.refuse(rule.code), rule.retryAfter));
       return;
     case 'reset-before':
       reset(exchange);

@@ -1,0 +1,96 @@
+/** A script while it runs: to be watched, and to be ended in the middle of its work. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+import type { ScriptResult, World } from './world.ts';
+
+/** How a process ended: with an exit code, or by a signal. */
+export interface EndedScript extends ScriptResult {
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A script under way, the leader of a process group of its own. */
+export interface RunningScript {
+  readonly child: ChildProcess;
+  /** What it has written to stderr by now. */
+  readonly said: () => string;
+  readonly ended: Promise<EndedScript>;
+}
+
+const pollMs = 10;
+const patienceMs = 60_000;
+
+/** Starts a script with a settings file of the world; it is killed with the world. */
+export function startScript(
+  world: World,
+  config: string,
+  script: string,
+  ...args: readonly string[]
+): RunningScript {
+  const command = ['--import', 'tsx', `scripts/${script}`, '--config', config, ...args];
+  const child = spawn('node', command, {
+    cwd: repositoryRoot,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true' },
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<EndedScript>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (exitCode, signal) => resolve({ exitCode, signal, stdout, stderr }));
+  });
+  world.cleanUp(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return { child, said: () => stderr, ended };
+}
+
+/** Waits until something is so; for as long as a slow machine may take. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + patienceMs;
+  while (!(await isSo())) {
+    if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
+    await sleep(pollMs);
+  }
+}
+
+/** Waits until something is so while a script runs; it must not end before. */
+export async function whileRunning(
+  { child, said }: RunningScript,
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+): Promise<void> {
+  await until(what, async () => {
+    if (await isSo()) return true;
+    if (child.exitCode === null && child.signalCode === null) return false;
+    throw new Error(`the script ended before: ${what}; ${said()}`);
+  });
+}
+
+/** Processes, this one aside, whose command line or directory names a path; zombies have neither. */
+export async function processesAbout(path: string, program = ''): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
+    // A process may end while it is looked at.
+    const line = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
+    if (line.includes(path) && line.replaceAll('\0', ' ').startsWith(program)) found.push(Number(entry));
+  }
+  return found;
+}
+
+/** Suspends a process, and waits until it stands still: a signal that comes right behind may otherwise be first. */
+export async function suspend(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await until(`process ${pid} stands still`, async () =>
+    /^State:\tT/m.test(await readFile(`/proc/${pid}/status`, 'utf8')),
+  );
+}

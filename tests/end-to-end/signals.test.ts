@@ -1,0 +1,385 @@
+/** SIGINT, SIGTERM and SIGHUP to each script in the middle of its work: it ends soon, says so, and leaves nothing behind. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import {
+  type EndedScript,
+  processesAbout,
+  type RunningScript,
+  startScript,
+  suspend,
+  until,
+  whileRunning,
+} from './running-script.ts';
+import { allKeys, createWorld, errorLines, namesIn, type World } from './world.ts';
+
+const mib = 2 ** 20;
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+type Signal = keyof typeof exitCodes;
+
+/** It is to end within 5 s; the rest is for a machine that has much else to do. */
+const endsWithinMs = 10_000;
+
+/** A world whose subvolume has more than the parts that are in memory at once. */
+async function worldWithData(t: TestContext, changes: Readonly<Record<string, string>> = {}): Promise<World> {
+  const world = await createWorld(t, changes);
+  await writeFile(join(world.data, 'random'), randomBytes(40 * mib));
+  return world;
+}
+
+async function mustSucceed(world: World, script: string, ...args: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await world.run(script, ...args);
+  assert.equal(exitCode, 0, `${script}: ${stderr}`);
+}
+
+/** Waits for the end of a script that was told to stop, and for nothing else of it. */
+async function endOf(running: RunningScript): Promise<EndedScript> {
+  const tooLate = sleep(endsWithinMs, undefined, { ref: false });
+  const ended = await Promise.race([running.ended, tooLate]);
+  return ended ?? assert.fail(`it still runs after ${endsWithinMs} ms: ${running.said()}`);
+}
+
+/** The whole answer to a signal: exit code, one line, and no child that lives on. */
+async function assertStopped(world: World, running: RunningScript, name: Signal): Promise<void> {
+  const ended = await endOf(running);
+  assert.equal(ended.exitCode, exitCodes[name], `${ended.signal} ${ended.stderr}`);
+  assert.deepEqual(errorLines(ended), [`stopped by ${name}; run the same command again to go on`]);
+  assert.doesNotMatch(ended.stderr, /defect/);
+  assert.deepEqual(await processesAbout(world.mount), [], 'no child lives on');
+}
+
+/** Bytes of chunks that the server received since a number of requests. */
+function chunkBytes(world: World, since = 0): number {
+  return world.server.requests
+    .slice(since)
+    .filter(({ key }) => key?.endsWith('.bin'))
+    .reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
+}
+
+/** Parts and whole chunks that the server has taken since a number of requests. */
+function storedBytes(world: World, since = 0): number {
+  return world.server.requests
+    .slice(since)
+    .filter(({ key, method, status }) => key?.endsWith('.bin') && method === 'PUT' && status === 200)
+    .reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
+}
+
+const asked = (world: World, operation: string, since: number) =>
+  world.server.requests.slice(since).some((request) => request.operation === operation);
+
+test('snapshot.ts while the server stalls: no snapshot is taken, and the next run takes one', async (t) => {
+  const world = await worldWithData(t);
+  const config = await world.settingsFile();
+  for (const [name, operation] of [
+    ['SIGINT', 'ListObjectsV2'],
+    ['SIGTERM', 'GetObject'],
+    ['SIGHUP', 'GetObject'],
+  ] as const) {
+    const before = world.server.requests.length;
+    world.server.faults.set([{ fault: 'stall', operation }]);
+    const running = startScript(world, config, 'snapshot.ts');
+    await whileRunning(running, operation, () => asked(world, operation, before));
+    running.child.kill(name);
+    await assertStopped(world, running, name);
+    assert.deepEqual(await namesIn(world.snapshots), []);
+  }
+  world.server.faults.clear();
+  await mustSucceed(world, 'snapshot.ts');
+  assert.equal((await namesIn(world.snapshots)).length, 1);
+});
+
+test('send-chunk-upload.ts in the middle of parts, and of nothing: what is stored is not sent again', async (t) => {
+  const world = await worldWithData(t);
+  const config = await world.settingsFile();
+  await mustSucceed(world, 'snapshot.ts');
+  const slow = { fault: 'slow', bytesPerSecond: 3 * mib, operation: ['UploadPart', 'PutObject'] } as const;
+  const moments: readonly (readonly [Signal, string, (running: RunningScript) => Promise<void>])[] = [
+    [
+      'SIGTERM',
+      'in the middle of parts',
+      async (running) => {
+        world.server.faults.set([slow]);
+        const before = world.server.requests.length;
+        await whileRunning(running, 'some parts stored', () => storedBytes(world, before) > 8 * mib);
+        await whileRunning(running, 'others half sent', () => {
+          const parts = world.server.requests.filter(({ key }) => key?.endsWith('.bin'));
+          return parts.some(({ status, bytesReceived }) => status === 0 && bytesReceived > mib);
+        });
+      },
+    ],
+    [
+      'SIGINT',
+      'while btrfs send neither sends nor ends',
+      async (running) => {
+        world.server.faults.set([{ ...slow, bytesPerSecond: mib }]);
+        await whileRunning(running, 'btrfs send', async () => {
+          const [pid] = await processesAbout(world.mount, 'btrfs send');
+          if (pid !== undefined) await suspend(pid);
+          return pid !== undefined;
+        });
+      },
+    ],
+    [
+      'SIGHUP',
+      'while it waits to try again',
+      async (running) => {
+        world.server.faults.set([
+          { fault: 'error', code: 'SlowDown', retryAfter: 100, operation: 'UploadPart' },
+        ]);
+        await whileRunning(running, 'the wait', () => /trying again in/.test(running.said()));
+      },
+    ],
+    [
+      'SIGTERM',
+      'while the server is silent about a part',
+      async (running) => {
+        world.server.faults.set([{ fault: 'stall', operation: 'UploadPart' }]);
+        const before = world.server.requests.length;
+        await whileRunning(running, 'a part', () => asked(world, 'UploadPart', before));
+      },
+    ],
+    [
+      'SIGINT',
+      'while the server is silent about a whole chunk',
+      async (running) => {
+        world.server.faults.set([{ fault: 'stall', operation: 'CompleteMultipartUpload' }]);
+        const before = world.server.requests.length;
+        await whileRunning(running, 'completing', () => asked(world, 'CompleteMultipartUpload', before));
+      },
+    ],
+  ];
+  let interrupted = 0;
+  for (const [name, moment, reach] of moments) {
+    const running = startScript(world, config, 'send-chunk-upload.ts');
+    await t.test(`${name} ${moment}`, async () => {
+      await reach(running);
+      running.child.kill(name);
+      await assertStopped(world, running, name);
+      interrupted += 1;
+    });
+    world.server.faults.clear();
+  }
+  assert.equal(interrupted, moments.length);
+  const { manifest } = await world.backup();
+  // Only what was in flight when a run was ended may be sent again: at most CONCURRENCY parts each time.
+  const bound = manifest.total_bytes + interrupted * 4 * 5 * mib;
+  const wasStored = storedBytes(world);
+  assert.ok(wasStored <= bound, `${wasStored} bytes for a stream of ${manifest.total_bytes}`);
+  assert.ok(chunkBytes(world) <= bound, `${chunkBytes(world)} bytes`);
+  await mustSucceed(world, 'verify.ts', '--deep');
+});
+
+test('manifest.ts while the server stalls: the next run publishes the same backup', async (t) => {
+  const world = await worldWithData(t);
+  const config = await world.settingsFile();
+  await mustSucceed(world, 'snapshot.ts');
+  await mustSucceed(world, 'send-chunk-upload.ts');
+  for (const [name, rule] of [
+    ['SIGTERM', { operation: 'HeadObject' }],
+    ['SIGINT', { operation: 'PutObject', key: '*manifest-*' }],
+    ['SIGHUP', { operation: 'PutObject', key: '*current.json' }],
+  ] as const) {
+    const before = world.server.requests.length;
+    world.server.faults.set([{ fault: 'stall', ...rule }]);
+    const running = startScript(world, config, 'manifest.ts');
+    await whileRunning(running, rule.operation, () => asked(world, rule.operation, before));
+    await whileRunning(running, 'the stall', () => world.server.faults.list().some(({ fired }) => fired > 0));
+    running.child.kill(name);
+    await assertStopped(world, running, name);
+  }
+  world.server.faults.set([{ fault: 'stall', operation: 'PutObject', key: '*RESTORE.txt' }]);
+  const running = startScript(world, config, 'manifest.ts');
+  await whileRunning(running, 'the stall', () => world.server.faults.list().some(({ fired }) => fired > 0));
+  running.child.kill('SIGTERM');
+  await assertStopped(world, running, 'SIGTERM');
+  world.server.faults.clear();
+  assert.equal((await allKeys(world)).filter((key) => /manifest-/.test(key)).length, 1);
+  const { manifest } = await world.backup();
+  assert.equal(manifest.kind, 'incremental', 'what was published is built on');
+  await mustSucceed(world, 'verify.ts', '--deep');
+});
+
+test('restore.ts: neither a staging directory nor TARGET is left, unless it was only comparing any more', async (t) => {
+  const world = await worldWithData(t);
+  // Holes are no bytes of the stream, but rsync reads them.
+  await writeFile(join(world.data, 'holes'), '');
+  await truncate(join(world.data, 'holes'), 6 * 1024 * mib);
+  await world.backup();
+  const config = await world.settingsFile();
+  const target = join(world.mount, 'restored');
+  const restore = () => startScript(world, config, 'restore.ts', '--subvolume', 'data', '--target', target);
+  const slow = { fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' } as const;
+  const received = async () =>
+    (await namesIn(world.mount)).some((name) => name.startsWith('.btrfs-to-s3-restore-'));
+  const moments: readonly (readonly [Signal, string, (running: RunningScript) => Promise<void>])[] = [
+    [
+      'SIGINT',
+      'in the middle of btrfs receive',
+      async (running) => {
+        world.server.faults.set([slow]);
+        await whileRunning(running, 'btrfs receive', async () => {
+          const [pid] = await processesAbout(world.mount, 'btrfs receive');
+          return pid !== undefined && (await received());
+        });
+      },
+    ],
+    [
+      'SIGTERM',
+      'while the server is silent',
+      async (running) => {
+        world.server.faults.set([
+          { fault: 'stall', operation: 'GetObject', key: '*.bin', skip: 2, bytes: 1000 },
+        ]);
+        await whileRunning(running, 'the stall', () => world.server.faults.list()[0]?.fired !== 0);
+      },
+    ],
+  ];
+  for (const [name, moment, reach] of moments) {
+    const running = restore();
+    await t.test(`${name} ${moment}`, async () => {
+      await reach(running);
+      running.child.kill(name);
+      await assertStopped(world, running, name);
+      assert.deepEqual(await namesIn(world.mount), ['data', 'snapshots']);
+    });
+    world.server.faults.clear();
+  }
+  const comparing = restore();
+  await whileRunning(comparing, 'rsync', async () => (await processesAbout(world.mount, 'rsync')).length > 0);
+  comparing.child.kill('SIGTERM');
+  const ended = await endOf(comparing);
+  assert.equal(ended.exitCode, 143, ended.stderr);
+  assert.match(ended.stderr, /restored is restored, and stays/);
+  assert.equal(errorLines(ended).length, 1);
+  assert.deepEqual(await processesAbout(world.mount), []);
+  assert.deepEqual(await namesIn(world.mount), ['data', 'restored', 'snapshots']);
+});
+
+test('verify.ts --deep in the middle of a chunk', async (t) => {
+  const world = await worldWithData(t);
+  await world.backup();
+  const config = await world.settingsFile();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    world.server.faults.set([{ fault: 'slow', bytesPerSecond: mib, operation: 'GetObject', key: '*.bin' }]);
+    const running = startScript(world, config, 'verify.ts', '--deep');
+    await whileRunning(running, 'a chunk', () => world.server.faults.list()[0]?.fired !== 0);
+    running.child.kill(name);
+    await assertStopped(world, running, name);
+  }
+});
+
+test('Ctrl-C in a terminal reaches the whole group, children too: it is still an orderly end', async (t) => {
+  const world = await worldWithData(t);
+  const config = await world.settingsFile();
+  await mustSucceed(world, 'snapshot.ts');
+  const { faults } = world.server;
+  faults.set([
+    { fault: 'slow', bytesPerSecond: 2 * mib, operation: ['UploadPart', 'PutObject'], key: '*.bin' },
+  ]);
+  const upload = startScript(world, config, 'send-chunk-upload.ts');
+  await whileRunning(upload, 'parts', () => storedBytes(world) > 6 * mib);
+  process.kill(-(upload.child.pid ?? assert.fail('no process')), 'SIGINT');
+  await assertStopped(world, upload, 'SIGINT');
+  faults.clear();
+  await world.backup();
+
+  faults.set([{ fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' }]);
+  const target = join(world.mount, 'restored');
+  const restore = startScript(world, config, 'restore.ts', '--subvolume', 'data', '--target', target);
+  await whileRunning(restore, 'btrfs receive', async () => {
+    return (await processesAbout(world.mount, 'btrfs receive')).length > 0 && faults.list()[0]?.fired !== 0;
+  });
+  process.kill(-(restore.child.pid ?? assert.fail('no process')), 'SIGINT');
+  await assertStopped(world, restore, 'SIGINT');
+  assert.deepEqual((await namesIn(world.mount)).slice(0, 2), ['data', 'snapshots']);
+});
+
+test('a terminal that is closed takes nothing to write to with it: the restore still cleans up', async (t) => {
+  const world = await worldWithData(t);
+  await world.backup();
+  const config = await world.settingsFile();
+  world.server.faults.set([{ fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' }]);
+  const target = join(world.mount, 'restored');
+  const command = `exec node --import tsx scripts/restore.ts --config ${config} --subvolume data --target ${target}`;
+  // script(1) owns a terminal for the command; when it dies, the kernel hangs that up.
+  const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null'], {
+    cwd: repositoryRoot,
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { PATH: process.env.PATH, SHELL: '/bin/sh', TERM: 'xterm', AWS_EC2_METADATA_DISABLED: 'true' },
+  });
+  let shown = '';
+  terminal.stdout.on('data', (text: Buffer) => {
+    shown += text.toString();
+  });
+  const closed = once(terminal, 'close');
+  world.cleanUp(async () => {
+    terminal.kill('SIGKILL');
+    await closed;
+  });
+  await until('the bar is drawn', () => / of about /.test(shown));
+  await until('btrfs receive', async () => (await processesAbout(world.mount, 'btrfs receive')).length > 0);
+  terminal.kill('SIGKILL');
+  const gone = async () => (await processesAbout(world.mount)).length === 0;
+  await until('restore and btrfs receive are gone', gone);
+  assert.deepEqual(await namesIn(world.mount), ['data', 'snapshots']);
+});
+
+test('a second signal does not wait for an orderly end', async (t) => {
+  const world = await worldWithData(t);
+  const config = await world.settingsFile();
+  await mustSucceed(world, 'snapshot.ts');
+  world.server.faults.set([{ fault: 'slow', bytesPerSecond: mib, operation: ['UploadPart', 'PutObject'] }]);
+  const running = startScript(world, config, 'send-chunk-upload.ts');
+  let send = 0;
+  await whileRunning(running, 'btrfs send', async () => {
+    [send = 0] = await processesAbout(world.mount, 'btrfs send');
+    return send !== 0;
+  });
+  // It cannot end, so the first signal waits for it.
+  await suspend(send);
+  running.child.kill('SIGTERM');
+  await sleep(300);
+  assert.equal(running.child.exitCode, null, 'the first signal waits for btrfs send');
+  running.child.kill('SIGINT');
+  const ended = await endOf(running);
+  assert.deepEqual([ended.exitCode, ended.signal], [130, null]);
+  process.kill(send, 'SIGCONT');
+  await until(
+    'btrfs send is gone',
+    async () => (await processesAbout(world.mount, 'btrfs send')).length === 0,
+  );
+  world.server.faults.clear();
+  await world.backup();
+  assert.deepEqual(
+    await treeDigest(join(world.snapshots, (await namesIn(world.snapshots))[0] ?? '')),
+    await treeDigest(world.data),
+  );
+});
+
+test('a signal before anything has begun: nothing is taken, sent or left', async (t) => {
+  const world = await worldWithData(t);
+  const config = await world.settingsFile();
+  const listening: number[] = [];
+  for (const afterMs of [0, 100, 300, 500, 700, 900, 1100]) {
+    world.server.faults.set([{ fault: 'stall', operation: 'ListObjectsV2' }]);
+    const running = startScript(world, config, 'snapshot.ts');
+    await sleep(afterMs);
+    running.child.kill('SIGTERM');
+    const { exitCode, signal, stderr, stdout } = await endOf(running);
+    // Before the script is loaded, the signal ends node itself.
+    assert.ok(exitCode === 143 || signal === 'SIGTERM', `after ${afterMs} ms: ${exitCode} ${stderr}`);
+    if (exitCode === 143) listening.push(afterMs);
+    assert.equal(stdout, '');
+    assert.deepEqual(await namesIn(world.snapshots), []);
+  }
+  t.diagnostic(`ended in order after ${listening.join(', ')} ms`);
+  world.server.faults.clear();
+  await mustSucceed(world, 'snapshot.ts');
+});
