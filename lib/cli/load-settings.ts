@@ -1,7 +1,7 @@
 /** Settings for one run: the file, then `--set`, checked as a whole. */
 import { readFile, stat } from 'node:fs/promises';
 import { ToolError } from '../core/errors.ts';
-import type { SettingKey } from '../core/settings/keys.ts';
+import { type SettingKey, secretVariables } from '../core/settings/keys.ts';
 import {
   readSettingLine,
   readSettingLines,
@@ -33,7 +33,7 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
   const { lines, problems } = readSettingLines(await readSettingsFile(file));
   const found = problems.map((problem) => describe(file, problem));
   const overrides = sets.flatMap((text) => {
-    const parsed = readSettingLine(text.trim());
+    const parsed = refuseSecret(readSettingLine(text.trim()));
     if (!('reason' in parsed)) return [{ ...parsed, line: 0 }];
     // Never the text itself: it may be a secret that was mistyped.
     found.push(describe(file, { line: 0, ...parsed }));
@@ -51,10 +51,17 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
     if (found.length > 0) {
       throw new ToolError(found.join('\n'), { kind: 'usage', hint: 'config/README.md explains every key' });
     }
-    if (aws.AWS_SECRET_ACCESS_KEY || aws.AWS_SESSION_TOKEN) await refuseReadableByOthers(file);
+    if (secretVariables.some((key) => aws[key])) await refuseReadableByOthers(file);
     Object.assign(process.env, aws);
   };
   return { values, warnings, check };
+}
+
+/** Every user of this host can read the arguments of a process. */
+function refuseSecret(parsed: ReturnType<typeof readSettingLine>): ReturnType<typeof readSettingLine> {
+  const key = secretVariables.find((secret) => secret === parsed.key);
+  if (key === undefined) return parsed;
+  return { key, reason: 'is a secret, which others can see in the list of processes; put it into the file' };
 }
 
 /** Two of our keys are variables of the AWS SDK as well: from its environment they follow the same rules. */

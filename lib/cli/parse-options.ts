@@ -1,6 +1,7 @@
 /** A script's flags, checked before anything else happens. */
 import { parseArgs } from 'node:util';
 import { ToolError } from '../core/errors.ts';
+import { codeOf } from '../edge/files.ts';
 import { commonOptions, type OptionDefinition } from './help.ts';
 
 /** Values of a script's own options: text, or `true` for a flag that is given. */
@@ -55,12 +56,17 @@ function parse(
     const { values } = parseArgs({ options, allowPositionals: false });
     return new Map(Object.entries(values).map(([name, list]) => [name, (list ?? []).map(String)]));
   } catch (cause) {
-    // Node explains itself in further sentences, some of them on lines of their own.
-    const reason = cause instanceof Error ? (cause.message.split(/\.?\n|\. /)[0] ?? '') : String(cause);
-    throw new ToolError(reason, {
+    throw new ToolError(reasonOf(cause), {
       kind: 'usage',
       hint: `see: node --import tsx scripts/${file} --help`,
       cause,
     });
   }
+}
+
+function reasonOf(cause: unknown): string {
+  // Never the argument itself: it may be a secret that stands behind a flag by mistake.
+  if (codeOf(cause) === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'an argument belongs to no option';
+  // Node explains itself in further sentences, some of them on lines of their own.
+  return cause instanceof Error ? (cause.message.split(/\.?\n|\. /)[0] ?? '') : String(cause);
 }

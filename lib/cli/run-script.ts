@@ -70,7 +70,8 @@ async function exitCodeOfRun<Name extends string>(definition: ScriptDefinition<N
     for (const warning of warnings) log.warn(warning);
     const subvolumes = await subvolumesOf(definition, values, own);
     if (subvolumes === 'none prepared') return 0;
-    const lock = definition.locked ? await takeLock(values.RUN_DIR) : undefined;
+    // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
+    const lock = definition.locked && !('dry-run' in own) ? await takeLock(values.RUN_DIR) : undefined;
     try {
       const prepared = { own, json, log, values, subvolumes, signal: stopped.signal };
       const exitCode = await runWithBucket(definition, prepared);

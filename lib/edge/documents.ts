@@ -100,10 +100,13 @@ export async function writeDocument(
     await send(bucket, what, (options) => bucket.client.send(command(), options));
     return true;
   } catch (error) {
-    if (hasName(error, 'PreconditionFailed') || hasName(error, 'ConditionalRequestConflict')) return false;
+    if (preconditionErrors.some((name) => hasName(error, name))) return false;
     throw explainS3Error(error, { ...place(bucket), what });
   }
 }
+
+/** The last is S3's answer to `If-Match` where there is no object any more. */
+const preconditionErrors = ['PreconditionFailed', 'ConditionalRequestConflict', 'NoSuchKey'] as const;
 
 /** Writes a text for people, over whatever was there. */
 export async function writeText(

@@ -2,6 +2,7 @@
 import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk/client-s3';
 import { ToolError } from '../core/errors.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
+import { cleanErrors } from './clean-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
 import { explainS3Error } from './s3-errors.ts';
 
@@ -66,6 +67,7 @@ export async function openBucket(
       httpsAgent: { maxSockets: settings.CONCURRENCY + 8 },
     },
   });
+  cleanErrors(client);
   const region = await client.config.region().catch((cause: unknown) => {
     throw new ToolError('AWS_REGION is not set, and no AWS profile names a region', {
       kind: 'usage',

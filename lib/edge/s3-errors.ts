@@ -1,4 +1,4 @@
-/** What S3 and the network answer, in words that say what to do. Secrets are in none of them: the SDK puts none there. */
+/** What S3 and the network answer, in words that say what to do. Their own words are cleaned before: clean-error.ts. */
 import { type FailureKind, ToolError } from '../core/errors.ts';
 
 /** What was being done when the error came. */
@@ -128,7 +128,7 @@ export function mayNeverPass(error: unknown): boolean {
 
 /** The SDK could not parse the answer; it adds a line of advice for developers to whatever its parser said. */
 function isGarbled(error: unknown): boolean {
-  return /\n\s*Deserialization error: /.test(((error ?? {}) as S3ErrorShape).message ?? '');
+  return /\bDeserialization error: /.test(((error ?? {}) as S3ErrorShape).message ?? '');
 }
 
 /** True when the server has too much to do (https://repost.aws/knowledge-center/http-5xx-errors-s3). */

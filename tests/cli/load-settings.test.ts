@@ -130,6 +130,9 @@ test('no problem repeats a secret, however it was mistyped', async () => {
     `AWS-SECRET-ACCESS-KEY=${value}`,
     `AWS_SECRET_ACCESS_KEY="${value}`,
     `AWS_SECRET_ACCESS_KEY="${value}" x`,
+    `AWS_SECRET_ACCES_KEY=${value}`,
+    `${value}==`,
+    `export ${value}=`,
     value,
   ]) {
     write([...complete, line]);
@@ -138,6 +141,17 @@ test('no problem repeats a secret, however it was mistyped', async () => {
     assert.doesNotMatch((await problemsOf([line])).message, new RegExp(value), `--set ${line}`);
   }
 });
+
+for (const key of ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']) {
+  test(`${key} is refused on the command line, where every user can read it, and not repeated`, async () => {
+    write(complete);
+    assert.equal(
+      (await problemsOf([`${key}=wJa1rXUtnFEMI`])).message,
+      `--set: ${key} is a secret, which others can see in the list of processes; put it into the file`,
+    );
+    assert.match((await problemsOf([`export ${key}="wJa1rXUtnFEMI"`])).message, /is a secret/);
+  });
+}
 
 test('a file that is not there, or cannot be read, is named with what to do', async () => {
   await assert.rejects(loadSettings(join(directory, 'none.env'), []), (error: ToolError) => {

@@ -24,7 +24,11 @@ writeFileSync(config, `${settings.join('\n')}\n`, { mode: 0o600 });
 
 const list = (...args: readonly string[]) => runNode(['scripts/list.ts', '--config', config, ...args]);
 
-const right = ['--set', 'AWS_SECRET_ACCESS_KEY=not-a-secret'];
+const rightConfig = join(directory, 'right.env');
+const rightSettings = settings.map((line) => line.replace(secret, 'not-a-secret'));
+writeFileSync(rightConfig, `${rightSettings.join('\n')}\n`, { mode: 0o600 });
+
+const right = ['--config', rightConfig];
 // Each takes a second of its own, so they run beside each other.
 const runs = {
   unknownFlag: list('--nope'),

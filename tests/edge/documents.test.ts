@@ -52,6 +52,11 @@ test('over a document only who has read its last version writes', async () => {
   assert.equal((await readDocument(bucket, 'host/pointer.json', 1000))?.text, 'second');
 });
 
+test('over a document that is gone nobody writes who has read it', async () => {
+  assert.equal(await write('host/gone.json', 'x', { etag: '"0123"' }), false);
+  assert.equal(await readDocument(bucket, 'host/gone.json', 1000), undefined);
+});
+
 test('an ETag goes into the condition without its quotes', async () => {
   proxy.expect();
   await write('host/pointer.json', 'x', { etag: '"0123"' });

@@ -249,6 +249,9 @@ export const awsVariables = [
   'AWS_USE_DUALSTACK_ENDPOINT',
 ] as const;
 
+/** Those of them that are secrets: they stand in a file that others cannot read, and nowhere that is shown. */
+export const secretVariables = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] as const;
+
 function zstdLevels(): string[] {
   return Array.from({ length: 19 }, (_, index) => `zstd:${index + 1}`);
 }

@@ -2,7 +2,7 @@
  * From lines to settings: unknown keys, bad values and contradictions are collected and reported all at once, so that
  * a file is mended in one go.
  */
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { chooseLayout } from '../part-sizes.ts';
 import { awsVariables, defaultOf, type SettingKey, type SettingNotes, settingKeys } from './keys.ts';
@@ -33,10 +33,7 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
   const given = new Map<string, SettingLine>();
   for (const line of lines) {
     if (!known.includes(line.key)) {
-      problems.push({
-        ...place(line),
-        reason: `is not a setting; did you mean ${closest(line.key.toUpperCase(), known)}?`,
-      });
+      problems.push(unknownKey(line, known));
     } else if (isSettingKey(line.key)) given.set(line.key, line);
     else if (line.value === '') problems.push({ ...place(line), reason: 'has no value' });
     else aws[line.key] = line.value;
@@ -71,6 +68,14 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
 /** True for a key of the table of settings. */
 export function isSettingKey(key: string): key is SettingKey {
   return Object.hasOwn(settingKeys, key);
+}
+
+/** A word that is like no key is not repeated: a secret that ends in `=`, alone on a line, reads like one. */
+function unknownKey({ key, line }: SettingLine, known: readonly string[]): SettingProblem {
+  const nearest = closest(key.toUpperCase(), known);
+  const isLike = distance(key.toUpperCase(), nearest) <= Math.max(key.length, nearest.length) / 2;
+  if (isLike) return { line, key, reason: `is not a setting; did you mean ${nearest}?` };
+  return { line, reason: 'is not a setting, and like none' };
 }
 
 function place(line: SettingLine): Pick<SettingProblem, 'line' | 'key'> {

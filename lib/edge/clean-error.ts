@@ -1,0 +1,84 @@
+/**
+ * What a server says of an error is shown to people and kept in logs, but anything may stand in it: S3 repeats the request when
+ * it refuses a signature, and what stands between here and a server may repeat all of its headers, the session token too.
+ */
+import type { S3Client } from '@aws-sdk/client-s3';
+
+/** Enough for every sentence of S3. */
+const maxCharacters = 300;
+
+/** A shorter secret cannot be told from ordinary words. */
+const minSecretCharacters = 8;
+
+const removed = '(removed)';
+
+/** Signatures by themselves, as in a header or an address, and whatever a header for credentials holds. */
+const credentials =
+  /((?:\bX-Amz-)?Signature["'\s]*[:=]["'\s]*)[0-9a-f]{64}|(\b(?:authorization|x-amz-security-token)["'\s]*[:=]["'\s]*)(?!\(removed\))(?:AWS4-HMAC-SHA256\s)?[^\s"'<>&,;]+/gi;
+
+/** A text as one line that can be shown: without secrets in any usual encoding, control characters and endless length. */
+export function cleanText(text: string, secrets: readonly (string | undefined)[]): string {
+  const clean = withoutSecrets(text, secrets)
+    .replace(
+      credentials,
+      (_, ...before: readonly (string | undefined)[]) => `${before[0] ?? before[1]}${removed}`,
+    )
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
+    .trim();
+  return clean.length > maxCharacters ? `${clean.slice(0, maxCharacters)} …` : clean;
+}
+
+function withoutSecrets(text: string, secrets: readonly (string | undefined)[]): string {
+  let clean = text;
+  for (const secret of secrets) {
+    if (secret === undefined || secret.length < minSecretCharacters) continue;
+    for (const form of formsOf(secret)) clean = clean.replaceAll(form, removed);
+  }
+  return clean;
+}
+
+function formsOf(secret: string): readonly string[] {
+  const bytes = Buffer.from(secret);
+  const html = (quote: (character: string) => string) => secret.replace(/[^\w.~-]/g, quote);
+  return [
+    secret,
+    encodeURIComponent(secret),
+    secret.replaceAll('/', '\\/'),
+    html((character) => `&#${character.charCodeAt(0)};`),
+    html((character) => `&#x${character.charCodeAt(0).toString(16).toUpperCase()};`),
+    bytes.toString('base64'),
+    bytes.toString('base64url'),
+    bytes.toString('hex'),
+  ];
+}
+
+/** Cleans the errors of every request of a client, before anybody sees them. */
+export function cleanErrors(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        if (error instanceof Error) await cleanError(error, client);
+        throw error;
+      }
+    },
+    { step: 'initialize', priority: 'high', name: 'cleanErrors' },
+  );
+}
+
+async function cleanError(error: Error, client: S3Client): Promise<void> {
+  // They are kept by the SDK; where there are none, nothing was sent that could be repeated.
+  const found = await client.config.credentials().catch(() => undefined);
+  const secrets = [found?.secretAccessKey, found?.sessionToken];
+  const clean = (text: string) => cleanText(text, secrets);
+  replace(error, 'message', clean(error.message));
+  replace(error, 'name', clean(error.name));
+  // For defects, which are shown with it.
+  replace(error, 'stack', (error.stack ?? '').split('\n').map(clean).join('\n    '));
+}
+
+/** An abort is a DOMException, whose properties cannot be assigned to. */
+function replace(error: Error, property: 'message' | 'name' | 'stack', value: string): void {
+  Object.defineProperty(error, property, { value, configurable: true, writable: true });
+}
