@@ -7,7 +7,9 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListPartsCommand,
+  type ListPartsCommandOutput,
   PutObjectCommand,
   UploadPartCommand,
   type UploadPartCommandOutput,
@@ -16,6 +18,7 @@ import type { StoredPart } from '../core/run-files.ts';
 import { headObject, headOnce, type ObjectHead } from './documents.ts';
 import { noteRequest } from './garbage.ts';
 import { compositeSha256, multipartEtag } from './made-of-parts.ts';
+import { pagesOf } from './pages.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
@@ -141,19 +144,19 @@ export class ChunkWriter {
   /** The uploads below a key's beginning that are neither completed nor given up. */
   async listUploads(keyPrefix: string): Promise<readonly MultipartUpload[]> {
     const place = { Bucket: this.#bucket.name, Prefix: keyPrefix };
+    const what = `list the unfinished uploads of ${keyPrefix}`;
     const found: MultipartUpload[] = [];
-    let [KeyMarker, UploadIdMarker]: readonly (string | undefined)[] = [];
-    for (let more = true; more; ) {
-      const page = await this.#ask(`list the unfinished uploads of ${keyPrefix}`, () =>
-        this.#bucket.client.send(new ListMultipartUploadsCommand({ ...place, KeyMarker, UploadIdMarker }), {
-          abortSignal: this.#signal,
-        }),
-      );
+    const ask = (before: ListMultipartUploadsCommandOutput | undefined) => {
+      const from = { KeyMarker: before?.NextKeyMarker, UploadIdMarker: before?.NextUploadIdMarker };
+      const command = new ListMultipartUploadsCommand({ ...place, ...from });
+      return this.#ask(what, () => this.#bucket.client.send(command, { abortSignal: this.#signal }));
+    };
+    const markerOf = ({ NextKeyMarker = '', NextUploadIdMarker = '' }: ListMultipartUploadsCommandOutput) =>
+      NextKeyMarker + NextUploadIdMarker;
+    for await (const page of pagesOf(what, ask, markerOf)) {
       for (const { Key, UploadId } of page.Uploads ?? []) {
         if (Key !== undefined && UploadId !== undefined) found.push({ key: Key, uploadId: UploadId });
       }
-      more = page.IsTruncated === true;
-      [KeyMarker, UploadIdMarker] = [page.NextKeyMarker, page.NextUploadIdMarker];
     }
     return found;
   }
@@ -166,18 +169,18 @@ export class ChunkWriter {
     try {
       // Not the SDK's paginator: it goes on for ever, because S3 gives a marker on the last page too
       // (https://github.com/awslabs/aws-sdk-rust/issues/1143 tells of the same in another SDK).
-      for (let marker: string | undefined, more = true; more; ) {
-        const command = new ListPartsCommand({ ...place, PartNumberMarker: marker });
-        const page = await this.#bucket.retrier.run(
+      const ask = (before: ListPartsCommandOutput | undefined) => {
+        const command = new ListPartsCommand({ ...place, PartNumberMarker: before?.NextPartNumberMarker });
+        return this.#bucket.retrier.run(
           what,
           () => this.#bucket.client.send(command, { abortSignal: this.#signal }),
           this.#signal,
         );
+      };
+      for await (const page of pagesOf(what, ask, (listed) => listed.NextPartNumberMarker)) {
         for (const { PartNumber, Size, ETag } of page.Parts ?? []) {
           if (PartNumber !== undefined) parts.set(PartNumber, { sizeBytes: Size ?? 0, etag: ETag ?? '' });
         }
-        more = page.IsTruncated === true;
-        marker = page.NextPartNumberMarker;
       }
     } catch (error) {
       if (isUnknownUpload(error)) return undefined;
