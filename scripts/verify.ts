@@ -1,6 +1,7 @@
 /** Checks the bucket against its manifests. */
 import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
 import { runScript } from '../lib/cli/run-script.ts';
+import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
 import { verifyBackups } from '../lib/stage/verify.ts';
 
@@ -20,7 +21,7 @@ await runScript({
     const { findings, cold, manifests, chunks, bytes } = outcome;
     if (json) console.log(JSON.stringify(outcome));
     else {
-      for (const { object, problem } of findings) console.log(`${object}: ${problem}`);
+      for (const { object, problem } of findings) console.log(printable(`${object}: ${problem}`));
       const how = outcome.deep ? 'every byte' : 'sizes, ETags and checksums';
       const what = `${formatCount(manifests, 'manifest')}, ${formatCount(chunks, 'chunk')}, ${formatSize(bytes)} (${how})`;
       console.log(

@@ -1,6 +1,8 @@
 /** Settings for one run: the file, then `--set`, checked as a whole. */
+import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
 import { ToolError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { type SettingKey, secretVariables } from '../core/settings/keys.ts';
 import {
   readSettingLine,
@@ -10,6 +12,12 @@ import {
 } from '../core/settings/lines.ts';
 import { resolveSettings, type SettingValues } from '../core/settings/settings.ts';
 import { codeOf, fileError } from '../edge/files.ts';
+
+/** Far more than a file of settings needs. */
+const maxFileBytes = 2 ** 20;
+
+/** As many problems as are mended in one go; a file that is none of ours has thousands. */
+const maxProblems = 20;
 
 /** Which keys a script cannot do without. */
 export type Needs = 'sources and bucket' | 'bucket';
@@ -49,7 +57,10 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
   const check = async (needs: Needs) => {
     if (found.length === 0) found.push(...missingKeys(file, values, needs));
     if (found.length > 0) {
-      throw new ToolError(found.join('\n'), { kind: 'usage', hint: 'config/README.md explains every key' });
+      throw new ToolError(firstOf(found).join('\n'), {
+        kind: 'usage',
+        hint: 'config/README.md explains every key',
+      });
     }
     if (secretVariables.some((key) => aws[key])) await refuseReadableByOthers(file);
     Object.assign(process.env, aws);
@@ -76,8 +87,20 @@ function linesOfEnvironment(): SettingLine[] {
 
 async function readSettingsFile(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    const status = await stat(file);
+    // A FIFO would keep us waiting, and a device may have no end.
+    if (!status.isFile()) throw unusable(file, 'is not a regular file');
+    if (status.size > maxFileBytes) throw unusable(file, `has more than ${maxFileBytes} bytes`);
+    const bytes = await readFile(file);
+    const text = bytes.toString('utf8');
+    if (isUtf8(bytes)) return text;
+    const line = text.slice(0, text.indexOf('\uFFFD')).split('\n').length;
+    throw unusable(
+      `${file}:${line}`,
+      'is not UTF-8 text; paths with other bytes cannot be named in settings',
+    );
   } catch (cause) {
+    if (cause instanceof ToolError) throw cause;
     if (codeOf(cause) !== 'ENOENT') throw fileError(`cannot read the settings file ${file}`, cause);
     throw new ToolError(`the settings file ${file} does not exist`, {
       kind: 'usage',
@@ -87,7 +110,25 @@ async function readSettingsFile(file: string): Promise<string> {
   }
 }
 
-function describe(file: string, { line, key, reason }: SettingProblem): string {
+function unusable(place: string, problem: string): ToolError {
+  return new ToolError(`the settings file ${place} ${problem}`, {
+    kind: 'usage',
+    hint: 'config/backup.env.example shows what one looks like; CONFIG= names it',
+  });
+}
+
+function firstOf(problems: readonly string[]): readonly string[] {
+  if (problems.length <= maxProblems) return problems;
+  return [...problems.slice(0, maxProblems), `and ${problems.length - maxProblems} more problems`];
+}
+
+/** On one line, and not longer than a person reads, whatever stands in the file. */
+function describe(file: string, problem: SettingProblem): string {
+  const text = printable(problemText(file, problem));
+  return text.length <= maxProblemLength ? text : `${text.slice(0, maxProblemLength)}…`;
+}
+
+function problemText(file: string, { line, key, reason }: SettingProblem): string {
   const place = line === undefined ? file : (places.get(line) ?? `${file}:${line}`);
   return key === undefined ? `${place}: the line ${reason}` : `${place}: ${key} ${reason}`;
 }
@@ -99,6 +140,8 @@ function missingKeys(file: string, values: SettingValues, needs: Needs): string[
     .filter((key) => values[key] === undefined)
     .map((key) => `${file}: ${key} is not set, but is required`);
 }
+
+const maxProblemLength = 1000;
 
 const environmentLine = -1;
 const places: ReadonlyMap<number, string> = new Map([

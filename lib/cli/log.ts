@@ -2,6 +2,7 @@
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 import { describeError, ToolError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { clearProgressLine } from './progress.ts';
 
 export interface LogOptions {
@@ -27,14 +28,20 @@ export function createLog({ script, format, level }: LogOptions): Logger {
       messageFormat: (record, key) => {
         clearProgressLine();
         const below = String(record.childOutput ?? '');
-        return [String(record[key]), ...below.split('\n').filter((line) => line !== '')].join('\n    ');
+        const lines = [String(record[key]), ...below.split('\n').filter((line) => line !== '')];
+        return lines.map(printable).join('\n    ');
       },
       destination,
     });
     return pino({ level, base: { script } }, stream);
   }
+  // JSON escapes some of what a terminal obeys, but not all.
+  const hooks = { streamWrite: (line: string) => `${printable(line.trimEnd())}\n` };
   const formatters = { level: (label: string) => ({ level: label }) };
-  return pino({ level, base: { script }, timestamp: stdTimeFunctions.isoTime, formatters }, destination);
+  return pino(
+    { level, base: { script }, timestamp: stdTimeFunctions.isoTime, formatters, hooks },
+    destination,
+  );
 }
 
 /** Logs an error: a line for what, where and what to do; a child's last words below; a stack only for defects. */

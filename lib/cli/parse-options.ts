@@ -54,8 +54,10 @@ function parse(
 ): ReadonlyMap<string, readonly string[]> {
   try {
     const { values } = parseArgs({ options, allowPositionals: false });
+    refuseOtherBytes(file, process.argv);
     return new Map(Object.entries(values).map(([name, list]) => [name, (list ?? []).map(String)]));
   } catch (cause) {
+    if (cause instanceof ToolError) throw cause;
     throw new ToolError(reasonOf(cause), {
       kind: 'usage',
       hint: `see: node --import tsx scripts/${file} --help`,
@@ -69,4 +71,14 @@ function reasonOf(cause: unknown): string {
   if (codeOf(cause) === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'an argument belongs to no option';
   // Node explains itself in further sentences, some of them on lines of their own.
   return cause instanceof Error ? (cause.message.split(/\.?\n|\. /)[0] ?? '') : String(cause);
+}
+
+/** Node puts U+FFFD for bytes that are not UTF-8: a path with it is another one than was meant. */
+function refuseOtherBytes(file: string, words: readonly string[]): void {
+  const word = words.find((text) => text.includes('\uFFFD'));
+  if (word === undefined) return;
+  throw new ToolError(`"${word}" on the command line has bytes that are not UTF-8`, {
+    kind: 'usage',
+    hint: `use a path or name in UTF-8; see: node --import tsx scripts/${file} --help`,
+  });
 }

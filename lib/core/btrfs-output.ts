@@ -10,12 +10,18 @@ export interface SubvolumeInfo {
   readonly readOnly: boolean;
 }
 
-/** Reads `btrfs subvolume show`; undefined when a field that it always prints is missing. */
+/**
+ * Reads `btrfs subvolume show`; undefined when a field that it always prints is missing, or when one is there twice: names are
+ * printed as they are, and one with line breaks in it could pass for fields.
+ */
 export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
+  const values = (name: string) =>
+    [...text.matchAll(new RegExp(`^\\s+${name}:[ \\t]*(.*)$`, 'gm'))].map((match) => match[1]?.trim() ?? '');
   const field = (name: string) => {
-    const value = new RegExp(`^\\s+${name}:[ \\t]*(.*)$`, 'm').exec(text)?.[1]?.trim();
+    const [value] = values(name);
     return value === undefined || value === '-' || value === '' ? undefined : value;
   };
+  if (fieldNames.some((name) => values(name).length > 1)) return undefined;
   const uuid = field('UUID');
   const id = field('Subvolume ID');
   const generation = field('Generation');
@@ -29,6 +35,8 @@ export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
     readOnly: (field('Flags') ?? '').split(/[ ,]+/).includes('readonly'),
   };
 }
+
+const fieldNames = ['UUID', 'Parent UUID', 'Received UUID', 'Subvolume ID', 'Generation', 'Flags'] as const;
 
 /** Reads the paths of `btrfs subvolume list -o`, relative to the filesystem's top level. */
 export function parseSubvolumeList(text: string): readonly string[] {

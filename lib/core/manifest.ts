@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { ToolError } from './errors.ts';
 import { isSubvolumeName, parseKey, parseTimestamp } from './names.ts';
 import { S3_LIMITS } from './part-sizes.ts';
+import { TOOL } from './tool.ts';
 
 /** A manifest larger than this is refused unread; 5 million parts fit (about 1 PiB in parts of 200 MiB). */
 export const MAX_MANIFEST_BYTES = 256 * 2 ** 20;
@@ -16,24 +17,26 @@ const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'i
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in lower-case hex');
 const sha256Base64 = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, 'is not a SHA-256 in base64');
 const byteCount = z.int().nonnegative();
-/** Keys come into messages, so they must not carry anything that a terminal obeys. */
-const key = z
-  .string()
-  .min(1)
-  .max(1024)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'contains a control character');
+/** Keys and other words come into messages, so they must not carry anything that a terminal obeys. */
+const words = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+    .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'contains a control character');
+const key = words(1024).min(1);
 const kind = z.enum(['full', 'incremental']);
-const snapshotNamePattern = /^[^/\0]{1,255}$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+const snapshotNamePattern = /^[^/\u0000-\u001f\u007f-\u009f]{1,255}$/;
 
 const chunkSchema = z.object({
   key,
   size: z.int().positive().max(S3_LIMITS.maxObjectBytes),
   sha256: sha256Hex,
-  etag: z.string().max(1024).nullish(),
+  etag: words(1024).nullish(),
   part_size: z.int().positive().max(S3_LIMITS.maxPartBytes).optional(),
   parts: z.array(sha256Base64).min(1).max(S3_LIMITS.maxPartsPerObject).optional(),
-  checksum: z.string().max(256).optional(),
+  checksum: words(256).optional(),
   plain_size: byteCount.optional(),
   plain_sha256: sha256Hex.optional(),
 });
@@ -69,10 +72,10 @@ export const manifestSchema = z.object({
   total_bytes: z.int().positive(),
   chunk_size: z.int().positive(),
   s3: z.object({
-    storage_class: z.string().max(64).nullish(),
-    bucket: z.string().optional(),
-    region: z.string().nullish(),
-    sse: z.string().optional(),
+    storage_class: words(64).nullish(),
+    bucket: words(256).optional(),
+    region: words(256).nullish(),
+    sse: words(64).optional(),
   }),
   stream: z
     .object({
@@ -82,11 +85,14 @@ export const manifestSchema = z.object({
       compressed_data: z.boolean(),
     })
     .optional(),
-  codec: z.object({ compress: z.string(), encrypt: z.string() }).optional(),
-  host: z.string().optional(),
-  tool: z.object({ name: z.string(), version: z.string() }).optional(),
-  timing: z.object({ started_at: z.string(), finished_at: z.string() }).optional(),
+  codec: z.object({ compress: words(64), encrypt: words(64) }).optional(),
+  host: words(256).optional(),
+  tool: z.object({ name: words(64), version: words(64) }).optional(),
+  timing: z.object({ started_at: words(64), finished_at: words(64) }).optional(),
 });
+
+/** What a later version of the tool may have written; the rest of it is not ours to judge. */
+const newerVersion = z.object({ version: z.int().min(2) });
 
 export const pointerSchema = z.object({ manifest_key: key, kind, created_at: timestamp });
 
@@ -113,10 +119,18 @@ export function parseManifest(text: string, manifestKey: string, prefix: string)
 
 /**
  * Reads a `current.json`.
- * @throws ToolError (damage) when it is not one.
+ * @throws ToolError (damage) when it is not one, or when it names anything but a manifest of its own subvolume.
  */
 export function parsePointer(text: string, pointerKey: string): Pointer {
-  return parseAs(pointerSchema, text, `pointer ${pointerKey}`);
+  const name = `pointer ${pointerKey}`;
+  const pointer = parseAs(pointerSchema, text, name);
+  const root = pointerKey.slice(0, pointerKey.lastIndexOf('/') + 1);
+  if (pointer.manifest_key === `${root}${pointer.kind}/manifest-${pointer.created_at}.json`) return pointer;
+  const { manifest_key, kind, created_at } = pointer;
+  throw damaged(
+    name,
+    `it names ${manifest_key}, which is not the ${kind} backup of ${created_at} of this subvolume`,
+  );
 }
 
 /** The JSON that is stored: indented, with a final line break. */
@@ -156,9 +170,13 @@ function inconsistency(manifest: Manifest, manifestKey: string, prefix: string):
     if (name.index <= previousIndex) return `chunk ${index} has the key of chunk ${name.index}`;
     previousIndex = name.index;
     total += chunk.size;
-    if (chunk.parts && chunk.parts.length !== Math.ceil(chunk.size / (chunk.part_size ?? chunk.size))) {
+    const partBytes = chunk.part_size ?? chunk.size;
+    if (chunk.parts && chunk.parts.length !== Math.ceil(chunk.size / partBytes)) {
       return `chunk ${index} lists ${chunk.parts.length} parts, which does not fit its size`;
     }
+    // A part is held in memory whole.
+    if (chunk.parts && partBytes > S3_LIMITS.maxPartBytes)
+      return `chunk ${index} is one part of more than 5 GiB`;
   }
   if (total !== manifest.total_bytes) {
     return `its chunks add up to ${total} bytes, but total_bytes is ${manifest.total_bytes}`;
@@ -175,6 +193,9 @@ function parseAs<Schema extends z.ZodType>(schema: Schema, text: string, name: s
   }
   const result = schema.safeParse(json);
   if (result.success) return result.data;
+  const { data: newer } = newerVersion.safeParse(json);
+  if (newer)
+    throw damaged(name, `it is of version ${newer.version}, which needs a newer version of ${TOOL.name}`);
   const issues = result.error.issues.slice(0, 3);
   throw damaged(name, issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`).join('; '));
 }

@@ -19,7 +19,7 @@ export interface EarlierUpload {
 /** Sums the events of a journal up; later events of a chunk replace earlier ones. */
 export function replayJournal(events: readonly JournalEvent[]): EarlierUpload {
   let identity: UploadIdentity | undefined;
-  const chunks = new Map<number, EarlierChunk>();
+  const chunks = new Map<number, EarlierChunk & { readonly parts: Map<number, StoredPart> }>();
   for (const event of events) {
     if (event.event === 'upload-begun') {
       const { event: _, ...rest } = event;
@@ -30,8 +30,7 @@ export function replayJournal(events: readonly JournalEvent[]): EarlierUpload {
       chunks.set(event.index, { key, uploadId, parts: new Map(), completed: undefined });
     } else if (event.event === 'part-stored') {
       const { event: _, index, ...part } = event;
-      const chunk = chunks.get(index);
-      if (chunk) chunks.set(index, { ...chunk, parts: new Map(chunk.parts).set(part.number, part) });
+      chunks.get(index)?.parts.set(part.number, part);
     } else {
       const { event: _, ...completed } = event;
       const chunk = chunks.get(event.index);

@@ -1,41 +1,64 @@
 /** The files under RUN_DIR/<subvolume>/ by which one stage hands over to the next. */
 import { z } from 'zod';
+import { isSubvolumeName, parseTimestamp, snapshotName } from './names.ts';
+import { S3_LIMITS } from './part-sizes.ts';
 
 const kind = z.enum(['full', 'incremental']);
+/** What a file may not lead us away from: these values become keys, and paths of what is sent or deleted. */
+const subvolume = z.string().refine(isSubvolumeName, 'is not a subvolume name');
+const timestamp = z.string().refine((text) => parseTimestamp(text) !== undefined, 'is not YYYYMMDDTHHMMSSZ');
+const byteCount = z.int().positive();
+const chunkIndex = z.int().nonnegative();
 
 /** snapshot.json: what is to be sent, and what the bucket looked like while that was decided. */
-export const snapshotFileSchema = z.object({
-  subvolume: z.string(),
-  kind,
-  created_at: z.string(),
-  snapshot: z.object({
-    name: z.string(),
-    path: z.string(),
-    uuid: z.string(),
-    parent_uuid: z.string().nullable(),
-    received_uuid: z.string().nullable(),
-    generation: z.int(),
-    /** Modification time of the snapshot's top directory: seconds since 1970, with nanoseconds. */
-    mtime: z.string().optional(),
-  }),
-  parent: z
-    .object({
+export const snapshotFileSchema = z
+  .object({
+    subvolume,
+    kind,
+    created_at: timestamp,
+    snapshot: z.object({
+      name: z.string(),
       path: z.string(),
       uuid: z.string(),
+      parent_uuid: z.string().nullable(),
+      received_uuid: z.string().nullable(),
       generation: z.int(),
-      manifest_key: z.string(),
-    })
-    .nullable(),
-  /** ETag of current.json while planning, or null when there was none: the precondition of publishing. */
-  pointer_etag: z.string().nullable(),
-  started_at: z.string(),
-});
+      /** Modification time of the snapshot's top directory: seconds since 1970, with nanoseconds. */
+      mtime: z.string().optional(),
+    }),
+    parent: z
+      .object({
+        path: z.string(),
+        uuid: z.string(),
+        generation: z.int(),
+        manifest_key: z.string(),
+      })
+      .nullable(),
+    /** ETag of current.json while planning, or null when there was none: the precondition of publishing. */
+    pointer_etag: z.string().nullable(),
+    started_at: z.string(),
+  })
+  .refine(isOfOwnSnapshot, 'names a snapshot that is not the one of its subvolume, time and kind');
+
+function isOfOwnSnapshot(file: {
+  readonly subvolume: string;
+  readonly created_at: string;
+  readonly kind: 'full' | 'incremental';
+  readonly snapshot: { readonly name: string; readonly path: string };
+}): boolean {
+  const { name, path } = file.snapshot;
+  return (
+    name === snapshotName(file.subvolume, file.created_at, file.kind) &&
+    path.startsWith('/') &&
+    path.endsWith(`/${name}`)
+  );
+}
 
 export type SnapshotFile = z.output<typeof snapshotFileSchema>;
 
 const storedPart = z.object({
-  number: z.int(),
-  size: z.int(),
+  number: z.int().min(1).max(S3_LIMITS.maxPartsPerObject),
+  size: byteCount.max(S3_LIMITS.maxPartBytes),
   sha256: z.string(),
   etag: z.string(),
 });
@@ -43,13 +66,13 @@ const storedPart = z.object({
 export type StoredPart = z.output<typeof storedPart>;
 
 const storedChunk = z.object({
-  index: z.int(),
+  index: chunkIndex,
   key: z.string(),
-  size: z.int(),
+  size: byteCount.max(S3_LIMITS.maxObjectBytes),
   sha256: z.string(),
   etag: z.string(),
-  part_size: z.int(),
-  parts: z.array(z.string()),
+  part_size: byteCount.max(S3_LIMITS.maxPartBytes),
+  parts: z.array(z.string()).min(1).max(S3_LIMITS.maxPartsPerObject),
   checksum: z.string().optional(),
 });
 
@@ -64,8 +87,8 @@ const uploadIdentity = z.object({
   prefix: z.string(),
   storage_class: z.string(),
   sse: z.string(),
-  chunk_size: z.int(),
-  part_size: z.int(),
+  chunk_size: byteCount,
+  part_size: byteCount,
 });
 
 export type UploadIdentity = z.output<typeof uploadIdentity>;
@@ -73,8 +96,8 @@ export type UploadIdentity = z.output<typeof uploadIdentity>;
 /** upload.jsonl: one line per event. */
 export const journalEventSchema = z.discriminatedUnion('event', [
   uploadIdentity.extend({ event: z.literal('upload-begun') }),
-  z.object({ event: z.literal('chunk-begun'), index: z.int(), key: z.string(), upload_id: z.string() }),
-  storedPart.extend({ event: z.literal('part-stored'), index: z.int() }),
+  z.object({ event: z.literal('chunk-begun'), index: chunkIndex, key: z.string(), upload_id: z.string() }),
+  storedPart.extend({ event: z.literal('part-stored'), index: chunkIndex }),
   storedChunk.extend({ event: z.literal('chunk-completed') }),
 ]);
 
@@ -84,9 +107,9 @@ export type JournalEvent = z.output<typeof journalEventSchema>;
 export const chunksFileSchema = z.object({
   identity: uploadIdentity,
   chunks: z.array(storedChunk).min(1),
-  chunk_size: z.int(),
+  chunk_size: byteCount,
   stream: z.object({
-    bytes: z.int(),
+    bytes: byteCount,
     sha256: z.string(),
     protocol: z.int(),
     compressed_data: z.boolean(),

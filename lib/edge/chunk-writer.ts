@@ -6,6 +6,7 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   ListPartsCommand,
+  type ListPartsCommandOutput,
   PutObjectCommand,
   UploadPartCommand,
   type UploadPartCommandOutput,
@@ -15,6 +16,7 @@ import { headObject, headOnce, type ObjectHead } from './documents.ts';
 import { noteRequest } from './garbage.ts';
 import { compositeSha256, multipartEtag } from './made-of-parts.ts';
 import { isUnknownUpload, type MultipartUpload } from './multipart-uploads.ts';
+import { pagesOf } from './pages.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
@@ -139,18 +141,18 @@ export class ChunkWriter {
     try {
       // Not the SDK's paginator: it goes on for ever, because S3 gives a marker on the last page too
       // (https://github.com/awslabs/aws-sdk-rust/issues/1143 tells of the same in another SDK).
-      for (let marker: string | undefined, more = true; more; ) {
-        const command = new ListPartsCommand({ ...place, PartNumberMarker: marker });
-        const page = await this.#bucket.retrier.run(
+      const ask = (before: ListPartsCommandOutput | undefined) => {
+        const command = new ListPartsCommand({ ...place, PartNumberMarker: before?.NextPartNumberMarker });
+        return this.#bucket.retrier.run(
           what,
           () => this.#bucket.client.send(command, { abortSignal: this.#signal }),
           this.#signal,
         );
+      };
+      for await (const page of pagesOf(what, ask, (listed) => listed.NextPartNumberMarker)) {
         for (const { PartNumber, Size, ETag } of page.Parts ?? []) {
           if (PartNumber !== undefined) parts.set(PartNumber, { sizeBytes: Size ?? 0, etag: ETag ?? '' });
         }
-        more = page.IsTruncated === true;
-        marker = page.NextPartNumberMarker;
       }
     } catch (error) {
       if (isUnknownUpload(error)) return undefined;

@@ -6,11 +6,13 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../core/errors.ts';
 import { piecesOf } from './body.ts';
+import { pagesOf } from './pages.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { explainS3Error, statusOf } from './s3-errors.ts';
@@ -60,14 +62,33 @@ async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<
   if (bytes > maxBytes) {
     // A body that is not read keeps its connection, and there are only so many.
     body.destroy();
-    throw new ToolError(`${key} has ${bytes} bytes; at most ${maxBytes} are read`, { kind: 'damage' });
+    throw tooLarge(key, maxBytes);
   }
-  const content = await text(piecesOf(body, key, signal)).catch((error: unknown) => {
+  const content = await text(limited(piecesOf(body, key, signal), key, maxBytes)).catch((error: unknown) => {
     // The SDK compares the checksum; its error has no name.
     if (!(error instanceof Error) || !error.message.startsWith('Checksum mismatch')) throw error;
     throw new OtherBytes('its bytes are not those that were stored', { cause: error });
   });
   return { text: content, etag };
+}
+
+/** The length that was told in front may be wrong, or missing. */
+async function* limited(
+  pieces: AsyncIterable<Buffer>,
+  key: string,
+  maxBytes: number,
+): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const piece of pieces) {
+    bytes += piece.length;
+    if (bytes > maxBytes) throw tooLarge(key, maxBytes);
+    yield piece;
+  }
+}
+
+function tooLarge(key: string, maxBytes: number): ToolError {
+  const problem = `has more than ${maxBytes} bytes, and is not read`;
+  return new ToolError(`${key} ${problem}`, { kind: 'damage', problem });
 }
 
 /** When a document may be written: only where there is none, or only over what was read under an ETag. */
@@ -203,14 +224,16 @@ export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly
   const keys: string[] = [];
   try {
     // Page by page, so that a page that fails is asked for again, and not all of them.
-    for (let token: string | undefined, more = true; more; ) {
-      const request = { Bucket: bucket.name, Prefix: prefix, ContinuationToken: token };
-      const page = await send(bucket, what, (options) =>
-        bucket.client.send(new ListObjectsV2Command(request), options),
-      );
+    const ask = (before: ListObjectsV2CommandOutput | undefined) => {
+      const request = {
+        Bucket: bucket.name,
+        Prefix: prefix,
+        ContinuationToken: before?.NextContinuationToken,
+      };
+      return send(bucket, what, (options) => bucket.client.send(new ListObjectsV2Command(request), options));
+    };
+    for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
       keys.push(...(page.Contents ?? []).flatMap((object) => object.Key ?? []));
-      more = page.IsTruncated === true;
-      token = page.NextContinuationToken;
     }
   } catch (error) {
     throw explainS3Error(error, { ...place(bucket), what });

@@ -2,6 +2,12 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { type JournalEvent, journalEventSchema } from '../core/run-files.ts';
 import { codeOf, fileError } from './files.ts';
+import { seal, sealed } from './seal.ts';
+
+/** A line longer than this is none of ours: a chunk of 10,000 parts takes up half of it. */
+const maxLineBytes = 2 ** 20;
+
+const lineSchema = sealed(journalEventSchema);
 
 /** Appends events to a journal. */
 export class Journal {
@@ -31,7 +37,7 @@ export class Journal {
   /** Appends one event and waits until it is on disk. */
   async append(event: JournalEvent): Promise<void> {
     try {
-      const line = Buffer.from(`${JSON.stringify(event)}\n`);
+      const line = Buffer.from(`${JSON.stringify(seal(event))}\n`);
       const { bytesWritten } = await this.#file.write(line);
       // What a file takes only in part, the disk has no room for.
       if (bytesWritten < line.length) throw Object.assign(new Error('short write'), { code: 'ENOSPC' });
@@ -73,7 +79,8 @@ async function readEvents(path: string): Promise<ReadEvents> {
   const events: JournalEvent[] = [];
   let sizeBytes = 0;
   for (let end = data.indexOf('\n'); end >= 0; end = data.indexOf('\n', sizeBytes)) {
-    const event = parseLine(data.toString('utf8', sizeBytes, end));
+    const event =
+      end - sizeBytes > maxLineBytes ? undefined : parseLine(data.toString('utf8', sizeBytes, end));
     if (!event) break;
     events.push(event);
     sizeBytes = end + 1;
@@ -83,7 +90,7 @@ async function readEvents(path: string): Promise<ReadEvents> {
 
 function parseLine(line: string): JournalEvent | undefined {
   try {
-    return journalEventSchema.parse(JSON.parse(line));
+    return lineSchema.parse(JSON.parse(line));
   } catch {
     return undefined;
   }

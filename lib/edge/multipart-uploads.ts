@@ -2,8 +2,9 @@
 import {
   AbortMultipartUploadCommand,
   ListMultipartUploadsCommand,
-  type ListMultipartUploadsCommandInput,
+  type ListMultipartUploadsCommandOutput,
 } from '@aws-sdk/client-s3';
+import { pagesOf } from './pages.ts';
 import type { Bucket } from './s3-client.ts';
 import { explainS3Error } from './s3-errors.ts';
 
@@ -18,18 +19,18 @@ export async function listUploads(bucket: Bucket, keyPrefix: string): Promise<re
   const what = `list the unfinished uploads of ${keyPrefix}`;
   const place = { Bucket: bucket.name, Prefix: keyPrefix };
   const found: MultipartUpload[] = [];
-  let marker: Pick<ListMultipartUploadsCommandInput, 'KeyMarker' | 'UploadIdMarker'> = {};
+  const ask = (before: ListMultipartUploadsCommandOutput | undefined) => {
+    const from = { KeyMarker: before?.NextKeyMarker, UploadIdMarker: before?.NextUploadIdMarker };
+    const command = new ListMultipartUploadsCommand({ ...place, ...from });
+    return bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
+  };
+  const markerOf = ({ NextKeyMarker = '', NextUploadIdMarker = '' }: ListMultipartUploadsCommandOutput) =>
+    NextKeyMarker + NextUploadIdMarker;
   try {
-    for (let more = true; more; ) {
-      const command = new ListMultipartUploadsCommand({ ...place, ...marker });
-      const page = await bucket.retrier.run(what, () =>
-        bucket.client.send(command, { abortSignal: bucket.signal }),
-      );
+    for await (const page of pagesOf(what, ask, markerOf)) {
       for (const { Key, UploadId } of page.Uploads ?? []) {
         if (Key !== undefined && UploadId !== undefined) found.push({ key: Key, uploadId: UploadId });
       }
-      more = page.IsTruncated === true;
-      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
     }
   } catch (error) {
     throw explainS3Error(error, { what, bucket: bucket.name, server: bucket.server });

@@ -1,6 +1,7 @@
 /** RUN_DIR/<subvolume>/: what one stage leaves for the next. Losing it means that an unfinished upload begins again. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ToolError } from '../core/errors.ts';
 import {
   type ChunksFile,
   chunksFileSchema,
@@ -9,13 +10,16 @@ import {
   snapshotFileSchema,
 } from '../core/run-files.ts';
 import { fileError, readJsonFile, writeJsonFile } from './files.ts';
+import { seal, sealed } from './seal.ts';
 
 /** The run files of one subvolume. */
 export class RunDirectory {
   readonly path: string;
+  readonly #subvolume: string;
 
   constructor(runDirectory: string, subvolume: string) {
     this.path = join(runDirectory, subvolume);
+    this.#subvolume = subvolume;
   }
 
   /** Makes the directory, 0700. */
@@ -31,20 +35,26 @@ export class RunDirectory {
     return join(this.path, 'upload.jsonl');
   }
 
-  readSnapshot(): Promise<SnapshotFile | undefined> {
-    return readJsonFile(this.#file('snapshot.json'), snapshotFileSchema);
+  /** @throws ToolError also for a file of another subvolume, whose snapshot is not ours to send or to delete */
+  async readSnapshot(): Promise<SnapshotFile | undefined> {
+    const path = this.#file('snapshot.json');
+    const file = await readJsonFile(path, sealed(snapshotFileSchema));
+    if (file === undefined || file.subvolume === this.#subvolume) return file;
+    throw new ToolError(`${path} is of subvolume "${file.subvolume}", not of "${this.#subvolume}"`, {
+      hint: 'remove it to begin this backup again; nothing that is published depends on it',
+    });
   }
 
   writeSnapshot(file: SnapshotFile): Promise<void> {
-    return writeJsonFile(this.#file('snapshot.json'), file);
+    return writeJsonFile(this.#file('snapshot.json'), seal(file));
   }
 
   readChunks(): Promise<ChunksFile | undefined> {
-    return readJsonFile(this.#file('chunks.json'), chunksFileSchema);
+    return readJsonFile(this.#file('chunks.json'), sealed(chunksFileSchema));
   }
 
   writeChunks(file: ChunksFile): Promise<void> {
-    return writeJsonFile(this.#file('chunks.json'), file);
+    return writeJsonFile(this.#file('chunks.json'), seal(file));
   }
 
   /** Records a publish, then removes what led to it. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -160,8 +161,100 @@ test('a file that is not there, or cannot be read, is named with what to do', as
     assert.match(error.hint ?? '', /backup\.env\.example/);
     return true;
   });
-  await assert.rejects(loadSettings(directory, []), /cannot read the settings file/);
+  await assert.rejects(loadSettings(join(file, 'x'), []), /cannot read the settings file .*not a directory/);
 });
+
+const utf16 = (text: string) => Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]);
+
+for (const [what, content, says] of [
+  ['UTF-16, as Notepad saves it', utf16(complete.join('\r\n')), /backup\.env:1 is not UTF-8 text/],
+  [
+    'a path of bytes that are no UTF-8',
+    Buffer.concat([Buffer.from('# comment\nSUBVOLUMES=/data/'), Buffer.from([0xff, 0x0a])]),
+    /backup\.env:2 is not UTF-8 text; paths with other bytes cannot be named/,
+  ],
+  [
+    'binary garbage',
+    Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0xfe, 0x00, 0x80]),
+    /backup\.env:1 is not UTF-8 text/,
+  ],
+  ['one line of 10 MB', Buffer.alloc(10_000_000, 'A'), /has more than 1048576 bytes/],
+] as const) {
+  test(`a settings file of ${what} is refused`, async () => {
+    writeFileSync(file, content);
+    await assert.rejects(loadSettings(file, []), (error: ToolError) => {
+      assert.equal(exitCodeOf(error), 2);
+      assert.match(error.message, says);
+      assert.match(error.hint ?? '', /backup\.env\.example/);
+      return true;
+    });
+  });
+}
+
+const fifo = join(directory, 'fifo');
+execFileSync('mkfifo', [fifo]);
+for (const path of [directory, fifo, '/dev/zero', '/dev/null', '/dev/random']) {
+  test(`${path === directory ? 'a directory' : path} as settings file is refused at once`, {
+    timeout: 20_000,
+  }, async () => {
+    await assert.rejects(loadSettings(path, []), (error: ToolError) => {
+      assert.equal(exitCodeOf(error), 2);
+      assert.match(error.message, /is not a regular file$/);
+      return true;
+    });
+  });
+}
+
+for (const [what, text, says] of [
+  ['a NUL', 'S3_BUCKET=a\0b\n', /:1: the line contains a NUL/],
+  ['line ends of CR alone', complete.join('\r'), /:1: the line contains a line break other than LF or CR LF/],
+  ['an unterminated quote', "S3_BUCKET='a\nSNAPSHOT_DIR=/x\n", /:1: S3_BUCKET the quote ' is not closed/],
+  ['an escape in a path', 'SUBVOLUMES=\u001b[2Jx\n', /SUBVOLUMES "\\u001b\[2Jx" is neither/],
+  ['a line break in a value', 'SUBVOLUMES="a\\nb"\n', /SUBVOLUMES "a\\nb" is neither/],
+] as const) {
+  test(`a settings file with ${what} is refused on one line that a terminal can show`, async () => {
+    writeFileSync(file, text);
+    const { message } = await problemsOf([], 'bucket');
+    assert.match(message, says);
+    assert.doesNotMatch(message.replaceAll('\n', ''), /\p{Cc}/u);
+  });
+}
+
+test('a byte order mark and CR LF line ends are as good as none', async () => {
+  writeFileSync(file, `\uFEFF${complete.join('\r\n')}\r\n`, { mode: 0o600 });
+  const { values, check } = await loadSettings(file, []);
+  await check('sources and bucket');
+  assert.equal(values.S3_BUCKET, 'backups');
+  assert.equal(values.SNAPSHOT_DIR, '/data/.snapshots');
+});
+
+test('of thousands of problems the first are told, and how many there are, each in a length that can be read', async () => {
+  write(Array.from({ length: 5000 }, (_, index) => `KEY_${index}=${index}`));
+  const lines = (await problemsOf()).message.split('\n');
+  assert.equal(lines.length, 21);
+  assert.equal(lines.at(-1), 'and 4980 more problems');
+  write([`${'K'.repeat(60_000)}=1`]);
+  assert.ok((await problemsOf()).message.length < 1100, 'it is cut');
+});
+
+for (const text of [
+  '',
+  '=',
+  'S3_BUCKET',
+  'S3_BUCKET="x',
+  '\uFEFFS3_BUCKET=x',
+  'S3 BUCKET=x',
+  '__proto__=x',
+  'A\u001b=x',
+]) {
+  test(`--set ${JSON.stringify(text)} is refused on one line`, async () => {
+    write(complete);
+    const lines = (await problemsOf([text])).message.split('\n');
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? '', /^--set: /);
+    assert.doesNotMatch(lines.join(), /\p{Cc}/u);
+  });
+}
 
 test('an endpoint in the environment follows the rules of ours, and a file wins over it', async () => {
   process.env.AWS_ENDPOINT_URL_S3 = 'http://s3.example.net';

@@ -50,6 +50,23 @@ test('for people there is the level, the line, and what a child said indented be
   assert.equal(text, 'WARN: careful\nERROR: data: first\nERROR: data: second; do this\n    a\n    b\n');
 });
 
+const nasty = `log.warn('a\\u001b[2J\\u009b\\nb'); logError(log, new ToolError('c\\u202e', { childOutput: 'd\\u0007\\u007f' })); process.exit(0);`;
+
+test('nothing that came from outside reaches a terminal as a command', async () => {
+  assert.equal(
+    await logged('pretty', 'info', nasty),
+    'WARN: a\\u001b[2J\\u009b\\nb\nERROR: c\\u202e\n    d\\u0007\\u007f\n',
+  );
+  const text = await logged('json', 'info', nasty);
+  assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\u202e]/u);
+  const [warning, error] = text
+    .trim()
+    .split('\n')
+    .map((line): Record<string, unknown> => JSON.parse(line));
+  assert.equal(warning?.msg, 'a\u001b[2J\u009b\nb');
+  assert.deepEqual([error?.msg, error?.childOutput], ['c\u202e', 'd\u0007\u007f']);
+});
+
 test('a defect is called one, with its stack below', async () => {
   const text = await logged(
     'auto',

@@ -80,3 +80,16 @@ for (const [args, says] of [
     );
   });
 }
+
+test('a word with bytes that are not UTF-8 is refused: node would make another name of it', () => {
+  for (const args of [['--at', '/mnt/\uFFFD'], ['--config=\uFFFD.env'], ['--set', 'SNAPSHOT_DIR=/\uFFFD']]) {
+    assert.throws(
+      () => parse(...args),
+      (error) => {
+        assert.ok(error instanceof ToolError, String(error));
+        assert.equal(exitCodeOf(error), 2);
+        return /on the command line has bytes that are not UTF-8$/.test(error.message);
+      },
+    );
+  }
+});

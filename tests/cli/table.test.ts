@@ -17,6 +17,10 @@ test('columns are as wide as their widest cell, sizes and counts to the right, a
   );
 });
 
+test('a cell is one line, without anything that a terminal would obey', () => {
+  assert.equal(formatTable(['A', 'B'], [['x\ny', '\u001b[2J']]), 'A     B\nx\\ny  \\u001b[2J');
+});
+
 test('what only begins with a digit is text', () => {
   const heading = 'A HEADING THAT IS WIDER';
   assert.equal(formatTable([heading], [['20260101T020000Z']]), `${heading}\n20260101T020000Z`);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import {
   newBytesOf,
   parseBtrfsVersion,
@@ -7,6 +8,7 @@ import {
   parseSubvolumeList,
   parseSubvolumeShow,
 } from '../../lib/core/btrfs-output.ts';
+import { runs } from '../support/fuzz.ts';
 
 /** btrfs-progs 6.2. */
 const show = `snap/data__2
@@ -80,6 +82,49 @@ for (const name of ['UUID', 'Subvolume ID', 'Generation']) {
     assert.equal(parseSubvolumeShow(show.replace(new RegExp(`^\t${name}:.*\n`, 'm'), '')), undefined);
   });
 }
+
+test('a name that pretends to be fields makes the output ambiguous, and is not believed', () => {
+  for (const line of ['\tUUID: \t\t\t00000000-0000-0000-0000-000000000000', '\tFlags: \t\t\treadonly']) {
+    assert.equal(parseSubvolumeShow(`snap/x\n${line}\n${show}`), undefined);
+    assert.equal(parseSubvolumeShow(`${show}\t\t\t\tx\n${line}\n`), undefined);
+  }
+});
+
+test('a name with a line break is no reason not to understand the rest', () => {
+  assert.deepEqual(parseSubvolumeShow(show.replaceAll('data__2', 'line\nbreak')), parseSubvolumeShow(show));
+});
+
+test('no output makes the readers throw, and what they give is of the right kind', () => {
+  const words = [
+    '\n',
+    '\t',
+    ' ',
+    'UUID:',
+    'Flags:',
+    'Generation:',
+    'Subvolume ID:',
+    '-',
+    '7',
+    'v6.2',
+    'path',
+    'ID',
+  ];
+  const anything = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...words) }));
+  fc.assert(
+    fc.property(anything, (text) => {
+      const info = parseSubvolumeShow(text);
+      assert.ok(info === undefined || info.uuid.length > 0, 'a UUID');
+      assert.ok(
+        parseSubvolumeList(text).every((path) => path.length > 0),
+        'paths',
+      );
+      assert.ok(newBytesOf(text) >= 0, 'a count');
+      assert.ok(parseBtrfsVersion(text)?.every((number) => number >= 0) ?? true, 'a version');
+      assert.ok(parseFindmnt(text)?.type.length !== 0, 'a type');
+    }),
+    runs(1000),
+  );
+});
 
 test('an error message is no subvolume', () => {
   assert.equal(parseSubvolumeShow('ERROR: Not a Btrfs subvolume: Invalid argument\n'), undefined);

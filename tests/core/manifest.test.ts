@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ToolError } from '../../lib/core/errors.ts';
 import { parseManifest, parsePointer, serialiseDocument, streamUuid } from '../../lib/core/manifest.ts';
+import { runs } from '../support/fuzz.ts';
 import { dayStamp, keyOfDay, keys, manifestOfDay, prefix, pythonManifest, uuidOf } from './samples.ts';
 
 /** A JSON object of which tests change whatever they like. */
@@ -111,7 +112,9 @@ const otherKey = (key: string) => `${prefix}/subvol/home/${key}`;
 const hash = `${'A'.repeat(43)}=`;
 
 for (const [path, value, message] of [
-  ['version', 2, /version: .*expected 1/],
+  ['version', 2, /it is of version 2, which needs a newer version of btrfs-to-s3$/],
+  ['version', 0, /version: .*expected 1/],
+  ['version', 1.5, /version: .*expected 1/],
   ['version', '1', /version: .*expected 1/],
   ['subvolume', '..', /subvolume: is not a subvolume name/],
   ['subvolume', 'a/b', /subvolume: is not a subvolume name/],
@@ -126,6 +129,9 @@ for (const [path, value, message] of [
   ['snapshot.name', '.', /snapshot\.name: is not a snapshot name/],
   ['snapshot.name', '', /snapshot\.name: is not a snapshot name/],
   ['snapshot.name', 'a\0b', /snapshot\.name: is not a snapshot name/],
+  ['snapshot.name', 'a\nb', /snapshot\.name: is not a snapshot name/],
+  ['snapshot.name', '\u001b[2J', /snapshot\.name: is not a snapshot name/],
+  ['snapshot.name', 'a/b', /snapshot\.name: is not a snapshot name/],
   ['snapshot.name', 'n'.repeat(256), /snapshot\.name: is not a snapshot name/],
   ['snapshot.path', `/${'p'.repeat(4096)}`, /snapshot\.path: .*4096/],
   ['snapshot.uuid', 'x', /snapshot\.uuid: is not a UUID/],
@@ -169,6 +175,20 @@ for (const [path, value, message] of [
   ['chunks.0.size', 2501, /its chunks add up to 3001 bytes, but total_bytes is 3000/],
   ['chunks.0.sha256', 'A'.repeat(64), /chunks\.0\.sha256: is not a SHA-256 in lower-case hex/],
   ['chunks.0.sha256', 'a'.repeat(63), /chunks\.0\.sha256: is not a SHA-256 in lower-case hex/],
+  ['chunks.0.size', -1, /chunks\.0\.size: .*>0/],
+  ['chunks.0.size', 1e308, /chunks\.0\.size: /],
+  ['chunks.0.size', 2 ** 53, /chunks\.0\.size: /],
+  ['chunks.0.etag', '\u001b]0;x\u0007', /chunks\.0\.etag: contains a control character/],
+  ['chunks.0.checksum', '\u009b2J', /chunks\.0\.checksum: contains a control character/],
+  ['chunks.0.key', 'a\nb', /chunks\.0\.key: contains a control character/],
+  ['chunks.0.key', `${keys.root}full/../full/chunk-${dayStamp(2)}-00000.bin`, /chunk 0 has the key/],
+  ['chunks.0.key', `${keys.root}incremental/chunk-${dayStamp(2)}-\ud800.bin`, /chunk 0 has the key/],
+  ['chunks.0.key', `../${keys.root}full/chunk-${dayStamp(2)}-00000.bin`, /chunk 0 has the key/],
+  ['s3.storage_class', 'a\rb', /s3\.storage_class: contains a control character/],
+  ['host', '\u001b[31m', /host: contains a control character/],
+  ['host', 'h'.repeat(257), /host: .*256/],
+  ['codec.compress', '\u0007', /codec\.compress: contains a control character/],
+  ['tool.version', '1\n2', /tool\.version: contains a control character/],
   ['chunks.0.etag', 'e'.repeat(1025), /chunks\.0\.etag: .*1024/],
   ['chunks.0.part_size', 0, /chunks\.0\.part_size: .*>0/],
   ['chunks.0.part_size', 5 * 2 ** 30 + 1, /chunks\.0\.part_size: .*<=5368709120/],
@@ -303,7 +323,113 @@ test('a pointer is read, unknown fields ignored', () => {
   assert.deepEqual(parsePointer(JSON.stringify({ ...pointer, more: 1 }), pointerKey), pointer);
 });
 
+test('a chunk that is one part of more than S3 allows is damage, because a part is held in memory', () => {
+  const size = 5 * 2 ** 30 + 1;
+  const changed = set(set(incremental(), 'chunks.0.size', size), 'chunks.0.part_size', undefined);
+  const { message } = refusal(set(set(changed, 'chunks.0.parts', [hash]), 'total_bytes', size + 500));
+  assert.match(message, /chunk 0 is one part of more than 5 GiB/);
+});
+
+test('a manifest of a later version is told as such, whatever else it says', () => {
+  for (const [version, others] of [
+    [2, {}],
+    [3, incremental()],
+    [99, { chunks: 'in another way' }],
+  ] as const) {
+    const { message, problem } = refusal({ ...others, version });
+    assert.match(
+      message,
+      new RegExp(`it is of version ${version}, which needs a newer version of btrfs-to-s3`),
+    );
+    assert.match(problem, /^cannot be used: it is of version/);
+  }
+});
+
+test('of a key that is there twice, the last counts, and is held to the same rules', () => {
+  const text = JSON.stringify(incremental());
+  const twice = (field: string, value: unknown) =>
+    `${text.slice(0, -1)},${JSON.stringify(field)}:${JSON.stringify(value)}}`;
+  assert.deepEqual(parseManifest(twice('total_bytes', 3000), keyOfDay(2), prefix), manifestOfDay(2));
+  onlyRefused(() => parseManifest(twice('total_bytes', 1), keyOfDay(2), prefix), /total_bytes is 1$/);
+  onlyRefused(() => parseManifest(twice('subvolume', 'home'), keyOfDay(2), prefix), /another subvolume/);
+});
+
+test('a key of an object prototype is a field like any other, and changes nothing', () => {
+  const text = JSON.stringify(incremental());
+  for (const field of ['__proto__', 'constructor', 'toString']) {
+    const more = `${text.slice(0, -1)},"${field}":{"polluted":true}}`;
+    assert.equal('polluted' in parseManifest(more, keyOfDay(2), prefix), false);
+    assert.equal('polluted' in {}, false);
+  }
+});
+
+function onlyRefused(act: () => unknown, message: RegExp): void {
+  assert.throws(act, (error) => {
+    assert.ok(error instanceof ToolError, String(error));
+    assert.equal(error.kind, 'damage');
+    return message.test(error.message);
+  });
+}
+
+/** Text of every sort that JSON can carry and a terminal obeys. */
+const nastyText = fc.string({
+  unit: fc.constantFrom(
+    '\u001b',
+    '[2J',
+    '\n',
+    '\r',
+    '\0',
+    '\u007f',
+    '\u009b',
+    '\u0007',
+    'a',
+    '"',
+    '..',
+    '/',
+    '\ud800',
+  ),
+});
+
+test('no message about a manifest or a pointer carries what a terminal obeys', () => {
+  const names = [
+    'subvolume',
+    'kind',
+    'created_at',
+    'snapshot.name',
+    'snapshot.uuid',
+    'parent_manifest',
+    'host',
+  ];
+  const more = ['chunks.0.key', 'chunks.1.sha256', 'chunks.0.etag', 's3.storage_class', 'version', 'a\u001b'];
+  fc.assert(
+    fc.property(fc.constantFrom(...names, ...more), nastyText, (path, value) => {
+      for (const act of [
+        () => parseManifest(JSON.stringify(set(incremental(), path, value)), keyOfDay(2), prefix),
+        () => parsePointer(JSON.stringify({ ...pointer, manifest_key: value }), pointerKey),
+        () => parsePointer(JSON.stringify({ ...pointer, kind: value, created_at: value }), pointerKey),
+      ]) {
+        try {
+          act();
+        } catch (error) {
+          assert.ok(error instanceof ToolError, String(error));
+          assert.doesNotMatch(`${error.message}${error.problem}`, /\p{Cc}/u);
+        }
+      }
+    }),
+    runs(500),
+  );
+});
+
 for (const [fields, message] of [
+  [{ manifest_key: keyOfDay(1) }, /it names .*full\/manifest.*, which is not the incremental backup of/],
+  [{ manifest_key: keyOfDay(3) }, /it names .*, which is not the incremental backup of/],
+  [{ manifest_key: otherKey(`incremental/manifest-${dayStamp(2)}.json`) }, /it names .*subvol\/home\//],
+  [{ manifest_key: `else/${keyOfDay(2)}` }, /it names else\//],
+  [{ manifest_key: `${keys.root}../data/incremental/manifest-${dayStamp(2)}.json` }, /it names .*\.\./],
+  [{ manifest_key: keys.chunk('incremental', dayStamp(2), 0) }, /it names .*chunk-/],
+  [{ kind: 'full' }, /which is not the full backup/],
+  [{ created_at: '99991231T235959Z' }, /backup of 99991231T235959Z/],
+  [{ manifest_key: 'a\u001b' }, /manifest_key: contains a control character/],
   [{ manifest_key: '' }, /manifest_key: /],
   [{ manifest_key: 'k'.repeat(1025) }, /manifest_key: /],
   [{ manifest_key: undefined }, /manifest_key: /],

@@ -52,8 +52,8 @@ test('a full backup has no parent and the first one no ETag in its snapshot.json
     kind: 'full',
     created_at: '20260101T000000Z',
     snapshot: {
-      name: 'n',
-      path: '/n',
+      name: 'data__20260101T000000Z__full',
+      path: '/snapshots/data__20260101T000000Z__full',
       uuid: uuidOf(1),
       parent_uuid: null,
       received_uuid: null,

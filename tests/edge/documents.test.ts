@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
@@ -77,12 +79,57 @@ test('a document over the limit is refused unread, as often as that happens', as
   // More often than there are connections: one that is not given back would stop this.
   for (let round = 0; round < 12; round++) {
     await assert.rejects(readDocument(bucket, 'host/large', 299_999), (error: ToolError) => {
-      assert.equal(error.message, 'host/large has 300000 bytes; at most 299999 are read');
+      assert.equal(error.message, 'host/large has more than 299999 bytes, and is not read');
+      assert.equal(error.problem, 'has more than 299999 bytes, and is not read');
       assert.equal(exitCodeOf(error), 4);
       return true;
     });
   }
   assert.equal((await readDocument(bucket, 'host/large', 300_000))?.text.length, 300_000);
+});
+
+test('a document that does not tell its length, and does not end, is given up at the limit', {
+  timeout: 60_000,
+}, async () => {
+  let sent = 0;
+  const endless = createServer((_, answer) => {
+    answer.writeHead(200, { etag: '"e"' });
+    const piece = Buffer.alloc(65_536, '[');
+    const more = () => {
+      while (answer.write(piece)) sent += piece.length;
+    };
+    answer.on('drain', more);
+    more();
+  });
+  await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = endless.address() as AddressInfo;
+    const other = await openTestBucket(`http://127.0.0.1:${port}`);
+    await assert.rejects(
+      readDocument(other, 'host/endless', 2 ** 20),
+      /host\/endless has more than 1048576 bytes/,
+    );
+    other.close();
+    assert.ok(sent < 100 * 2 ** 20, `${sent} bytes were sent`);
+  } finally {
+    endless.closeAllConnections();
+    await new Promise((resolve) => endless.close(resolve));
+  }
+});
+
+test('a listing that says that there is more, but not from where, ends', { timeout: 60_000 }, async () => {
+  await writeText(bucket, 'host/listed', 'x', plainWrite);
+  proxy.expect({
+    matches: ({ url }) => url.includes('list-type=2'),
+    after: (answer) => ({
+      ...answer,
+      body: Buffer.from(String(answer.body).replace('<IsTruncated>false<', '<IsTruncated>true<')),
+      headers: { ...answer.headers, 'content-length': String(answer.body.length - 1) },
+    }),
+  });
+  await assert.rejects(listKeys(bucket, 'host/'), /cannot list host\/: the server says that there is more/);
+  assert.equal(proxy.requests.length, 1);
+  proxy.expect();
 });
 
 test('a text is written over whatever was there', async () => {

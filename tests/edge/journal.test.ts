@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import type { JournalEvent } from '../../lib/core/run-files.ts';
 import { Journal, readJournal } from '../../lib/edge/journal.ts';
+import { seal } from '../../lib/edge/seal.ts';
+import { runs } from '../support/fuzz.ts';
 import { temporaryDirectory, tinyFilesystem } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('journal');
@@ -24,7 +27,7 @@ const begun: JournalEvent = {
   upload_id: 'upload',
 };
 const events = [begun, partOf(1), partOf(2)];
-const lineOf = (event: JournalEvent) => `${JSON.stringify(event)}\n`;
+const lineOf = (event: JournalEvent) => `${JSON.stringify(seal(event))}\n`;
 
 /** Writes events with the journal itself. */
 async function write(
@@ -99,7 +102,90 @@ test('torn at any byte of its last line, it has the events before; going on from
   }
 });
 
+test('torn at any byte at all, it has the events that are whole', async () => {
+  const lines = events.map((event) => Buffer.from(lineOf(event)));
+  const whole = Buffer.concat(lines);
+  for (let length = 0; length <= whole.length; length++) {
+    writeFileSync(path, whole.subarray(0, length));
+    let end = 0;
+    const isWhole = lines.map((line) => {
+      end += line.length;
+      return end <= length;
+    });
+    assert.deepEqual(
+      await readJournal(path),
+      events.filter((_, index) => isWhole[index]),
+      `${length} bytes are there`,
+    );
+  }
+});
+
+/** Fails unless what is read is the beginning of what was written. */
+async function assertBeginning(what: string): Promise<void> {
+  const read = await readJournal(path);
+  assert.deepEqual(read, events.slice(0, read.length), what);
+}
+
+test('with any one bit flipped, no event says anything but what was written', async () => {
+  const whole = Buffer.from(events.map(lineOf).join(''));
+  for (let bit = 0; bit < whole.length * 8; bit++) {
+    const flipped = Buffer.from(whole);
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    writeFileSync(path, flipped);
+    await assertBeginning(`bit ${bit}`);
+  }
+});
+
+test('with any stretch overwritten, as by a failing disk, no event says anything but what was written', async () => {
+  const whole = Buffer.from(events.map(lineOf).join(''));
+  const stretch = fc.oneof(
+    fc.uint8Array({ minLength: 1, maxLength: 600 }),
+    fc.nat(600).map((length) => new Uint8Array(length)),
+    fc
+      .string({ unit: fc.constantFrom('{', '}', '"', ',', ':', '\n', '1', 'a') })
+      .map((text) => Buffer.from(text)),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.nat(whole.length - 1), stretch, async (at, bytes) => {
+      const spoiled = Buffer.concat([whole.subarray(0, at), bytes, whole.subarray(at + bytes.length)]);
+      writeFileSync(path, spoiled);
+      await assertBeginning(`${bytes.length} bytes from ${at}`);
+    }),
+    runs(300),
+  );
+});
+
+test('the journal of a version that wrote no digests is gone on with', async () => {
+  writeFileSync(path, events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+  await write([partOf(3)], 'continue');
+  assert.deepEqual(await readJournal(path), [...events, partOf(3)]);
+});
+
+const chunk: JournalEvent = {
+  event: 'chunk-completed',
+  index: 0,
+  key: 'k'.repeat(1024),
+  size: 10_000,
+  sha256: 'a'.repeat(64),
+  etag: '"1"',
+  part_size: 1,
+  parts: Array.from({ length: 10_000 }, () => `${'A'.repeat(43)}=`),
+};
+
+test('the longest line that there can be is read', async () => {
+  await write([chunk, partOf(1)]);
+  assert.deepEqual(await readJournal(path), [chunk, partOf(1)]);
+});
+
 for (const [what, line] of [
+  ['is of 10 MiB', `${JSON.stringify({ ...begun, upload_id: 'u'.repeat(10 * 2 ** 20) })}\n`],
+  ['is nothing but NULs', `${'\0'.repeat(4096)}\n`],
+  ['is very deep', `${'['.repeat(200_000)}\n`],
+  ['is of other JSON', '{"manifest_key":"a","kind":"full"}\n'],
+  ['has a part number that is none', lineOf({ ...partOf(1), number: 0 } as JournalEvent)],
+  ['has a part number beyond all', lineOf({ ...partOf(1), number: 1e15 } as JournalEvent)],
+  ['has a negative size', lineOf({ ...partOf(1), size: -1 } as JournalEvent)],
+  ['has a negative place', lineOf({ ...begun, index: -1 } as JournalEvent)],
   ['is no JSON', 'nonsense\n'],
   ['is empty', '\n'],
   ['is torn in the middle', lineOf(partOf(5)).slice(20)],
@@ -128,7 +214,7 @@ test('on a full disk an append fails in words, and what was appended before is s
   const journal = await Journal.open(full, 'begin');
   let appended = 0;
   const filling = (async () => {
-    for (; appended < 10_000; appended++) await journal.append(partOf(appended));
+    for (; appended < 10_000; appended++) await journal.append(partOf(appended + 1));
   })();
   await assert.rejects(filling, /cannot write .*upload\.jsonl: the disk is full/);
   await journal.close();

@@ -1,0 +1,26 @@
+/**
+ * A digest inside of JSON that only this host reads again. A flipped bit in a hash or a size leaves JSON that looks sound, and
+ * would be published as the truth.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+/** The object with the digest of all that is in it. */
+export function seal(value: object): object {
+  return { ...value, check: digestOf(value) };
+}
+
+/** A schema for what `seal` made. What has no digest is of an earlier version of the tool, and is taken as it is. */
+export function sealed<Schema extends z.ZodType>(schema: Schema) {
+  return z.preprocess((value, context) => {
+    if (typeof value !== 'object' || value === null || !('check' in value)) return value;
+    const { check, ...rest } = value;
+    if (check === digestOf(rest)) return rest;
+    context.addIssue('is not what was written');
+    return z.NEVER;
+  }, schema);
+}
+
+function digestOf(value: object): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+}
