@@ -29,7 +29,7 @@ exec ${stdout.trim()} "$@"
 `;
     await writeFile(join(bin, name), script, { mode: 0o755 });
   }
-  const records = () => readFile(log, 'utf8');
+  const records = async () => (await readFile(log, 'utf8')).replaceAll('\0', ' ');
   return {
     path: `${bin}:${process.env.PATH}`,
     async names() {
