@@ -14,15 +14,14 @@ const removed = '(removed)';
 
 /** Signatures by themselves, as in a header or an address, and whatever a header for credentials holds. */
 const credentials =
-  /((?:\bX-Amz-)?Signature["'\s]*[:=]["'\s]*)[0-9a-f]{64}|(\b(?:authorization|x-amz-security-token)["'\s]*[:=]["'\s]*)(?!\(removed\))(?:AWS4-HMAC-SHA256\s)?[^\s"'<>&,;]+/gi;
+  /((?:\bX-Amz-)?Signature["'\s]*[:=]["'\s]*)[0-9a-f]{64}|(\b(?:authorization|x-amz-security-token)["'\s]*[:=]["'\s]*)(?!\(removed\))(?:AWS4-HMAC-SHA256\s)?[^\s"'<>&,;]+|()AWS4-HMAC-SHA256\s+Credential=[^\s,]+/gi;
 
 /** A text as one line that can be shown: without secrets in any usual encoding, control characters and endless length. */
 export function cleanText(text: string, secrets: readonly (string | undefined)[]): string {
   const clean = withoutSecrets(text, secrets)
-    .replace(
-      credentials,
-      (_, ...before: readonly (string | undefined)[]) => `${before[0] ?? before[1]}${removed}`,
-    )
+    .replace(credentials, (_, ...before: readonly (string | undefined)[]) => {
+      return `${before.find((text) => text !== undefined)}${removed}`;
+    })
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .trim();
   return clean.length > maxCharacters ? `${clean.slice(0, maxCharacters)} …` : clean;

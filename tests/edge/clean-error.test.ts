@@ -39,6 +39,10 @@ test('signatures and headers for credentials are removed whatever they hold', ()
       `Authorization: AWS4-HMAC-SHA256 ${credential}, SignedHeaders=host, Signature=${signature}`,
       'Authorization: (removed), SignedHeaders=host, Signature=(removed)',
     ],
+    [
+      `AWS4-HMAC-SHA256 ${credential}, SignedHeaders=host, Signature=${signature}`,
+      '(removed), SignedHeaders=host, Signature=(removed)',
+    ],
   ] as const) {
     assert.equal(cleanText(text, []), clean);
   }

@@ -1,0 +1,144 @@
+/** The S3 server goes away, refuses or asks for patience in the middle of a run. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
+import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { startScript, whileRunning } from './running-script.ts';
+import { createWorld, errorLines, namesIn, secret, type World } from './world.ts';
+
+const mib = 2 ** 20;
+const partBytes = 5 * mib;
+const concurrency = 4;
+
+async function worldWithData(t: TestContext, changes: Readonly<Record<string, string>> = {}): Promise<World> {
+  const world = await createWorld(t, changes);
+  await writeFile(join(world.data, 'random'), randomBytes(60 * mib));
+  return world;
+}
+
+/** The server again, on the same port and directory, as after a reboot. */
+async function startAgain(world: World): Promise<S3Server> {
+  const { port } = world.server;
+  const directory = join(world.directory, 's3');
+  const account = { accessKeyId: 'end-to-end', secretAccessKey: secret };
+  const server = await startS3Server({ directory, port, ...account });
+  world.cleanUp(() => server.stop());
+  return server;
+}
+
+/** Bytes of chunks that a server received. */
+function chunkBytes({ requests }: S3Server): number {
+  return requests
+    .filter(({ key }) => key?.endsWith('.bin'))
+    .reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
+}
+
+/** Bytes of chunks that a server received and has. */
+function storedBytes({ requests }: S3Server): number {
+  return requests
+    .filter(({ key, method, status }) => key?.endsWith('.bin') && method === 'PUT' && status === 200)
+    .reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
+}
+
+async function mustSucceed(world: World, script: string, ...args: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await world.run(script, ...args);
+  assert.equal(exitCode, 0, `${script}: ${stderr}`);
+}
+
+/** Publishes what was uploaded, and proves that it is the subvolume, to the bit. */
+async function proveBackup(world: World): Promise<number> {
+  const { manifest } = await world.backup();
+  const target = join(world.mount, 'proof');
+  await mustSucceed(world, 'restore.ts', '--subvolume', 'data', '--target', target);
+  assert.deepEqual(await treeDigest(target), await treeDigest(world.data));
+  await mustSucceed(world, 'verify.ts', '--deep');
+  return manifest.total_bytes;
+}
+
+const slowUpload = { fault: 'slow', bytesPerSecond: 4 * mib, operation: ['UploadPart', 'PutObject'] } as const;
+const slowDownload = { fault: 'slow', bytesPerSecond: 4 * mib, operation: 'GetObject', key: '*.bin' } as const;
+
+test('a server that restarts in the middle of an upload and of a restore is waited for', async (t) => {
+  const world = await worldWithData(t);
+  const config = await world.settingsFile();
+  await mustSucceed(world, 'snapshot.ts');
+  world.server.faults.set([slowUpload]);
+  const upload = startScript(world, config, 'send-chunk-upload.ts');
+  await whileRunning(upload, 'some parts stored', () => storedBytes(world.server) > 2 * partBytes);
+  await world.server.stop();
+  await whileRunning(upload, 'requests that fail', () => /refused.*trying again/i.test(upload.said()));
+  const second = await startAgain(world);
+  const uploaded = await upload.ended;
+  assert.equal(uploaded.exitCode, 0, uploaded.stderr);
+  assert.deepEqual(errorLines(uploaded), []);
+  const total = await proveBackup(world);
+  const sent = chunkBytes(world.server) + chunkBytes(second);
+  assert.ok(sent <= total + concurrency * partBytes, `${sent} bytes were sent for a stream of ${total}`);
+
+  second.faults.set([slowDownload]);
+  const target = join(world.mount, 'restored');
+  const restore = startScript(world, config, 'restore.ts', '--subvolume', 'data', '--target', target);
+  await whileRunning(restore, 'a part under way', () => second.faults.list()[0]?.fired !== 0);
+  await second.stop();
+  await whileRunning(restore, 'requests that fail', () => /refused.*trying again/i.test(restore.said()));
+  await startAgain(world);
+  const restored = await restore.ended;
+  assert.equal(restored.exitCode, 0, restored.stderr);
+  assert.deepEqual(errorLines(restored), []);
+  assert.deepEqual(await treeDigest(target), await treeDigest(world.data));
+});
+
+test('a server that is away for longer than RETRY_FOR ends the run in one line, and the next one goes on', async (t) => {
+  const world = await worldWithData(t, { RETRY_FOR: '3s' });
+  const config = await world.settingsFile();
+  await mustSucceed(world, 'snapshot.ts');
+  world.server.faults.set([slowUpload]);
+  const upload = startScript(world, config, 'send-chunk-upload.ts');
+  await whileRunning(upload, 'some parts stored', () => storedBytes(world.server) > 2 * partBytes);
+  await world.server.stop();
+  const uploaded = await upload.ended;
+  assert.equal(uploaded.exitCode, 1, uploaded.stderr);
+  assert.equal(errorLines(uploaded).length, 1, uploaded.stderr);
+  assert.match(errorLines(uploaded)[0] ?? '', /^cannot store .*: the connection was refused .*; check /);
+  const second = await startAgain(world);
+  const total = await proveBackup(world);
+  const sent = chunkBytes(world.server) + chunkBytes(second);
+  assert.ok(sent <= total + concurrency * partBytes, `${sent} bytes were sent for a stream of ${total}`);
+
+  second.faults.set([slowDownload]);
+  const target = join(world.mount, 'restored');
+  const restore = startScript(world, config, 'restore.ts', '--subvolume', 'data', '--target', target);
+  await whileRunning(restore, 'a part under way', () => second.faults.list()[0]?.fired !== 0);
+  await second.stop();
+  const restored = await restore.ended;
+  assert.equal(restored.exitCode, 1, restored.stderr);
+  assert.equal(errorLines(restored).length, 1, restored.stderr);
+  assert.match(errorLines(restored)[0] ?? '', /^cannot read .*: the connection was refused .*; check /);
+  assert.deepEqual(await namesIn(world.mount), ['data', 'proof', 'snapshots']);
+  await startAgain(world);
+  await mustSucceed(world, 'restore.ts', '--subvolume', 'data', '--target', target);
+  assert.deepEqual(await treeDigest(target), await treeDigest(world.data));
+});
+
+test('a server that asks to slow down gets half as many parts at once, and all of them again later', async (t) => {
+  const world = await worldWithData(t, { CHUNK_SIZE: '64MiB' });
+  await mustSucceed(world, 'snapshot.ts');
+  // Slow enough for the second request to come when the first is over, by which time there are four at once again.
+  const slowDown = { fault: 'error', code: 'SlowDown', operation: 'UploadPart', retryAfter: 0 } as const;
+  world.server.faults.set([
+    { ...slowDown, skip: 1, next: 1 },
+    { ...slowDown, skip: 8, next: 1 },
+    { ...slowUpload, bytesPerSecond: 5 * mib },
+  ]);
+  const uploaded = await world.run('send-chunk-upload.ts');
+  assert.equal(uploaded.exitCode, 0, uploaded.stderr);
+  const slowed = uploaded.stderr.match(/asks to slow down: [^"]*/g);
+  const half = 'asks to slow down: 2 parts at once from now on';
+  assert.deepEqual(slowed, [half, half], 'there were four at once again');
+  assert.match(uploaded.stderr, /trying again in 0s/, 'Retry-After is heeded');
+  world.server.faults.clear();
+  await proveBackup(world);
+});
