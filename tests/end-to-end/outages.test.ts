@@ -58,8 +58,17 @@ async function proveBackup(world: World): Promise<number> {
   return manifest.total_bytes;
 }
 
-const slowUpload = { fault: 'slow', bytesPerSecond: 4 * mib, operation: ['UploadPart', 'PutObject'] } as const;
-const slowDownload = { fault: 'slow', bytesPerSecond: 4 * mib, operation: 'GetObject', key: '*.bin' } as const;
+const slowUpload = {
+  fault: 'slow',
+  bytesPerSecond: 4 * mib,
+  operation: ['UploadPart', 'PutObject'],
+} as const;
+const slowDownload = {
+  fault: 'slow',
+  bytesPerSecond: 4 * mib,
+  operation: 'GetObject',
+  key: '*.bin',
+} as const;
 
 test('a server that restarts in the middle of an upload and of a restore is waited for', async (t) => {
   const world = await worldWithData(t);
