@@ -20,7 +20,7 @@ import { pagesOf } from './pages.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
-import { explainS3Error, isTransient } from './s3-errors.ts';
+import { asksToSlowDown, explainS3Error, isTransient } from './s3-errors.ts';
 
 /** A part as the server has it. */
 export interface ListedPart {
@@ -238,9 +238,12 @@ export class ChunkWriter {
   }
 }
 
-/** Whether an upload could be complete although completing it failed: Ceph answers 500 to the second attempt. */
+/**
+ * Whether an upload could be complete although completing it failed: Ceph answers 500 to the second attempt. A server that has
+ * too much to do is not asked more than needed: if it has completed the upload all the same, the next attempt will tell.
+ */
 function mayBeDone(error: unknown): boolean {
-  return isUnknownUpload(error) || isTransient(error);
+  return isUnknownUpload(error) || (isTransient(error) && !asksToSlowDown(error));
 }
 
 /** The object, if it is the one that these parts make: by S3's SHA-256, or by ETag where it keeps none. */

@@ -95,7 +95,8 @@ export class Retrier {
       if (concurrency !== undefined) onSlowDown(concurrency);
     }
     if (attempt >= fewAttempts && (!this.#wasReached || mayNeverPass(error))) return undefined;
-    const waitMs = retryAfterMs(retryAfterOf(error), now()) ?? backoffMs(attempt, random());
+    // A server that asks for no wait at all, time and again, must not be asked without end.
+    const waitMs = Math.max(retryAfterMs(retryAfterOf(error), now()) ?? 0, backoffMs(attempt, random()));
     return now() + waitMs - firstFailureAtMs > retryForMs ? undefined : waitMs;
   }
 }

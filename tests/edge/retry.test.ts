@@ -116,6 +116,18 @@ test('Retry-After is waited for, whatever the attempt', async () => {
   assert.deepEqual(waits, [17_000, 17_000]);
 });
 
+test('a server that asks for no wait is waited for as if it had not said anything', async () => {
+  const [silent, hasty] = [createRetrier(), createRetrier()];
+  await silent.retrier.run('ask', failing(4, () => slow()).request);
+  await hasty.retrier.run('ask', failing(4, () => slow('0')).request);
+  assert.deepEqual(hasty.waits, silent.waits);
+  assert.equal(
+    hasty.waits.every((ms) => ms > 0),
+    true,
+    hasty.waits.join(),
+  );
+});
+
 /** Runs so many transfers at once and gives how many were under way together at most. */
 async function mostAtOnce(retrier: Retrier, count: number): Promise<number> {
   let [running, most] = [0, 0];
