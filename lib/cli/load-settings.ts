@@ -59,6 +59,7 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
     if (found.length > 0) {
       throw new ToolError(firstOf(found).join('\n'), {
         kind: 'usage',
+        isList: true,
         hint: 'config/README.md explains every key',
       });
     }

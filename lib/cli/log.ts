@@ -44,14 +44,15 @@ export function createLog({ script, format, level }: LogOptions): Logger {
   );
 }
 
-/** Logs an error: a line for what, where and what to do; a child's last words below; a stack only for defects. */
+/** Logs an error: one line (of a list: each) for what, where and what to do; a child's last words below; a stack only for defects. */
 export function logError(log: Logger, error: unknown, about = ''): void {
   if (!(error instanceof ToolError)) {
     const stack = error instanceof Error ? error.stack : undefined;
     log.error({ childOutput: stack }, `${about}this is a defect of btrfs-to-s3: ${describeError(error)}`);
     return;
   }
-  const lines = describeError(error).split('\n');
+  const text = describeError(error);
+  const lines = error.isList ? text.split('\n') : [text];
   for (const [index, line] of lines.entries()) {
     const last = index === lines.length - 1;
     log.error(

@@ -10,33 +10,36 @@ export interface SubvolumeInfo {
   readonly readOnly: boolean;
 }
 
+/** Where the fields begin. The path and the name before them, and the snapshots' names behind, are printed as they are. */
+const uuidLines = /^[ \t]+UUID:(.*)\n[ \t]+Parent UUID:(.*)\n[ \t]+Received UUID:(.*)\n/gm;
+
 /**
- * Reads `btrfs subvolume show`; undefined when a field that it always prints is missing, or when one is there twice: names are
- * printed as they are, and one with line breaks in it could pass for fields.
+ * Reads `btrfs subvolume show`; undefined when a field that it always prints is missing, or when there are two of what is
+ * there once: then a name with line breaks in it passes itself off for fields.
  */
 export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
-  const values = (name: string) =>
-    [...text.matchAll(new RegExp(`^\\s+${name}:[ \\t]*(.*)$`, 'gm'))].map((match) => match[1]?.trim() ?? '');
-  const field = (name: string) => {
-    const [value] = values(name);
-    return value === undefined || value === '-' || value === '' ? undefined : value;
-  };
-  if (fieldNames.some((name) => values(name).length > 1)) return undefined;
-  const uuid = field('UUID');
+  const [found, another] = text.matchAll(uuidLines);
+  if (!found || another) return undefined;
+  const [uuid, parentUuid, receivedUuid] = found.slice(1).map(known);
+  const rest = text.slice(found.index + found[0].length);
+  const field = (name: string) => known(new RegExp(`^[ \\t]+${name}:(.*)$`, 'm').exec(rest)?.[1]);
   const id = field('Subvolume ID');
   const generation = field('Generation');
   if (!uuid || !id || !generation) return undefined;
   return {
     uuid,
-    parentUuid: field('Parent UUID'),
-    receivedUuid: field('Received UUID'),
+    parentUuid,
+    receivedUuid,
     id: Number(id),
     generation: Number(generation),
     readOnly: (field('Flags') ?? '').split(/[ ,]+/).includes('readonly'),
   };
 }
 
-const fieldNames = ['UUID', 'Parent UUID', 'Received UUID', 'Subvolume ID', 'Generation', 'Flags'] as const;
+function known(text: string | undefined): string | undefined {
+  const value = text?.trim();
+  return value === '-' || value === '' ? undefined : value;
+}
 
 /** Reads the paths of `btrfs subvolume list -o`, relative to the filesystem's top level. */
 export function parseSubvolumeList(text: string): readonly string[] {

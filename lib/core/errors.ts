@@ -22,6 +22,8 @@ export interface ToolErrorDetails {
   readonly problem?: string;
   /** What to do next, naming the command or the setting. */
   readonly hint?: string;
+  /** True for a message of several lines, each a failure of its own; any other line break came in with a name. */
+  readonly isList?: boolean;
   /** What a child process wrote to stderr; shown below the line. */
   readonly childOutput?: string;
   readonly cause?: unknown;
@@ -34,12 +36,14 @@ export class ToolError extends Error {
   readonly problem: string;
   readonly hint: string | undefined;
   readonly childOutput: string | undefined;
+  readonly isList: boolean;
 
   constructor(message: string, details: ToolErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.kind = details.kind ?? 'failed';
     this.problem = details.problem ?? message;
     this.hint = details.hint;
+    this.isList = details.isList ?? false;
     this.childOutput = details.childOutput?.trim() || undefined;
   }
 }

@@ -185,6 +185,7 @@ function inconsistency(manifest: Manifest, manifestKey: string, prefix: string):
 }
 
 function parseAs<Schema extends z.ZodType>(schema: Schema, text: string, name: string): z.output<Schema> {
+  if (!isWithinBounds(text)) throw damaged(name, 'it holds more values than a document of ours can');
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -198,6 +199,20 @@ function parseAs<Schema extends z.ZodType>(schema: Schema, text: string, name: s
     throw damaged(name, `it is of version ${newer.version}, which needs a newer version of ${TOOL.name}`);
   const issues = result.error.issues.slice(0, 3);
   throw damaged(name, issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`).join('; '));
+}
+
+/**
+ * False for a text that would take up many times its own size once it is read: 256 MiB of `[],` are gigabytes of arrays. The
+ * limits are above what fits a manifest: two brackets for each of its chunks, and a comma for each part.
+ */
+function isWithinBounds(text: string): boolean {
+  let [brackets, commas] = [0, 0];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x2c) commas++;
+    else if (code === 0x5b || code === 0x7b) brackets++;
+  }
+  return brackets <= 1_000_000 && commas <= 7_000_000;
 }
 
 function damaged(name: string, reason: string, cause?: unknown): ToolError {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadSettings } from '../../lib/cli/load-settings.ts';
 import { exitCodeOf, ToolError } from '../../lib/core/errors.ts';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('load-settings');
@@ -192,7 +192,7 @@ for (const [what, content, says] of [
 }
 
 const fifo = join(directory, 'fifo');
-execFileSync('mkfifo', [fifo]);
+await shell`mkfifo ${fifo}`;
 for (const path of [directory, fifo, '/dev/zero', '/dev/null', '/dev/random']) {
   test(`${path === directory ? 'a directory' : path} as settings file is refused at once`, {
     timeout: 20_000,

@@ -16,7 +16,7 @@ async function logged(format: 'json' | 'pretty' | 'auto', level: string, code: s
   return stderr;
 }
 
-const child = `logError(log, new ToolError('first\\nsecond', { kind: 'damage', hint: 'do this', childOutput: 'a\\n\\nb' }), 'data: ');`;
+const child = `logError(log, new ToolError('first\\nsecond', { kind: 'damage', isList: true, hint: 'do this', childOutput: 'a\\n\\nb' }), 'data: ');`;
 
 test('JSON lines carry time, level, script and message, and the output of a child with the last line', async () => {
   const text = await logged(
@@ -50,19 +50,20 @@ test('for people there is the level, the line, and what a child said indented be
   assert.equal(text, 'WARN: careful\nERROR: data: first\nERROR: data: second; do this\n    a\n    b\n');
 });
 
-const nasty = `log.warn('a\\u001b[2J\\u009b\\nb'); logError(log, new ToolError('c\\u202e', { childOutput: 'd\\u0007\\u007f' })); process.exit(0);`;
+const nasty = `logError(log, new ToolError('one\\nfailure')); log.warn('a\\u001b[2J\\u009b\\nb'); logError(log, new ToolError('c\\u202e', { childOutput: 'd\\u0007\\u007f' })); process.exit(0);`;
 
 test('nothing that came from outside reaches a terminal as a command', async () => {
   assert.equal(
     await logged('pretty', 'info', nasty),
-    'WARN: a\\u001b[2J\\u009b\\nb\nERROR: c\\u202e\n    d\\u0007\\u007f\n',
+    'ERROR: one\\nfailure\nWARN: a\\u001b[2J\\u009b\\nb\nERROR: c\\u202e\n    d\\u0007\\u007f\n',
   );
   const text = await logged('json', 'info', nasty);
   assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\u202e]/u);
-  const [warning, error] = text
+  const [broken, warning, error] = text
     .trim()
     .split('\n')
     .map((line): Record<string, unknown> => JSON.parse(line));
+  assert.equal(broken?.msg, 'one\nfailure');
   assert.equal(warning?.msg, 'a\u001b[2J\u009b\nb');
   assert.deepEqual([error?.msg, error?.childOutput], ['c\u202e', 'd\u0007\u007f']);
 });
