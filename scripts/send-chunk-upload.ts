@@ -3,7 +3,7 @@ import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
-import { checkAccess } from '../lib/edge/documents.ts';
+import { checkAccess } from '../lib/edge/objects.ts';
 import { uploadSnapshot } from '../lib/stage/upload.ts';
 
 await runScript({

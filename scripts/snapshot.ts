@@ -3,7 +3,7 @@ import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { ToolError } from '../lib/core/errors.ts';
-import { checkAccess } from '../lib/edge/documents.ts';
+import { checkAccess } from '../lib/edge/objects.ts';
 import { prepareSnapshot } from '../lib/stage/snapshot.ts';
 
 const kinds = ['auto', 'full', 'incremental'] as const;

@@ -12,15 +12,16 @@ import {
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
 import type { StoredPart } from '../core/run-files.ts';
-import { headObject, headOnce, type ObjectHead } from './documents.ts';
 import { noteRequest } from './garbage.ts';
 import { compositeSha256, multipartEtag } from './made-of-parts.ts';
 import { isUnknownUpload, type MultipartUpload } from './multipart-uploads.ts';
+import { headObject, headOnce, type ObjectHead } from './objects.ts';
 import { pagesOf } from './pages.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
+import { explain } from './requests.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
-import { asksToSlowDown, explainS3Error, isTransient } from './s3-errors.ts';
+import { asksToSlowDown, isTransient } from './s3-errors.ts';
 
 /** A part as the server has it. */
 export interface ListedPart {
@@ -156,7 +157,7 @@ export class ChunkWriter {
       }
     } catch (error) {
       if (isUnknownUpload(error)) return undefined;
-      throw this.#explain(error, what);
+      throw explain(this.#bucket, what, error);
     }
     return parts;
   }
@@ -198,7 +199,7 @@ export class ChunkWriter {
     try {
       return await this.#bucket.retrier.transfer(what, attempt, this.#signal);
     } catch (error) {
-      throw this.#explain(error, what);
+      throw explain(this.#bucket, what, error);
     }
   }
 
@@ -229,12 +230,8 @@ export class ChunkWriter {
     try {
       return await this.#bucket.retrier.run(what, request, this.#signal);
     } catch (error) {
-      throw this.#explain(error, what);
+      throw explain(this.#bucket, what, error);
     }
-  }
-
-  #explain(error: unknown, what: string): Error {
-    return explainS3Error(error, { what, bucket: this.#bucket.name, server: this.#bucket.server });
   }
 }
 

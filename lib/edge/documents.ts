@@ -1,21 +1,14 @@
-/** Small objects: manifests, pointers, texts. Listing and looking at objects. */
+/** Small objects, read and written whole: manifests, pointers, texts. */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import {
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  type ListObjectsV2CommandOutput,
-  PutObjectCommand,
-} from '@aws-sdk/client-s3';
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../core/errors.ts';
 import { piecesOf } from './body.ts';
-import { pagesOf } from './pages.ts';
+import { explain, isNamed } from './requests.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
-import { explainS3Error, statusOf } from './s3-errors.ts';
 
 /** A document and the ETag under which it was read. */
 export interface Document {
@@ -37,7 +30,7 @@ export async function readDocument(
   try {
     return await bucket.retrier.run(what, () => readOnce(bucket, key, maxBytes));
   } catch (error) {
-    if (hasName(error, 'NoSuchKey')) return undefined;
+    if (isNamed(error, 'NoSuchKey')) return undefined;
     if (error instanceof OtherBytes) {
       throw new ToolError(`${key} is damaged: ${error.message}`, {
         kind: 'damage',
@@ -46,7 +39,7 @@ export async function readDocument(
         cause: error,
       });
     }
-    throw explainS3Error(error, { ...place(bucket), what });
+    throw explain(bucket, what, error);
   }
 }
 
@@ -88,7 +81,11 @@ async function* limited(
 
 function tooLarge(key: string, maxBytes: number): ToolError {
   const problem = `has more than ${maxBytes} bytes, and is not read`;
-  return new ToolError(`${key} ${problem}`, { kind: 'damage', problem });
+  return new ToolError(`${key} ${problem}`, {
+    kind: 'damage',
+    problem,
+    hint: 'see what else is affected with: make verify',
+  });
 }
 
 /** When a document may be written: only where there is none, or only over what was read under an ETag. */
@@ -118,11 +115,11 @@ export async function writeDocument(
       ...options,
     };
     const command = () => new PutObjectCommand({ ...request, ...condition });
-    await send(bucket, what, (options) => bucket.client.send(command(), options));
+    await bucket.retrier.run(what, () => bucket.client.send(command(), { abortSignal: bucket.signal }));
     return true;
   } catch (error) {
-    if (preconditionErrors.some((name) => hasName(error, name))) return false;
-    throw explainS3Error(error, { ...place(bucket), what });
+    if (isNamed(error, ...preconditionErrors)) return false;
+    throw explain(bucket, what, error);
   }
 }
 
@@ -151,123 +148,8 @@ export async function writeText(
     const upload = () => new Upload({ client: bucket.client, params, abortController });
     await bucket.retrier.run(what, () => upload().done());
   } catch (error) {
-    throw explainS3Error(error, { ...place(bucket), what });
+    throw explain(bucket, what, error);
   } finally {
     bucket.signal.removeEventListener('abort', abort);
   }
-}
-
-/** An object as the bucket describes it without sending it. */
-export interface ObjectHead {
-  readonly sizeBytes: number;
-  readonly etag: string;
-  /** Base64 SHA-256, with `-N` when it is composed of N parts; undefined where the server keeps none. */
-  readonly sha256: string | undefined;
-  readonly storageClass: string;
-  /** True when it is in an archive class and there is no thawed copy. */
-  readonly cold: boolean;
-}
-
-const archiveClasses: readonly string[] = ['GLACIER', 'DEEP_ARCHIVE'];
-
-/** Looks at an object; undefined when there is none. */
-export async function headObject(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
-  const what = `look at ${key}`;
-  try {
-    return await bucket.retrier.run(what, () => headOnce(bucket, key));
-  } catch (error) {
-    throw explainS3Error(error, { ...place(bucket), what });
-  }
-}
-
-/** Looks at an object with a single request, and lets its error through as it is: for use within a request that is repeated. */
-export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
-  try {
-    const request = { Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' as const };
-    const head = await bucket.client.send(new HeadObjectCommand(request), { abortSignal: bucket.signal });
-    const storageClass = head.StorageClass ?? 'STANDARD';
-    return {
-      sizeBytes: head.ContentLength ?? 0,
-      etag: head.ETag ?? '',
-      sha256: head.ChecksumSHA256,
-      storageClass,
-      cold: archiveClasses.includes(storageClass) && !head.Restore?.includes('ongoing-request="false"'),
-    };
-  } catch (error) {
-    const reason = await reasonOfRefusal(bucket, key, error);
-    if (hasName(reason, 'NoSuchKey')) return undefined;
-    throw reason;
-  }
-}
-
-/**
- * HEAD has an answer without a body, and so without a code: a missing key or bucket, expired credentials and a wrong clock
- * look like any 404, 400 and 403 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). GET of one byte says more.
- */
-async function reasonOfRefusal(bucket: Bucket, key: string, error: unknown): Promise<unknown> {
-  const status = statusOf(error);
-  if (status < 400 || status >= 500) return error;
-  const request = { Bucket: bucket.name, Key: key, Range: 'bytes=0-0' };
-  try {
-    const answer = await bucket.client.send(new GetObjectCommand(request), { abortSignal: bucket.signal });
-    (answer.Body as Readable).destroy();
-    return error;
-  } catch (reason) {
-    // What is refused for itself alone: the body of an archived object, and the first byte of an empty one.
-    return hasName(reason, 'InvalidObjectState') || hasName(reason, 'InvalidRange') ? error : reason;
-  }
-}
-
-/** All keys under a prefix, in the order of their bytes. */
-export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly string[]> {
-  const what = `list ${prefix}`;
-  const keys: string[] = [];
-  try {
-    // Page by page, so that a page that fails is asked for again, and not all of them.
-    const ask = (before: ListObjectsV2CommandOutput | undefined) => {
-      const request = {
-        Bucket: bucket.name,
-        Prefix: prefix,
-        ContinuationToken: before?.NextContinuationToken,
-      };
-      return send(bucket, what, (options) => bucket.client.send(new ListObjectsV2Command(request), options));
-    };
-    for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
-      keys.push(...(page.Contents ?? []).flatMap((object) => object.Key ?? []));
-    }
-  } catch (error) {
-    throw explainS3Error(error, { ...place(bucket), what });
-  }
-  return keys;
-}
-
-/**
- * Asks the server one cheap question, so that a wrong bucket or secret is found before anything is done.
- * @throws ToolError that says what is wrong.
- */
-export async function checkAccess(bucket: Bucket): Promise<void> {
-  const what = 'use the bucket';
-  try {
-    const request = { Bucket: bucket.name, Prefix: `${bucket.prefix}/`, MaxKeys: 1 };
-    await send(bucket, what, (options) => bucket.client.send(new ListObjectsV2Command(request), options));
-  } catch (error) {
-    throw explainS3Error(error, { ...place(bucket), what });
-  }
-}
-
-/** A small request, repeated while it may pass, and ended with the run. */
-function send<Answer>(
-  { retrier, signal }: Bucket,
-  what: string,
-  request: (options: { readonly abortSignal: AbortSignal }) => Promise<Answer>,
-): Promise<Answer> {
-  return retrier.run(what, () => request({ abortSignal: signal }));
-}
-
-function hasName(error: unknown, name: string): boolean {
-  return error instanceof Error && error.name === name;
-}
-
-function place(bucket: Bucket): { readonly bucket: string; readonly server: string } {
-  return { bucket: bucket.name, server: bucket.server };
 }

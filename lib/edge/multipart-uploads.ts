@@ -5,8 +5,8 @@ import {
   type ListMultipartUploadsCommandOutput,
 } from '@aws-sdk/client-s3';
 import { pagesOf } from './pages.ts';
+import { explain, isNamed } from './requests.ts';
 import type { Bucket } from './s3-client.ts';
-import { explainS3Error } from './s3-errors.ts';
 
 /** A multipart upload that has begun. */
 export interface MultipartUpload {
@@ -33,7 +33,7 @@ export async function listUploads(bucket: Bucket, keyPrefix: string): Promise<re
       }
     }
   } catch (error) {
-    throw explainS3Error(error, { what, bucket: bucket.name, server: bucket.server });
+    throw explain(bucket, what, error);
   }
   return found;
 }
@@ -46,11 +46,11 @@ export async function abortUpload(bucket: Bucket, { key, uploadId }: MultipartUp
     await bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
   } catch (error) {
     if (isUnknownUpload(error)) return;
-    throw explainS3Error(error, { what, bucket: bucket.name, server: bucket.server });
+    throw explain(bucket, what, error);
   }
 }
 
 /** The gateway of Ceph 16 says NoSuchKey where S3 says NoSuchUpload (measured; the contract tests have it as error-codes). */
 export function isUnknownUpload(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'NoSuchUpload' || error.name === 'NoSuchKey');
+  return isNamed(error, 'NoSuchUpload', 'NoSuchKey');
 }

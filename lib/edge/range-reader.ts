@@ -3,9 +3,9 @@ import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { piecesOf } from './body.ts';
 import { noteReceivedBytes, noteRequest } from './garbage.ts';
+import { explain } from './requests.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket } from './s3-client.ts';
-import { explainS3Error } from './s3-errors.ts';
 
 /** Bytes of an object. */
 export interface ObjectRange {
@@ -47,7 +47,7 @@ export async function readRange(
   try {
     await bucket.retrier.transfer(what, attempt, signal);
   } catch (error) {
-    throw explainS3Error(error, { what, bucket: bucket.name, server: bucket.server });
+    throw explain(bucket, what, error);
   }
 }
 

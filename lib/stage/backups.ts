@@ -10,7 +10,8 @@ import {
   type StoredManifest,
 } from '../core/manifest.ts';
 import { parseKey, parsePointInTime, SubvolumeKeys, subvolumesRoot } from '../core/names.ts';
-import { headObject, listKeys, readDocument } from '../edge/documents.ts';
+import { readDocument } from '../edge/documents.ts';
+import { headObject, listKeys } from '../edge/objects.ts';
 import type { Bucket } from '../edge/s3-client.ts';
 
 const maxPointerBytes = 65_536;

@@ -2,7 +2,7 @@
 import pMap from 'p-map';
 import type { ManifestChunk } from '../core/manifest.ts';
 import { chunkProblem } from '../core/verdict.ts';
-import { headObject, type ObjectHead } from '../edge/documents.ts';
+import { headObject, type ObjectHead } from '../edge/objects.ts';
 import { REQUESTS_AT_ONCE } from './backups.ts';
 import type { StageContext } from './context.ts';
 

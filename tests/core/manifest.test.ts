@@ -1,28 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { ToolError } from '../../lib/core/errors.ts';
-import { parseManifest, parsePointer, serialiseDocument, streamUuid } from '../../lib/core/manifest.ts';
-import { runs } from '../support/fuzz.ts';
-import { dayStamp, keyOfDay, keys, manifestOfDay, prefix, pythonManifest, uuidOf } from './samples.ts';
+import { parseManifest, serialiseDocument, streamUuid } from '../../lib/core/manifest.ts';
+import { incremental, set } from './changed-manifest.ts';
+import {
+  dayStamp,
+  keyOfDay,
+  keys,
+  manifestOfDay,
+  otherKey,
+  pointer,
+  prefix,
+  pythonManifest,
+  uuidOf,
+} from './samples.ts';
 
-/** A JSON object of which tests change whatever they like. */
-type Json = Record<string, unknown>;
-
-const incremental = () => structuredClone(manifestOfDay(2)) as unknown as Json;
 const pythonKey = keys.manifest('full', '20260101T000000Z');
-const pointerKey = keys.current;
-const pointer = { manifest_key: keyOfDay(2), kind: 'incremental', created_at: dayStamp(2) } as const;
-
-/** Sets `chunks.0.size` and the like; undefined removes the field. */
-function set(target: Json, path: string, value: unknown): Json {
-  const names = path.split('.');
-  const last = names.pop() ?? '';
-  const owner = names.reduce((at, name) => at[name] as Json, target);
-  if (value === undefined) delete owner[last];
-  else owner[last] = value;
-  return target;
-}
 
 /** The error that a manifest found at the key of day 2 gives; fails when it gives none. */
 function refusal(manifest: unknown, key = keyOfDay(2)): ToolError {
@@ -108,7 +101,6 @@ for (const path of [
   });
 }
 
-const otherKey = (key: string) => `${prefix}/subvol/home/${key}`;
 const hash = `${'A'.repeat(43)}=`;
 
 for (const [path, value, message] of [
@@ -245,92 +237,8 @@ test('three of many faults are named', () => {
   assert.match(message, /version: .*; subvolume: .*; kind: /);
 });
 
-test('text that is not JSON is damage, and the cause is kept', () => {
-  for (const text of ['', '{', 'null x', '\uFEFF{}', '<Error/>']) {
-    assert.throws(
-      () => parseManifest(text, keyOfDay(2), prefix),
-      (error) => {
-        assert.ok(error instanceof ToolError, String(error));
-        assert.equal(error.kind, 'damage');
-        assert.match(error.message, /it is not JSON$/);
-        return error.cause instanceof SyntaxError;
-      },
-    );
-  }
-});
-
 test('JSON that is not an object is damage', () => {
   for (const value of [null, 1, 'x', true, []]) assert.match(refusal(value).message, /cannot be used: it: /);
-});
-
-/** Fails unless the act returns or throws a ToolError of kind damage. */
-function onlyDamage(act: () => unknown): void {
-  try {
-    act();
-  } catch (error) {
-    assert.ok(error instanceof ToolError, String(error));
-    assert.equal(error.kind, 'damage');
-  }
-}
-
-test('nothing but a ToolError is thrown, whatever the text is', () => {
-  fc.assert(
-    fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.json()), fc.string(), (text, key) => {
-      onlyDamage(() => parseManifest(text, key, prefix));
-      onlyDamage(() => parsePointer(text, key));
-    }),
-  );
-});
-
-const paths = fc.constantFrom(
-  'version',
-  'subvolume',
-  'kind',
-  'created_at',
-  'snapshot',
-  'snapshot.name',
-  'snapshot.uuid',
-  'parent_manifest',
-  'chunks',
-  'chunks.0',
-  'chunks.1.key',
-  'chunks.0.size',
-  'chunks.0.parts',
-  'chunks.0.part_size',
-  'total_bytes',
-  's3',
-  'stream',
-  'timing',
-  '__proto__',
-  'constructor',
-);
-
-test('nothing but a ToolError is thrown, whatever stands in one field', () => {
-  fc.assert(
-    fc.property(paths, fc.jsonValue(), (path, value) => {
-      onlyDamage(() => parseManifest(JSON.stringify(set(incremental(), path, value)), keyOfDay(2), prefix));
-    }),
-    { numRuns: 500 },
-  );
-});
-
-test('very deep JSON is damage and does not overflow the stack', () => {
-  const text = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
-  assert.throws(() => parseManifest(text, keyOfDay(2), prefix), { kind: 'damage' });
-});
-
-test('what would take up gigabytes once it is read is damage, and is not read', () => {
-  for (const [what, text] of [
-    ['arrays', `[${'[],'.repeat(1_000_001)}1]`],
-    ['objects', `{"version":1,"chunks":[${'{},'.repeat(1_000_001)}{}]}`],
-    ['numbers', `{"version":1,"chunks":[${'1,'.repeat(7_000_001)}1]}`],
-  ] as const) {
-    assert.throws(() => parseManifest(text, keyOfDay(2), prefix), /it holds more values than/, what);
-  }
-});
-
-test('a pointer is read, unknown fields ignored', () => {
-  assert.deepEqual(parsePointer(JSON.stringify({ ...pointer, more: 1 }), pointerKey), pointer);
 });
 
 test('a chunk that is one part of more than S3 allows is damage, because a part is held in memory', () => {
@@ -354,111 +262,6 @@ test('a manifest of a later version is told as such, whatever else it says', () 
     assert.match(problem, /^cannot be used: it is of version/);
   }
 });
-
-test('of a key that is there twice, the last counts, and is held to the same rules', () => {
-  const text = JSON.stringify(incremental());
-  const twice = (field: string, value: unknown) =>
-    `${text.slice(0, -1)},${JSON.stringify(field)}:${JSON.stringify(value)}}`;
-  assert.deepEqual(parseManifest(twice('total_bytes', 3000), keyOfDay(2), prefix), manifestOfDay(2));
-  onlyRefused(() => parseManifest(twice('total_bytes', 1), keyOfDay(2), prefix), /total_bytes is 1$/);
-  onlyRefused(() => parseManifest(twice('subvolume', 'home'), keyOfDay(2), prefix), /another subvolume/);
-});
-
-test('a key of an object prototype is a field like any other, and changes nothing', () => {
-  const text = JSON.stringify(incremental());
-  for (const field of ['__proto__', 'constructor', 'toString']) {
-    const more = `${text.slice(0, -1)},"${field}":{"polluted":true}}`;
-    assert.equal('polluted' in parseManifest(more, keyOfDay(2), prefix), false);
-    assert.equal('polluted' in {}, false);
-  }
-});
-
-function onlyRefused(act: () => unknown, message: RegExp): void {
-  assert.throws(act, (error) => {
-    assert.ok(error instanceof ToolError, String(error));
-    assert.equal(error.kind, 'damage');
-    return message.test(error.message);
-  });
-}
-
-/** Text of every sort that JSON can carry and a terminal obeys. */
-const nastyText = fc.string({
-  unit: fc.constantFrom(
-    '\u001b',
-    '[2J',
-    '\n',
-    '\r',
-    '\0',
-    '\u007f',
-    '\u009b',
-    '\u0007',
-    'a',
-    '"',
-    '..',
-    '/',
-    '\ud800',
-  ),
-});
-
-test('no message about a manifest or a pointer carries what a terminal obeys', () => {
-  const names = [
-    'subvolume',
-    'kind',
-    'created_at',
-    'snapshot.name',
-    'snapshot.uuid',
-    'parent_manifest',
-    'host',
-  ];
-  const more = ['chunks.0.key', 'chunks.1.sha256', 'chunks.0.etag', 's3.storage_class', 'version', 'a\u001b'];
-  fc.assert(
-    fc.property(fc.constantFrom(...names, ...more), nastyText, (path, value) => {
-      for (const act of [
-        () => parseManifest(JSON.stringify(set(incremental(), path, value)), keyOfDay(2), prefix),
-        () => parsePointer(JSON.stringify({ ...pointer, manifest_key: value }), pointerKey),
-        () => parsePointer(JSON.stringify({ ...pointer, kind: value, created_at: value }), pointerKey),
-      ]) {
-        try {
-          act();
-        } catch (error) {
-          assert.ok(error instanceof ToolError, String(error));
-          assert.doesNotMatch(`${error.message}${error.problem}`, /\p{Cc}/u);
-        }
-      }
-    }),
-    runs(500),
-  );
-});
-
-for (const [fields, message] of [
-  [{ manifest_key: keyOfDay(1) }, /it names .*full\/manifest.*, which is not the incremental backup of/],
-  [{ manifest_key: keyOfDay(3) }, /it names .*, which is not the incremental backup of/],
-  [{ manifest_key: otherKey(`incremental/manifest-${dayStamp(2)}.json`) }, /it names .*subvol\/home\//],
-  [{ manifest_key: `else/${keyOfDay(2)}` }, /it names else\//],
-  [{ manifest_key: `${keys.root}../data/incremental/manifest-${dayStamp(2)}.json` }, /it names .*\.\./],
-  [{ manifest_key: keys.chunk('incremental', dayStamp(2), 0) }, /it names .*chunk-/],
-  [{ kind: 'full' }, /which is not the full backup/],
-  [{ created_at: '99991231T235959Z' }, /backup of 99991231T235959Z/],
-  [{ manifest_key: 'a\u001b' }, /manifest_key: contains a control character/],
-  [{ manifest_key: '' }, /manifest_key: /],
-  [{ manifest_key: 'k'.repeat(1025) }, /manifest_key: /],
-  [{ manifest_key: undefined }, /manifest_key: /],
-  [{ kind: 'inc' }, /kind: /],
-  [{ created_at: 'now' }, /created_at: is not YYYYMMDDTHHMMSSZ/],
-] as const) {
-  test(`a pointer with ${JSON.stringify(fields).slice(0, 60)} is damage (${message.source})`, () => {
-    const text = JSON.stringify({ ...pointer, ...fields });
-    assert.throws(
-      () => parsePointer(text, pointerKey),
-      (error) => {
-        assert.ok(error instanceof ToolError, String(error));
-        assert.equal(error.kind, 'damage');
-        assert.equal(error.message.split(': ')[0], `pointer ${pointerKey} cannot be used`);
-        return message.test(error.message);
-      },
-    );
-  });
-}
 
 test('documents are stored indented, with a final line break', () => {
   assert.equal(

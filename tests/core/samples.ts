@@ -126,3 +126,10 @@ export function snapshotOfDay(day: number): LocalSnapshot {
     readOnly: true,
   };
 }
+
+/** A key of another subvolume under the same prefix. */
+export const otherKey = (key: string) => `${prefix}/subvol/home/${key}`;
+
+/** The pointer to the backup of day 2, and where it stands. */
+export const pointer = { manifest_key: keyOfDay(2), kind: 'incremental', created_at: dayStamp(2) } as const;
+export const pointerKey = keys.current;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cleanText } from '../../lib/edge/clean-error.ts';
-import { checkAccess } from '../../lib/edge/documents.ts';
+import { checkAccess } from '../../lib/edge/objects.ts';
 import { openTestBucket, startTestBucket } from '../support/bucket.ts';
 import type { ProxiedRequest } from '../support/faulty-proxy.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

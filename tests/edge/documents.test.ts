@@ -3,19 +3,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { exitCodeOf, ToolError } from '../../lib/core/errors.ts';
-import {
-  checkAccess,
-  headObject,
-  listKeys,
-  readDocument,
-  writeDocument,
-  writeText,
-} from '../../lib/edge/documents.ts';
-import type { Bucket } from '../../lib/edge/s3-client.ts';
+import { exitCodeOf, type ToolError } from '../../lib/core/errors.ts';
+import { readDocument, writeDocument, writeText } from '../../lib/edge/documents.ts';
 import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.ts';
 import { errorAnswer, type ProxiedAnswer, withoutChecksums } from '../support/faulty-proxy.ts';
+import { putAs } from '../support/put-as.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('documents');
@@ -117,21 +109,6 @@ test('a document that does not tell its length, and does not end, is given up at
   }
 });
 
-test('a listing that says that there is more, but not from where, ends', { timeout: 60_000 }, async () => {
-  await writeText(bucket, 'host/listed', 'x', plainWrite);
-  proxy.expect({
-    matches: ({ url }) => url.includes('list-type=2'),
-    after: (answer) => ({
-      ...answer,
-      body: Buffer.from(String(answer.body).replace('<IsTruncated>false<', '<IsTruncated>true<')),
-      headers: { ...answer.headers, 'content-length': String(answer.body.length - 1) },
-    }),
-  });
-  await assert.rejects(listKeys(bucket, 'host/'), /cannot list host\/: the server says that there is more/);
-  assert.equal(proxy.requests.length, 1);
-  proxy.expect();
-});
-
 test('a text is written over whatever was there', async () => {
   for (const text of ['one', 'two']) {
     await writeText(bucket, 'host/RESTORE.txt', text, plainWrite);
@@ -139,45 +116,8 @@ test('a text is written over whatever was there', async () => {
   }
 });
 
-test('keys are listed below a prefix alone, over all pages, in the order of their bytes', async () => {
-  const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, 2);
-  const keys = ['p/a', 'p/b/c', 'p/b/d', 'p/ü', 'q/x'];
-  for (const key of [...keys].reverse()) await writeText(paged, key, 'x', plainWrite);
-  assert.deepEqual(await listKeys(paged, 'p/'), keys.slice(0, 4));
-  assert.deepEqual(await listKeys(paged, 'none/'), []);
-});
-
-async function putAs(
-  key: string,
-  StorageClass: 'GLACIER' | 'GLACIER_IR' | 'STANDARD',
-  sha256?: string,
-): Promise<void> {
-  const checksum = sha256 === undefined ? {} : { ChecksumSHA256: sha256 };
-  await bucket.client.send(
-    new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: 'abc', StorageClass, ...checksum }),
-  );
-}
-
-test('an object is described with its size, ETag, checksum and class, and whether it must be thawed', async () => {
-  const sha256 = 'ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=';
-  await putAs('host/hot', 'STANDARD', sha256);
-  assert.deepEqual(await headObject(bucket, 'host/hot'), {
-    sizeBytes: 3,
-    etag: '"900150983cd24fb0d6963f7d28e17f72"',
-    sha256,
-    storageClass: 'STANDARD',
-    cold: false,
-  });
-  await putAs('host/cold', 'GLACIER');
-  await putAs('host/instant', 'GLACIER_IR');
-  const [cold, instant] = [await headObject(bucket, 'host/cold'), await headObject(bucket, 'host/instant')];
-  assert.deepEqual([cold?.storageClass, cold?.cold, cold?.sha256], ['GLACIER', true, undefined]);
-  assert.deepEqual([instant?.storageClass, instant?.cold], ['GLACIER_IR', false]);
-  assert.equal(await headObject(bucket, 'host/none'), undefined);
-});
-
 test('a document in an archive class cannot be read before it is thawed', async () => {
-  await putAs('host/frozen', 'GLACIER');
+  await putAs(bucket, 'host/frozen', 'GLACIER');
   await assert.rejects(readDocument(bucket, 'host/frozen', 10), (error: ToolError) => {
     assert.match(
       error.message,
@@ -186,103 +126,6 @@ test('a document in an archive class cannot be read before it is thawed', async 
     assert.equal(exitCodeOf(error), 5);
     return true;
   });
-});
-
-/** Every call refuses in the same words; the line names what was tried, the bucket and the server. */
-async function refusedEverywhere(target: Bucket, says: string, hint: RegExp): Promise<void> {
-  for (const [what, call] of [
-    ['use the bucket', () => checkAccess(target)],
-    ['read k', () => readDocument(target, 'k', 10)],
-    ['write k', () => writeDocument(target, 'k', 'x', plainWrite, { absent: true })],
-    ['write k', () => writeText(target, 'k', 'x', plainWrite)],
-    ['list k', () => listKeys(target, 'k')],
-    ['look at k', () => headObject(target, 'k')],
-  ] as const) {
-    await assert.rejects(call(), (error: ToolError) => {
-      assert.ok(error instanceof ToolError, String(error));
-      assert.equal(error.message, `cannot ${what}: ${says} (bucket ${target.name}, ${target.server})`);
-      assert.match(error.hint ?? '', hint);
-      return true;
-    });
-  }
-}
-
-test('a missing bucket is told as such', async () => {
-  const missing = await openTestBucket(proxy.endpoint, { S3_BUCKET: 'no-such-bucket' });
-  await refusedEverywhere(missing, 'the bucket does not exist', /check S3_BUCKET/);
-  missing.close();
-});
-
-test('a wrong secret and an unknown key are told as such, and access is checked with one cheap question', async () => {
-  await checkAccess(bucket);
-  const wrong = await openTestBucket(proxy.endpoint, {}, { AWS_SECRET_ACCESS_KEY: 'wrong' });
-  await refusedEverywhere(wrong, 'the signature was refused', /check AWS_SECRET_ACCESS_KEY/);
-  wrong.close();
-  const unknown = await openTestBucket(proxy.endpoint, {}, { AWS_ACCESS_KEY_ID: 'nobody' });
-  await refusedEverywhere(unknown, 'the access key is not known', /check AWS_ACCESS_KEY_ID/);
-  unknown.close();
-});
-
-test('a server that is not there is told as such', async () => {
-  const nowhere = await openTestBucket('http://127.0.0.1:9');
-  await assert.rejects(
-    checkAccess(nowhere),
-    /cannot use the bucket: the connection was refused \(bucket .*127\.0\.0\.1:9\)/,
-  );
-  nowhere.close();
-});
-
-test('a small request is repeated too, after the wait that the server asks for', async () => {
-  const waits: number[] = [];
-  const own = await openTestBucket(
-    proxy.endpoint,
-    {},
-    {},
-    {
-      onRetry: (_what, _error, _attempt, waitMs) => waits.push(waitMs),
-    },
-  );
-  const busy = { ...errorAnswer(503, 'SlowDown'), headers: { 'retry-after': '1' } };
-  proxy.expect({ matches: () => true, times: 1, before: () => busy });
-  await checkAccess(own);
-  assert.deepEqual(waits, [1000]);
-  own.close();
-});
-
-test('what HEAD cannot say is asked with one GET: what has expired is named, and what may pass is sent again', async () => {
-  const told = async (status: number, code: string) => {
-    proxy.expect(
-      {
-        matches: ({ method }) => method === 'HEAD',
-        before: () => ({ ...errorAnswer(status, code), body: Buffer.alloc(0) }),
-      },
-      { matches: ({ method }) => method === 'GET', before: () => errorAnswer(status, code) },
-    );
-    return headObject(bucket, 'host/hot').then(
-      () => 'found',
-      (error: Error) => error.message,
-    );
-  };
-  assert.match(await told(400, 'ExpiredToken'), /^cannot look at host\/hot: the credentials have expired/);
-  assert.match(await told(403, 'RequestTimeTooSkewed'), /this host's clock differs/);
-  const bodiless = { ...errorAnswer(400, 'RequestTimeout'), body: Buffer.alloc(0) };
-  proxy.expect(
-    { matches: ({ method }) => method === 'HEAD', times: 1, before: () => bodiless },
-    { matches: ({ method }) => method === 'GET', times: 1, before: () => errorAnswer(400, 'RequestTimeout') },
-  );
-  assert.equal((await headObject(bucket, 'host/hot'))?.sizeBytes, 3);
-  assert.deepEqual(
-    proxy.requests.map(({ method }) => method),
-    ['HEAD', 'GET', 'HEAD'],
-  );
-});
-
-test('a refusal that GET does not share is told as it was', async () => {
-  const refused = { ...errorAnswer(403, 'AccessDenied'), body: Buffer.alloc(0) };
-  proxy.expect({ matches: ({ method }) => method === 'HEAD', before: () => refused });
-  await assert.rejects(headObject(bucket, 'host/hot'), /cannot look at host\/hot: access was denied/);
-  await assert.rejects(headObject(bucket, 'host/frozen'), /cannot look at host\/frozen: access was denied/);
-  proxy.expect();
 });
 
 test('a text whose writing gets no answer is given up with the run', async () => {
@@ -346,17 +189,5 @@ test('a document with a flipped bit is read again, and told as damage when it st
 test('a document is read from a server that keeps no checksums', async () => {
   proxy.expect({ matches: () => true, after: withoutChecksums });
   assert.equal((await readDocument(bucket, 'host/flipped.json', 1000))?.text, '{"size": 1234}');
-  proxy.expect();
-});
-
-test('an answer that makes no sense is asked for again, and told in one line', async () => {
-  const nonsense = { status: 200, headers: { 'content-type': 'text/html' }, body: Buffer.from('<p>Welcome') };
-  proxy.expect({ matches: () => true, times: 1, before: () => nonsense });
-  await listKeys(bucket, 'host/');
-  proxy.expect({ matches: () => true, before: () => nonsense });
-  await assert.rejects(
-    listKeys(bucket, 'host/'),
-    /^ToolError: cannot list host\/: the answer makes no sense \(bucket [^\n]*\)$/,
-  );
   proxy.expect();
 });

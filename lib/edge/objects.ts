@@ -1,0 +1,108 @@
+/** Objects from outside: which there are, and what the bucket says of them without sending them. */
+import type { Readable } from 'node:stream';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+} from '@aws-sdk/client-s3';
+import { pagesOf } from './pages.ts';
+import { explain, isNamed } from './requests.ts';
+import type { Bucket } from './s3-client.ts';
+import { statusOf } from './s3-errors.ts';
+
+/** An object as the bucket describes it without sending it. */
+export interface ObjectHead {
+  readonly sizeBytes: number;
+  readonly etag: string;
+  /** Base64 SHA-256, with `-N` when it is composed of N parts; undefined where the server keeps none. */
+  readonly sha256: string | undefined;
+  readonly storageClass: string;
+  /** True when it is in an archive class and there is no thawed copy. */
+  readonly cold: boolean;
+}
+
+const archiveClasses: readonly string[] = ['GLACIER', 'DEEP_ARCHIVE'];
+
+/** Looks at an object; undefined when there is none. */
+export async function headObject(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+  const what = `look at ${key}`;
+  try {
+    return await bucket.retrier.run(what, () => headOnce(bucket, key));
+  } catch (error) {
+    throw explain(bucket, what, error);
+  }
+}
+
+/** Looks at an object with a single request, and lets its error through as it is: for use within a request that is repeated. */
+export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+  try {
+    const request = { Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' as const };
+    const head = await bucket.client.send(new HeadObjectCommand(request), { abortSignal: bucket.signal });
+    const storageClass = head.StorageClass ?? 'STANDARD';
+    return {
+      sizeBytes: head.ContentLength ?? 0,
+      etag: head.ETag ?? '',
+      sha256: head.ChecksumSHA256,
+      storageClass,
+      cold: archiveClasses.includes(storageClass) && !head.Restore?.includes('ongoing-request="false"'),
+    };
+  } catch (error) {
+    const reason = await reasonOfRefusal(bucket, key, error);
+    if (isNamed(reason, 'NoSuchKey')) return undefined;
+    throw reason;
+  }
+}
+
+/**
+ * HEAD has an answer without a body, and so without a code: a missing key or bucket, expired credentials and a wrong clock
+ * look like any 404, 400 and 403 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). GET of one byte says more.
+ */
+async function reasonOfRefusal(bucket: Bucket, key: string, error: unknown): Promise<unknown> {
+  const status = statusOf(error);
+  if (status < 400 || status >= 500) return error;
+  const request = { Bucket: bucket.name, Key: key, Range: 'bytes=0-0' };
+  try {
+    const answer = await bucket.client.send(new GetObjectCommand(request), { abortSignal: bucket.signal });
+    (answer.Body as Readable).destroy();
+    return error;
+  } catch (reason) {
+    // What is refused for itself alone: the body of an archived object, and the first byte of an empty one.
+    return isNamed(reason, 'InvalidObjectState', 'InvalidRange') ? error : reason;
+  }
+}
+
+/** All keys under a prefix, in the order of their bytes. */
+export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly string[]> {
+  const what = `list ${prefix}`;
+  const keys: string[] = [];
+  try {
+    // Page by page, so that a page that fails is asked for again, and not all of them.
+    const ask = (before: ListObjectsV2CommandOutput | undefined) => {
+      const from = { ContinuationToken: before?.NextContinuationToken };
+      const command = new ListObjectsV2Command({ Bucket: bucket.name, Prefix: prefix, ...from });
+      return bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
+    };
+    for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
+      keys.push(...(page.Contents ?? []).flatMap((object) => object.Key ?? []));
+    }
+  } catch (error) {
+    throw explain(bucket, what, error);
+  }
+  return keys;
+}
+
+/**
+ * Asks the server one cheap question, so that a wrong bucket or secret is found before anything is done.
+ * @throws ToolError that says what is wrong.
+ */
+export async function checkAccess(bucket: Bucket): Promise<void> {
+  const what = 'use the bucket';
+  try {
+    const request = { Bucket: bucket.name, Prefix: `${bucket.prefix}/`, MaxKeys: 1 };
+    const command = new ListObjectsV2Command(request);
+    await bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
+  } catch (error) {
+    throw explain(bucket, what, error);
+  }
+}
