@@ -160,14 +160,20 @@ function retryEvents(log: Logger) {
   };
 }
 
-/** The first signal ends the run in an orderly way, the second at once. */
+/** One wish to stop may come as several signals: service managers tell every process, and make tells its children as well. */
+const sameWishMs = 1000;
+
+/** The first signal ends the run in an orderly way, a later one at once. */
 function listenForSignals() {
   const controller = new AbortController();
   let received: SignalName | undefined;
+  let receivedAtMs = 0;
   for (const name of Object.keys(signalNumbers) as SignalName[]) {
     process.on(name, () => {
+      if (received && performance.now() - receivedAtMs < sameWishMs) return;
       if (received) process.exit(128 + signalNumbers[name]);
       received = name;
+      receivedAtMs = performance.now();
       controller.abort(
         new ToolError(`stopped by ${name}`, {
           kind: 'interrupted',

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { startScript, whileRunning } from './running-script.ts';
-import { createWorld, errorLines, namesIn, secret, type World } from './world.ts';
+import { type RunningScript, startScript, whileRunning } from './running-script.ts';
+import { createWorld, errorLines, mustSucceed, namesIn, secret, type World } from './world.ts';
 
 const mib = 2 ** 20;
 const partBytes = 5 * mib;
@@ -43,11 +43,6 @@ function storedBytes({ requests }: S3Server): number {
     .reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
 }
 
-async function mustSucceed(world: World, script: string, ...args: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await world.run(script, ...args);
-  assert.equal(exitCode, 0, `${script}: ${stderr}`);
-}
-
 /** Publishes what was uploaded, and proves that it is the subvolume, to the bit. */
 async function proveBackup(world: World): Promise<number> {
   const { manifest } = await world.backup();
@@ -70,27 +65,44 @@ const slowDownload = {
   key: '*.bin',
 } as const;
 
-test('a server that restarts in the middle of an upload and of a restore is waited for', async (t) => {
-  const world = await worldWithData(t);
-  const config = await world.settingsFile();
+/** An upload of which some parts are stored already. */
+async function uploadUnderWay(world: World): Promise<RunningScript> {
   await mustSucceed(world, 'snapshot.ts');
   world.server.faults.set([slowUpload]);
-  const upload = startScript(world, config, 'send-chunk-upload.ts');
+  const upload = startScript(world, await world.settingsFile(), 'send-chunk-upload.ts');
   await whileRunning(upload, 'some parts stored', () => storedBytes(world.server) > 2 * partBytes);
+  return upload;
+}
+
+/** A restore of which a part is under way. */
+async function restoreUnderWay(world: World, server: S3Server, target: string): Promise<RunningScript> {
+  server.faults.set([slowDownload]);
+  const selection = ['--subvolume', 'data', '--target', target];
+  const restore = startScript(world, await world.settingsFile(), 'restore.ts', ...selection);
+  await whileRunning(restore, 'a part under way', () => server.faults.list()[0]?.fired !== 0);
+  return restore;
+}
+
+/** Proves the backup, and that both servers together got no more than what was in flight twice. */
+async function proveNothingTwice(world: World, second: S3Server): Promise<void> {
+  const total = await proveBackup(world);
+  const sent = chunkBytes(world.server) + chunkBytes(second);
+  assert.ok(sent <= total + concurrency * partBytes, `${sent} bytes were sent for a stream of ${total}`);
+}
+
+test('a server that restarts in the middle of an upload and of a restore is waited for', async (t) => {
+  const world = await worldWithData(t);
+  const upload = await uploadUnderWay(world);
   await world.server.stop();
   await whileRunning(upload, 'requests that fail', () => /refused.*trying again/i.test(upload.said()));
   const second = await startAgain(world);
   const uploaded = await upload.ended;
   assert.equal(uploaded.exitCode, 0, uploaded.stderr);
   assert.deepEqual(errorLines(uploaded), []);
-  const total = await proveBackup(world);
-  const sent = chunkBytes(world.server) + chunkBytes(second);
-  assert.ok(sent <= total + concurrency * partBytes, `${sent} bytes were sent for a stream of ${total}`);
+  await proveNothingTwice(world, second);
 
-  second.faults.set([slowDownload]);
   const target = join(world.mount, 'restored');
-  const restore = startScript(world, config, 'restore.ts', '--subvolume', 'data', '--target', target);
-  await whileRunning(restore, 'a part under way', () => second.faults.list()[0]?.fired !== 0);
+  const restore = await restoreUnderWay(world, second, target);
   await second.stop();
   await whileRunning(restore, 'requests that fail', () => /refused.*trying again/i.test(restore.said()));
   await startAgain(world);
@@ -102,11 +114,7 @@ test('a server that restarts in the middle of an upload and of a restore is wait
 
 test('a server that is away for longer than RETRY_FOR ends the run in one line, and the next one goes on', async (t) => {
   const world = await worldWithData(t, { RETRY_FOR: '3s' });
-  const config = await world.settingsFile();
-  await mustSucceed(world, 'snapshot.ts');
-  world.server.faults.set([slowUpload]);
-  const upload = startScript(world, config, 'send-chunk-upload.ts');
-  await whileRunning(upload, 'some parts stored', () => storedBytes(world.server) > 2 * partBytes);
+  const upload = await uploadUnderWay(world);
   await world.server.stop();
   const uploaded = await upload.ended;
   assert.equal(uploaded.exitCode, 1, uploaded.stderr);
@@ -116,14 +124,10 @@ test('a server that is away for longer than RETRY_FOR ends the run in one line, 
     /^cannot (begin|store|complete) .*: the connection was refused .*; check /,
   );
   const second = await startAgain(world);
-  const total = await proveBackup(world);
-  const sent = chunkBytes(world.server) + chunkBytes(second);
-  assert.ok(sent <= total + concurrency * partBytes, `${sent} bytes were sent for a stream of ${total}`);
+  await proveNothingTwice(world, second);
 
-  second.faults.set([slowDownload]);
   const target = join(world.mount, 'restored');
-  const restore = startScript(world, config, 'restore.ts', '--subvolume', 'data', '--target', target);
-  await whileRunning(restore, 'a part under way', () => second.faults.list()[0]?.fired !== 0);
+  const restore = await restoreUnderWay(world, second, target);
   await second.stop();
   const restored = await restore.ended;
   assert.equal(restored.exitCode, 1, restored.stderr);

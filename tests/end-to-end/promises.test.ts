@@ -8,7 +8,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
-import { allKeys, createWorld, errorLines, namesIn, readObject, type World, writeObject } from './world.ts';
+import {
+  allKeys,
+  createWorld,
+  errorLines,
+  mustSucceed,
+  namesIn,
+  readObject,
+  type World,
+  writeObject,
+} from './world.ts';
 
 const mib = 2 ** 20;
 const pointerKey = 'fleet/host-1/subvol/data/current.json';
@@ -212,11 +221,6 @@ test('what btrfs send cannot finish is not published', async (t) => {
   assert.equal((await world.run('manifest.ts')).exitCode, 1);
   assert.deepEqual(await allKeys(world), []);
 });
-
-async function mustSucceed(world: World, script: string): Promise<void> {
-  const result = await world.run(script);
-  assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
-}
 
 /** Bytes of bodies that the server received since a number of requests. */
 function bytesReceived(world: World, since: number): number {

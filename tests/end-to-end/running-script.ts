@@ -28,8 +28,12 @@ export function startScript(
   script: string,
   ...args: readonly string[]
 ): RunningScript {
-  const command = ['--import', 'tsx', `scripts/${script}`, '--config', config, ...args];
-  const child = spawn('node', command, {
+  return start(world, 'node', ['--import', 'tsx', `scripts/${script}`, '--config', config, ...args]);
+}
+
+/** Starts a command in the repository; it is killed with the world. */
+export function start(world: World, command: string, args: readonly string[]): RunningScript {
+  const child = spawn(command, args, {
     cwd: repositoryRoot,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

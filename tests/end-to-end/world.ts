@@ -2,6 +2,7 @@
  * What an end-to-end test lives in: a Btrfs filesystem on a loop device, an S3 server, a settings file, and the scripts
  * as processes of their own. Everything is removed when the test ends, however it ends.
  */
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -125,16 +126,12 @@ export async function createWorld(
       ]);
     },
     async backup(...args) {
-      await succeed('snapshot.ts', ...args);
-      await succeed('send-chunk-upload.ts');
-      const key: string = JSON.parse(await succeed('manifest.ts', '--json')).subvolumes[0].manifest_key;
+      await mustSucceed(world, 'snapshot.ts', ...args);
+      await mustSucceed(world, 'send-chunk-upload.ts');
+      const { stdout } = await mustSucceed(world, 'manifest.ts', '--json');
+      const key: string = JSON.parse(stdout).subvolumes[0].manifest_key;
       return { key, manifest: JSON.parse(await readObject(world, key)) };
     },
-  };
-  const succeed = async (script: string, ...args: readonly string[]) => {
-    const result = await world.run(script, ...args);
-    if (result.exitCode !== 0) throw new Error(`${script} exited ${result.exitCode}: ${result.stderr}`);
-    return result.stdout;
   };
   const standard = world.settingsFile();
   return world;
@@ -181,6 +178,17 @@ export function runProcess(
     child.once('error', reject);
     child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
   });
+}
+
+/** Runs a script that has nothing to fail for. */
+export async function mustSucceed(
+  world: World,
+  script: string,
+  ...args: readonly string[]
+): Promise<ScriptResult> {
+  const result = await world.run(script, ...args);
+  assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
+  return result;
 }
 
 /** Reads an object whole. */

@@ -10,8 +10,8 @@ import { shell } from '../../testing/harness/processes/shell.ts';
 import type { FaultRule } from '../../testing/harness/s3-server/fault-rules.ts';
 import { mutateData, seedData } from '../../testing/harness/seed-data.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { createWorld, type World } from '../end-to-end/world.ts';
-import { assertClearFailure, mustSucceed, restoreElsewhere, seededRandom, stages } from './sweep.ts';
+import { createWorld, mustSucceed, type World } from '../end-to-end/world.ts';
+import { assertClearFailure, restoreElsewhere, seededRandom, stages } from './sweep.ts';
 
 const mib = 2 ** 20;
 

@@ -13,8 +13,8 @@ import type { DeterministicRandom } from '../../testing/harness/deterministic-ra
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { createWorld, readObject, type World } from '../end-to-end/world.ts';
-import { mustSucceed, numberOf, publishedBackup, restoreElsewhere, seededRandom, stages } from './sweep.ts';
+import { createWorld, mustSucceed, readObject, type World } from '../end-to-end/world.ts';
+import { numberOf, publishedBackup, restoreElsewhere, seededRandom, stages } from './sweep.ts';
 
 const mib = 2 ** 20;
 const killsOfATest = 12;

@@ -33,17 +33,6 @@ export function assertClearFailure(result: ScriptResult, what: string): void {
   assert.doesNotMatch(lines.join(), /this is a defect/, what);
 }
 
-/** Runs a script that has nothing to fail for. */
-export async function mustSucceed(
-  world: World,
-  script: string,
-  ...args: readonly string[]
-): Promise<ScriptResult> {
-  const result = await world.run(script, ...args);
-  assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
-  return result;
-}
-
 /** Restores as another host would, which has no source snapshot to compare with. */
 export async function restoreElsewhere(world: World, target: string): Promise<ScriptResult> {
   const config = await world.settingsFile({ SUBVOLUMES: undefined, SNAPSHOT_DIR: undefined });
