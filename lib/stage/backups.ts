@@ -107,6 +107,13 @@ async function selectManifest(
   if (at === undefined) {
     const current = await readPointer(bucket, subvolume);
     if (current) return current.pointer.manifest_key;
+    const newest = (await listManifests(bucket, subvolume)).at(-1);
+    if (newest) {
+      throw new ToolError(
+        `${new SubvolumeKeys(bucket.prefix, subvolume).current} is missing, although there are backups`,
+        { kind: 'damage', hint: `choose one of make list with AT= or MANIFEST=, such as ${newest.key}` },
+      );
+    }
     throw await nothingFound(bucket, `there is no backup of subvolume "${subvolume}"`);
   }
   const moment = parsePointInTime(at);

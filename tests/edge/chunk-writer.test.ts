@@ -124,6 +124,18 @@ for (const [what, spoil, second] of [
   });
 }
 
+test('a server that has too much to do is not asked whether it has completed a chunk all the same', async () => {
+  const kit = writerWith();
+  const { upload, stored } = await storeThree(kit, 'host/busy');
+  const isCompletion = ({ method, url }: ProxiedRequest) => method === 'POST' && url.includes('uploadId=');
+  proxy.expect({ matches: isCompletion, times: 2, before: () => errorAnswer(503, 'SlowDown') });
+  await kit.writer.complete(upload, stored);
+  assert.deepEqual(
+    proxy.requests.map(({ method }) => method),
+    ['POST', 'POST', 'POST'],
+  );
+});
+
 test('a chunk of one part is stored with one request, whose hash is signed payload and checksum at once', async () => {
   const { writer, bodyOf } = writerWith();
   const body = bodyOf(small);

@@ -11,9 +11,17 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import type { FaultRule } from '../../testing/harness/s3-server/fault-rules.ts';
-import { allKeys, createWorld, errorLines, namesIn, readObject, type World, writeObject } from './world.ts';
+import {
+  allKeys,
+  createWorld,
+  errorLines,
+  namesIn,
+  pointerKey,
+  readObject,
+  type World,
+  writeObject,
+} from './world.ts';
 
-const pointerKey = 'fleet/host-1/subvol/data/current.json';
 const target = { Bucket: 'backups', Key: pointerKey };
 
 /** A finished upload that waits to be published; with a published backup before it if `onto` says so. */

@@ -10,6 +10,7 @@ import {
   damageStoredBytes,
   errorLines,
   namesIn,
+  pointerKey,
   readBytes,
   readObject,
   writeObject,
@@ -93,7 +94,7 @@ test('a pointer with a flipped bit is told as damage, and the next backup writes
   const world = await createWorld(t);
   await writeFile(join(world.data, 'file'), '1');
   await world.backup();
-  const pointerKey = 'fleet/host-1/subvol/data/current.json';
+
   const pointer = await readBytes(world, pointerKey);
   // A digit of its time: still a pointer in good order, but not the one that was stored.
   await damageStoredBytes(world, pointer, pointer.lastIndexOf('Z') - 1);

@@ -6,7 +6,15 @@ import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
-import { createWorld, errorLines, namesIn, readObject, type World, writeObject } from './world.ts';
+import {
+  createWorld,
+  errorLines,
+  namesIn,
+  pointerKey,
+  readObject,
+  type World,
+  writeObject,
+} from './world.ts';
 
 const root = 'fleet/host-1/subvol/data';
 const quiet = shell;
@@ -90,6 +98,22 @@ test('a subvolume of which only the pointer is left is not sound', async (t) => 
   const { key } = await world.backup();
   await remove(world, key);
   assert.equal((await world.run('verify.ts')).exitCode, 4);
+});
+
+test('a pointer that is gone is not taken for a subvolume that was never backed up', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), '1');
+  const { key } = await world.backup();
+  await remove(world, pointerKey);
+  const restore = (...args: readonly string[]) =>
+    world.run('restore.ts', '--subvolume', 'data', '--target', join(world.mount, 'restored'), ...args);
+  const refused = await restore();
+  assert.equal(refused.exitCode, 4, refused.stderr);
+  assert.deepEqual(errorLines(refused), [
+    `${pointerKey} is missing, although there are backups; choose one of make list with AT= or MANIFEST=, such as ${key}`,
+  ]);
+  const { exitCode, stderr } = await restore('--manifest', key);
+  assert.equal(exitCode, 0, stderr);
 });
 
 test('a first backup that is under way is no damage, and there is nothing to verify yet', async (t) => {

@@ -14,13 +14,13 @@ import {
   errorLines,
   mustSucceed,
   namesIn,
+  pointerKey,
   readObject,
   type World,
   writeObject,
 } from './world.ts';
 
 const mib = 2 ** 20;
-const pointerKey = 'fleet/host-1/subvol/data/current.json';
 
 test('a run that was cut off is gone on with: the same snapshot, and no part is sent twice', async (t) => {
   const world = await createWorld(t);

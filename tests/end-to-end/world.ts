@@ -18,6 +18,9 @@ import { repositoryRoot, testDirectory } from '../../testing/harness/test-direct
 export const secret = 'end-to-end-secret';
 const bucketName = 'backups';
 
+/** Where the published backup of the world's subvolume is named. */
+export const pointerKey = 'fleet/host-1/subvol/data/current.json';
+
 /** What a script did. */
 export interface ScriptResult {
   readonly exitCode: number | null;

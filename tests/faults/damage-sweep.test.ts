@@ -14,7 +14,15 @@ import type { StageContext } from '../../lib/stage/context.ts';
 import { restoreBackup } from '../../lib/stage/restore.ts';
 import { verifyBackups } from '../../lib/stage/verify.ts';
 import type { DeterministicRandom } from '../../testing/harness/deterministic-random.ts';
-import { allKeys, createWorld, namesIn, readBytes, secret, type World } from '../end-to-end/world.ts';
+import {
+  allKeys,
+  createWorld,
+  namesIn,
+  pointerKey,
+  readBytes,
+  secret,
+  type World,
+} from '../end-to-end/world.ts';
 import { openTestBucket } from '../support/bucket.ts';
 import { stageContext } from '../support/stage-context.ts';
 import { numberOf, seededRandom } from './sweep.ts';
@@ -140,12 +148,12 @@ async function makeTarget(t: TestContext, random: DeterministicRandom): Promise<
   }
   const keys = (await allKeys(world)).filter((key) => !key.endsWith('RESTORE.txt'));
   const blobs = join(world.directory, 's3/blobs');
+  const recoveryText = await readBytes(world, 'fleet/host-1/RESTORE.txt');
   const files = new Map<number, string[]>();
   for (const name of await readdir(blobs)) {
     const content = await readFile(join(blobs, name));
     // The text for people, and what the pointer was before, are no part of the newest backup.
-    if (content.toString('latin1', 0, 200).includes('aws s3') || (await isOldPointer(world, content)))
-      continue;
+    if (content.equals(recoveryText) || (await isOldPointer(world, content))) continue;
     files.set(content.length, [...(files.get(content.length) ?? []), join(blobs, name)]);
   }
   return { world, random, keys, chunks: keys.filter((key) => key.endsWith('.bin')), files };
@@ -153,7 +161,7 @@ async function makeTarget(t: TestContext, random: DeterministicRandom): Promise<
 
 async function isOldPointer(world: World, content: Buffer): Promise<boolean> {
   if (!content.toString('latin1', 0, 50).includes('"manifest_key"')) return false;
-  return !content.equals(await readBytes(world, 'fleet/host-1/subvol/data/current.json'));
+  return !content.equals(await readBytes(world, pointerKey));
 }
 
 async function openContext(world: World): Promise<StageContext> {

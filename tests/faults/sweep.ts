@@ -3,10 +3,14 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { type Manifest, parseManifest, parsePointer } from '../../lib/core/manifest.ts';
 import { type DeterministicRandom, deterministicRandom } from '../../testing/harness/deterministic-random.ts';
-import { errorLines, readObject, runProcess, type ScriptResult, type World } from '../end-to-end/world.ts';
-
-/** Where the published backup of the world's subvolume is named. */
-export const pointerKey = 'fleet/host-1/subvol/data/current.json';
+import {
+  errorLines,
+  pointerKey,
+  readObject,
+  runProcess,
+  type ScriptResult,
+  type World,
+} from '../end-to-end/world.ts';
 
 /** The scripts of a backup, in their order. */
 export const stages = ['snapshot.ts', 'send-chunk-upload.ts', 'manifest.ts'] as const;
