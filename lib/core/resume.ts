@@ -14,15 +14,19 @@ export interface EarlierChunk {
 export interface EarlierUpload {
   readonly identity: UploadIdentity | undefined;
   readonly chunks: ReadonlyMap<number, EarlierChunk>;
+  /** ETags, by key, of what we stored in this bucket, under whatever settings: only over that may we write. */
+  readonly own: ReadonlyMap<string, string>;
 }
 
 /** Sums the events of a journal up; later events of a chunk replace earlier ones. */
 export function replayJournal(events: readonly JournalEvent[]): EarlierUpload {
   let identity: UploadIdentity | undefined;
   const chunks = new Map<number, EarlierChunk & { readonly parts: Map<number, StoredPart> }>();
+  const own = new Map<string, string>();
   for (const event of events) {
     if (event.event === 'upload-begun') {
       const { event: _, ...rest } = event;
+      if (identity?.server !== rest.server || identity.bucket !== rest.bucket) own.clear();
       identity = rest;
       chunks.clear();
     } else if (event.event === 'chunk-begun') {
@@ -33,6 +37,7 @@ export function replayJournal(events: readonly JournalEvent[]): EarlierUpload {
       chunks.get(index)?.parts.set(part.number, part);
     } else {
       const { event: _, ...completed } = event;
+      own.set(event.key, event.etag);
       const chunk = chunks.get(event.index);
       chunks.set(event.index, {
         key: event.key,
@@ -42,7 +47,7 @@ export function replayJournal(events: readonly JournalEvent[]): EarlierUpload {
       });
     }
   }
-  return { identity, chunks };
+  return { identity, chunks, own };
 }
 
 /** The multipart uploads that an earlier run began and did not complete. */

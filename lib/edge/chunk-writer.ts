@@ -13,26 +13,21 @@ import {
 } from '@aws-sdk/client-s3';
 import type { StoredPart } from '../core/run-files.ts';
 import { noteRequest } from './garbage.ts';
-import { compositeSha256, multipartEtag } from './made-of-parts.ts';
-import { isUnknownUpload, type MultipartUpload } from './multipart-uploads.ts';
+import { objectMadeOf, objectOfBody, type StoredObject } from './known-objects.ts';
+import { abortUpload, isUnknownUpload, type MultipartUpload } from './multipart-uploads.ts';
 import { headObject, headOnce, type ObjectHead } from './objects.ts';
 import { pagesOf } from './pages.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
-import { explain } from './requests.ts';
+import { type Condition, conditionOf, explain } from './requests.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { asksToSlowDown, isTransient } from './s3-errors.ts';
+import { unlessTaken } from './unless-taken.ts';
 
 /** A part as the server has it. */
 export interface ListedPart {
   readonly sizeBytes: number;
   readonly etag: string;
-}
-
-/** An object that was stored whole; `checksum` is the server's own, where it keeps one. */
-export interface StoredObject {
-  readonly etag: string;
-  readonly checksum: string | undefined;
 }
 
 /** What a writer tells while it works. */
@@ -62,14 +57,32 @@ export class ChunkWriter {
     this.#signal = signal;
   }
 
-  /** Stores a chunk that is no larger than one part. */
-  async putWhole(key: string, body: PartBody): Promise<StoredObject> {
-    return this.#send(
-      `store ${key}`,
-      body,
-      (payload) =>
-        new PutObjectCommand({ Bucket: this.#bucket.name, Key: key, ...this.#options, ...payload }),
-    );
+  /**
+   * Stores a chunk that is no larger than one part.
+   * @param replaces ETag of an object of ours that may be written over.
+   * @throws KeyTaken when another object is there.
+   */
+  async putWhole(key: string, body: PartBody, replaces?: string): Promise<StoredObject> {
+    const place = { Bucket: this.#bucket.name, Key: key };
+    const write = (condition: Condition) =>
+      this.#send(
+        `store ${key}`,
+        body,
+        (payload, spoiltEtag) =>
+          new PutObjectCommand({
+            ...place,
+            ...this.#options,
+            ...payload,
+            ...(spoiltEtag === undefined ? condition : conditionOf({ etag: spoiltEtag })),
+          }),
+      );
+    const asOurs = async (object: ObjectHead) => {
+      const ours = await objectOfBody(object, body);
+      // The attempt that stored it was counted back, because its answer was lost.
+      if (ours) this.#events.onSent(body.bytes.length);
+      return ours;
+    };
+    return unlessTaken(this.#bucket, key, replaces, write, asOurs);
   }
 
   /** Begins a chunk of several parts. S3 keeps part checksums only when the algorithm is named here. */
@@ -106,16 +119,23 @@ export class ChunkWriter {
   /**
    * Makes the parts one object; each checksum is repeated, as S3 demands of uploads that named an algorithm. Where the answer
    * is lost, S3 may not know the upload any more when it is asked again: then the object is looked for.
+   * @param replaces ETag of an object of ours that may be written over.
+   * @throws KeyTaken when another object is there.
    */
-  async complete(upload: MultipartUpload, parts: readonly StoredPart[]): Promise<StoredObject> {
+  async complete(
+    upload: MultipartUpload,
+    parts: readonly StoredPart[],
+    replaces?: string,
+  ): Promise<StoredObject> {
     const Parts = parts.map((part) => ({
       PartNumber: part.number,
       ETag: part.etag,
       ChecksumSHA256: part.sha256,
     }));
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
-    const attempt = async (): Promise<StoredObject> => {
-      const command = new CompleteMultipartUploadCommand({ ...place, MultipartUpload: { Parts } });
+    const attempt = async (condition: Condition): Promise<StoredObject> => {
+      const request = { ...place, ...condition, MultipartUpload: { Parts } };
+      const command = new CompleteMultipartUploadCommand(request);
       try {
         const done = await this.#bucket.client.send(command, { abortSignal: this.#signal });
         return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
@@ -126,7 +146,14 @@ export class ChunkWriter {
         throw error;
       }
     };
-    return this.#ask(`complete ${upload.key}`, attempt);
+    const write = (condition: Condition) => this.#ask(`complete ${upload.key}`, () => attempt(condition));
+    const asOurs = async (object: ObjectHead) => {
+      const ours = objectMadeOf(object, parts);
+      // It was made of an earlier upload, so this one stays unfinished; that it stays is no reason not to go on.
+      if (ours) await abortUpload(this.#bucket, upload).catch(ignore);
+      return ours;
+    };
+    return unlessTaken(this.#bucket, upload.key, replaces, write, asOurs);
   }
 
   /** The object under a key, if it is the one that these parts make. */
@@ -175,8 +202,13 @@ export class ChunkWriter {
   async #send(
     what: string,
     body: PartBody,
-    makeCommand: (payload: ReturnType<typeof requestPayload> & { ContentMD5?: string }) => Command,
+    makeCommand: (
+      payload: ReturnType<typeof requestPayload> & { ContentMD5?: string },
+      spoiltEtag: string | undefined,
+    ) => Command,
   ): Promise<StoredObject> {
+    /** What an attempt stored, if its bytes were not those that were sent. */
+    let spoiltEtag: string | undefined;
     const attempt = async (): Promise<StoredObject> => {
       let sent = 0;
       const payload = requestPayload(body, (bytes) => {
@@ -184,10 +216,12 @@ export class ChunkWriter {
         this.#events.onSent(bytes);
       });
       const withMd5 = this.#needsMd5;
-      const command = makeCommand({ ...payload, ...(withMd5 && { ContentMD5: await body.md5() }) });
+      const md5 = withMd5 && { ContentMD5: await body.md5() };
+      const command = makeCommand({ ...payload, ...md5 }, spoiltEtag);
       presetPayloadHash(command, body.sha256);
       try {
         const answer = await this.#sendOnce(command);
+        spoiltEtag = answer.ETag;
         return await this.#verify(what, body, answer, withMd5);
       } catch (error) {
         this.#events.onSent(-sent);
@@ -241,19 +275,6 @@ export class ChunkWriter {
  */
 function mayBeDone(error: unknown): boolean {
   return isUnknownUpload(error) || (isTransient(error) && !asksToSlowDown(error));
-}
-
-/** The object, if it is the one that these parts make: by S3's SHA-256, or by ETag where it keeps none. */
-function objectMadeOf(
-  object: ObjectHead | undefined,
-  parts: readonly StoredPart[],
-): StoredObject | undefined {
-  if (object?.sizeBytes !== parts.reduce((sum, { size }) => sum + size, 0)) return undefined;
-  const isTheirs =
-    object.sha256 === undefined
-      ? object.etag.replaceAll('"', '') === multipartEtag(parts.map(({ etag }) => etag))
-      : object.sha256 === compositeSha256(parts.map(({ sha256 }) => sha256));
-  return isTheirs ? { etag: object.etag, checksum: object.sha256 } : undefined;
 }
 
 /** The error that made us look is the one to be repeated or reported. */

@@ -6,7 +6,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../core/errors.ts';
 import { piecesOf } from './body.ts';
-import { explain, isNamed } from './requests.ts';
+import { conditionOf, explain, isNamed, isRefusedFor, type Precondition } from './requests.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 
@@ -88,13 +88,7 @@ function tooLarge(key: string, maxBytes: number): ToolError {
   });
 }
 
-/** When a document may be written: only where there is none, or only over what was read under an ETag. */
-export type Precondition = { readonly absent: true } | { readonly etag: string };
-
-/**
- * Writes a document under a precondition; false when the precondition does not hold.
- * A quoted `If-Match` is what S3 documents; Ceph's gateway answers 412 to it, but takes the bare value, as S3 does too.
- */
+/** Writes a document under a precondition; false when the precondition does not hold. */
 export async function writeDocument(
   bucket: Bucket,
   key: string,
@@ -103,8 +97,6 @@ export async function writeDocument(
   precondition: Precondition,
 ): Promise<boolean> {
   const what = `write ${key}`;
-  const condition =
-    'absent' in precondition ? { IfNoneMatch: '*' } : { IfMatch: precondition.etag.replaceAll('"', '') };
   try {
     const request = {
       Bucket: bucket.name,
@@ -114,17 +106,14 @@ export async function writeDocument(
       ChecksumSHA256: createHash('sha256').update(content).digest('base64'),
       ...options,
     };
-    const command = () => new PutObjectCommand({ ...request, ...condition });
+    const command = () => new PutObjectCommand({ ...request, ...conditionOf(precondition) });
     await bucket.retrier.run(what, () => bucket.client.send(command(), { abortSignal: bucket.signal }));
     return true;
   } catch (error) {
-    if (isNamed(error, ...preconditionErrors)) return false;
+    if (isRefusedFor(precondition, error)) return false;
     throw explain(bucket, what, error);
   }
 }
-
-/** The last is S3's answer to `If-Match` where there is no object any more. */
-const preconditionErrors = ['PreconditionFailed', 'ConditionalRequestConflict', 'NoSuchKey'] as const;
 
 /** Writes a text for people, over whatever was there. */
 export async function writeText(

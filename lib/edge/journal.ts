@@ -20,11 +20,11 @@ export class Journal {
   }
 
   /**
-   * Opens a journal: goes on with what is there, or begins an empty one. What reading would ignore is cut off first, or
-   * the next event would share a line with it and be ignored too.
+   * Opens a journal, which goes on behind what is there. What reading would ignore is cut off first, or the next event would
+   * share a line with it and be ignored too.
    */
-  static async open(path: string, mode: 'continue' | 'begin'): Promise<Journal> {
-    const { sizeBytes } = mode === 'begin' ? nothing : await readEvents(path);
+  static async open(path: string): Promise<Journal> {
+    const { sizeBytes } = await readEvents(path);
     try {
       const file = await open(path, 'a', 0o600);
       await file.truncate(sizeBytes);

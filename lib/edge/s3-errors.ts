@@ -111,11 +111,17 @@ export function isTransient(error: unknown): boolean {
     (status >= 500 && !neverDone.includes(status)) ||
     status === 429 ||
     status === 408 ||
-    ['SlowDown', 'RequestTimeout'].includes(name) ||
+    passing.includes(name) ||
     mayNeverPass(error) ||
     isNetworkError(error)
   );
 }
+
+/**
+ * By name. ConditionalRequestConflict: another write to this key is under way, after which this one is won or lost
+ * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+ */
+const passing: readonly string[] = ['SlowDown', 'RequestTimeout', 'ConditionalRequestConflict'];
 
 /** NotImplemented and a version of HTTP that is not spoken: such a server will not learn it meanwhile. */
 const neverDone: readonly number[] = [501, 505];

@@ -10,11 +10,10 @@ export function seal(value: object): object {
   return { ...value, check: digestOf(value) };
 }
 
-/** A schema for what `seal` made. What has no digest is of an earlier version of the tool, and is taken as it is. */
+/** A schema for what `seal` made, and for nothing else. */
 export function sealed<Schema extends z.ZodType>(schema: Schema) {
   return z.preprocess((value, context) => {
-    if (typeof value !== 'object' || value === null || !('check' in value)) return value;
-    const { check, ...rest } = value;
+    const { check, ...rest } = Object(value);
     if (check === digestOf(rest)) return rest;
     context.addIssue('is not what was written');
     return z.NEVER;

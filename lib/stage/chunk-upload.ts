@@ -2,10 +2,11 @@
 import type { Part } from '../core/chunker.ts';
 import type { EarlierChunk } from '../core/resume.ts';
 import type { StoredChunk, StoredPart } from '../core/run-files.ts';
-import type { ChunkWriter, ListedPart, StoredObject } from '../edge/chunk-writer.ts';
+import type { ChunkWriter, ListedPart } from '../edge/chunk-writer.ts';
 import type { PartDigests } from '../edge/hash-worker.ts';
 import type { Hasher } from '../edge/hasher.ts';
 import type { Journal } from '../edge/journal.ts';
+import type { StoredObject } from '../edge/known-objects.ts';
 import type { MultipartUpload } from '../edge/multipart-uploads.ts';
 import type { PartBody } from '../edge/part-payload.ts';
 
@@ -48,17 +49,26 @@ export class ChunkUpload {
   #completed: Promise<CompletedChunk | undefined> | undefined;
   /** True when the completed chunk holds other bytes than the stream. */
   #isReplaced = false;
+  /** ETag of an object of ours under this key. */
+  #replaces: string | undefined;
   #whole: StoredChunk | undefined;
 
   constructor(
     tools: ChunkUploadTools,
-    place: { readonly index: number; readonly key: string; readonly partSizeBytes: number },
+    place: {
+      readonly index: number;
+      readonly key: string;
+      readonly partSizeBytes: number;
+      /** ETag of what we stored under this key before, if anything. */
+      readonly replaces: string | undefined;
+    },
     earlier: EarlierChunk | undefined,
   ) {
     this.#tools = tools;
     this.#index = place.index;
     this.#key = place.key;
     this.#partSizeBytes = place.partSizeBytes;
+    this.#replaces = place.replaces;
     this.#earlier = earlier?.key === place.key ? earlier : undefined;
   }
 
@@ -80,10 +90,11 @@ export class ChunkUpload {
       if (part.number > 1) throw new StreamChanged(this.#index, part.number);
       this.#tools.onLost(`the stream has changed: ${this.#key} is sent again`);
       this.#isReplaced = true;
+      this.#replaces = completed.etag;
     }
     const body = this.#bodyOf(part, digests.part);
     if (part.number === 1 && part.endsChunk) {
-      const stored = await this.#tools.writer.putWhole(this.#key, body);
+      const stored = await this.#tools.writer.putWhole(this.#key, body, this.#replaces);
       this.#whole = this.#describe([digests.part], part.sizeBytes, digests.chunk, stored);
       return;
     }
@@ -137,7 +148,7 @@ export class ChunkUpload {
     if (!this.#begun) throw new Error(`chunk ${this.#index} has no parts`);
     const { upload } = await this.#begun;
     const parts = [...this.#stored.values()].sort((a, b) => a.number - b.number);
-    const object = await this.#tools.writer.complete(upload, parts);
+    const object = await this.#tools.writer.complete(upload, parts, this.#replaces);
     return this.#describe(
       parts.map((part) => part.sha256),
       sumOf(parts),

@@ -12,11 +12,9 @@ import type { RunDirectory } from '../edge/run-directory.ts';
 import type { StageContext } from './context.ts';
 
 /** The unfinished uploads of a journal, if they are in this bucket: another one's are told of, and cannot be reached. */
-export function uploadsIn(
-  { bucket, log }: StageContext,
-  { identity, chunks }: EarlierUpload,
-): readonly MultipartUpload[] {
-  const unfinished = unfinishedUploads({ identity, chunks });
+export function uploadsIn({ bucket, log }: StageContext, journal: EarlierUpload): readonly MultipartUpload[] {
+  const { identity } = journal;
+  const unfinished = unfinishedUploads(journal);
   if (identity?.server === bucket.server && identity.bucket === bucket.name) return unfinished;
   for (const { key } of unfinished) {
     log.warn(
@@ -45,10 +43,11 @@ export async function giveUpUploads(
 /** Gives up the uploads of one backup that its journal does not name: a run may be killed before it has written one down. */
 export async function giveUpStrays(
   context: StageContext,
+  run: RunDirectory,
   { subvolume, kind, created_at }: SnapshotFile,
-  journal: EarlierUpload,
 ): Promise<void> {
   const { bucket, log } = context;
+  const journal = replayJournal(await readJournal(run.journalPath));
   const known = new Set(unfinishedUploads(journal).map(({ uploadId }) => uploadId));
   const keys = new SubvolumeKeys(bucket.prefix, subvolume);
   const begun = await listUploads(bucket, keys.chunks(kind, created_at)).catch((error: unknown) => {
@@ -60,15 +59,4 @@ export async function giveUpStrays(
     context,
     begun.filter(({ uploadId }) => !known.has(uploadId)),
   );
-}
-
-/** Gives up all uploads of a backup that nobody will go on with. */
-export async function giveUpAllUploads(
-  context: StageContext,
-  run: RunDirectory,
-  snapshot: SnapshotFile,
-): Promise<void> {
-  const journal = replayJournal(await readJournal(run.journalPath));
-  await giveUpUploads(context, uploadsIn(context, journal));
-  await giveUpStrays(context, snapshot, journal);
 }

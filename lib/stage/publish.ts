@@ -23,6 +23,7 @@ import { deleteSubvolume, findSubvolumes } from '../edge/btrfs.ts';
 import { readDocument, writeDocument, writeText } from '../edge/documents.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
+import { anotherWriter } from './another-writer.ts';
 import { readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { lookAtChunks } from './look-at-chunks.ts';
@@ -166,12 +167,6 @@ async function writePointer(
   const now = await readPointer(bucket, file.subvolume);
   if (now?.pointer.manifest_key === manifestKey) return;
   throw anotherWriter(`${key} was changed since this backup was planned`);
-}
-
-function anotherWriter(what: string): ToolError {
-  return new ToolError(`another writer was first: ${what}; nothing of theirs was touched`, {
-    hint: 'give each host its own S3_PREFIX; the next make backup plans anew on what is there',
-  });
 }
 
 async function writeRecoveryText({ bucket, settings }: StageContext): Promise<void> {

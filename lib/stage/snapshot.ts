@@ -28,7 +28,8 @@ import { pathExists } from '../edge/files.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { findPointer, readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { giveUpAllUploads } from './give-up-uploads.ts';
+import { giveUpRun } from './give-up-run.ts';
+import { giveUpStrays } from './give-up-uploads.ts';
 
 type FoundPointer = Awaited<ReturnType<typeof findPointer>>;
 
@@ -71,11 +72,14 @@ export async function prepareSnapshot(
     if (!obstacle) {
       const { path, name } = unfinished.snapshot;
       if (!request.dryRun && !(await pathExists(run.journalPath)))
-        await giveUpAllUploads(context, run, unfinished);
+        await giveUpStrays(context, run, unfinished);
       return { kind: unfinished.kind, reason: `going on with unfinished ${name}`, snapshotPath: path };
     }
     context.log.warn(`${subvolume.name}: an unfinished backup is given up: ${obstacle}`);
-    if (!request.dryRun) await giveUp(context, run, unfinished, here);
+    if (!request.dryRun) {
+      await giveUpStrays(context, run, unfinished);
+      await giveUpRun(context, run, unfinished);
+    }
   }
 
   const last = request.kind === 'full' ? undefined : await findLastBackup(context, subvolume.name, pointer);
@@ -164,18 +168,6 @@ function obstacleToGoingOn(
   const published = pointer && 'pointer' in pointer && pointer.pointer.manifest_key === ours;
   if (!published && (pointer?.etag ?? null) !== pointer_etag) return 'another backup was published meanwhile';
   return undefined;
-}
-
-async function giveUp(
-  context: StageContext,
-  run: RunDirectory,
-  unfinished: SnapshotFile,
-  here: readonly FoundSubvolume[],
-): Promise<void> {
-  await giveUpAllUploads(context, run, unfinished);
-  const ours = here.find((found) => found.uuid === unfinished.snapshot.uuid);
-  if (ours) await deleteSubvolume(ours.path);
-  await run.clear();
 }
 
 async function takeAndRecord(

@@ -17,6 +17,8 @@ export interface UploadPlan {
   readonly compressedData: boolean;
   /** Undefined when nothing was uploaded yet, or what was is of no use. */
   readonly earlier: EarlierUpload | undefined;
+  /** ETags, by key, of objects in this bucket that are ours to write over. */
+  readonly own: ReadonlyMap<string, string>;
   /** Multipart uploads of ours in this bucket that nobody will go on with. */
   readonly superseded: readonly MultipartUpload[];
 }
@@ -45,7 +47,9 @@ export async function planUpload(
   };
   const earlier = replayJournal(await readJournal(run.journalPath));
   const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);
-  const plan = { layout, identity, compressedData };
+  const isHere = earlier.identity?.server === bucket.server && earlier.identity.bucket === bucket.name;
+  const own: ReadonlyMap<string, string> = isHere ? earlier.own : new Map();
+  const plan = { layout, identity, compressedData, own };
   if (!earlier.identity) return { ...plan, earlier: undefined, superseded: [] };
   const differences = differencesOf(earlier.identity, identity);
   if (differences.length === 0) return { ...plan, earlier, superseded: [] };

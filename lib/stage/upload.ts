@@ -17,8 +17,11 @@ import type { PartPool } from '../edge/part-pool.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
 import { openSendStream, type SendStream } from '../edge/send-stream.ts';
+import { KeyTaken } from '../edge/unless-taken.ts';
+import { anotherWriter } from './another-writer.ts';
 import { ChunkUpload, StreamChanged } from './chunk-upload.ts';
 import type { Progress, StageContext } from './context.ts';
+import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
 import { TaskGate } from './task-gate.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
@@ -58,7 +61,7 @@ export async function uploadSnapshot(
   const progress = context.startProgress(`upload ${subvolume.name}`);
   try {
     await giveUpUploads(context, plan.superseded);
-    if (plan.earlier) await giveUpStrays(context, snapshot, plan.earlier);
+    if (plan.earlier) await giveUpStrays(context, run, snapshot);
     const attempt = async (chosen: UploadPlan): Promise<ChunksFile> => {
       try {
         return await upload(context, run, snapshot, chosen, progress);
@@ -67,10 +70,15 @@ export async function uploadSnapshot(
         // A complete chunk cannot be changed in one part, and its first parts have passed already.
         context.log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
         const journal = replayJournal(await readJournal(run.journalPath));
-        return attempt({ ...chosen, earlier: withoutChunk(journal, error.chunkIndex) });
+        return attempt({ ...chosen, earlier: withoutChunk(journal, error.chunkIndex), own: journal.own });
       }
     };
-    const file = await attempt(plan);
+    const file = await attempt(plan).catch(async (error: unknown) => {
+      if (!(error instanceof KeyTaken)) throw error;
+      // Going on would meet the same object again; the next backup has a time, and so keys, of its own.
+      await giveUpRun(context, run, snapshot);
+      throw anotherWriter(error.message, error);
+    });
     await run.writeChunks(file);
     return { chunks: file.chunks.length, bytes: file.stream.bytes, alreadyDone: false };
   } finally {
@@ -93,7 +101,7 @@ async function upload(
   const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
   const events = { onSent: (bytes: number) => progress.add(bytes) };
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
-  const journal = await Journal.open(run.journalPath, plan.earlier ? 'continue' : 'begin');
+  const journal = await Journal.open(run.journalPath);
   let stream: SendStream | undefined;
   let estimate: Promise<void> | undefined;
   try {
@@ -160,7 +168,8 @@ async function storeStream(
         throw new ToolError('the stream has more than 100,000 chunks', { hint: 'raise CHUNK_SIZE' });
       }
       const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
-      const place = { index, key, partSizeBytes: plan.layout.partSizeBytes };
+      const replaces = plan.own.get(key);
+      const place = { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces };
       const chunk = new ChunkUpload(tools, place, plan.earlier?.chunks.get(index));
       const stored: Promise<void>[] = [];
       let chunkSha256 = '';

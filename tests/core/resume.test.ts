@@ -135,6 +135,19 @@ for (const [key, [value, name]] of Object.entries({
   });
 }
 
+test('what we stored in a bucket stays ours when the settings change, and is not of another bucket', () => {
+  const events = [begun, chunkBegun(0, 'u'), chunkCompleted(0)];
+  const own = new Map([[keyOf(0), chunkOf(0).etag]]);
+  const begunWith = (change: Partial<UploadIdentity>): JournalEvent => ({
+    event: 'upload-begun',
+    ...identity,
+    ...change,
+  });
+  assert.deepEqual(replayJournal([...events, begunWith({ part_size: 500 })]).own, own);
+  assert.equal(replayJournal([...events, begunWith({ bucket: 'other' })]).own.size, 0);
+  assert.equal(replayJournal([...events, begunWith({ server: 'other' })]).own.size, 0);
+});
+
 test('without a chunk, the others are left as they were', () => {
   const earlier = replayJournal([begun, chunkBegun(0, 'u'), partStored(0, 1), chunkCompleted(1)]);
   assert.deepEqual(withoutChunk(earlier, 1).chunks, new Map([[0, earlier.chunks.get(0)]]));

@@ -9,6 +9,7 @@ import { ChunkWriter } from '../../lib/edge/chunk-writer.ts';
 import { abortUpload } from '../../lib/edge/multipart-uploads.ts';
 import type { PartBody } from '../../lib/edge/part-payload.ts';
 import type { WriteOptions } from '../../lib/edge/s3-client.ts';
+import { KeyTaken } from '../../lib/edge/unless-taken.ts';
 import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.ts';
 import {
   errorAnswer,
@@ -124,6 +125,49 @@ for (const [what, spoil, second] of [
   });
 }
 
+for (const [what, spoil] of [
+  ['by its SHA-256', (answer: ProxiedAnswer) => answer],
+  ['by its ETag where the server keeps no SHA-256', withoutChecksums],
+] as const) {
+  test(`a chunk of one part that was stored, but not heard of, is known ${what}`, async () => {
+    const { writer, bodyOf } = writerWith();
+    const key = `host/unheard-whole-${what.length}`;
+    const cut = { afterBytes: 0, how: 'break' } as const;
+    proxy.expect(
+      { matches: isPut, times: 1, after: (answer) => ({ ...answer, cut }) },
+      { matches: ({ method }) => method === 'HEAD', after: spoil },
+    );
+    const stored = await writer.putWhole(key, bodyOf(small));
+    assert.equal(stored.etag, `"${createHash('md5').update(small).digest('hex')}"`);
+    proxy.expect();
+  });
+}
+
+test('over another object nothing is stored, in one part or in several, unless it is known to be ours', async () => {
+  const kit = writerWith();
+  const key = 'host/taken';
+  const theirs = await kit.writer.putWhole(key, kit.bodyOf(randomBytes(small.length)));
+  const before = await contentOf(key);
+  const { upload, stored } = await storeThree(kit, key);
+  for (const replaces of [undefined, '"0123456789abcdef0123456789abcdef"']) {
+    await assert.rejects(kit.writer.putWhole(key, kit.bodyOf(small), replaces), KeyTaken);
+    await assert.rejects(kit.writer.complete(upload, stored, replaces), KeyTaken);
+  }
+  assert.deepEqual(await contentOf(key), before);
+  await kit.writer.complete(upload, stored, theirs.etag);
+  assert.deepEqual(await contentOf(key), Buffer.concat(threeParts));
+});
+
+test('what was ours and is gone is stored again', async () => {
+  const kit = writerWith();
+  const gone = '"0123456789abcdef0123456789abcdef"';
+  const { upload, stored } = await storeThree(kit, 'host/gone-three');
+  await kit.writer.complete(upload, stored, gone);
+  await kit.writer.putWhole('host/gone-whole', kit.bodyOf(small), gone);
+  assert.deepEqual(await contentOf('host/gone-three'), Buffer.concat(threeParts));
+  assert.deepEqual(await contentOf('host/gone-whole'), small);
+});
+
 test('a server that has too much to do is not asked whether it has completed a chunk all the same', async () => {
   const kit = writerWith();
   const { upload, stored } = await storeThree(kit, 'host/busy');
@@ -216,6 +260,23 @@ test('where that ETag is another, the part is sent again with Content-MD5', asyn
   assert.match(seen.retries[0] ?? '', /the server has other bytes than were sent/);
   assert.equal(seen.sent, 3000);
   assert.equal(proxy.requests[1]?.headers['content-md5'], createHash('md5').update(small).digest('base64'));
+});
+
+test('what a server stored otherwise than it was sent is ours to write over', async () => {
+  const { writer, bodyOf } = writerWith();
+  const spoilt = randomBytes(small.length);
+  const stored = await writer.putWhole('host/spoilt-for-real', bodyOf(spoilt));
+  proxy.expect(
+    // The answer to what was stored above comes for the next request, as if that had been spoilt on its way.
+    {
+      matches: isPut,
+      times: 1,
+      before: () => ({ status: 200, headers: { etag: stored.etag }, body: Buffer.alloc(0) }),
+    },
+  );
+  await writer.putWhole('host/spoilt-for-real', bodyOf(small));
+  assert.equal(proxy.requests[1]?.headers['if-match'], stored.etag.replaceAll('"', ''));
+  assert.deepEqual(await contentOf('host/spoilt-for-real'), small);
 });
 
 test('parts that were under way without Content-MD5 are compared too, when another part was first to be answered', async () => {

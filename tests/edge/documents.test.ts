@@ -57,13 +57,17 @@ test('an ETag goes into the condition without its quotes', async () => {
   assert.equal(proxy.requests[0]?.headers['if-match'], '0123');
 });
 
-test('a conflict of two writes at the same moment counts as lost', async () => {
-  proxy.expect({
-    matches: ({ method }) => method === 'PUT',
+test('after a conflict of two writes at the same moment it is asked again who was first', async () => {
+  const conflict = {
+    matches: ({ method }: { method: string }) => method === 'PUT',
+    times: 1,
     before: () => errorAnswer(409, 'ConditionalRequestConflict'),
-  });
-  assert.equal(await write('host/conflict.json', 'x', { absent: true }), false);
-  proxy.expect();
+  };
+  for (const won of [true, false]) {
+    proxy.expect(conflict);
+    assert.equal(await write('host/conflict.json', 'x', { absent: true }), won);
+    assert.equal(proxy.requests.length, 2);
+  }
 });
 
 test('a document over the limit is refused unread, as often as that happens', async () => {

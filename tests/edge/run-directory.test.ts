@@ -6,6 +6,7 @@ import { ToolError } from '../../lib/core/errors.ts';
 import { snapshotName } from '../../lib/core/names.ts';
 import type { ChunksFile, SnapshotFile } from '../../lib/core/run-files.ts';
 import { RunDirectory } from '../../lib/edge/run-directory.ts';
+import { seal } from '../../lib/edge/seal.ts';
 import { dayStamp, keys, uuidOf } from '../core/samples.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -89,9 +90,9 @@ for (const [file, { content, write, read }] of Object.entries(files)) {
     assert.deepEqual(await read(), content);
   });
 
-  test(`${file} of a version that wrote no digest is read`, async () => {
+  test(`${file} without its digest is refused`, async () => {
     writeFileSync(path, JSON.stringify(content));
-    assert.deepEqual(await read(), content);
+    await assertRefused(read, file, 'no digest');
   });
 
   test(`${file} that is torn at any byte is refused`, async () => {
@@ -149,7 +150,7 @@ for (const [what, changes] of [
   ['no time', { created_at: '../../x' }],
 ] as const) {
   test(`a snapshot.json with ${what} is refused`, async () => {
-    writeFileSync(join(run.path, 'snapshot.json'), JSON.stringify({ ...snapshot, ...changes }));
+    writeFileSync(join(run.path, 'snapshot.json'), JSON.stringify(seal({ ...snapshot, ...changes })));
     await assertRefused(() => run.readSnapshot(), 'snapshot.json', what);
   });
 }
@@ -161,7 +162,7 @@ test('a snapshot.json of another subvolume is refused: its snapshot is not ours 
     subvolume: 'home',
     snapshot: { ...snapshot.snapshot, name: other, path: `/mnt/snapshots/${other}` },
   };
-  writeFileSync(join(run.path, 'snapshot.json'), JSON.stringify(file));
+  writeFileSync(join(run.path, 'snapshot.json'), JSON.stringify(seal(file)));
   await assert.rejects(run.readSnapshot(), /snapshot\.json is of subvolume "home", not of "data"$/);
 });
 
@@ -175,7 +176,7 @@ for (const [what, chunk] of [
 ] as const) {
   test(`a chunks.json with ${what} is refused`, async () => {
     const file = { ...chunks, chunks: [{ ...chunks.chunks[0], ...chunk }] };
-    writeFileSync(join(run.path, 'chunks.json'), JSON.stringify(file));
+    writeFileSync(join(run.path, 'chunks.json'), JSON.stringify(seal(file)));
     await assertRefused(() => run.readChunks(), 'chunks.json', what);
   });
 }

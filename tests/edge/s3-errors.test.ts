@@ -57,6 +57,15 @@ const table: readonly (readonly [string, number | undefined, string, string, Reg
     true,
   ],
   ['BadDigest', 400, '', 'the server answered BadDigest (400): message of BadDigest', /^$/, 1, true],
+  [
+    'ConditionalRequestConflict',
+    409,
+    '',
+    'the server answered ConditionalRequestConflict (409): message of ConditionalRequestConflict',
+    /^$/,
+    1,
+    true,
+  ],
   ['TooMany', 429, '', 'the server answered TooMany (429): message of TooMany', /^$/, 1, true],
   [
     'TransferError',

@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { createWorld, errorLines, namesIn, runProcess, type ScriptResult, type World } from './world.ts';
 
@@ -89,10 +91,13 @@ async function restoresWhole({ world }: Host, name: string): Promise<void> {
 
 const anotherWriter = /another writer was first: .*; give each host its own S3_PREFIX/;
 
-/** Goes through stages such as `snapshot A, snapshot B`. */
+/** Goes through stages such as `snapshot A, snapshot B`; no two snapshots are of one second. */
 async function goThrough(order: string, a: Host, b: Host): Promise<void> {
+  let tookSnapshot = false;
   for (const word of order.split(', ')) {
     const [stage, host] = word.split(' ') as [Stage, 'A' | 'B'];
+    if (stage === 'snapshot' && tookSnapshot) await sleep(1000);
+    tookSnapshot ||= stage === 'snapshot';
     await succeed(host === 'A' ? a : b, stage);
   }
 }
@@ -145,12 +150,37 @@ test('two hosts of one name: the second begins a full backup of its own, and say
 /** A full backup at this second, so that every key of both hosts is the same. */
 const sameSecond = () => Math.floor(Date.now() / 1000) * 1000;
 
-test('in the same second: who was overwritten before it published notices', async (t) => {
+for (const [order, second] of [
+  ['snapshot A, snapshot B, upload A', 'upload B'],
+  ['snapshot B, snapshot A, upload A, publish A', 'upload B'],
+] as const) {
+  test(`in the same second, ${order}: then ${second} stores nothing over what is there`, async (t) => {
+    const [a, b] = await twoHosts(t, sameSecond());
+    await goThrough(order, a, b);
+    await isRefused(b, stages.upload, /another writer was first: .*\.bin exists already, with other bytes/);
+    assert.deepEqual(await namesIn(b.world.snapshots), [], 'what is of no use is given up');
+    if (!order.includes('publish')) await succeed(a, 'publish');
+    await restoresWhole(a, 'restored');
+    const { Uploads = [] } = await a.world.client.send(
+      new ListMultipartUploadsCommand({ Bucket: 'backups' }),
+    );
+    assert.deepEqual(Uploads, [], 'no upload of either is left');
+    await isRefused(b, stages.publish, /nothing to publish for data: no snapshot is prepared/);
+  });
+}
+
+test('in the same second, both uploading at once: at most one stores all of it, and what is published is whole', async (t) => {
   const [a, b] = await twoHosts(t, sameSecond());
-  await goThrough('snapshot A, snapshot B, upload A', a, b);
-  await b.run(stages.upload);
-  const [published, other] = await Promise.all([a.run(stages.publish), b.run(stages.publish)]);
-  const codes = [published.exitCode, other.exitCode];
-  assert.deepEqual([...codes].sort(), [0, 1], `${published.stderr}${other.stderr}`);
-  await restoresWhole(codes[0] === 0 ? a : b, 'restored');
+  await goThrough('snapshot A, snapshot B', a, b);
+  const uploads = await Promise.all([a.run(stages.upload), b.run(stages.upload)]);
+  // Each may have been first for another chunk: then neither goes on, and both begin anew.
+  const stored = [a, b].filter((_, index) => uploads[index]?.exitCode === 0);
+  assert.ok(stored.length <= 1, 'not both of them stored every chunk');
+  for (const refused of uploads.filter(({ exitCode }) => exitCode !== 0)) {
+    assert.match(errorLines(refused).join(), anotherWriter);
+  }
+  for (const host of stored) {
+    await succeed(host, 'publish');
+    await restoresWhole(host, 'restored');
+  }
 });

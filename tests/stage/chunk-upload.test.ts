@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
@@ -40,12 +41,14 @@ async function runOver(
   earlier: EarlierChunk | undefined,
   { order = parts.map((_, index) => index + 1), isWhole = true } = {},
 ) {
-  const journal = await Journal.open(journalPath, earlier ? 'continue' : 'begin');
+  if (!earlier) rmSync(journalPath, { force: true });
+  const journal = await Journal.open(journalPath);
   let reused = 0;
   const lost: string[] = [];
   const onReused = (bytes: number) => (reused += bytes);
   const tools = { writer, journal, hasher, onReused, onLost: (reason: string) => lost.push(reason) };
-  const upload = new ChunkUpload(tools, { index: 0, key, partSizeBytes }, earlier);
+  const replaces = earlier?.completed?.etag;
+  const upload = new ChunkUpload(tools, { index: 0, key, partSizeBytes, replaces }, earlier);
   try {
     await Promise.all(
       order.map((number) => {
