@@ -5,6 +5,7 @@ import { exitCodeOf, ToolError } from '../core/errors.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
 import { formatCount, formatDuration } from '../core/units.ts';
+import { endingWithin } from '../edge/ending.ts';
 import { takeLock } from '../edge/lock.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { openBucket } from '../edge/s3-client.ts';
@@ -117,9 +118,10 @@ interface Prepared<Name extends string> {
 
 async function runWithBucket<Name extends string>(
   definition: ScriptDefinition<Name>,
-  { own, json, log, values, subvolumes, signal }: Prepared<Name>,
+  { own, json, log, values, subvolumes, signal: stopped }: Prepared<Name>,
 ): Promise<number> {
   const hostName = hostname();
+  const { ending, signal } = endingWithin(stopped);
   const bucket = await openBucket(values, hostName, { signal, ...retryEvents(log) });
   const drawBar = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
   const startProgress = (label: string) =>
@@ -143,6 +145,8 @@ async function runWithBucket<Name extends string>(
       forEachSubvolume: (stage) => forEachSubvolume(subvolumes, stage, log, signal),
     });
   } finally {
+    // Requests beside one that failed would be repeated, and told of, until they gave up too.
+    ending.abort();
     await memory.close();
     bucket.close();
   }

@@ -8,6 +8,7 @@ import { ToolError } from '../core/errors.ts';
 import type { Manifest, ManifestChunk } from '../core/manifest.ts';
 import { partRanges } from '../core/part-sizes.ts';
 import { MIB } from '../core/units.ts';
+import { endingWithin } from '../edge/ending.ts';
 import type { PartDigests } from '../edge/hash-worker.ts';
 import { type ReaderEvents, readRange } from '../edge/range-reader.ts';
 import { Spool } from '../edge/spool.ts';
@@ -84,8 +85,7 @@ async function fetchChunk(
   progress: Progress,
 ): Promise<string> {
   const expected = chunk.parts ?? [];
-  const ending = new AbortController();
-  const signal = AbortSignal.any([context.signal, ending.signal]);
+  const { ending, signal } = endingWithin(context.signal);
   const events = readerEvents(progress);
   const concurrency = context.settings.CONCURRENCY;
   const reading = new Set<Promise<void>>();

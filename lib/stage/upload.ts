@@ -11,6 +11,7 @@ import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { formatSize } from '../core/units.ts';
 import { estimateNewBytes } from '../edge/btrfs.ts';
 import { ChunkWriter } from '../edge/chunk-writer.ts';
+import { endingWithin } from '../edge/ending.ts';
 import type { Hasher } from '../edge/hasher.ts';
 import { Journal, readJournal } from '../edge/journal.ts';
 import type { PartPool } from '../edge/part-pool.ts';
@@ -96,8 +97,7 @@ async function upload(
 ): Promise<ChunksFile> {
   const { settings, bucket } = context;
   const startedAt = context.now().toISOString();
-  const ending = new AbortController();
-  const signal = AbortSignal.any([context.signal, ending.signal]);
+  const { ending, signal } = endingWithin(context.signal);
   const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
   const events = { onSent: (bytes: number) => progress.add(bytes) };
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);

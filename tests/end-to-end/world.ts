@@ -179,7 +179,12 @@ export function runProcess(
       stderr += text;
     });
     child.once('error', reject);
-    child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+    child.once('close', (exitCode) => {
+      // What Node warns of, such as a leak or an old way of calling it, is a defect.
+      const [warning] = /\(node:\d+\) .*Warning.*/.exec(stderr) ?? [];
+      if (warning) reject(new Error(`${args.join(' ')}: ${warning}`));
+      else resolve({ exitCode, stdout, stderr });
+    });
   });
 }
 

@@ -1,0 +1,14 @@
+/** How a piece of work that is part of a larger one ends: with the larger one, or by itself. */
+import { setMaxListeners } from 'node:events';
+
+/** `signal` is aborted when the outer one is, and by `ending`, which stops what is still under way for this piece of work. */
+export function endingWithin(outer: AbortSignal): {
+  readonly ending: AbortController;
+  readonly signal: AbortSignal;
+} {
+  const ending = new AbortController();
+  const signal = AbortSignal.any([outer, ending.signal]);
+  // Every request listens, and from the eleventh on Node would print a warning of a leak.
+  setMaxListeners(0, signal);
+  return { ending, signal };
+}
