@@ -1,13 +1,12 @@
-/**
- * SIGKILL at random moments of a backup that is run again and again. `KILLS=40` kills more often than the default; every
- * test kills a dozen times at most, so that none of them takes too long.
- */
+/** SIGKILL at random moments of a backup of 300 MiB that is run again and again; `KILLS=40` kills more often than the default. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import type { Manifest } from '../../lib/core/manifest.ts';
 import type { DeterministicRandom } from '../../testing/harness/deterministic-random.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
@@ -17,38 +16,30 @@ import { createWorld, mustSucceed, readObject, type World } from '../end-to-end/
 import { numberOf, publishedBackup, restoreElsewhere, seededRandom, stages } from './sweep.ts';
 
 const mib = 2 ** 20;
-const killsOfATest = 12;
 const partBytes = 5 * mib;
 const concurrency = 4;
 
-/** How long each stage takes here, about; most kills meet the upload. */
-const victims = [
-  ...Array<Victim>(2).fill({ script: 'snapshot.ts', longestMs: 900 }),
-  ...Array<Victim>(7).fill({ script: 'send-chunk-upload.ts', longestMs: 3500 }),
-  ...Array<Victim>(3).fill({ script: 'manifest.ts', longestMs: 2400 }),
-];
-
-interface Victim {
-  readonly script: (typeof stages)[number];
-  readonly longestMs: number;
+/** Runs the stages of a backup and kills whichever runs after a while; the one that was killed, or undefined if all were done. */
+async function backUpAndKill(world: World, afterMs: number): Promise<string | undefined> {
+  const config = await world.settingsFile();
+  const killAt = performance.now() + afterMs;
+  for (const script of stages) {
+    const args = ['--import', 'tsx', `scripts/${script}`, '--config', config];
+    const child = spawn('node', args, { cwd: repositoryRoot, stdio: 'ignore' });
+    const timer = setTimeout(() => child.kill('SIGKILL'), killAt - performance.now());
+    const [exitCode, signal] = await once(child, 'exit');
+    clearTimeout(timer);
+    if (signal === 'SIGKILL') return script;
+    assert.equal(exitCode, 0, script);
+  }
+  return undefined;
 }
 
-/** Runs a stage and kills it after a while; true when it was still running then. */
-async function runAndKill(world: World, script: string, afterMs: number): Promise<boolean> {
-  const args = ['--import', 'tsx', `scripts/${script}`, '--config', await world.settingsFile()];
-  const child = spawn('node', args, { cwd: repositoryRoot, stdio: 'ignore' });
-  const timer = setTimeout(() => child.kill('SIGKILL'), afterMs);
-  const [exitCode, signal] = await once(child, 'exit');
-  clearTimeout(timer);
-  if (signal === null) assert.equal(exitCode, 0, script);
-  return signal === 'SIGKILL';
-}
-
-/** Bytes of chunks that the server received since a number of requests. */
+/** Bytes of chunks that the server received since a number of requests, without those of requests that only complete them. */
 function chunkBytes(world: World, since: number): number {
   return world.server.requests
     .slice(since)
-    .filter(({ key }) => key?.endsWith('.bin'))
+    .filter(({ key, operation }) => key?.endsWith('.bin') && operation !== 'CompleteMultipartUpload')
     .reduce((sum, request) => sum + request.bytesReceived, 0);
 }
 
@@ -80,48 +71,70 @@ function slowDown(world: World): void {
   ]);
 }
 
+/** Looks at what is published, again and again; `stop` fails if it was not whole at any moment. */
+function watchPublished(world: World): { stop: () => Promise<number> } {
+  let stopped = false;
+  const seen = new Set<string>();
+  const watching = (async () => {
+    let looks = 0;
+    for (; !stopped; looks++) {
+      const { pointer, manifest } = await publishedBackup(world);
+      for (const { key: Key, size } of seen.has(pointer) ? [] : manifest.chunks) {
+        const head = await world.client.send(new HeadObjectCommand({ Bucket: 'backups', Key }));
+        assert.equal(head.ContentLength, size, Key);
+      }
+      seen.add(pointer);
+      await sleep(20);
+    }
+    return looks;
+  })();
+  watching.catch(() => undefined);
+  return {
+    stop: () => {
+      stopped = true;
+      return watching;
+    },
+  };
+}
+
 async function sweep(t: TestContext, kills: number, random: DeterministicRandom): Promise<void> {
-  const world = await createWorld(t);
+  const world = await createWorld(t, { CONCURRENCY: `${concurrency}` }, 4 * 2 ** 30);
   let files = 0;
   const addData = (bytes: number) =>
     writeFile(join(world.data, `random-${files++}`), random.bytes(bytes + random.below(mib)));
   await addData(mib);
+  await mustSucceed(world, 'snapshot.ts');
+  const startedAt = performance.now();
+  await mustSucceed(world, 'snapshot.ts');
+  /** What a stage takes that has nothing to do: how fast this machine is just now. */
+  const stageMs = performance.now() - startedAt;
   await world.backup();
-  await addData(100 * mib);
+  await addData(300 * mib);
 
   const before = world.server.requests.length;
   const chainBefore = (await publishedChain(world)).length;
   const killed: string[] = [];
   let published = 0;
+  const watch = watchPublished(world);
   while (killed.length < kills) {
-    const { script: victim, longestMs } = victims[random.below(victims.length)] ?? assert.fail();
     const { pointer } = await publishedBackup(world);
     slowDown(world);
-    let hit = false;
-    for (const script of stages) {
-      const afterMs = 250 + random.below(longestMs);
-      if (script !== victim) {
-        await mustSucceed(world, script);
-        continue;
-      }
-      hit = await runAndKill(world, script, afterMs);
-      if (!hit) continue;
-      killed.push(`${script} after ${afterMs} ms`);
-      break;
-    }
+    const afterMs = Math.round((0.25 + random.below(500) / 100) * stageMs);
+    const script = await backUpAndKill(world, afterMs);
+    if (script) killed.push(`${script} after ${afterMs} ms`);
     world.server.faults.clear();
     if ((await publishedBackup(world)).pointer !== pointer) {
-      assert.ok(!hit || victim === 'manifest.ts', 'only the last stage publishes');
+      assert.ok(script === undefined || script === 'manifest.ts', 'only the last stage publishes');
       published++;
       await addData(40 * mib);
     }
     await mustSucceed(world, 'verify.ts');
-    if (killed.length % 4 === 0) await proveRestorable(world);
+    if (killed.length % 8 === 0) await proveRestorable(world);
   }
-  t.diagnostic(`killed: ${killed.join(', ')}; published meanwhile: ${published}`);
-
   await world.backup();
   await world.backup();
+  const looks = await watch.stop();
+  t.diagnostic(`killed: ${killed.join(', ')}; published meanwhile: ${published}; looked at ${looks} times`);
   await proveRestorable(world);
   await mustSucceed(world, 'verify.ts', '--deep');
   const leftovers = await shell({ nothrow: true })`pgrep -f ${`btrfs send.*${world.mount}`}`;
@@ -139,9 +152,5 @@ async function sweep(t: TestContext, kills: number, random: DeterministicRandom)
   assert.ok(sent <= bound, `${sent} bytes for streams of ${stream}`);
 }
 
-const total = numberOf('KILLS', killsOfATest);
-for (let done = 0, round = 1; done < total; done += killsOfATest, round++) {
-  const kills = Math.min(killsOfATest, total - done);
-  test(`whenever it is killed, the last backup stays restorable and the next run goes on: round ${round}`, (t) =>
-    sweep(t, kills, seededRandom(t, `kills, round ${round}`)));
-}
+test('whenever it is killed, the last backup stays restorable and the next run goes on', (t) =>
+  sweep(t, numberOf('KILLS', 12), seededRandom(t, 'kills')));
