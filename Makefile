@@ -67,6 +67,12 @@ restore: $(READY) ## one backup to a new path  SUBVOLUME= TARGET=  [AT=time | MA
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
 	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only)
 
+##@ Clean up
+
+.PHONY: prune
+prune: $(READY) ## generations beyond KEEP_GENERATIONS, and orphans  [SUBVOLUME= JSON=1 APPLY=1 deletes them]
+	@$(TSX) scripts/prune.ts $(settings) $(selection) $(call flag,APPLY,apply)
+
 ##@ Try and develop
 
 .PHONY: demo

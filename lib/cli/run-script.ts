@@ -25,8 +25,8 @@ export interface ScriptDefinition<Name extends string> {
   readonly summary: string;
   readonly options: Readonly<Record<Name, OptionDefinition>>;
   readonly needs: Needs;
-  /** True for what changes this host or the bucket: one such run at a time. */
-  readonly locked: boolean;
+  /** True for what changes this host or the bucket: one such run at a time. Or the option without which it changes nothing. */
+  readonly locked: boolean | NoInfer<Name>;
   /** With the option `--prepared`, which such a script declares: what the stage before must have left behind. */
   readonly isPrepared?: (run: RunDirectory) => Promise<boolean>;
   /** Does the work, prints the result and gives the exit code. */
@@ -72,7 +72,7 @@ async function exitCodeOfRun<Name extends string>(definition: ScriptDefinition<N
     const subvolumes = await subvolumesOf(definition, values, own);
     if (subvolumes === 'none prepared') return 0;
     // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
-    const lock = definition.locked && !('dry-run' in own) ? await takeLock(values.RUN_DIR) : undefined;
+    const lock = isLocked(definition, own) ? await takeLock(values.RUN_DIR) : undefined;
     try {
       const prepared = { own, json, log, values, subvolumes, signal: stopped.signal };
       const exitCode = await runWithBucket(definition, prepared);
@@ -89,6 +89,10 @@ async function exitCodeOfRun<Name extends string>(definition: ScriptDefinition<N
     logError(log, name ? stopped.signal.reason : error);
     return name ? 128 + signalNumbers[name] : exitCodeOf(error);
   }
+}
+
+function isLocked<Name extends string>({ locked }: ScriptDefinition<Name>, own: OptionValues<Name>): boolean {
+  return typeof locked === 'string' ? locked in own : locked && !('dry-run' in own);
 }
 
 /** The subvolumes to work on; scripts that need only the bucket take names that are not in SUBVOLUMES as well. */

@@ -99,6 +99,13 @@ export type KnownKey =
       readonly timestamp: string;
       readonly index: number;
     }
+  | {
+      /** The index of a backup's files, which stands beside its manifest. */
+      readonly type: 'index';
+      readonly subvolume: string;
+      readonly kind: BackupKind;
+      readonly timestamp: string;
+    }
   | { readonly type: 'current'; readonly subvolume: string };
 
 /**
@@ -112,13 +119,27 @@ export function parseKey(prefix: string, key: string): KnownKey | undefined {
   if (rest.length > 0 || !isSubvolumeName(subvolume)) return undefined;
   if (folder === 'current.json' && file === undefined) return { type: 'current', subvolume };
   if (folder !== 'full' && folder !== 'incremental') return undefined;
-  const match = /^(?:manifest-(\w{16})\.json|chunk-(\w{16})-(\d{1,8})\.bin)$/.exec(file ?? '');
-  const timestamp = match?.[1] ?? match?.[2];
-  if (!timestamp || !parseTimestamp(timestamp)) return undefined;
-  const index = match?.[3];
-  return index === undefined
-    ? { type: 'manifest', subvolume, kind: folder, timestamp }
-    : { type: 'chunk', subvolume, kind: folder, timestamp, index: Number(index) };
+  const match = /^(manifest|index|chunk)-(\w{16})(?:-(\d{1,8}))?\.(json|ndjson\.zst|bin)$/.exec(file ?? '');
+  const [, type, timestamp = '', index, ending] = match ?? [];
+  if (!parseTimestamp(timestamp)) return undefined;
+  const isNumbered = index !== undefined;
+  if (type === 'chunk' && ending === 'bin' && isNumbered) {
+    return { type, subvolume, kind: folder, timestamp, index: Number(index) };
+  }
+  if (type === 'manifest' && ending === 'json' && !isNumbered) {
+    return { type, subvolume, kind: folder, timestamp };
+  }
+  if (type === 'index' && ending === 'ndjson.zst' && !isNumbered) {
+    return { type, subvolume, kind: folder, timestamp };
+  }
+  return undefined;
+}
+
+/** Key of the manifest of the backup that an object is part of, whether there is one or not; undefined for other keys. */
+export function manifestKeyOf(prefix: string, key: string): string | undefined {
+  const parsed = parseKey(prefix, key);
+  if (!parsed || parsed.type === 'current') return undefined;
+  return new SubvolumeKeys(prefix, parsed.subvolume).manifest(parsed.kind, parsed.timestamp);
 }
 
 /** Name of a local snapshot. It is inside the send stream, so it never changes afterwards. */

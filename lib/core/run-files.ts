@@ -120,6 +120,19 @@ export const chunksFileSchema = z.object({
 
 export type ChunksFile = z.output<typeof chunksFileSchema>;
 
+/**
+ * pruning.json: the manifests that a prune has removed, or was about to. What is left below them is known to be nobody's, and
+ * needs not wait as other chunks without a manifest do. Without it nothing goes wrong.
+ */
+export const pruningFileSchema = z.object({
+  server: z.string(),
+  bucket: z.string(),
+  prefix: z.string(),
+  manifest_keys: z.array(z.string()),
+});
+
+export type PruningFile = z.output<typeof pruningFileSchema>;
+
 /** published.json: the last backup that this host published. For people; nothing depends on it. */
 export interface PublishedFile {
   readonly manifest_key: string;

@@ -14,11 +14,16 @@ export interface MultipartUpload {
   readonly uploadId: string;
 }
 
+/** A multipart upload as it is listed; when it was begun, by the server's clock. */
+export interface ListedUpload extends MultipartUpload {
+  readonly initiatedAt: Date | undefined;
+}
+
 /** The uploads below a key's beginning. @throws ToolError when they cannot be listed */
-export async function listUploads(bucket: Bucket, keyPrefix: string): Promise<readonly MultipartUpload[]> {
+export async function listUploads(bucket: Bucket, keyPrefix: string): Promise<readonly ListedUpload[]> {
   const what = `list the unfinished uploads of ${keyPrefix}`;
   const place = { Bucket: bucket.name, Prefix: keyPrefix };
-  const found: MultipartUpload[] = [];
+  const found: ListedUpload[] = [];
   const ask = (before: ListMultipartUploadsCommandOutput | undefined) => {
     const from = { KeyMarker: before?.NextKeyMarker, UploadIdMarker: before?.NextUploadIdMarker };
     const command = new ListMultipartUploadsCommand({ ...place, ...from });
@@ -28,8 +33,9 @@ export async function listUploads(bucket: Bucket, keyPrefix: string): Promise<re
     NextKeyMarker + NextUploadIdMarker;
   try {
     for await (const page of pagesOf(what, ask, markerOf)) {
-      for (const { Key, UploadId } of page.Uploads ?? []) {
-        if (Key !== undefined && UploadId !== undefined) found.push({ key: Key, uploadId: UploadId });
+      for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+        if (Key === undefined || UploadId === undefined) continue;
+        found.push({ key: Key, uploadId: UploadId, initiatedAt: Initiated });
       }
     }
   } catch (error) {

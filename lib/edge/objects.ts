@@ -6,6 +6,7 @@ import {
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
 } from '@aws-sdk/client-s3';
+import type { ListedObject } from '../core/inventory.ts';
 import { pagesOf } from './pages.ts';
 import { explain, isNamed } from './requests.ts';
 import type { Bucket } from './s3-client.ts';
@@ -72,10 +73,15 @@ async function reasonOfRefusal(bucket: Bucket, key: string, error: unknown): Pro
   }
 }
 
-/** All keys under a prefix, in the order of their bytes. */
+/** All keys under a prefix, in the order of their bytes. @throws ToolError */
 export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly string[]> {
+  return (await listObjects(bucket, prefix)).map(({ key }) => key);
+}
+
+/** All objects under a prefix, in the order of their keys' bytes. @throws ToolError when they cannot be listed */
+export async function listObjects(bucket: Bucket, prefix: string): Promise<readonly ListedObject[]> {
   const what = `list ${prefix}`;
-  const keys: string[] = [];
+  const objects: ListedObject[] = [];
   try {
     // Page by page, so that a page that fails is asked for again, and not all of them.
     const ask = (before: ListObjectsV2CommandOutput | undefined) => {
@@ -84,12 +90,21 @@ export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly
       return bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
     };
     for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
-      keys.push(...(page.Contents ?? []).flatMap((object) => object.Key ?? []));
+      for (const { Key, Size, ETag, StorageClass, LastModified } of page.Contents ?? []) {
+        if (Key === undefined) continue;
+        objects.push({
+          key: Key,
+          sizeBytes: Size ?? 0,
+          etag: ETag ?? '',
+          storageClass: StorageClass ?? 'STANDARD',
+          modifiedAt: LastModified,
+        });
+      }
     }
   } catch (error) {
     throw explain(bucket, what, error);
   }
-  return keys;
+  return objects;
 }
 
 /**

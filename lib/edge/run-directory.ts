@@ -5,7 +5,9 @@ import { ToolError } from '../core/errors.ts';
 import {
   type ChunksFile,
   chunksFileSchema,
+  type PruningFile,
   type PublishedFile,
+  pruningFileSchema,
   type SnapshotFile,
   snapshotFileSchema,
 } from '../core/run-files.ts';
@@ -73,6 +75,18 @@ export class RunDirectory {
     await rm(this.#file('chunks.json'), { force: true });
     await rm(this.journalPath, { force: true });
     await rm(this.#file('snapshot.json'), { force: true });
+  }
+
+  readPruning(): Promise<PruningFile | undefined> {
+    return readJsonFile(this.#file('pruning.json'), sealed(pruningFileSchema));
+  }
+
+  writePruning(file: PruningFile): Promise<void> {
+    return writeJsonFile(this.#file('pruning.json'), seal(file));
+  }
+
+  async forgetPruning(): Promise<void> {
+    await rm(this.#file('pruning.json'), { force: true });
   }
 
   #file(name: string): string {

@@ -157,7 +157,9 @@ export async function listEverything(bucket: Bucket, subvolume?: string): Promis
     const parsed = parseKey(bucket.prefix, key);
     return parsed ? [{ key, ...parsed }] : [];
   });
-  const published = new Set(known.flatMap((object) => (object.type === 'chunk' ? [] : [object.subvolume])));
+  const published = new Set(
+    known.flatMap(({ type, subvolume: name }) => (type === 'current' || type === 'manifest' ? [name] : [])),
+  );
   const all = new Set(known.map((object) => object.subvolume));
   const keys = known
     .flatMap((object) => (object.type === 'manifest' ? [object] : []))

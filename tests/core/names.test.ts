@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   formatTimestamp,
   isSubvolumeName,
+  manifestKeyOf,
   parseKey,
   parsePointInTime,
   parseSnapshotName,
@@ -161,6 +162,31 @@ test('chunk numbers may be unpadded', () => {
   });
 });
 
+test('a file index is told from a manifest and a chunk', () => {
+  assert.deepEqual(parseKey('p', 'p/subvol/data/incremental/index-20260101T000000Z.ndjson.zst'), {
+    type: 'index',
+    subvolume: 'data',
+    kind: 'incremental',
+    timestamp: '20260101T000000Z',
+  });
+});
+
+test('chunk, index and manifest of a backup lead to the same manifest, and nothing else does', () => {
+  const root = 'p/subvol/data/full';
+  const manifest = `${root}/manifest-20260101T000000Z.json`;
+  for (const name of [
+    'chunk-20260101T000000Z-0.bin',
+    'chunk-20260101T000000Z-00007.bin',
+    'index-20260101T000000Z.ndjson.zst',
+    'manifest-20260101T000000Z.json',
+  ]) {
+    assert.equal(manifestKeyOf('p', `${root}/${name}`), manifest);
+  }
+  for (const key of ['p/subvol/data/current.json', 'p/RESTORE.txt', `${root}/chunk-0.bin`, 'q']) {
+    assert.equal(manifestKeyOf('p', key), undefined);
+  }
+});
+
 for (const key of [
   '',
   'p/',
@@ -177,6 +203,12 @@ for (const key of [
   'p/subvol/data/full/manifest-20260101T000000Z.json/x',
   'p/subvol/data/full/chunk-20260101T000000Z.bin',
   'p/subvol/data/full/chunk-20260101T000000Z--1.bin',
+  'p/subvol/data/full/chunk-20260101T000000Z-0.json',
+  'p/subvol/data/full/manifest-20260101T000000Z-0.json',
+  'p/subvol/data/full/manifest-20260101T000000Z.bin',
+  'p/subvol/data/full/index-20260101T000000Z.json',
+  'p/subvol/data/full/index-20260101T000000Z-0.ndjson.zst',
+  'p/subvol/data/full/index-20260101T000000Z.ndjsonXzst',
   'p/subvol/data/full/chunk-20260101T000000Z-123456789.bin',
   'p/subvol/../full/manifest-20260101T000000Z.json',
   'p/subvol//current.json',

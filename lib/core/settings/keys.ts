@@ -183,7 +183,7 @@ export const settingKeys = {
   ],
   KEEP_GENERATIONS: [
     wholeNumber(1, 10_000).prefault('2'),
-    { section: keep, about: 'full backups, with their chains, that pruning keeps', notYet: 'ignored' },
+    { section: keep, about: 'full backups, with the chains on them, that make prune keeps per subvolume' },
   ],
   DECRYPT_WITH: [
     z.string().prefault(''),

@@ -321,7 +321,6 @@ for (const text of [
 for (const text of [
   'FULL_EVERY=30d',
   'INCREMENTAL_EVERY=1d',
-  'KEEP_GENERATIONS=3',
   'RESTORE_TIER=Bulk',
   'RESTORE_DAYS=3',
   'RESTORE_TIMEOUT=48h',

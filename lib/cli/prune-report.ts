@@ -1,0 +1,149 @@
+/** A prune for people and for programs: what goes and why, what that frees, and what is still charged for it. */
+
+import { readableTimestamp } from '../core/names.ts';
+import { ORPHAN_DAYS, type Orphans } from '../core/orphans.ts';
+import { bytesOf, type PlannedGeneration, type PrunePlan } from '../core/prune-plan.ts';
+import { formatCount, formatSize } from '../core/units.ts';
+import type { PruneOutcome } from '../stage/apply-prune.ts';
+import type { PruneSurvey } from '../stage/prune.ts';
+import { formatTable } from './table.ts';
+
+/** What was planned and, by subvolume, what was done of it; nothing is done by a plan. */
+export interface PruneReport {
+  readonly bucket: { readonly name: string; readonly prefix: string };
+  readonly keep: number;
+  readonly survey: PruneSurvey;
+  readonly outcomes: ReadonlyMap<string, PruneOutcome> | undefined;
+}
+
+/** The JSON document that README.md describes; its names do not change. Sizes are bytes, times are those of the keys. */
+export function pruneDocument({ bucket, keep, survey, outcomes }: PruneReport) {
+  return {
+    bucket: bucket.name,
+    prefix: bucket.prefix,
+    keep_generations: keep,
+    orphan_days: ORPHAN_DAYS,
+    versioning: survey.versioning,
+    applied: outcomes !== undefined,
+    subvolumes: survey.plans.map((plan) => ({
+      name: plan.subvolume,
+      blocked: plan.blocked?.problem ?? null,
+      generations: plan.generations.map((generation) => ({
+        created_at: generation.createdAt,
+        manifest_key: generation.key,
+        backups: generation.backups,
+        objects: generation.objects,
+        bytes: generation.bytes,
+        action: generation.action,
+        reason: generation.reason,
+        charged_days: generation.charge?.daysLeft ?? 0,
+        charged_gib_months: generation.charge?.gibMonths ?? 0,
+      })),
+      broken: plan.broken.map(({ key, problem }) => ({ manifest_key: key, problem })),
+      orphans: plan.orphans.map((orphans) => ({
+        manifest_key: orphans.manifestKey,
+        objects: orphans.objects.length,
+        bytes: bytesOf(orphans.objects),
+        uploads: orphans.uploads.length,
+        action: orphans.action,
+        reason: orphans.reason,
+      })),
+      removed: outcomes?.get(plan.subvolume) ?? null,
+    })),
+  };
+}
+
+/** The same as tables, and a line that sums up. */
+export function pruneText(report: PruneReport): string {
+  const { bucket, survey, outcomes } = report;
+  const { plans } = survey;
+  if (plans.length === 0) return `nothing to prune in ${bucket.name} under ${bucket.prefix}/`;
+  const generations = plans.flatMap((plan) =>
+    plan.generations.map((generation) => generationRow(plan, generation)),
+  );
+  const orphans = plans.flatMap((plan) => plan.orphans.map((each) => orphansRow(plan, each)));
+  const tables = [
+    ...(generations.length > 0 ? [formatTable(generationHeading, generations)] : []),
+    ...(orphans.length > 0 ? [formatTable(orphansHeading, orphans)] : []),
+  ];
+  return [...tables, outcomes ? doneLine([...outcomes.values()]) : planLine(plans)].join('\n\n');
+}
+
+const generationHeading = [
+  'SUBVOLUME',
+  'GENERATION',
+  'BACKUPS',
+  'OBJECTS',
+  'SIZE',
+  'ACTION',
+  'CHARGED',
+  'WHY',
+];
+const orphansHeading = ['SUBVOLUME', 'ORPHANS OF', 'OBJECTS', 'SIZE', 'UPLOADS', 'ACTION', 'WHY'];
+
+function generationRow(plan: PrunePlan, generation: PlannedGeneration): readonly string[] {
+  const { createdAt, backups, objects, bytes, action, reason, charge } = generation;
+  return [
+    plan.subvolume,
+    readableTimestamp(createdAt),
+    String(backups),
+    String(objects),
+    formatSize(bytes),
+    action,
+    charge && charge.daysLeft > 0
+      ? `${formatGibMonths(charge.gibMonths)} (${formatCount(charge.daysLeft, 'day')} left)`
+      : '',
+    reason,
+  ];
+}
+
+function orphansRow(plan: PrunePlan, orphans: Orphans): readonly string[] {
+  return [
+    plan.subvolume,
+    orphans.manifestKey.split('/').slice(-2).join('/'),
+    String(orphans.objects.length),
+    formatSize(bytesOf(orphans.objects)),
+    String(orphans.uploads.length),
+    orphans.action,
+    orphans.reason,
+  ];
+}
+
+function planLine(plans: readonly PrunePlan[]): string {
+  const generations = plans.flatMap((plan) => plan.generations).filter(({ action }) => action === 'remove');
+  const orphans = plans.flatMap((plan) => plan.orphans).filter(({ action }) => action === 'remove');
+  if (generations.length === 0 && orphans.length === 0) return 'nothing to remove';
+  const bytes =
+    generations.reduce((sum, generation) => sum + generation.bytes, 0) +
+    orphans.reduce((sum, { objects }) => sum + bytesOf(objects), 0);
+  const gibMonths = generations.reduce((sum, { charge }) => sum + (charge?.gibMonths ?? 0), 0);
+  const uploads = orphans.reduce((sum, each) => sum + each.uploads.length, 0);
+  const objects =
+    generations.reduce((sum, generation) => sum + generation.objects, 0) +
+    orphans.reduce((sum, each) => sum + each.objects.length, 0);
+  const charged = gibMonths > 0 ? `; S3 still charges ${formatGibMonths(gibMonths)} for them` : '';
+  return `to remove: ${formatCount(generations.length, 'generation')}, ${formatCount(objects, 'object')}, ${formatCount(uploads, 'unfinished upload')}; frees ${formatSize(bytes)}${charged}
+nothing was changed; APPLY=1 (--apply) does it`;
+}
+
+function doneLine(outcomes: readonly PruneOutcome[]): string {
+  const sum = (of: (outcome: PruneOutcome) => number) =>
+    outcomes.reduce((total, outcome) => total + of(outcome), 0);
+  const manifests = formatCount(
+    sum((outcome) => outcome.manifests),
+    'manifest',
+  );
+  const objects = formatCount(
+    sum((outcome) => outcome.objects),
+    'other object',
+  );
+  const uploads = formatCount(
+    sum((outcome) => outcome.uploads),
+    'unfinished upload',
+  );
+  return `removed: ${manifests}, ${objects}, ${uploads}; ${formatSize(sum(({ bytes }) => bytes))}`;
+}
+
+function formatGibMonths(gibMonths: number): string {
+  return `${gibMonths < 0.01 ? 'less than 0.01' : gibMonths.toFixed(2)} GiB-months`;
+}

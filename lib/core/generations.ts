@@ -1,0 +1,104 @@
+/**
+ * Generations: a full backup and all that builds on it, by links alone. What cannot be restored belongs to none: nobody can
+ * say what it is worth, so that it is left to its owner.
+ */
+import { linkProblem } from './chain.ts';
+import { groupBy } from './group-by.ts';
+import type { ListedObject } from './inventory.ts';
+import type { Manifest, StoredManifest } from './manifest.ts';
+import { chunkProblem } from './verdict.ts';
+
+/** A manifest that was read, or why it cannot be used. */
+export type ReadManifest = Manifest | { readonly unusable: string };
+
+/** A backup with how many others are between it and its full one: 0 for the full one, 1 for what builds on it. */
+export interface ChainedBackup extends StoredManifest {
+  readonly depth: number;
+}
+
+/** The full backup comes first, and everything after what it builds on. */
+export type Generation = readonly [ChainedBackup, ...ChainedBackup[]];
+
+/** A backup that cannot be restored. */
+export interface BrokenBackup {
+  readonly key: string;
+  readonly problem: string;
+}
+
+type Verdict =
+  | { readonly problem: string }
+  | { readonly problem?: undefined; readonly root: string; readonly depth: number };
+
+/** Sorts the manifests of one subvolume, by key, into generations and what is broken; `objects` is what the bucket has. */
+export function findGenerations(
+  manifests: ReadonlyMap<string, ReadManifest>,
+  objects: ReadonlyMap<string, ListedObject>,
+): { readonly generations: readonly Generation[]; readonly broken: readonly BrokenBackup[] } {
+  const verdicts = new Map<string, Verdict>();
+  const sound: { readonly root: string; readonly backup: ChainedBackup }[] = [];
+  const broken: BrokenBackup[] = [];
+  for (const [key, manifest] of manifests) {
+    const verdict = judge(key, manifests, objects, verdicts);
+    if ('unusable' in manifest) broken.push({ key, problem: manifest.unusable });
+    else if (verdict.problem !== undefined) broken.push({ key, problem: verdict.problem });
+    else {
+      const { root, depth } = verdict;
+      sound.push({ root, backup: { key, manifest, depth } });
+    }
+  }
+  const generations = [...groupBy(sound, ({ root }) => root).values()].flatMap((members) => {
+    const [full, ...rest] = members.map(({ backup }) => backup).sort((a, b) => a.depth - b.depth);
+    return full ? [[full, ...rest] as const] : [];
+  });
+  return { generations, broken };
+}
+
+/** Walks to the full backup and comes back, so that the longest chain needs no deep recursion. */
+function judge(
+  key: string,
+  manifests: ReadonlyMap<string, ReadManifest>,
+  objects: ReadonlyMap<string, ListedObject>,
+  verdicts: Map<string, Verdict>,
+): Verdict {
+  const walked: string[] = [];
+  const onTheWay = new Set<string>();
+  for (let at: string | null = key; at !== null && !verdicts.has(at); ) {
+    if (onTheWay.has(at)) verdicts.set(at, { problem: 'it is its own ancestor' });
+    else {
+      walked.push(at);
+      onTheWay.add(at);
+      const manifest = manifests.get(at);
+      at = !manifest || 'unusable' in manifest ? null : manifest.parent_manifest;
+    }
+  }
+  for (const each of walked.reverse()) {
+    if (!verdicts.has(each)) verdicts.set(each, verdictOf(each, manifests, objects, verdicts));
+  }
+  return verdicts.get(key) ?? { problem: 'it is not there' };
+}
+
+function verdictOf(
+  key: string,
+  manifests: ReadonlyMap<string, ReadManifest>,
+  objects: ReadonlyMap<string, ListedObject>,
+  verdicts: ReadonlyMap<string, Verdict>,
+): Verdict {
+  const manifest = manifests.get(key);
+  if (!manifest) return { problem: 'it is not there' };
+  if ('unusable' in manifest) return { problem: manifest.unusable };
+  for (const chunk of manifest.chunks) {
+    const object = objects.get(chunk.key);
+    const problem = chunkProblem(chunk, object && { ...object, sha256: undefined });
+    if (problem) return { problem: `chunk ${chunk.key} ${problem}` };
+  }
+  const parentKey = manifest.parent_manifest;
+  if (parentKey === null) return { root: key, depth: 0 };
+  const parent = manifests.get(parentKey);
+  if (!parent) return { problem: `its parent ${parentKey} is missing` };
+  const verdict = verdicts.get(parentKey);
+  if ('unusable' in parent || !verdict || verdict.problem !== undefined) {
+    return { problem: `it builds on ${parentKey}, which cannot be used` };
+  }
+  const problem = linkProblem({ key, manifest }, { key: parentKey, manifest: parent });
+  return problem ? { problem } : { root: verdict.root, depth: verdict.depth + 1 };
+}

@@ -1,0 +1,43 @@
+/** Shows, or removes, what is in the bucket beyond KEEP_GENERATIONS, and what dead runs left. */
+import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
+import { pruneDocument, pruneText } from '../lib/cli/prune-report.ts';
+import { runScript } from '../lib/cli/run-script.ts';
+import { applyPrune, type PruneOutcome } from '../lib/stage/apply-prune.ts';
+import { nothingFound } from '../lib/stage/backups.ts';
+import { planPrunes, problemsOf } from '../lib/stage/prune.ts';
+
+await runScript({
+  file: 'prune.ts',
+  summary:
+    'Shows which generations (a full backup and the chain on it) are beyond the newest KEEP_GENERATIONS, and which objects and\nuploads of dead runs are older than 7 days; --apply removes them. Never the last backup, nor what anything kept builds on.',
+  options: {
+    subvolume: { type: 'string', value: 'NAME', about: 'only this one (default: all in the bucket)' },
+    apply: { type: 'boolean', about: 'delete; without it nothing is changed' },
+  },
+  needs: 'bucket',
+  locked: 'apply',
+  async run({ context, options, json }) {
+    const { subvolume } = options;
+    refuseEmptyName(subvolume);
+    const survey = await planPrunes(context, subvolume);
+    if (subvolume && survey.plans.length === 0) {
+      throw await nothingFound(context.bucket, `there is nothing of subvolume "${subvolume}"`);
+    }
+    let outcomes: Map<string, PruneOutcome> | undefined;
+    if (options.apply !== undefined) {
+      outcomes = new Map();
+      for (const plan of survey.plans) outcomes.set(plan.subvolume, await applyPrune(context, plan));
+    }
+    if (survey.versioning === 'enabled' || survey.versioning === 'suspended') {
+      context.log.warn(
+        'the bucket keeps versions: what is deleted is hidden, and charged for until a lifecycle rule (NoncurrentVersionExpiration) removes it; Object Lock may keep it longer',
+      );
+    }
+    const { bucket, settings } = context;
+    const report = { bucket, keep: settings.KEEP_GENERATIONS, survey, outcomes };
+    console.log(json ? JSON.stringify(pruneDocument(report)) : pruneText(report));
+    const problem = problemsOf(survey, outcomes);
+    if (problem) throw problem;
+    return 0;
+  },
+});
