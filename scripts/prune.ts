@@ -1,6 +1,6 @@
 /** Shows, or removes, what is in the bucket beyond KEEP_GENERATIONS, and what dead runs left. */
 import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
-import { pruneDocument, pruneText } from '../lib/cli/prune-report.ts';
+import { pruneDocument, pruneText, versioningNotice } from '../lib/cli/prune-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { applyPrune, type PruneOutcome } from '../lib/stage/apply-prune.ts';
 import { nothingFound } from '../lib/stage/backups.ts';
@@ -28,11 +28,8 @@ await runScript({
       outcomes = new Map();
       for (const plan of survey.plans) outcomes.set(plan.subvolume, await applyPrune(context, plan));
     }
-    if (survey.versioning === 'enabled' || survey.versioning === 'suspended') {
-      context.log.warn(
-        'the bucket keeps versions: what is deleted is hidden, and charged for until a lifecycle rule (NoncurrentVersionExpiration) removes it; Object Lock may keep it longer',
-      );
-    }
+    const notice = versioningNotice(survey.versioning);
+    if (notice) context.log.warn(notice);
     const { bucket, settings } = context;
     const report = { bucket, keep: settings.KEEP_GENERATIONS, survey, outcomes };
     console.log(json ? JSON.stringify(pruneDocument(report)) : pruneText(report));

@@ -4,6 +4,7 @@ import { readableTimestamp } from '../core/names.ts';
 import { ORPHAN_DAYS, type Orphans } from '../core/orphans.ts';
 import { bytesOf, type PlannedGeneration, type PrunePlan } from '../core/prune-plan.ts';
 import { formatCount, formatSize } from '../core/units.ts';
+import type { Versioning } from '../edge/bucket-versioning.ts';
 import type { PruneOutcome } from '../stage/apply-prune.ts';
 import type { PruneSurvey } from '../stage/prune.ts';
 import { formatTable } from './table.ts';
@@ -66,7 +67,18 @@ export function pruneText(report: PruneReport): string {
     ...(generations.length > 0 ? [formatTable(generationHeading, generations)] : []),
     ...(orphans.length > 0 ? [formatTable(orphansHeading, orphans)] : []),
   ];
-  return [...tables, outcomes ? doneLine([...outcomes.values()]) : planLine(plans)].join('\n\n');
+  return [...tables, outcomes ? doneLine([...outcomes.values()]) : planLine(survey)].join('\n\n');
+}
+
+/** What somebody who wants to save money must know of a bucket that keeps versions. */
+export function versioningNotice(versioning: Versioning): string | undefined {
+  const cure =
+    'until a lifecycle rule (NoncurrentVersionExpiration) removes them; Object Lock may keep them longer';
+  if (versioning === 'enabled') {
+    return `the bucket keeps versions: what is deleted is only hidden, and its versions are charged for ${cure}`;
+  }
+  if (versioning !== 'suspended') return undefined;
+  return `the bucket has kept versions: those of what is deleted stay, and are charged for ${cure}`;
 }
 
 const generationHeading = [
@@ -109,7 +121,7 @@ function orphansRow(plan: PrunePlan, orphans: Orphans): readonly string[] {
   ];
 }
 
-function planLine(plans: readonly PrunePlan[]): string {
+function planLine({ plans, versioning }: PruneSurvey): string {
   const generations = plans.flatMap((plan) => plan.generations).filter(({ action }) => action === 'remove');
   const orphans = plans.flatMap((plan) => plan.orphans).filter(({ action }) => action === 'remove');
   if (generations.length === 0 && orphans.length === 0) return 'nothing to remove';
@@ -122,7 +134,7 @@ function planLine(plans: readonly PrunePlan[]): string {
     generations.reduce((sum, generation) => sum + generation.objects, 0) +
     orphans.reduce((sum, each) => sum + each.objects.length, 0);
   const charged = gibMonths > 0 ? `; S3 still charges ${formatGibMonths(gibMonths)} for them` : '';
-  return `to remove: ${formatCount(generations.length, 'generation')}, ${formatCount(objects, 'object')}, ${formatCount(uploads, 'unfinished upload')}; frees ${formatSize(bytes)}${charged}
+  return `to remove: ${formatCount(generations.length, 'generation')}, ${formatCount(objects, 'object')}, ${formatCount(uploads, 'unfinished upload')}; ${versioning === 'enabled' ? 'hides' : 'frees'} ${formatSize(bytes)}${charged}
 nothing was changed; APPLY=1 (--apply) does it`;
 }
 

@@ -52,15 +52,17 @@ export async function planPrunes(context: StageContext, subvolume?: string): Pro
 
 /** They are a part of what is to be pruned; the rest can go without them. */
 async function lookForUploads(
-  { bucket }: StageContext,
+  { bucket, log }: StageContext,
   root: string,
 ): Promise<{ readonly uploads: readonly ListedUpload[]; readonly problem: string | undefined }> {
   try {
     return { uploads: await listUploads(bucket, root), problem: undefined };
   } catch (error) {
-    const isRefused = error instanceof ToolError && isNamed(error.cause, 'AccessDenied', 'NotImplemented');
-    if (!isRefused) throw error;
-    return { uploads: [], problem: describeError(error) };
+    const cause = error instanceof ToolError ? error.cause : undefined;
+    if (isNamed(cause, 'AccessDenied')) return { uploads: [], problem: describeError(error) };
+    if (!isNamed(cause, 'NotImplemented')) throw error;
+    log.warn('the server cannot list unfinished uploads: none is looked at');
+    return { uploads: [], problem: undefined };
   }
 }
 
@@ -71,6 +73,8 @@ async function lookAt(
 ): Promise<PruneInput> {
   const { bucket, settings, now, signal } = context;
   const run = new RunDirectory(settings.RUN_DIR, subvolume);
+  // Soon after the listing, which must have what it names: a backup may be published while a plan is made.
+  const pointer = await pointerOf(context, subvolume);
   const keys = known.objects
     .map(({ key }) => key)
     .filter((key) => parseKey(bucket.prefix, key)?.type === 'manifest');
@@ -85,7 +89,7 @@ async function lookAt(
     keep: settings.KEEP_GENERATIONS,
     now: now(),
     manifests: new Map(manifests),
-    pointer: await pointerOf(context, subvolume),
+    pointer,
     begun: await begunIn(run, subvolume, bucket.prefix),
     pruned: await prunedBefore(context, run),
   };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ToolError } from '../../lib/core/errors.ts';
 import { snapshotName } from '../../lib/core/names.ts';
-import type { ChunksFile, SnapshotFile } from '../../lib/core/run-files.ts';
+import type { ChunksFile, PruningFile, SnapshotFile } from '../../lib/core/run-files.ts';
 import { RunDirectory } from '../../lib/edge/run-directory.ts';
 import { seal } from '../../lib/edge/seal.ts';
 import { dayStamp, keys, uuidOf } from '../core/samples.ts';
@@ -61,6 +61,13 @@ const chunks: ChunksFile = {
   finished_at: '2026-01-01T03:00:00Z',
 };
 
+const pruning: PruningFile = {
+  server: 'AWS eu-central-1',
+  bucket: 'backups',
+  prefix: 'home-server',
+  manifest_keys: [keys.manifest('full', dayStamp(1)), keys.manifest('incremental', dayStamp(2))],
+};
+
 const files = {
   'snapshot.json': {
     content: snapshot,
@@ -68,6 +75,11 @@ const files = {
     read: () => run.readSnapshot(),
   },
   'chunks.json': { content: chunks, write: () => run.writeChunks(chunks), read: () => run.readChunks() },
+  'pruning.json': {
+    content: pruning,
+    write: () => run.writePruning(pruning),
+    read: () => run.readPruning(),
+  },
 } as const;
 
 /** Fails unless a file is refused in a line that names it and says what to do. */

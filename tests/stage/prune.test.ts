@@ -20,13 +20,14 @@ import { applyPrune, type PruneOutcome } from '../../lib/stage/apply-prune.ts';
 import { planPrunes, problemsOf } from '../../lib/stage/prune.ts';
 import { openTestBucket, startTestBucket } from '../support/bucket.ts';
 import { publish, publishGeneration, put, putChunks } from '../support/fake-backups.ts';
+import { errorAnswer } from '../support/faulty-proxy.ts';
 import { stageContext } from '../support/stage-context.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('prune');
 const { bucket: first, server, proxy } = await startTestBucket(join(directory, 's3'), {}, 7);
 const runDirectory = join(directory, 'run');
-const { context: base } = stageContext(first, { RUN_DIR: runDirectory });
+const { context: base, warnings } = stageContext(first, { RUN_DIR: runDirectory });
 const day = 86_400_000;
 
 /** A place of its own below the bucket, and what a prune of it does; `days` from now if given. */
@@ -279,6 +280,32 @@ test('without leave to list uploads the rest is done, and that is told', async (
   assert.equal(survey.versioning, 'unknown');
   assert.equal(outcomes.get('data')?.manifests, 1);
   assert.match(problem?.message ?? '', /^cannot list the unfinished uploads of .*access was denied/);
+});
+
+test('a server without a listing of uploads is pruned of all else', async () => {
+  const { bucket, prune } = await place('no-uploads');
+  await publish(bucket, { day: 1 });
+  proxy.expect({
+    matches: ({ url }) => /[?&]uploads/.test(url),
+    before: () => errorAnswer(501, 'NotImplemented'),
+  });
+  const { survey, problem } = await prune(false);
+  proxy.expect();
+  assert.deepEqual([survey.plans.length, survey.uploadsProblem, problem], [1, undefined, undefined]);
+  assert.deepEqual(warnings, ['the server cannot list unfinished uploads: none is looked at']);
+});
+
+test('a damaged record of an interrupted prune is told of, and is no reason to stop', async () => {
+  const { bucket, prune } = await place('record');
+  await publish(bucket, { day: 1 });
+  const run = new RunDirectory(runDirectory, 'data');
+  await run.create();
+  writeFileSync(join(run.path, 'pruning.json'), '{');
+  warnings.length = 0;
+  assert.equal((await prune(true)).problem, undefined);
+  assert.match(warnings.join(), /^\S+pruning\.json cannot be understood: what an interrupted prune left/);
+  assert.equal(await run.readPruning(), undefined);
+  rmSync(run.path, { recursive: true });
 });
 
 test('in a bucket that keeps versions what is deleted is hidden, and that is noticed', async () => {
