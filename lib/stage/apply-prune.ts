@@ -55,9 +55,9 @@ export async function applyPrune(context: StageContext, plan: PrunePlan): Promis
     const left = new Set(refusals.map(({ key }) => key));
     return unique.filter(({ key }) => !left.has(key));
   };
-  const { manifests, free, held } = await removeManifests(plan.removals, remove, refused);
+  const { manifests, held } = await removeManifests(plan.removals, remove, refused);
   const named = new Set(held.flatMap(({ objects }) => objects.map(({ key }) => key)));
-  const own = free.flatMap(({ objects }) => objects).filter(({ key }) => !named.has(key));
+  const own = plan.removals.flatMap((removal) => removal.objects).filter(({ key }) => !named.has(key));
   const objects = [...(await remove(own)), ...(await remove(orphans.flatMap((each) => each.objects)))];
   let uploads = 0;
   for (const upload of orphans.flatMap((each) => each.uploads)) {
@@ -81,7 +81,7 @@ async function removeManifests(
   refused: Refusal[],
 ): Promise<{
   readonly manifests: readonly ListedObject[];
-  readonly free: readonly Removal[];
+  /** Whose manifests are still there, so that their objects must stay. */
   readonly held: readonly Removal[];
 }> {
   const gone = new Set<string>();
@@ -101,8 +101,7 @@ async function removeManifests(
       if (parentKey !== null && !gone.has(manifest.key)) heldBy.set(parentKey, manifest.key);
     }
   }
-  const isGone = ({ manifest }: Removal) => gone.has(manifest.key);
-  return { manifests, free: removals.filter(isGone), held: removals.filter((each) => !isGone(each)) };
+  return { manifests, held: removals.filter(({ manifest }) => !gone.has(manifest.key)) };
 }
 
 /** A refusal may be Object Lock's: then it says until when. */

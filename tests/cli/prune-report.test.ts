@@ -49,16 +49,10 @@ const report = (versioning: PruneReport['survey']['versioning']): PruneReport =>
 
 test('a plan tells of generations, orphans, and what all of it frees and still costs', () => {
   const lines = pruneText(report('off')).split('\n');
-  assert.deepEqual(
-    lines.slice(0, 2),
-    [
-      'SUBVOLUME  GENERATION            BACKUPS  OBJECTS  SIZE      ACTION  CHARGED                        WHY',
-      'a          2026-01-01T02:00:00Z       26       60  1.46 TiB  remove  1234.50 GiB-months (17 days left)  beyond the newest 2',
-    ].map((line, index) =>
-      index === 0
-        ? line.replace('CHARGED                        ', 'CHARGED                            ')
-        : line,
-    ),
+  assert.match(lines[0] ?? '', /^SUBVOLUME +GENERATION +BACKUPS +OBJECTS +SIZE +ACTION +CHARGED +WHY$/);
+  assert.match(
+    lines[1] ?? '',
+    /^a +2026-01-01T02:00:00Z +26 +60 +1\.46 TiB +remove +1234\.50 GiB-months \(17 days left\) +beyond the newest 2$/,
   );
   assert.match(
     lines[4] ?? '',

@@ -196,10 +196,8 @@ async function killAt(request: number, args: readonly string[]): Promise<boolean
   server.faults.set([
     { fault: 'stall', operation: ['DeleteObjects', 'AbortMultipartUpload'], skip: request, next: 1 },
   ]);
-  const child: ChildProcess = spawn('node', ['--import', 'tsx', ...args, '--apply'], {
-    cwd: repositoryRoot,
-    stdio: 'ignore',
-  });
+  const all = ['--import', 'tsx', ...args, '--apply'];
+  const child: ChildProcess = spawn('node', all, { cwd: repositoryRoot, stdio: 'ignore' });
   const exited = once(child, 'exit');
   const isStalled = () => server.faults.list().some(({ fired }) => fired > 0);
   while (child.exitCode === null && !isStalled()) await sleep(10);
