@@ -109,7 +109,7 @@ test-ceph: $(READY_FOR_CEPH) ## contract and harness against a Ceph cluster that
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
 .PHONY: test-faults
-test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills and damage; needs root  [KILLS=12 MUTATIONS=40 SEED=1]
+test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills and damage, and a silent server; needs root  [KILLS=12 MUTATIONS=40 SEED=1]
 	@TEST_TIMEOUT_MS=3600000 testing/run-tests.sh tests/faults
 
 .PHONY: memory

@@ -60,8 +60,16 @@ export async function pathExists(path: string): Promise<boolean> {
   }
 }
 
-/** An error of the file system in words; a full disk, which users meet most, has a hint of its own. */
-export function fileError(what: string, cause: unknown, otherHint?: string): ToolError {
+/**
+ * An error of the file system in words.
+ * @param fullHint for a full disk, which users meet most; by default about RUN_DIR, where nearly all files of ours are.
+ */
+export function fileError(
+  what: string,
+  cause: unknown,
+  otherHint?: string,
+  fullHint = 'make room, or set RUN_DIR to another disk, and run again',
+): ToolError {
   const code = codeOf(cause);
   const says = {
     ENOSPC: 'the disk is full',
@@ -72,10 +80,7 @@ export function fileError(what: string, cause: unknown, otherHint?: string): Too
     ENOENT: 'it does not exist',
     ENOTDIR: 'a part of the path is not a directory',
   }[code];
-  const hint =
-    code === 'ENOSPC' || code === 'EDQUOT'
-      ? 'make room, or set RUN_DIR to another disk, and run again'
-      : otherHint;
+  const hint = code === 'ENOSPC' || code === 'EDQUOT' ? fullHint : otherHint;
   return new ToolError(`${what}: ${says ?? (cause instanceof Error ? cause.message : String(cause))}`, {
     ...(hint && { hint }),
     cause,
