@@ -116,6 +116,16 @@ test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills and damage; needs 
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
 	@$(TSX) testing/bench/memory.ts
 
+.PHONY: bench
+bench: $(READY_FOR_DEVELOPMENT) ## speed beside the limits and other tools; needs root  [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR=]
+	@$(TSX) testing/bench/bench.ts $(call option,SIZE,size) $(call option,ROUNDS,rounds) $(call option,SETS,sets) \
+	  $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) $(call option,DIR,dir)
+
+.PHONY: bench-growth
+bench-growth: $(READY_FOR_DEVELOPMENT) ## what each further GiB and each further backup cost  [SIZES= COUNTS= ROUNDS= DIR=]
+	@$(TSX) testing/bench/growth.ts $(call option,SIZES,sizes) $(call option,COUNTS,counts) $(call option,ROUNDS,rounds) \
+	  $(call option,DIR,dir)
+
 .PHONY: schema
 schema: $(READY_FOR_DEVELOPMENT) ## write the generated files in config/ anew: JSON Schema, example, table of settings
 	@$(TSX) testing/scripts/write-generated.ts

@@ -9,7 +9,7 @@ import { createLoopFilesystem } from '../harness/loop-filesystem.ts';
 import { shell } from '../harness/processes/shell.ts';
 import { writeSettings } from '../harness/settings-file.ts';
 import type { DataSet } from './data-sets.ts';
-import { type MeasuredCommand, measure } from './meter.ts';
+import { type MeasuredCommand, measure, nodeCommand } from './meter.ts';
 import type { Place } from './place.ts';
 import { type LineOptions, type RunningSink, startSink } from './sink/start-sink.ts';
 
@@ -145,19 +145,6 @@ async function settingsFor(
     access: sink,
     more: { STORAGE_CLASS_CHUNKS: 'STANDARD' },
   });
-  return (script, ...args) => toolCommand(script, ['--config', settings, ...args], environment);
-}
-
-/** A script of the tool, with the flags that this process was given, which are make's. */
-export function toolCommand(
-  script: string,
-  args: readonly string[],
-  environment: Readonly<Record<string, string>>,
-): MeasuredCommand {
-  const { MALLOC_ARENA_MAX } = process.env;
-  return {
-    script: '"$@"',
-    args: [process.execPath, ...process.execArgv, `scripts/${script}.ts`, ...args],
-    environment: { ...environment, ...(MALLOC_ARENA_MAX !== undefined && { MALLOC_ARENA_MAX }) },
-  };
+  return (script, ...args) =>
+    nodeCommand(`scripts/${script}.ts`, ['--config', settings, ...args], environment);
 }

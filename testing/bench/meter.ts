@@ -25,6 +25,20 @@ export interface Measurement {
   readonly peakBytes: number;
 }
 
+/** A program in the checkout, with the flags of node that this process was given, which are make's. */
+export function nodeCommand(
+  program: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): MeasuredCommand {
+  const { MALLOC_ARENA_MAX } = process.env;
+  return {
+    script: '"$@"',
+    args: [process.execPath, ...process.execArgv, program, ...args],
+    environment: { ...environment, ...(MALLOC_ARENA_MAX !== undefined && { MALLOC_ARENA_MAX }) },
+  };
+}
+
 const pollMs = 50;
 const graceMs = 15_000;
 

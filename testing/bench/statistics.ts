@@ -46,3 +46,16 @@ export function parseTimes(output: string): number {
     0,
   );
 }
+
+/**
+ * What one unit more costs, from each point to the next: the slope between neighbours. The first point has none.
+ * @param points by rising amount.
+ */
+export function perUnit(
+  points: readonly (readonly [amount: number, cost: number])[],
+): readonly (number | undefined)[] {
+  return points.map(([amount, cost], index) => {
+    const before = points[index - 1];
+    return before && (cost - before[1]) / (amount - before[0]);
+  });
+}
