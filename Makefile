@@ -88,7 +88,7 @@ check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, de
 
 .PHONY: test-unit
 test-unit: $(READY_FOR_DEVELOPMENT) ## tests of lib/, scripts/ and the harness
-	@testing/run-tests.sh tests/core tests/cli tests/edge tests/stage tests/harness tests/house
+	@testing/run-tests.sh tests/core tests/cli tests/edge tests/stage tests/harness tests/bench tests/house
 
 .PHONY: test-contract
 test-contract: $(READY_FOR_DEVELOPMENT) ## what is needed of S3, against the embedded server
@@ -117,7 +117,7 @@ memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against th
 	@$(TSX) testing/bench/memory.ts
 
 .PHONY: bench
-bench: $(READY_FOR_DEVELOPMENT) ## speed beside the limits and other tools; needs root  [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR=]
+bench: $(READY_FOR_DEVELOPMENT) ## speed, beside other tools'; needs root  [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR=]
 	@$(TSX) testing/bench/bench.ts $(call option,SIZE,size) $(call option,ROUNDS,rounds) $(call option,SETS,sets) \
 	  $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) $(call option,DIR,dir)
 

@@ -33,6 +33,7 @@ what the numbers mean. Writes testing/run/bench.json and testing/run/bench.svg.
   --delay-ms MS    the server waits so long before each answer, as a far one would (default 0)
   --cap-mbit N     bandwidth in each direction, over all connections (default: none)
   --dir PATH       where images and streams go, three times SIZE and 1 GiB (default: TMPDIR, or testing/run/)
+  --results PATH   where the results go (default: testing/run/)
   --help           this text
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 128 + n stopped by signal n.
@@ -44,6 +45,7 @@ interface Options {
   readonly sets: readonly DataSet[];
   readonly line: LineOptions;
   readonly parent: string;
+  readonly results: string;
 }
 
 function readOptions(): Options | 'help' {
@@ -56,6 +58,7 @@ function readOptions(): Options | 'help' {
       'delay-ms': { type: 'string', default: '0' },
       'cap-mbit': { type: 'string' },
       dir: { type: 'string' },
+      results: { type: 'string', default: testDirectory() },
       help: { type: 'boolean', default: false },
     },
   });
@@ -72,6 +75,7 @@ function readOptions(): Options | 'help' {
       megabitsPerSecond: cap === undefined ? undefined : readCount('CAP_MBIT', cap, 1),
     },
     parent: parentDirectory(values.dir),
+    results: values.results,
   };
 }
 
@@ -98,7 +102,7 @@ async function bench(): Promise<void> {
     process.stdout.write(usage);
     return;
   }
-  const { sizeBytes, rounds, sets, line, parent } = options;
+  const { sizeBytes, rounds, sets, line, parent, results } = options;
   const machine = await describeMachine();
   const how = `${line.tls ? 'https' : 'http'}, ${line.delayMs} ms, ${line.megabitsPerSecond ?? 'no'} Mbit/s cap, median of ${rounds}`;
   const caption = `${machineLine(machine)}; ${how}`;
@@ -110,7 +114,7 @@ async function bench(): Promise<void> {
   });
   const measuredAt = new Date().toISOString();
   const document = { measuredAt, machine, sizeBytes, rounds, line, comparisons };
-  const [json, chart] = [join(testDirectory(), 'bench.json'), join(testDirectory(), 'bench.svg')];
+  const [json, chart] = [join(results, 'bench.json'), join(results, 'bench.svg')];
   await writeFile(json, `${JSON.stringify(document, null, 2)}\n`);
   await writeFile(chart, drawChart(comparisons, caption));
   console.log(`\nwritten: ${fromRoot(json)}, ${fromRoot(chart)}`);

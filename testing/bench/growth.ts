@@ -26,6 +26,7 @@ testing/run/bench-growth.json. Needs no root.
   --counts N,N     backups in a chain, at most 10000 (default 10,100,1000,10000); empty for none
   --rounds N       of which the medians are taken (default 3)
   --dir PATH       where it works, in some 100 MiB (default: TMPDIR, or testing/run/)
+  --results PATH   where the results go (default: testing/run/)
   --help           this text
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 128 + n stopped by signal n.
@@ -47,6 +48,7 @@ function readOptions() {
       counts: { type: 'string', default: '10,100,1000,10000' },
       rounds: { type: 'string', default: '3' },
       dir: { type: 'string' },
+      results: { type: 'string', default: testDirectory() },
       help: { type: 'boolean', default: false },
     },
   });
@@ -105,7 +107,7 @@ async function growth(): Promise<void> {
     process.stdout.write(usage);
     return;
   }
-  const { sizes, counts, rounds, parent } = options;
+  const { sizes, counts, rounds, parent, results } = options;
   const machine = await describeMachine();
   console.log(`${machineLine(machine)}; median of ${rounds}; FURTHER: for each more than the line above has`);
   const result = await withPlace(parent, needs, async ({ workspace }) => {
@@ -123,7 +125,7 @@ async function growth(): Promise<void> {
     if (chains.length > 0) console.log(`\n${looksTable(chains)}`);
     return { uploads, chains };
   });
-  const path = join(testDirectory(), 'bench-growth.json');
+  const path = join(results, 'bench-growth.json');
   const document = { measuredAt: new Date().toISOString(), machine, rounds, ...result };
   await writeFile(path, `${JSON.stringify(document, null, 2)}\n`);
   console.log(`\nwritten: ${fromRoot(path)}`);
