@@ -63,6 +63,7 @@ function readOptions() {
     counts,
     rounds: readCount('ROUNDS', values.rounds, 1),
     parent: parentDirectory(values.dir),
+    results: values.results,
   };
 }
 

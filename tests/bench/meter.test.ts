@@ -46,7 +46,10 @@ test('an abort ends all that runs, and is the reason', async () => {
   const running = measure({ script: 'sleep 60 | sleep 60', args: [], environment }, controller.signal);
   const refused = assert.rejects(running, reason);
   while ((await processesWithMark(mark)).length < 3) await sleep(20);
+  const abortedMs = performance.now();
   controller.abort(reason);
   await refused;
+  const seconds = (performance.now() - abortedMs) / 1000;
+  assert.ok(seconds < 30, `${seconds} s`);
   assert.deepEqual(await processesWithMark(mark), []);
 });
