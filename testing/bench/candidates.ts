@@ -92,7 +92,11 @@ export async function uploadContest(ground: Ground, directory: string): Promise<
       ...baseline(
         `btrfs "$@" | aws --endpoint-url ${sink.endpoint} s3 cp --only-show-errors --expected-size ${ground.streamBytes} - s3://${sink.bucket}/aws`,
         send,
-        { AWS_CONFIG_FILE: awsConfig },
+        // Not for all: rclone fails on AWS_CA_BUNDLE (1.60, "unable to load custom CA bundle").
+        {
+          AWS_CONFIG_FILE: awsConfig,
+          ...(sink.certificate !== undefined && { AWS_CA_BUNDLE: sink.certificate }),
+        },
       ),
     },
   ];

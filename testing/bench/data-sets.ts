@@ -9,8 +9,8 @@ export interface DataSet {
   readonly name: string;
   readonly about: string;
   readonly mountOptions: readonly string[];
-  /** Fills a directory; `sizeBytes` is what BENCH_SIZE says. */
-  readonly fill: (directory: string, sizeBytes: number) => Promise<void>;
+  /** Fills a directory; `sizeBytes` is what SIZE says. @throws the reason of the signal */
+  readonly fill: (directory: string, sizeBytes: number, signal: AbortSignal) => Promise<void>;
 }
 
 const fileCount = 100_000;
@@ -29,8 +29,9 @@ export const dataSets: readonly DataSet[] = [
     name: 'incompressible',
     about: 'eight files of random bytes',
     mountOptions: [],
-    async fill(directory, sizeBytes) {
+    async fill(directory, sizeBytes, signal) {
       for (let index = 0; index < 8; index += 1) {
+        signal.throwIfAborted();
         await writeIncompressible(join(directory, `random-${index}`), Math.ceil(sizeBytes / 8));
       }
     },
@@ -39,22 +40,24 @@ export const dataSets: readonly DataSet[] = [
     name: 'compressible',
     about: 'a log file on a mount with compress=zstd',
     mountOptions: ['compress=zstd'],
-    async fill(directory, sizeBytes) {
+    async fill(directory, sizeBytes, signal) {
       const file = await open(join(directory, 'log'), 'wx');
       const text = logText();
-      for (let written = 0; written < sizeBytes; written += text.length) {
+      for (let written = 0; written < sizeBytes && !signal.aborted; written += text.length) {
         await file.writeFile(text.subarray(0, sizeBytes - written));
       }
       await file.close();
+      signal.throwIfAborted();
     },
   },
   {
     name: 'small-files',
     about: 'files of up to 8 KiB, 100,000 of them',
     mountOptions: [],
-    async fill(directory, sizeBytes) {
+    async fill(directory, sizeBytes, signal) {
       const random = deterministicRandom('small files');
       for (let index = 0; index < smallFileCount(sizeBytes); index += 1) {
+        signal.throwIfAborted();
         const folder = join(directory, `${Math.floor(index / filesPerDirectory)}`);
         if (index % filesPerDirectory === 0) await mkdir(folder);
         await writeFile(join(folder, `file-${index}`), random.bytes(random.below(largestSmallFileBytes + 1)));

@@ -63,7 +63,7 @@ export async function withGround<Result>(
     const { mountPoint } = filesystem;
     await run`btrfs subvolume create ${join(mountPoint, 'data')}`;
     await mkdir(join(mountPoint, 'snapshots'), { mode: 0o700 });
-    await set.fill(join(mountPoint, 'data'), sizeBytes);
+    await set.fill(join(mountPoint, 'data'), sizeBytes, signal);
     await run`btrfs filesystem sync ${mountPoint}`;
     signal.throwIfAborted();
     const start = (stream?: string) => startSink(line, directory, workspace.environment, stream);

@@ -21,7 +21,7 @@ export interface LineOptions {
 
 /** A sink in a process of its own. */
 export interface RunningSink extends BucketAccess {
-  /** What its clients must see of the environment. */
+  /** What its clients must see of the environment; those that are no programs of node need its certificate as well. */
   readonly environment: Readonly<Record<string, string>>;
   /** File with the certificate, where it speaks TLS. */
   readonly certificate: string | undefined;
@@ -83,7 +83,7 @@ export async function startSink(
       AWS_ACCESS_KEY_ID: access.accessKeyId,
       AWS_SECRET_ACCESS_KEY: access.secretAccessKey,
       AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-      ...(tls && { NODE_EXTRA_CA_CERTS: tls.certificate, AWS_CA_BUNDLE: tls.certificate }),
+      ...(tls && { NODE_EXTRA_CA_CERTS: tls.certificate }),
     },
     counts: () => readCounts(`${endpoint}${countsPath}`, tls?.certificate),
     async stop() {
@@ -106,6 +106,10 @@ async function makeCertificate(
   directory: string,
 ): Promise<{ readonly key: string; readonly certificate: string }> {
   const [key, certificate] = [join(directory, 'sink.key'), join(directory, 'sink.pem')];
-  await shell`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout ${key} -out ${certificate}`;
+  const made = await shell({
+    nothrow: true,
+  })`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout ${key} -out ${certificate}`;
+  if (made.exitCode !== 0)
+    throw new Error(`openssl made no certificate, which TLS needs: ${made.stderr.trim()}`);
   return { key, certificate };
 }
