@@ -88,7 +88,7 @@ check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, de
 
 .PHONY: test-unit
 test-unit: $(READY_FOR_DEVELOPMENT) ## tests of lib/, scripts/ and the harness
-	@testing/run-tests.sh tests/core tests/cli tests/edge tests/stage tests/harness tests/house
+	@testing/run-tests.sh tests/core tests/cli tests/edge tests/stage tests/harness tests/bench tests/house
 
 .PHONY: test-contract
 test-contract: $(READY_FOR_DEVELOPMENT) ## what is needed of S3, against the embedded server
@@ -115,6 +115,16 @@ test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills and damage, and a 
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
 	@$(TSX) testing/bench/memory.ts
+
+.PHONY: bench
+bench: $(READY_FOR_DEVELOPMENT) ## speed, beside other tools'; needs root  [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR=]
+	@$(TSX) testing/bench/bench.ts $(call option,SIZE,size) $(call option,ROUNDS,rounds) $(call option,SETS,sets) \
+	  $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) $(call option,DIR,dir)
+
+.PHONY: bench-growth
+bench-growth: $(READY_FOR_DEVELOPMENT) ## what each further GiB and each further backup cost  [SIZES= COUNTS= ROUNDS= DIR=]
+	@$(TSX) testing/bench/growth.ts $(call option,SIZES,sizes) $(call option,COUNTS,counts) $(call option,ROUNDS,rounds) \
+	  $(call option,DIR,dir)
 
 .PHONY: schema
 schema: $(READY_FOR_DEVELOPMENT) ## write the generated files in config/ anew: JSON Schema, example, table of settings
