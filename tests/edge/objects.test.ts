@@ -12,7 +12,7 @@ const directory = temporaryDirectory('objects');
 const { bucket, proxy } = await startTestBucket(join(directory, 's3'), { CONCURRENCY: '1' });
 
 test('keys are listed below a prefix alone, over all pages, in the order of their bytes', async () => {
-  const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, 2);
+  const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, { listPageSize: 2 });
   const keys = ['p/a', 'p/b/c', 'p/b/d', 'p/ü', 'q/x'];
   for (const key of [...keys].reverse()) await writeText(paged, key, 'x', plainWrite);
   assert.deepEqual(await listKeys(paged, 'p/'), keys.slice(0, 4));
