@@ -42,13 +42,14 @@ test('an object is described with its size, ETag, checksum and class, and whethe
     etag: '"900150983cd24fb0d6963f7d28e17f72"',
     sha256,
     storageClass: 'STANDARD',
-    cold: false,
+    thaw: { kind: 'readable' },
   });
   await putAs(bucket, 'host/cold', 'GLACIER');
   await putAs(bucket, 'host/instant', 'GLACIER_IR');
   const [cold, instant] = [await headObject(bucket, 'host/cold'), await headObject(bucket, 'host/instant')];
-  assert.deepEqual([cold?.storageClass, cold?.cold, cold?.sha256], ['GLACIER', true, undefined]);
-  assert.deepEqual([instant?.storageClass, instant?.cold], ['GLACIER_IR', false]);
+  assert.deepEqual(cold?.thaw, { kind: 'cold', archive: 'GLACIER' });
+  assert.deepEqual([cold?.storageClass, cold?.sha256], ['GLACIER', undefined]);
+  assert.deepEqual([instant?.storageClass, instant?.thaw], ['GLACIER_IR', { kind: 'readable' }]);
   assert.equal(await headObject(bucket, 'host/none'), undefined);
 });
 
