@@ -15,11 +15,12 @@ READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
 READY_FOR_CEPH := .stamps/setup-ceph
 
-# `--name "$NAME"` where the variable NAME is given, empty or not; `--name` where it is 1. A variable that happens to be in
+# `--name "$NAME"` where the variable NAME is given, empty or not; `--name` where it is 1, or, with `unless`, where it is 0. A variable that happens to be in
 # the environment is neither taken nor passed over in silence.
 given = $(if $(filter environment,$(origin $1)),$(error $1 is set in the environment: unset it, or write make ... $1=value),$(origin $1))
 option = $(if $(filter undefined,$(call given,$1)),,--$2 "$$$1")
 flag = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes 0 false no,$($1)),$(error $1=$($1) is neither 1 nor 0),$(if $(filter 1 true yes,$($1)),--$2)))
+unless = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes 0 false no,$($1)),$(error $1=$($1) is neither 1 nor 0),$(if $(filter 0 false no,$($1)),--$2)))
 
 settings = --config "$$CONFIG" $(call option,SET,sets) $(call flag,JSON,json)
 selection = $(call option,SUBVOLUME,subvolume)
@@ -63,9 +64,14 @@ verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads e
 	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
 
 .PHONY: restore
-restore: $(READY) ## one backup to a new path  SUBVOLUME= TARGET=  [AT=time | MANIFEST=key, VERIFY=, READ_ONLY=1]
+restore: $(READY) ## one backup to a new path  SUBVOLUME= TARGET=  [AT= | MANIFEST=, VERIFY=, READ_ONLY=1, WAIT=0]
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
-	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only)
+	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call unless,WAIT,no-wait)
+
+.PHONY: thaw
+thaw: $(READY) ## thaw a chain, and watch it  SUBVOLUME= [AT= | MANIFEST=, TIER=, DAYS=, DRY_RUN=1] | EXPORT=file
+	@$(TSX) scripts/thaw.ts $(settings) $(selection) $(point) $(call option,TIER,tier) $(call option,DAYS,days) \
+	  $(call option,EXPORT,export) $(call flag,DRY_RUN,dry-run)
 
 ##@ Try and develop
 

@@ -11,10 +11,17 @@ import { ToolError } from '../core/errors.ts';
  * @throws ToolError when it cannot be written; nothing is left behind then.
  */
 export async function writeJsonFile(path: string, value: unknown): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw fileError(`cannot write ${path}`, cause);
+  });
+  await writeTextFile(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Writes a text in the same way, into a directory that is there. @throws ToolError when it cannot be written */
+export async function writeTextFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFlushed(temporary, `${JSON.stringify(value, null, 2)}\n`);
+    await writeFlushed(temporary, text);
     await rename(temporary, path);
     await flushDirectory(dirname(path));
   } catch (cause) {
