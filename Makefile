@@ -15,11 +15,12 @@ READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
 READY_FOR_CEPH := .stamps/setup-ceph
 
-# `--name "$NAME"` where the variable NAME is given, empty or not; `--name` where it is 1. A variable that happens to be in
+# `--name "$NAME"` where the variable NAME is given, empty or not; `--name` where it is 1, or, with `unless`, where it is 0. A variable that happens to be in
 # the environment is neither taken nor passed over in silence.
 given = $(if $(filter environment,$(origin $1)),$(error $1 is set in the environment: unset it, or write make ... $1=value),$(origin $1))
 option = $(if $(filter undefined,$(call given,$1)),,--$2 "$$$1")
 flag = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes 0 false no,$($1)),$(error $1=$($1) is neither 1 nor 0),$(if $(filter 1 true yes,$($1)),--$2)))
+unless = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes 0 false no,$($1)),$(error $1=$($1) is neither 1 nor 0),$(if $(filter 0 false no,$($1)),--$2)))
 
 settings = --config "$$CONFIG" $(call option,SET,sets) $(call flag,JSON,json)
 selection = $(call option,SUBVOLUME,subvolume)
@@ -63,9 +64,14 @@ verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads e
 	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
 
 .PHONY: restore
-restore: $(READY) ## one backup to a new path  SUBVOLUME= TARGET=  [AT=time | MANIFEST=key, VERIFY=, READ_ONLY=1]
+restore: $(READY) ## one backup to a new path  SUBVOLUME= TARGET=  [AT= | MANIFEST=, VERIFY=, READ_ONLY=1, WAIT=0]
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
-	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only)
+	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call unless,WAIT,no-wait)
+
+.PHONY: thaw
+thaw: $(READY) ## thaw a chain, and watch it  SUBVOLUME= [AT= | MANIFEST=, TIER=, DAYS=, DRY_RUN=1] | EXPORT=file
+	@$(TSX) scripts/thaw.ts $(settings) $(selection) $(point) $(call option,TIER,tier) $(call option,DAYS,days) \
+	  $(call option,EXPORT,export) $(call flag,DRY_RUN,dry-run)
 
 ##@ Clean up
 
@@ -94,7 +100,7 @@ check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, de
 
 .PHONY: test-unit
 test-unit: $(READY_FOR_DEVELOPMENT) ## tests of lib/, scripts/ and the harness
-	@testing/run-tests.sh tests/core tests/cli tests/edge tests/stage tests/harness tests/house
+	@testing/run-tests.sh tests/core tests/cli tests/edge tests/stage tests/harness tests/bench tests/house
 
 .PHONY: test-contract
 test-contract: $(READY_FOR_DEVELOPMENT) ## what is needed of S3, against the embedded server
@@ -115,12 +121,22 @@ test-ceph: $(READY_FOR_CEPH) ## contract and harness against a Ceph cluster that
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
 .PHONY: test-faults
-test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills and damage; needs root  [KILLS=12 MUTATIONS=40 SEED=1]
+test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills and damage, and a silent server; needs root  [KILLS=12 MUTATIONS=40 SEED=1]
 	@TEST_TIMEOUT_MS=3600000 testing/run-tests.sh tests/faults
 
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
 	@$(TSX) testing/bench/memory.ts
+
+.PHONY: bench
+bench: $(READY_FOR_DEVELOPMENT) ## speed, beside other tools'; needs root  [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR=]
+	@$(TSX) testing/bench/bench.ts $(call option,SIZE,size) $(call option,ROUNDS,rounds) $(call option,SETS,sets) \
+	  $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) $(call option,DIR,dir)
+
+.PHONY: bench-growth
+bench-growth: $(READY_FOR_DEVELOPMENT) ## what each further GiB and each further backup cost  [SIZES= COUNTS= ROUNDS= DIR=]
+	@$(TSX) testing/bench/growth.ts $(call option,SIZES,sizes) $(call option,COUNTS,counts) $(call option,ROUNDS,rounds) \
+	  $(call option,DIR,dir)
 
 .PHONY: schema
 schema: $(READY_FOR_DEVELOPMENT) ## write the generated files in config/ anew: JSON Schema, example, table of settings

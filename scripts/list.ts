@@ -1,16 +1,14 @@
 /** Lists the backups in the bucket. */
 import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
+import { listedJson, listTable } from '../lib/cli/list-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { formatTable } from '../lib/cli/table.ts';
-import { readableTimestamp } from '../lib/core/names.ts';
-import { formatSize } from '../lib/core/units.ts';
 import { nothingFound } from '../lib/stage/backups.ts';
 import { listBackups } from '../lib/stage/list.ts';
 
 await runScript({
   file: 'list.ts',
   summary:
-    'Lists every backup of every chain, from the bucket alone; * marks the one that restore takes by default.',
+    'Lists every backup of every chain, from the bucket alone, and whether it can be restored now; * marks the one that restore takes by default.',
   options: {
     subvolume: { type: 'string', value: 'NAME', about: 'only this one (default: all in the bucket)' },
   },
@@ -23,22 +21,9 @@ await runScript({
     if (subvolume && backups.length === 0) {
       throw await nothingFound(context.bucket, `there is no backup of subvolume "${subvolume}"`);
     }
-    if (json)
-      console.log(JSON.stringify({ bucket: context.bucket.name, prefix: context.bucket.prefix, backups }));
-    else if (backups.length === 0)
-      console.log(`no backups in ${context.bucket.name} under ${context.bucket.prefix}/`);
-    else {
-      const rows = backups.map((backup) => [
-        `${backup.current ? '*' : ' '} ${backup.subvolume}`,
-        readableTimestamp(backup.created_at),
-        backup.kind,
-        backup.problem ?? formatSize(backup.bytes),
-        String(backup.chunks),
-        backup.storage_class ?? '',
-        backup.manifest_key,
-      ]);
-      console.log(formatTable(['  SUBVOLUME', 'TIME', 'KIND', 'SIZE', 'CHUNKS', 'CLASS', 'MANIFEST'], rows));
-    }
+    const { name, prefix } = context.bucket;
+    if (json) console.log(JSON.stringify({ bucket: name, prefix, backups: backups.map(listedJson) }));
+    else console.log(backups.length === 0 ? `no backups in ${name} under ${prefix}/` : listTable(backups));
     return 0;
   },
 });

@@ -1,4 +1,5 @@
 /** Restores one backup of one subvolume to a path that does not exist yet. */
+import { pointOptions, refuseTwoPoints } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { ToolError } from '../lib/core/errors.ts';
 import { formatCount, formatDuration, formatSize } from '../lib/core/units.ts';
@@ -9,26 +10,21 @@ const modes = ['full', 'sample', 'none'] as const;
 await runScript({
   file: 'restore.ts',
   summary:
-    'Restores a subvolume from its chain in the bucket; every part is verified before btrfs receive sees it.',
+    'Restores a subvolume from its chain in the bucket; archived chunks are thawed, and every part is verified before btrfs receive sees it.',
   options: {
-    subvolume: { type: 'string', value: 'NAME', about: 'which subvolume, as make list shows it (required)' },
+    ...pointOptions,
     target: {
       type: 'string',
       value: 'PATH',
       about: 'where to: an absolute path on Btrfs that does not exist (required)',
     },
-    at: {
-      type: 'string',
-      value: 'TIME',
-      about: 'the newest backup not later than this: 2026-11-24, 2026-11-24T18:30 (UTC), or as in make list',
-    },
-    manifest: { type: 'string', value: 'KEY', about: 'the backup with this manifest key' },
     verify: {
       type: 'string',
       value: 'MODE',
       about: `compare afterwards: ${modes.join(', ')} (default: VERIFY_MODE)`,
     },
     'read-only': { type: 'boolean', about: 'make TARGET read-only' },
+    'no-wait': { type: 'boolean', about: 'exit 5 while chunks thaw, instead of waiting for RESTORE_TIMEOUT' },
   },
   needs: 'bucket',
   locked: false,
@@ -41,12 +37,7 @@ await runScript({
         hint: 'make restore SUBVOLUME=name TARGET=/path; make list shows what there is',
       });
     }
-    if (at !== undefined && manifest !== undefined) {
-      throw new ToolError('AT and MANIFEST both choose a backup', {
-        kind: 'usage',
-        hint: 'give one of them',
-      });
-    }
+    refuseTwoPoints(at, manifest);
     const verifyMode = modes.find((mode) => mode === (options.verify ?? context.settings.VERIFY_MODE));
     if (!verifyMode) {
       throw new ToolError(`VERIFY=${options.verify} is not a mode`, {
@@ -61,6 +52,7 @@ await runScript({
       selection: { at, manifest },
       verifyMode,
       readOnly: options['read-only'] !== undefined,
+      mayWait: options['no-wait'] === undefined,
     });
     const chain = restored.chain.map(({ key }) => key);
     if (json)

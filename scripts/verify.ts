@@ -22,16 +22,22 @@ await runScript({
     if (json) console.log(JSON.stringify(outcome));
     else {
       for (const { object, problem } of findings) console.log(printable(`${object}: ${problem}`));
+      for (const key of cold) console.log(printable(`${key}: not read, as it is archived and not thawed`));
       const how = outcome.deep ? 'every byte' : 'sizes, ETags and checksums';
-      const what = `${formatCount(manifests, 'manifest')}, ${formatCount(chunks, 'chunk')}, ${formatSize(bytes)} (${how})`;
+      const left = cold.length > 0 ? `, but for ${formatCount(cold.length, 'archived chunk')}` : '';
+      const what = `${formatCount(manifests, 'manifest')}, ${formatCount(chunks, 'chunk')}, ${formatSize(bytes)} (${how}${left})`;
+      const sound = cold.length > 0 ? 'sound as far as it could be read' : 'sound';
       console.log(
         findings.length === 0
-          ? `sound: ${what}`
+          ? `${sound}: ${what}`
           : `DAMAGED: ${formatCount(findings.length, 'finding')} in ${what}`,
       );
     }
-    if (cold.length > 0)
-      context.log.warn(`${formatCount(cold.length, 'chunk')} could not be read: archived and not thawed`);
+    if (cold.length > 0) {
+      context.log.warn(
+        `${formatCount(cold.length, 'chunk')} could not be read, archived and not thawed; make thaw SUBVOLUME=name requests the chunks of a chain`,
+      );
+    }
     if (findings.length > 0) return 4;
     return cold.length > 0 ? 5 : 0;
   },

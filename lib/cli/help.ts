@@ -35,7 +35,7 @@ const exitCodes = `Exit codes
   2  bad settings or usage; nothing was done
   3  another run holds the lock
   4  damage was found in the bucket
-  5  archived chunks must be thawed first; come back later`;
+  5  archived chunks are not thawed yet; come back later`;
 
 /** The help of one script. */
 export function helpText(

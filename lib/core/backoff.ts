@@ -4,6 +4,8 @@ const firstBoundMs = 250;
 const longestBoundMs = 30_000;
 /** A server that asks for more than this is not waited for so long at once; it may ask again. */
 const longestRetryAfterMs = 300_000;
+/** A thaw takes minutes to days: soon after it was asked for a look every few seconds, later one every five minutes. */
+const [firstLookMs, longestLookMs] = [1000, 300_000];
 
 /**
  * Milliseconds to wait after failed attempt `attempt`, which counts from 1: anything up to a bound that doubles, so that those
@@ -24,4 +26,9 @@ export function retryAfterMs(header: string | undefined, nowMs: number): number 
   if (seconds === undefined && !isDate) return undefined;
   const wait = seconds === undefined ? Date.parse(header) - nowMs : seconds * 1000;
   return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), longestRetryAfterMs);
+}
+
+/** Milliseconds from look `number`, which counts from 1, at something that takes its time to the next look. */
+export function lookAgainMs(number: number): number {
+  return Math.min(longestLookMs, firstLookMs * 2 ** (number - 1));
 }

@@ -142,6 +142,22 @@ export function manifestKeyOf(prefix: string, key: string): string | undefined {
   return new SubvolumeKeys(prefix, parsed.subvolume).manifest(parsed.kind, parsed.timestamp);
 }
 
+/**
+ * The prefixes of the hosts that have backups among some keys: the prefix itself, and those below it (`fleet/host-1` below
+ * `fleet`).
+ */
+export function hostPrefixes(prefix: string, keys: readonly string[]): readonly string[] {
+  const found = new Set<string>();
+  for (const key of keys) {
+    for (let at = key.indexOf('/subvol/'); at !== -1; at = key.indexOf('/subvol/', at + 1)) {
+      const host = key.slice(0, at);
+      const isBelow = host === prefix || host.startsWith(`${prefix}/`);
+      if (isBelow && parseKey(host, key)) found.add(host);
+    }
+  }
+  return [...found].sort();
+}
+
 /** Name of a local snapshot. It is inside the send stream, so it never changes afterwards. */
 export function snapshotName(subvolume: string, timestamp: string, kind: BackupKind): string {
   return `${subvolume}__${timestamp}__${kind === 'full' ? 'full' : 'inc'}`;

@@ -49,6 +49,7 @@ export class ChunkWriter {
   readonly #signal: AbortSignal;
   /** Set once the server has answered a part without the checksum that was sent, so it cannot have verified it. */
   #needsMd5 = false;
+  #mayHaveStrays = false;
 
   constructor(bucket: Bucket, options: WriteOptions, events: WriterEvents, signal: AbortSignal) {
     this.#bucket = bucket;
@@ -85,6 +86,14 @@ export class ChunkWriter {
     return unlessTaken(this.#bucket, key, replaces, write, asOurs);
   }
 
+  /**
+   * True when an attempt to begin an upload failed: only its answer may have been lost, and then the server has an upload whose
+   * id nobody knows.
+   */
+  get mayHaveStrays(): boolean {
+    return this.#mayHaveStrays;
+  }
+
   /** Begins a chunk of several parts. S3 keeps part checksums only when the algorithm is named here. */
   async begin(key: string): Promise<MultipartUpload> {
     const request = {
@@ -93,9 +102,14 @@ export class ChunkWriter {
       ChecksumAlgorithm: 'SHA256' as const,
       ...this.#options,
     };
-    const { UploadId } = await this.#ask(`begin ${key}`, () =>
-      this.#bucket.client.send(new CreateMultipartUploadCommand(request), { abortSignal: this.#signal }),
-    );
+    const attempt = () =>
+      this.#bucket.client
+        .send(new CreateMultipartUploadCommand(request), { abortSignal: this.#signal })
+        .catch((error: unknown) => {
+          this.#mayHaveStrays = true;
+          throw error;
+        });
+    const { UploadId } = await this.#ask(`begin ${key}`, attempt);
     if (!UploadId) throw new Error(`the server began ${key} without an upload id`);
     return { key, uploadId: UploadId };
   }

@@ -39,6 +39,16 @@ export async function readDocument(
         cause: error,
       });
     }
+    if (isNamed(error, 'InvalidObjectState')) {
+      throw new ToolError(
+        `cannot ${what}: the object is in an archive class and not thawed (bucket ${bucket.name})`,
+        {
+          kind: 'thaw',
+          hint: `it is never stored so, and a lifecycle rule must have moved it: take it out of the rule, and request it with "aws s3api restore-object --bucket ${bucket.name} --key ${key} --restore-request Days=30"`,
+          cause: error,
+        },
+      );
+    }
     throw explain(bucket, what, error);
   }
 }

@@ -11,10 +11,17 @@ import { ToolError } from '../core/errors.ts';
  * @throws ToolError when it cannot be written; nothing is left behind then.
  */
 export async function writeJsonFile(path: string, value: unknown): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw fileError(`cannot write ${path}`, cause);
+  });
+  await writeTextFile(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Writes a text in the same way, into a directory that is there. @throws ToolError when it cannot be written */
+export async function writeTextFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFlushed(temporary, `${JSON.stringify(value, null, 2)}\n`);
+    await writeFlushed(temporary, text);
     await rename(temporary, path);
     await flushDirectory(dirname(path));
   } catch (cause) {
@@ -60,8 +67,16 @@ export async function pathExists(path: string): Promise<boolean> {
   }
 }
 
-/** An error of the file system in words; a full disk, which users meet most, has a hint of its own. */
-export function fileError(what: string, cause: unknown, otherHint?: string): ToolError {
+/**
+ * An error of the file system in words.
+ * @param fullHint for a full disk, which users meet most; by default about RUN_DIR, where nearly all files of ours are.
+ */
+export function fileError(
+  what: string,
+  cause: unknown,
+  otherHint?: string,
+  fullHint = 'make room, or set RUN_DIR to another disk, and run again',
+): ToolError {
   const code = codeOf(cause);
   const says = {
     ENOSPC: 'the disk is full',
@@ -72,10 +87,7 @@ export function fileError(what: string, cause: unknown, otherHint?: string): Too
     ENOENT: 'it does not exist',
     ENOTDIR: 'a part of the path is not a directory',
   }[code];
-  const hint =
-    code === 'ENOSPC' || code === 'EDQUOT'
-      ? 'make room, or set RUN_DIR to another disk, and run again'
-      : otherHint;
+  const hint = code === 'ENOSPC' || code === 'EDQUOT' ? fullHint : otherHint;
   return new ToolError(`${what}: ${says ?? (cause instanceof Error ? cause.message : String(cause))}`, {
     ...(hint && { hint }),
     cause,

@@ -5,8 +5,16 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
+  type _Object as S3Object,
 } from '@aws-sdk/client-s3';
-import type { ListedObject } from '../core/inventory.ts';
+import {
+  archiveOf,
+  parseRestoreHeader,
+  type ThawState,
+  type ToldThaw,
+  thawStateOf,
+} from '../core/archive-classes.ts';
+import type { ListedObject as DatedObject } from '../core/inventory.ts';
 import { pagesOf } from './pages.ts';
 import { explain, isNamed } from './requests.ts';
 import type { Bucket } from './s3-client.ts';
@@ -19,11 +27,9 @@ export interface ObjectHead {
   /** Base64 SHA-256, with `-N` when it is composed of N parts; undefined where the server keeps none. */
   readonly sha256: string | undefined;
   readonly storageClass: string;
-  /** True when it is in an archive class and there is no thawed copy. */
-  readonly cold: boolean;
+  /** Whether it can be read, or has to be thawed first. */
+  readonly thaw: ThawState;
 }
-
-const archiveClasses: readonly string[] = ['GLACIER', 'DEEP_ARCHIVE'];
 
 /** Looks at an object; undefined when there is none. */
 export async function headObject(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
@@ -46,7 +52,7 @@ export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead 
       etag: head.ETag ?? '',
       sha256: head.ChecksumSHA256,
       storageClass,
-      cold: archiveClasses.includes(storageClass) && !head.Restore?.includes('ongoing-request="false"'),
+      thaw: thawStateOf(archiveOf(storageClass, head.ArchiveStatus), parseRestoreHeader(head.Restore)),
     };
   } catch (error) {
     const reason = await reasonOfRefusal(bucket, key, error);
@@ -78,7 +84,13 @@ export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly
   return (await listObjects(bucket, prefix)).map(({ key }) => key);
 }
 
-/** All objects under a prefix, in the order of their keys' bytes. @throws ToolError when they cannot be listed */
+/** An object as a listing describes it. */
+export interface ListedObject extends DatedObject {
+  /** What was told of its thaw; undefined where nobody asked for one, and where the server does not tell it in listings. */
+  readonly toldThaw: ToldThaw | undefined;
+}
+
+/** All objects under a prefix, in the order of the bytes of their keys, with what the server tells of thaws. */
 export async function listObjects(bucket: Bucket, prefix: string): Promise<readonly ListedObject[]> {
   const what = `list ${prefix}`;
   const objects: ListedObject[] = [];
@@ -86,25 +98,36 @@ export async function listObjects(bucket: Bucket, prefix: string): Promise<reado
     // Page by page, so that a page that fails is asked for again, and not all of them.
     const ask = (before: ListObjectsV2CommandOutput | undefined) => {
       const from = { ContinuationToken: before?.NextContinuationToken };
-      const command = new ListObjectsV2Command({ Bucket: bucket.name, Prefix: prefix, ...from });
+      const told = { OptionalObjectAttributes: ['RestoreStatus' as const] };
+      const command = new ListObjectsV2Command({ Bucket: bucket.name, Prefix: prefix, ...told, ...from });
       return bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
     };
     for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
-      for (const { Key, Size, ETag, StorageClass, LastModified } of page.Contents ?? []) {
-        if (Key === undefined) continue;
-        objects.push({
-          key: Key,
-          sizeBytes: Size ?? 0,
-          etag: ETag ?? '',
-          storageClass: StorageClass ?? 'STANDARD',
-          modifiedAt: LastModified,
-        });
-      }
+      for (const object of page.Contents ?? []) if (object.Key) objects.push(describe(object, object.Key));
     }
   } catch (error) {
     throw explain(bucket, what, error);
   }
   return objects;
+}
+
+function describe(
+  { Size = 0, ETag = '', StorageClass = 'STANDARD', LastModified, RestoreStatus }: S3Object,
+  key: string,
+): ListedObject {
+  const { IsRestoreInProgress, RestoreExpiryDate } = RestoreStatus ?? {};
+  const toldThaw =
+    IsRestoreInProgress === undefined
+      ? undefined
+      : { isInProgress: IsRestoreInProgress, expiresAtMs: RestoreExpiryDate?.getTime() };
+  return {
+    key,
+    sizeBytes: Size,
+    etag: ETag,
+    storageClass: StorageClass,
+    modifiedAt: LastModified,
+    toldThaw,
+  };
 }
 
 /**

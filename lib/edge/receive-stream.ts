@@ -35,7 +35,7 @@ export function openReceiveStream(directory: string, signal?: AbortSignal): Rece
   input.on('error', () => undefined);
   const finished = child.finished.catch((error: unknown) => {
     signal?.throwIfAborted();
-    throw explainFullDisk(error, directory);
+    throw explainFailure(error, directory);
   });
   finished.catch(() => undefined);
   // A child that does not read would otherwise keep a write, and with it the run, for ever.
@@ -70,13 +70,18 @@ export function openReceiveStream(directory: string, signal?: AbortSignal): Rece
   };
 }
 
-/** What users meet most has to be in the line itself, with the place; the child's words are below it. */
-function explainFullDisk(error: unknown, directory: string): unknown {
-  const words = error instanceof ToolError ? (error.childOutput ?? '') : '';
-  if (!/No space left on device|Disk quota exceeded/.test(words)) return error;
-  return new ToolError(`btrfs receive failed: the filesystem of ${directory} is full`, {
-    hint: 'make room there, or choose a TARGET on another filesystem, and run again',
-    childOutput: words,
-    cause: error,
+/** A full disk, which users meet most, has to be in the line itself, with the place; the child's words are below it. */
+function explainFailure(error: unknown, directory: string): unknown {
+  if (!(error instanceof ToolError) || error.hint !== undefined) return error;
+  const words = { childOutput: error.childOutput ?? '', cause: error };
+  if (/No space left on device|Disk quota exceeded/.test(words.childOutput)) {
+    return new ToolError(`btrfs receive failed: the filesystem of ${directory} is full`, {
+      hint: 'make room there, or choose a TARGET on another filesystem, and run again',
+      ...words,
+    });
+  }
+  return new ToolError(error.message, {
+    hint: 'nothing of it is left; run the same command again',
+    ...words,
   });
 }

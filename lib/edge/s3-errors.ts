@@ -54,8 +54,12 @@ const explanations: Readonly<Record<string, Explanation>> = {
   AuthorizationHeaderMalformed: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
   InvalidObjectState: {
     says: 'the object is in an archive class and not thawed',
-    hint: 'request it with "aws s3api restore-object" and come back when that is done',
+    hint: 'request its chain with make thaw SUBVOLUME=name, and come back when that is done',
     kind: 'thaw',
+  },
+  GlacierExpeditedRetrievalNotAvailable: {
+    says: 'there is no capacity for expedited thaws now',
+    hint: 'use TIER=Standard (RESTORE_TIER), or try again later',
   },
   NoSuchKey: {
     says: 'the object is missing',
@@ -108,7 +112,7 @@ export function isTransient(error: unknown): boolean {
   const status = statusOf(error);
   return (
     Boolean($retryable) ||
-    (status >= 500 && !neverDone.includes(status)) ||
+    (status >= 500 && !neverDone.includes(status) && name !== 'GlacierExpeditedRetrievalNotAvailable') ||
     status === 429 ||
     status === 408 ||
     passing.includes(name) ||

@@ -5,6 +5,7 @@
 import type { ByteSource } from '../core/chunker.ts';
 import { ToolError } from '../core/errors.ts';
 import { startStreamChild } from './child.ts';
+import { pathExists } from './files.ts';
 import { closeWriteEnd, openPipe, PipeReader } from './pipe-reader.ts';
 
 /** What to send, and how. */
@@ -37,7 +38,10 @@ export async function openSendStream(request: SendRequest, signal: AbortSignal):
     '--',
     request.snapshotPath,
   ];
-  const child = startStreamChild('btrfs send', 'btrfs', args, ['ignore', pipe.writeDescriptor]);
+  const child = startStreamChild(`btrfs send of ${request.snapshotPath}`, 'btrfs', args, [
+    'ignore',
+    pipe.writeDescriptor,
+  ]);
   closeWriteEnd(pipe);
   const reader = new PipeReader(pipe.readDescriptor);
   // The child too: it may have closed its output and still not have exited, which `fill` waits for.
@@ -53,9 +57,9 @@ export async function openSendStream(request: SendRequest, signal: AbortSignal):
       const filled = await reader.fill(target, onFilled);
       totalBytes += filled.bytes;
       if (filled.ended) {
-        await child.finished.catch((error: unknown) => {
+        await child.finished.catch(async (error: unknown) => {
           signal.throwIfAborted();
-          throw error;
+          throw await explainFailure(error, request);
         });
         if (totalBytes === 0) throw new ToolError(`btrfs send of ${request.snapshotPath} sent nothing`);
       }
@@ -67,4 +71,22 @@ export async function openSendStream(request: SendRequest, signal: AbortSignal):
       await child.stop();
     },
   };
+}
+
+/** What to do about a child that failed: another backup where what it was to read is gone, else the same again. */
+async function explainFailure(error: unknown, { snapshotPath, parentPath }: SendRequest): Promise<unknown> {
+  // One that could not even start has its own advice.
+  if (!(error instanceof ToolError) || error.hint !== undefined) return error;
+  const words = { childOutput: error.childOutput ?? '', cause: error };
+  for (const path of [snapshotPath, parentPath]) {
+    if (path === undefined || (await pathExists(path))) continue;
+    return new ToolError(`btrfs send failed: the snapshot ${path} is gone`, {
+      hint: 'run: make backup; it gives this one up and begins another',
+      ...words,
+    });
+  }
+  return new ToolError(error.message, {
+    hint: 'run make backup again; it goes on with what is uploaded',
+    ...words,
+  });
 }

@@ -153,8 +153,13 @@ export interface Everything {
 
 /** Lists what there is, from the keys alone. */
 export async function listEverything(bucket: Bucket, subvolume?: string): Promise<Everything> {
-  const known = (await listKeys(bucket, rootOf(bucket, subvolume))).flatMap((key) => {
-    const parsed = parseKey(bucket.prefix, key);
+  return everythingAmong(bucket.prefix, await listKeys(bucket, rootOf(bucket, subvolume)));
+}
+
+/** What there is below a prefix, among keys that were listed. */
+export function everythingAmong(prefix: string, listed: readonly string[]): Everything {
+  const known = listed.flatMap((key) => {
+    const parsed = parseKey(prefix, key);
     return parsed ? [{ key, ...parsed }] : [];
   });
   const published = new Set(
@@ -171,7 +176,8 @@ export async function listEverything(bucket: Bucket, subvolume?: string): Promis
   };
 }
 
-function rootOf(bucket: Bucket, subvolume: string | undefined): string {
+/** What the keys of one subvolume, or of all, begin with. */
+export function rootOf(bucket: Bucket, subvolume: string | undefined): string {
   return subvolume === undefined
     ? subvolumesRoot(bucket.prefix)
     : new SubvolumeKeys(bucket.prefix, subvolume).root;

@@ -3,20 +3,26 @@
  * verified against the manifest leaves this module.
  */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pMapIterable } from 'p-map';
+import { lookAgainMs } from '../core/backoff.ts';
 import { ToolError } from '../core/errors.ts';
 import type { Manifest, ManifestChunk } from '../core/manifest.ts';
 import { partRanges } from '../core/part-sizes.ts';
 import { MIB } from '../core/units.ts';
 import { endingWithin } from '../edge/ending.ts';
 import type { PartDigests } from '../edge/hash-worker.ts';
-import { type ReaderEvents, readRange } from '../edge/range-reader.ts';
+import { type ObjectRange, type ReaderEvents, readRange } from '../edge/range-reader.ts';
 import { Spool } from '../edge/spool.ts';
 import type { StreamMemory } from '../edge/transfer-memory.ts';
 import type { Progress, StageContext } from './context.ts';
+import type { ThawAgain } from './thaw.ts';
 
 /** Range size for manifests that record no parts. */
 const plainRangeBytes = 64 * MIB;
+
+/** Times that one range is found to have gone cold; a copy stays for days, and a range is read in minutes. */
+const mostThaws = 3;
 
 /** Readings of a part or a chunk that is each time another than the one that was uploaded. */
 const mostReadings = 5;
@@ -32,6 +38,14 @@ export interface FetchedStream {
   readonly sha256: string;
 }
 
+/** What may be said about a fetch. */
+export interface FetchOptions {
+  /** Slot size; the same for all streams of a command, so that they share their memory. */
+  readonly largestPartBytes?: number;
+  /** Makes a chunk readable again whose thawed copy has expired; without it that ends the fetch. */
+  readonly thawAgain?: ThawAgain;
+}
+
 /** Bytes of the largest part that some manifests ask for: the slot size that fits them all. */
 export function largestPartOf(manifests: readonly Manifest[]): number {
   return manifests
@@ -41,7 +55,6 @@ export function largestPartOf(manifests: readonly Manifest[]): number {
 
 /**
  * Fetches the stream of one manifest into a sink.
- * @param largestPartBytes slot size; the same for all streams of a command, so that they share their memory.
  * @throws ToolError (damage) naming the chunk whose bytes are not those of the manifest.
  */
 export async function fetchStream(
@@ -49,7 +62,7 @@ export async function fetchStream(
   manifest: Manifest,
   sink: Sink,
   progress: Progress,
-  largestPartBytes = largestPartOf([manifest]),
+  { largestPartBytes = largestPartOf([manifest]), thawAgain }: FetchOptions = {},
 ): Promise<FetchedStream> {
   // One slot less than an upload has: here the network hands over buffers of its own, which count as well.
   const memory = await context.memory.open(largestPartBytes, Math.max(2, context.settings.CONCURRENCY));
@@ -62,10 +75,11 @@ export async function fetchStream(
   };
   let bytes = 0;
   let sha256 = '';
+  const read = rangeReader(context, progress, thawAgain);
   for (const chunk of manifest.chunks) {
-    if (allParted) sha256 = await fetchChunk(context, chunk, memory, sink, progress);
-    else if (chunk.parts) await fetchChunk(context, chunk, memory, hashedSink, progress);
-    else await fetchWholeChunk(context, chunk, memory, hashedSink, progress);
+    if (allParted) sha256 = await fetchChunk(context, chunk, memory, sink, progress, read);
+    else if (chunk.parts) await fetchChunk(context, chunk, memory, hashedSink, progress, read);
+    else await fetchWholeChunk(context, chunk, memory, hashedSink, progress, read);
     bytes += chunk.size;
   }
   if (!allParted) sha256 = stream.digest('hex');
@@ -76,6 +90,26 @@ export async function fetchStream(
   return { bytes, sha256 };
 }
 
+type ReadRange = (range: ObjectRange, target: Uint8Array, signal: AbortSignal) => Promise<void>;
+
+/** Reads ranges; one that has gone cold is waited for, where that is wanted. */
+function rangeReader(context: StageContext, progress: Progress, thawAgain?: ThawAgain): ReadRange {
+  const events: ReaderEvents = { onReceived: (bytes) => progress.add(bytes) };
+  return async (range, target, signal) => {
+    for (let thaws = 1; ; thaws++) {
+      try {
+        return await readRange(context.bucket, range, target, signal, events);
+      } catch (error) {
+        const isCold = error instanceof ToolError && error.kind === 'thaw';
+        if (!isCold || !thawAgain || thaws > mostThaws) throw error;
+        await thawAgain(range.key, signal);
+        // What the bucket calls thawed, and then refuses, must not be asked for again and again at once.
+        if (thaws > 1) await sleep(lookAgainMs(thaws), undefined, { signal });
+      }
+    }
+  };
+}
+
 /** Returns the SHA-256, in hex, of the stream up to the end of this chunk. */
 async function fetchChunk(
   context: StageContext,
@@ -83,10 +117,10 @@ async function fetchChunk(
   { pool, hasher }: StreamMemory,
   sink: Sink,
   progress: Progress,
+  readRange: ReadRange,
 ): Promise<string> {
   const expected = chunk.parts ?? [];
   const { ending, signal } = endingWithin(context.signal);
-  const events = readerEvents(progress);
   const concurrency = context.settings.CONCURRENCY;
   const reading = new Set<Promise<void>>();
   const fetched = pMapIterable(
@@ -94,7 +128,7 @@ async function fetchChunk(
     async (range) => {
       const slot = await pool.acquire();
       const bytes = slot.bytes.subarray(0, range.length);
-      const read = readRange(context.bucket, { key: chunk.key, ...range }, bytes, signal, events);
+      const read = readRange({ key: chunk.key, ...range }, bytes, signal);
       reading.add(read);
       await read.finally(() => reading.delete(read));
       return { ...range, slot, bytes };
@@ -115,7 +149,7 @@ async function fetchChunk(
         context.log.warn(`part ${number} of ${chunk.key} is not what was uploaded: reading it again`);
         hasher.takePartBack();
         progress.add(-bytes.length);
-        await readRange(context.bucket, { key: chunk.key, ...range }, bytes, signal, events);
+        await readRange({ key: chunk.key, ...range }, bytes, signal);
       };
       if (!(await isOrBecomes(expected[number - 1], digest, readAgain))) {
         throw damaged(`chunk ${chunk.key}`, `part ${number} is not what was uploaded`);
@@ -142,15 +176,15 @@ async function fetchWholeChunk(
   { pool }: StreamMemory,
   sink: Sink,
   progress: Progress,
+  readRange: ReadRange,
 ): Promise<void> {
   const slot = await pool.acquire();
-  const events = readerEvents(progress);
   const spool = await Spool.open(context.settings.RUN_DIR);
   const read = async () => {
     const hash = createHash('sha256');
     for (const range of partRanges(chunk.size, rangeSizeOf(chunk))) {
       const bytes = slot.bytes.subarray(0, range.length);
-      await readRange(context.bucket, { key: chunk.key, ...range }, bytes, context.signal, events);
+      await readRange({ key: chunk.key, ...range }, bytes, context.signal);
       hash.update(bytes);
       await spool.write(bytes);
     }
@@ -192,10 +226,6 @@ async function isOrBecomes(
 
 function rangeSizeOf(chunk: ManifestChunk): number {
   return Math.min(chunk.size, chunk.parts ? (chunk.part_size ?? chunk.size) : plainRangeBytes);
-}
-
-function readerEvents(progress: Progress): ReaderEvents {
-  return { onReceived: (bytes) => progress.add(bytes) };
 }
 
 function damaged(what: string, problem: string): ToolError {

@@ -1,8 +1,20 @@
-/** Every backup in the bucket, from the bucket alone. */
+/** Every backup in the bucket, from the bucket alone, and whether it can be restored now. */
 import pMap from 'p-map';
+import type { ThawState } from '../core/archive-classes.ts';
+import { followChain } from '../core/chain.ts';
 import { ToolError } from '../core/errors.ts';
-import { findPointer, listManifests, REQUESTS_AT_ONCE, readManifest } from './backups.ts';
+import type { Manifest, StoredManifest } from '../core/manifest.ts';
+import { parseKey } from '../core/names.ts';
+import { type ThawObject, type ThawProgress, thawProgress } from '../core/thaw-plan.ts';
+import { chunkProblem } from '../core/verdict.ts';
+import { type ListedObject, listObjects } from '../edge/objects.ts';
+import { thawStates } from '../edge/thaw-requests.ts';
+import { everythingAmong, findPointer, REQUESTS_AT_ONCE, readManifest, rootOf } from './backups.ts';
 import type { StageContext } from './context.ts';
+import { chunksOf } from './thaw.ts';
+
+/** Whether the chain of a backup can be read now, or why it cannot be restored at all. */
+export type Restorability = { readonly thaw: ThawProgress } | { readonly whyNot: string };
 
 /** One backup; `problem` instead of numbers when its manifest cannot be used. */
 export interface ListedBackup {
@@ -13,9 +25,11 @@ export interface ListedBackup {
   readonly parent_manifest: string | null;
   readonly bytes: number;
   readonly chunks: number;
+  /** Class of its own chunks, as they lie in the bucket by now; several when a lifecycle rule has moved some. */
   readonly storage_class: string | null;
   /** True for the backup that current.json names. */
   readonly current: boolean;
+  readonly restorability: Restorability;
   readonly problem?: string;
 }
 
@@ -25,15 +39,26 @@ export async function listBackups(
   subvolume?: string,
 ): Promise<readonly ListedBackup[]> {
   const { bucket } = context;
-  const keys = await listManifests(bucket, subvolume);
+  const listed = await listObjects(bucket, rootOf(bucket, subvolume));
+  const { keys } = everythingAmong(
+    bucket.prefix,
+    listed.map(({ key }) => key),
+  );
   const names = [...new Set(keys.map((key) => key.subvolume))].sort();
   const pointers = await pMap(names, (name) => findPointer(bucket, name), { concurrency: REQUESTS_AT_ONCE });
   const current = new Set(
     pointers.map((read) => (read && 'pointer' in read ? read.pointer.manifest_key : undefined)),
   );
-  const backups = await pMap(
-    keys,
-    async ({ key, subvolume: name, kind, timestamp }): Promise<ListedBackup> => {
+  const read = await pMap(keys, ({ key }) => readOrProblem(context, key), { concurrency: REQUESTS_AT_ONCE });
+  const manifests = new Map(read.flatMap((one) => ('manifest' in one ? [[one.key, one.manifest]] : [])));
+  const chunkKeys = listed.flatMap(({ key }) =>
+    parseKey(bucket.prefix, key)?.type === 'chunk' ? [key] : [],
+  );
+  const states = await thawStates(bucket, listed, new Set(chunkKeys), REQUESTS_AT_ONCE);
+  const objects = new Map(listed.map((object) => [object.key, object]));
+  const backups = await Promise.all(
+    keys.map(async ({ key, subvolume: name, kind, timestamp }, index): Promise<ListedBackup> => {
+      const one = read[index];
       const known = {
         subvolume: name,
         created_at: timestamp,
@@ -41,28 +66,70 @@ export async function listBackups(
         manifest_key: key,
         current: current.has(key),
       };
-      try {
-        const manifest = await readManifest(bucket, key);
-        return {
-          ...known,
-          parent_manifest: manifest.parent_manifest,
-          bytes: manifest.total_bytes,
-          chunks: manifest.chunks.length,
-          storage_class: manifest.s3.storage_class ?? null,
-        };
-      } catch (error) {
-        if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-        return {
-          ...known,
-          parent_manifest: null,
-          bytes: 0,
-          chunks: 0,
-          storage_class: null,
-          problem: error.problem,
-        };
+      if (!one || 'problem' in one) {
+        const problem = one?.problem ?? 'was not read';
+        const nothing = { parent_manifest: null, bytes: 0, chunks: 0, storage_class: null };
+        return { ...known, ...nothing, restorability: { whyNot: problem }, problem };
       }
-    },
-    { concurrency: REQUESTS_AT_ONCE },
+      const { manifest } = one;
+      return {
+        ...known,
+        parent_manifest: manifest.parent_manifest,
+        bytes: manifest.total_bytes,
+        chunks: manifest.chunks.length,
+        storage_class: classesOf(manifest, objects),
+        restorability: await restorabilityOf(one, manifests, objects, states),
+      };
+    }),
   );
   return backups.sort((a, b) => (a.subvolume === b.subvolume ? 0 : a.subvolume < b.subvolume ? -1 : 1));
+}
+
+async function readOrProblem(
+  { bucket }: StageContext,
+  key: string,
+): Promise<StoredManifest | { readonly problem: string }> {
+  try {
+    const manifest = await readManifest(bucket, key);
+    // Hashes of parts are most of a manifest, and not needed here.
+    return { key, manifest: { ...manifest, chunks: manifest.chunks.map(({ parts: _, ...chunk }) => chunk) } };
+  } catch (error) {
+    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    return { problem: error.problem };
+  }
+}
+
+function classesOf({ chunks, s3 }: Manifest, objects: ReadonlyMap<string, ListedObject>): string | null {
+  const classes = new Set(chunks.flatMap(({ key }) => objects.get(key)?.storageClass ?? []));
+  return classes.size > 0 ? [...classes].sort().join(',') : (s3.storage_class ?? null);
+}
+
+async function restorabilityOf(
+  newest: StoredManifest,
+  manifests: ReadonlyMap<string, Manifest>,
+  objects: ReadonlyMap<string, ListedObject>,
+  states: ReadonlyMap<string, ThawState>,
+): Promise<Restorability> {
+  try {
+    const chain = await followChain(newest, async (key) => {
+      const manifest = manifests.get(key);
+      if (manifest) return manifest;
+      throw new ToolError(`its parent ${key} is missing or damaged`, { kind: 'damage' });
+    });
+    const chunks: ThawObject[] = [];
+    for (const chunk of chunksOf(chain)) {
+      const object = objects.get(chunk.key);
+      const problem = chunkProblem(chunk, object && { ...object, sha256: undefined });
+      if (problem) return { whyNot: `chunk ${chunk.key} ${problem}` };
+      chunks.push({
+        key: chunk.key,
+        sizeBytes: chunk.size,
+        state: states.get(chunk.key) ?? { kind: 'readable' },
+      });
+    }
+    return { thaw: thawProgress(chunks) };
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    return { whyNot: error.message };
+  }
 }

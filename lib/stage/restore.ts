@@ -7,6 +7,7 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 import { describeError, ToolError } from '../core/errors.ts';
 import { type Manifest, type StoredManifest, streamUuid } from '../core/manifest.ts';
 import { readableTimestamp } from '../core/names.ts';
+import type { ThawObject } from '../core/thaw-plan.ts';
 import { formatCount, formatSize } from '../core/units.ts';
 import {
   deleteSubvolume,
@@ -21,9 +22,10 @@ import { pathExists } from '../edge/files.ts';
 import { openReceiveStream } from '../edge/receive-stream.ts';
 import { resolveChain, type Selection } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { fetchStream, largestPartOf } from './fetch-stream.ts';
+import { type FetchOptions, fetchStream, largestPartOf } from './fetch-stream.ts';
 import { lookAtChunks } from './look-at-chunks.ts';
 import { makeStaging, moveOut, removeAbandonedStaging, type Staging } from './staging.ts';
+import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
 import { compareWithSource, type VerifyMode } from './verify-restore.ts';
 
 /** What to restore, and where to. */
@@ -33,6 +35,8 @@ export interface RestoreRequest {
   readonly selection: Selection;
   readonly verifyMode: VerifyMode;
   readonly readOnly: boolean;
+  /** False: chunks that are not thawed are requested, and the restore ends. */
+  readonly mayWait: boolean;
 }
 
 /** What was restored; `proofs` say what was checked and what was not. */
@@ -54,19 +58,25 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
   log.info(`restoring ${describeChain(chain)} to ${request.target}`);
-  await checkChunks(context, chain);
+  const objects = await checkChunks(context, chain);
   // Before the free space is looked at: what is left of a killed restore takes up some.
   await removeAbandonedStaging(context, dirname(request.target));
+  // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.
+  await checkSpace(chain, dirname(request.target));
+  await thawAndWait(context, thawRequestFor(context, chain), request.mayWait, { known: objects });
   await checkSpace(chain, dirname(request.target));
 
   const staging = await makeStaging(dirname(request.target));
-  const largestPartBytes = largestPartOf(chain.map(({ manifest }) => manifest));
+  const fetching = {
+    largestPartBytes: largestPartOf(chain.map(({ manifest }) => manifest)),
+    thawAgain: thawingAgain(context, chain, request.mayWait),
+  };
   let bytes = 0;
   try {
     let last: FoundSubvolume | undefined;
     for (const [index, { manifest }] of chain.entries()) {
       const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
-      last = await receiveOne(context, manifest, staging.path, label, largestPartBytes);
+      last = await receiveOne(context, manifest, staging.path, label, fetching);
       bytes += manifest.total_bytes;
     }
     if (!last) throw new Error('nothing was received');
@@ -140,27 +150,21 @@ async function checkTarget(target: string): Promise<void> {
   }
 }
 
-/** Looks at every chunk of the chain before the first byte is fetched: better now than after ten hours. */
-async function checkChunks(context: StageContext, chain: readonly StoredManifest[]): Promise<void> {
-  const chunks = chain.flatMap(({ manifest }) => manifest.chunks);
-  const looked = await lookAtChunks(context, chunks);
-  for (const { chunk, problem } of looked) {
+/** Looks at every chunk of the chain before the first byte is fetched: better now than after ten hours. Gives what has to thaw. */
+async function checkChunks(
+  context: StageContext,
+  chain: readonly StoredManifest[],
+): Promise<readonly ThawObject[]> {
+  const looked = await lookAtChunks(context, chunksOf(chain));
+  return looked.map(({ chunk, head, problem }) => {
     if (problem) {
       throw new ToolError(`chunk ${chunk.key} ${problem}`, {
         kind: 'damage',
         hint: 'make verify shows all that is affected; AT= restores an earlier backup',
       });
     }
-  }
-  const cold = looked.filter(({ head }) => head?.cold);
-  if (cold.length === 0) return;
-  throw new ToolError(
-    `${formatCount(cold.length, 'chunk')} of ${chunks.length} (${formatSize(cold.reduce((sum, { chunk }) => sum + chunk.size, 0))}) must be thawed first, such as ${cold[0]?.chunk.key}`,
-    {
-      kind: 'thaw',
-      hint: `request each with "aws s3api restore-object --bucket ${context.bucket.name} --key KEY --restore-request Days=7" and come back in 12 to 48 hours`,
-    },
-  );
+    return { key: chunk.key, sizeBytes: chunk.size, state: head?.thaw ?? { kind: 'readable' } };
+  });
 }
 
 async function checkSpace(chain: readonly StoredManifest[], directory: string): Promise<void> {
@@ -185,14 +189,14 @@ async function receiveOne(
   manifest: Manifest,
   staging: string,
   label: string,
-  largestPartBytes: number,
+  fetching: FetchOptions,
 ): Promise<FoundSubvolume> {
   const before = new Set((await findSubvolumes(staging)).map((found) => found.name));
   const progress = context.startProgress(`restore ${label}`);
   progress.expect(manifest.total_bytes);
   const receive = openReceiveStream(staging);
   try {
-    await fetchStream(context, manifest, (bytes) => receive.write(bytes), progress, largestPartBytes);
+    await fetchStream(context, manifest, (bytes) => receive.write(bytes), progress, fetching);
     await receive.finish();
   } finally {
     await receive.close();

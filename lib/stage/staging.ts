@@ -15,6 +15,8 @@ const namePrefix = '.btrfs-to-s3-restore-';
 /** As mkdtemp(3) makes them. */
 const namePattern = /^\.btrfs-to-s3-restore-[A-Za-z0-9]{6}$/;
 
+const fullHint = 'make room there, or choose a TARGET on another filesystem, and run again';
+
 /** A staging directory in use. */
 export interface Staging {
   readonly path: string;
@@ -39,7 +41,7 @@ export async function makeStaging(parent: string): Promise<Staging> {
       if ((await lockFile(directory, path)) && (await pathExists(path))) return { path, freePath, remove };
       await directory.close();
     } catch (cause) {
-      throw fileError(`cannot make a staging directory in ${parent}`, cause);
+      throw fileError(`cannot make a staging directory in ${parent}`, cause, undefined, fullHint);
     }
   }
 }
@@ -49,7 +51,7 @@ export async function moveOut(path: string, target: string): Promise<void> {
   try {
     await rename(path, target);
   } catch (cause) {
-    throw fileError(`cannot move the restored subvolume to ${target}`, cause);
+    throw fileError(`cannot move the restored subvolume to ${target}`, cause, undefined, fullHint);
   }
 }
 

@@ -118,6 +118,7 @@ async function upload(
     estimate = showEstimate(context, snapshot, signal, progress);
     const path = { plan, stream, pool, hasher, writer, journal, progress, ending };
     const { chunks, sha256 } = await storeStream(context, snapshot, path);
+    if (writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
     const protocol = plan.compressedData ? 2 : 1;
     return {

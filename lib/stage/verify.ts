@@ -24,7 +24,7 @@ export interface VerifyOutcome {
   readonly bytes: number;
   readonly deep: boolean;
   readonly findings: readonly Finding[];
-  /** Keys of archived chunks that `deep` could not read because they are not thawed. */
+  /** Keys of sound archived chunks that `deep` did not read because they are not thawed. */
   readonly cold: readonly string[];
 }
 
@@ -60,12 +60,13 @@ export async function verifyBackups(
     const manifest = manifests.get(key);
     return manifest ? [{ key, manifest }] : [];
   });
-  const damaged = await findDamagedChunks(context, stored, findings);
-  const cold: string[] = [];
+  const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings);
+  const cold = deep ? unreadable : [];
   if (deep) {
     const largestPartBytes = largestPartOf(stored.map(({ manifest }) => manifest));
     for (const { manifest } of stored) {
-      const chunks = manifest.chunks.filter((chunk) => !damaged.has(chunk.key));
+      const skipped = new Set([...damaged, ...unreadable]);
+      const chunks = manifest.chunks.filter((chunk) => !skipped.has(chunk.key));
       await readEverything(context, { ...manifest, chunks }, largestPartBytes, { findings, damaged, cold });
     }
   }
@@ -123,19 +124,24 @@ async function checkPointer(
   });
 }
 
-/** Looks at every chunk; gives the keys of those that are not what the manifest says. */
-async function findDamagedChunks(
+/** Looks at every chunk; gives the keys of those that are not what the manifest says, and of those that are cold. */
+async function lookAtAllChunks(
   context: StageContext,
   stored: readonly StoredManifest[],
   findings: Finding[],
-): Promise<Set<string>> {
+): Promise<{ readonly damaged: Set<string>; readonly unreadable: string[] }> {
   const looked = await lookAtChunks(
     context,
     stored.flatMap(({ manifest }) => manifest.chunks),
   );
   const found = looked.flatMap(({ chunk, problem }) => (problem ? [{ object: chunk.key, problem }] : []));
   findings.push(...found);
-  return new Set(found.map(({ object }) => object));
+  return {
+    damaged: new Set(found.map(({ object }) => object)),
+    unreadable: looked.flatMap(({ chunk, head, problem }) =>
+      !problem && (head?.thaw.kind === 'cold' || head?.thaw.kind === 'thawing') ? [chunk.key] : [],
+    ),
+  };
 }
 
 interface Collected {
@@ -160,7 +166,7 @@ async function readEverything(
       const before = findings.length;
       try {
         await collect(findings, chunk.key, () =>
-          fetchStream(context, alone, async () => undefined, progress, largestPartBytes),
+          fetchStream(context, alone, async () => undefined, progress, { largestPartBytes }),
         );
       } catch (error) {
         if (!(error instanceof ToolError) || error.kind !== 'thaw') throw error;

@@ -1,11 +1,11 @@
 /** One row of the memory measurement: a chain is uploaded and restored with one choice of settings. */
-import { mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GIB, MIB } from '../../lib/core/units.ts';
-import { deterministicRandom } from '../harness/deterministic-random.ts';
 import { shell } from '../harness/processes/shell.ts';
 import { startServerProcess } from '../harness/servers/local-server.ts';
 import { writeSettings } from '../harness/settings-file.ts';
+import { writeIncompressible } from './data-sets.ts';
 import { type Measured, runMeasured, type ScriptSurroundings } from './measured-script.ts';
 
 /** What is measured. */
@@ -113,13 +113,4 @@ async function clearFilesystem(mountPoint: string): Promise<void> {
   await run`btrfs subvolume sync ${mountPoint}`;
   await run`btrfs filesystem sync ${mountPoint}`;
   await rm(join(mountPoint, 'snapshots'), { recursive: true, force: true });
-}
-
-async function writeIncompressible(path: string, bytes: number): Promise<void> {
-  const random = deterministicRandom(path);
-  const file = await open(path, 'wx');
-  for (let written = 0; written < bytes; written += MIB) {
-    await file.writeFile(random.bytes(Math.min(MIB, bytes - written)));
-  }
-  await file.close();
 }

@@ -1,7 +1,7 @@
 /**
- * Throw-away Btrfs filesystems on loop devices, all below `testing/run/loop/`. The kernel frees the loop device
- * at unmount (autoclear). The folder's name records its owner, so that what a killed run left behind is removed
- * by the next one. Nothing outside that folder is ever unmounted or removed.
+ * Throw-away Btrfs filesystems on loop devices, all below `testing/run/loop/`, or another folder where that is asked for.
+ * The kernel frees the loop device at unmount (autoclear). The folder's name records its owner, so that what a killed run
+ * left behind is removed by the next one. Nothing outside that folder is ever unmounted or removed.
  */
 import { mkdir, mkdtemp, readdir, realpath, rm, rmdir, truncate, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
@@ -21,8 +21,8 @@ export type LoopFilesystem = {
   readonly remove: () => Promise<void>;
 };
 
-/** Name: letters, digits, dot, dash, underscore. */
-export type LoopFilesystemOptions = FilesystemOptions & { readonly name: string };
+/** Name: letters, digits, dot, dash, underscore. `root` (default `testing/run/loop`) holds nothing but such filesystems. */
+export type LoopFilesystemOptions = FilesystemOptions & { readonly name: string; readonly root?: string };
 
 /** What a filesystem is made with. Mount options as for `mount -o`. */
 export type FilesystemOptions = {
@@ -46,20 +46,19 @@ async function mustSucceed(command: string, hint: string, run: ProcessPromise): 
   throw new Error(`${command} was refused: ${complaint}`);
 }
 
-async function createFolder(name: string): Promise<string> {
+async function createFolder(name: string, root: string): Promise<string> {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
     throw new Error(`loop filesystem name must be letters, digits, dot, dash, underscore, got '${name}'`);
   }
-  await mkdir(loopRoot, { recursive: true });
+  await mkdir(root, { recursive: true });
   const owner = `${process.pid}-${await processStartTicks(process.pid)}`;
   // The owner is in the name because making a folder is atomic: there is no moment at which it has no owner.
-  return mkdtemp(join(await realpath(loopRoot), `${name}-${owner}-`));
+  return mkdtemp(join(await realpath(root), `${name}-${owner}-`));
 }
 
-async function ownerIsAlive(folderName: string): Promise<boolean> {
+async function ownerIsAlive(root: string, folderName: string): Promise<boolean> {
   const owner = /-(?<pid>\d+)-(?<ticks>\d+)-[A-Za-z0-9]{6}$/.exec(folderName)?.groups;
-  if (owner === undefined)
-    throw new Error(`unexpected entry ${join(loopRoot, folderName)}: remove it by hand`);
+  if (owner === undefined) throw new Error(`unexpected entry ${join(root, folderName)}: remove it by hand`);
   return (await processStartTicks(Number(owner.pid))) === owner.ticks;
 }
 
@@ -112,16 +111,16 @@ export async function removeFilesystemIn(folder: string): Promise<void> {
 }
 
 /**
- * Removes the filesystems below `testing/run/loop/` whose owner is dead (no process with that pid and start
+ * Removes the filesystems below `directory` whose owner is dead (no process with that pid and start
  * time). What cannot be removed cleanly, because an orphan of the dead run still holds it, gives a process warning
  * that names the holder: the leftovers of another run are no reason to fail this one. Throws when the folder
  * holds an entry that this module did not make.
  */
-export async function sweepStaleLoopFilesystems(): Promise<void> {
-  await mkdir(loopRoot, { recursive: true });
-  const root = await realpath(loopRoot);
+export async function sweepStaleLoopFilesystems(directory = loopRoot): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  const root = await realpath(directory);
   for (const folderName of await readdir(root)) {
-    if (await ownerIsAlive(folderName)) continue;
+    if (await ownerIsAlive(root, folderName)) continue;
     await removeFilesystemIn(join(root, folderName)).catch((error: Error) =>
       process.emitWarning(error.message),
     );
@@ -136,8 +135,9 @@ export async function sweepStaleLoopFilesystems(): Promise<void> {
 export async function createLoopFilesystem(options: LoopFilesystemOptions): Promise<LoopFilesystem> {
   if (process.geteuid?.() !== 0)
     throw new Error('loop filesystems need root: run as root or through sudo -n');
-  await sweepStaleLoopFilesystems();
-  return createFilesystemIn(await createFolder(options.name), options);
+  const { name, root = loopRoot } = options;
+  await sweepStaleLoopFilesystems(root);
+  return createFilesystemIn(await createFolder(name, root), options);
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The folder of one run, below testing/run/. Its name records its owner, and every process that works for it carries it
+ * The folder of one run, below testing/run/ or another folder. Its name records its owner, and every process that works for it carries it
  * as a mark, so that what a killed run left is found and removed by the next one.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
@@ -24,10 +24,11 @@ const markVariable = 'BTRFS_TO_S3_WORKSPACE';
 /**
  * Makes the folder, readable by its owner alone.
  * @param kind what runs in it: small letters and dashes, with which the folder's name begins.
+ * @param parent a folder that exists.
  */
-export async function createWorkspace(kind: string): Promise<Workspace> {
+export async function createWorkspace(kind: string, parent = testDirectory()): Promise<Workspace> {
   const owner = `${process.pid}-${await processStartTicks(process.pid)}`;
-  const directory = join(testDirectory(), `${kind}-${owner}`);
+  const directory = join(parent, `${kind}-${owner}`);
   await mkdir(directory, { mode: 0o700 });
   const mark = { [markVariable]: directory };
   const environment = plainEnvironment(mark);
@@ -39,8 +40,7 @@ export async function createWorkspace(kind: string): Promise<Workspace> {
  * createLoopFilesystem, once no process holds them.
  * @returns how many runs were cleaned up after.
  */
-export async function sweepDeadWorkspaces(kind: string): Promise<number> {
-  const root = testDirectory();
+export async function sweepDeadWorkspaces(kind: string, root = testDirectory()): Promise<number> {
   let swept = 0;
   for (const name of await readdir(root)) {
     const owner = /^(?<kind>[a-z0-9-]+)-(?<pid>\d+)-(?<ticks>\d+)$/.exec(name)?.groups;

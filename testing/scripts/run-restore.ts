@@ -2,16 +2,17 @@
 import { readdir } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { ToolError } from '../../lib/core/errors.ts';
+import { formatCount } from '../../lib/core/units.ts';
 import { pathExists } from '../../lib/edge/files.ts';
 import { shell } from '../harness/processes/shell.ts';
 import { type HarnessBucket, openHarnessBucket } from '../harness/steps/bucket.ts';
 import { demandBackups, demandS3, type StateWithS3 } from '../harness/steps/demand-setup.ts';
+import { frozenAmong } from '../harness/steps/frozen.ts';
 import { readManifests } from '../harness/steps/manifests.ts';
 import { subvolumeNames } from '../harness/steps/places.ts';
 import { restoredPath } from '../harness/steps/restored.ts';
 import { runStep, type Step } from '../harness/steps/run-step.ts';
 import type { RecordedBackup } from '../harness/steps/state.ts';
-import { frozenAmong, thaw } from '../harness/steps/thaw.ts';
 import { make } from '../harness/steps/tool.ts';
 import { repositoryRoot } from '../harness/test-directory.ts';
 
@@ -20,8 +21,8 @@ const points = ['full', 'latest'] as const;
 await runStep({
   name: 'run-restore',
   summary: `Restores data, root and home. The full backup is chosen with AT=; the latest is restored with its whole chain, with
-settings that know nothing but the bucket, as on another host. Where the chunks are frozen, "make restore" must
-say so (exit code 5) and leave nothing; then they are thawed.`,
+settings that know nothing but the bucket, as on another host. Where the chunks are frozen, "make restore WAIT=0"
+must say so (exit code 5) and leave nothing; "make restore" then waits for the thaw that it requested.`,
   options: {
     point: { type: 'string', value: points.join('|'), about: 'which backup (default: latest)' },
   },
@@ -50,7 +51,7 @@ async function restore(
   chain: readonly RecordedBackup[],
   point: (typeof points)[number],
 ): Promise<void> {
-  const { places, log, signal, settings } = step;
+  const { places, log } = step;
   const newest = chain.at(-1);
   if (!newest) throw new Error('there is no backup to restore');
   const target = restoredPath(places, newest);
@@ -71,11 +72,10 @@ async function restore(
       );
   if (frozen.length > 0) {
     const before = await readdir(places.restored);
-    await make(step, 'restore', { variables, exitCode: 5 });
+    await make(step, 'restore', { variables: [...variables, 'WAIT=0'], exitCode: 5 });
     const after = await readdir(places.restored);
     if (`${after}` !== `${before}`) throw new Error(`a restore that has to wait left something: ${after}`);
-    const { RESTORE_TIER: tier = 'Standard' } = settings.tool;
-    await thaw(bucket, frozen, { tier: tier as 'Standard', log, signal });
+    log.say(`a thaw of ${formatCount(frozen.length, 'chunk')} is requested`);
   }
   await make(step, 'restore', { variables });
   log.say(`${newest.subvolume}: restored as of ${newest.created_at}, a chain of ${links.length}`);

@@ -323,7 +323,7 @@ test('an upload that the server does not know, by either of two names, has no pa
 });
 
 test('parts are listed over all pages', async () => {
-  const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, 2);
+  const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, { listPageSize: 2 });
   const { bodyOf } = writerWith();
   const events = { onSent: () => undefined };
   const writer = new ChunkWriter(paged, plainWrite, events, new AbortController().signal);

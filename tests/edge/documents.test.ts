@@ -128,6 +128,11 @@ test('a document in an archive class cannot be read before it is thawed', async 
       /^cannot read host\/frozen: the object is in an archive class and not thawed/,
     );
     assert.equal(exitCodeOf(error), 5);
+    // make thaw needs the document itself.
+    assert.match(
+      error.hint ?? '',
+      /lifecycle rule .*restore-object --bucket test-bucket --key host\/frozen /,
+    );
     return true;
   });
 });

@@ -7,7 +7,7 @@ import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.t
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('multipart-uploads');
-const { bucket, proxy } = await startTestBucket(join(directory, 's3'), {}, 2);
+const { bucket, proxy } = await startTestBucket(join(directory, 's3'), {}, { listPageSize: 2 });
 
 test('the unfinished uploads below a key’s beginning are listed over all pages, and no others', async () => {
   const events = { onSent: () => undefined };

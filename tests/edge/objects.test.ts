@@ -12,7 +12,7 @@ const directory = temporaryDirectory('objects');
 const { bucket, proxy } = await startTestBucket(join(directory, 's3'), { CONCURRENCY: '1' });
 
 test('keys are listed below a prefix alone, over all pages, in the order of their bytes', async () => {
-  const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, 2);
+  const { bucket: paged } = await startTestBucket(join(directory, 'paged'), {}, { listPageSize: 2 });
   const keys = ['p/a', 'p/b/c', 'p/b/d', 'p/ü', 'q/x'];
   for (const key of [...keys].reverse()) await writeText(paged, key, 'x', plainWrite);
   assert.deepEqual(await listKeys(paged, 'p/'), keys.slice(0, 4));
@@ -42,13 +42,14 @@ test('an object is described with its size, ETag, checksum and class, and whethe
     etag: '"900150983cd24fb0d6963f7d28e17f72"',
     sha256,
     storageClass: 'STANDARD',
-    cold: false,
+    thaw: { kind: 'readable' },
   });
   await putAs(bucket, 'host/cold', 'GLACIER');
   await putAs(bucket, 'host/instant', 'GLACIER_IR');
   const [cold, instant] = [await headObject(bucket, 'host/cold'), await headObject(bucket, 'host/instant')];
-  assert.deepEqual([cold?.storageClass, cold?.cold, cold?.sha256], ['GLACIER', true, undefined]);
-  assert.deepEqual([instant?.storageClass, instant?.cold], ['GLACIER_IR', false]);
+  assert.deepEqual(cold?.thaw, { kind: 'cold', archive: 'GLACIER' });
+  assert.deepEqual([cold?.storageClass, cold?.sha256], ['GLACIER', undefined]);
+  assert.deepEqual([instant?.storageClass, instant?.thaw], ['GLACIER_IR', { kind: 'readable' }]);
   assert.equal(await headObject(bucket, 'host/none'), undefined);
 });
 

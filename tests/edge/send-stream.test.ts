@@ -74,11 +74,23 @@ for (const [what, request, args] of [
 }
 
 test('a failing btrfs send is an error with its words, and never an end', async () => {
-  for (const snapshot of ['data', 'missing']) {
-    const stream = await openSendStream(requestFor(snapshot), never);
+  const stream = await openSendStream(requestFor('data'), never);
+  await assert.rejects(readAll(stream), (error: ToolError) => {
+    assert.equal(error.message, `btrfs send of ${join(mount, 'data')} failed with exit code 1`);
+    assert.match(error.childOutput ?? '', /not read-only/);
+    assert.match(error.hint ?? '', /run make backup again/);
+    return true;
+  });
+  await stream.close();
+});
+
+test('a snapshot that is gone, or the parent, is named', async () => {
+  for (const request of [requestFor('missing'), requestFor('second', 'missing')]) {
+    const stream = await openSendStream(request, never);
     await assert.rejects(readAll(stream), (error: ToolError) => {
-      assert.match(error.message, /^btrfs send failed with exit code 1$/);
-      assert.match(error.childOutput ?? '', snapshot === 'data' ? /not read-only/ : /unable to resolve/);
+      assert.equal(error.message, `btrfs send failed: the snapshot ${join(mount, 'missing')} is gone`);
+      assert.match(error.hint ?? '', /make backup/);
+      assert.notEqual(error.childOutput, undefined);
       return true;
     });
     await stream.close();
@@ -89,7 +101,7 @@ test('bytes before a failure are no stream: the end is never reported', async ()
   await withFake('head -c 150000 /dev/zero; echo broken >&2; exit 7', async (stream) => {
     assert.deepEqual(await stream.fill(Buffer.alloc(100_000)), { bytes: 100_000, ended: false });
     await assert.rejects(stream.fill(Buffer.alloc(100_000)), (error: ToolError) => {
-      assert.equal(error.message, 'btrfs send failed with exit code 7');
+      assert.equal(error.message, `btrfs send of ${join(mount, 'first')} failed with exit code 7`);
       assert.equal(error.childOutput, 'broken');
       return true;
     });
@@ -119,7 +131,7 @@ test('a btrfs send that sends nothing and is content is an error', async () => {
 
 test('a btrfs send that is killed is an error', async () => {
   await withFake('printf 123; kill -KILL $$', async (stream) => {
-    await assert.rejects(readAll(stream), /btrfs send was ended by SIGKILL/);
+    await assert.rejects(readAll(stream), /btrfs send of .*first was ended by SIGKILL/);
   });
 });
 

@@ -6,12 +6,19 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { type RunningScript, startScript, whileRunning } from './running-script.ts';
+import { whileRunning } from './running-script.ts';
+import {
+  chunkBytes,
+  concurrency,
+  partBytes,
+  proveBackup,
+  restoreUnderWay,
+  slowUpload,
+  uploadUnderWay,
+} from './under-way.ts';
 import { createWorld, errorLines, mustSucceed, namesIn, secret, type World } from './world.ts';
 
 const mib = 2 ** 20;
-const partBytes = 5 * mib;
-const concurrency = 4;
 
 async function worldWithData(t: TestContext, changes: Readonly<Record<string, string>> = {}): Promise<World> {
   const world = await createWorld(t, changes);
@@ -27,60 +34,6 @@ async function startAgain(world: World): Promise<S3Server> {
   const server = await startS3Server({ directory, port, ...account });
   world.cleanUp(() => server.stop());
   return server;
-}
-
-/** Bytes of chunks that a server received. */
-function chunkBytes({ requests }: S3Server): number {
-  return requests
-    .filter(({ key }) => key?.endsWith('.bin'))
-    .reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
-}
-
-/** Bytes of chunks that a server received and has. */
-function storedBytes({ requests }: S3Server): number {
-  return requests
-    .filter(({ key, method, status }) => key?.endsWith('.bin') && method === 'PUT' && status === 200)
-    .reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
-}
-
-/** Publishes what was uploaded, and proves that it is the subvolume, to the bit. */
-async function proveBackup(world: World): Promise<number> {
-  const { manifest } = await world.backup();
-  const target = join(world.mount, 'proof');
-  await mustSucceed(world, 'restore.ts', '--subvolume', 'data', '--target', target);
-  assert.deepEqual(await treeDigest(target), await treeDigest(world.data));
-  await mustSucceed(world, 'verify.ts', '--deep');
-  return manifest.total_bytes;
-}
-
-const slowUpload = {
-  fault: 'slow',
-  bytesPerSecond: 4 * mib,
-  operation: ['UploadPart', 'PutObject'],
-} as const;
-const slowDownload = {
-  fault: 'slow',
-  bytesPerSecond: 4 * mib,
-  operation: 'GetObject',
-  key: '*.bin',
-} as const;
-
-/** An upload of which some parts are stored already. */
-async function uploadUnderWay(world: World): Promise<RunningScript> {
-  await mustSucceed(world, 'snapshot.ts');
-  world.server.faults.set([slowUpload]);
-  const upload = startScript(world, await world.settingsFile(), 'send-chunk-upload.ts');
-  await whileRunning(upload, 'some parts stored', () => storedBytes(world.server) > 2 * partBytes);
-  return upload;
-}
-
-/** A restore of which a part is under way. */
-async function restoreUnderWay(world: World, server: S3Server, target: string): Promise<RunningScript> {
-  server.faults.set([slowDownload]);
-  const selection = ['--subvolume', 'data', '--target', target];
-  const restore = startScript(world, await world.settingsFile(), 'restore.ts', ...selection);
-  await whileRunning(restore, 'a part under way', () => server.faults.list()[0]?.fired !== 0);
-  return restore;
 }
 
 /** Proves the backup, and that both servers together got no more than what was in flight twice. */
@@ -102,7 +55,7 @@ test('a server that restarts in the middle of an upload and of a restore is wait
   await proveNothingTwice(world, second);
 
   const target = join(world.mount, 'restored');
-  const restore = await restoreUnderWay(world, second, target);
+  const restore = await restoreUnderWay(world, target, second);
   await second.stop();
   await whileRunning(restore, 'requests that fail', () => /refused.*trying again/i.test(restore.said()));
   await startAgain(world);
@@ -127,13 +80,13 @@ test('a server that is away for longer than RETRY_FOR ends the run in one line, 
   await proveNothingTwice(world, second);
 
   const target = join(world.mount, 'restored');
-  const restore = await restoreUnderWay(world, second, target);
+  const restore = await restoreUnderWay(world, target, second);
   await second.stop();
   const restored = await restore.ended;
   assert.equal(restored.exitCode, 1, restored.stderr);
   assert.equal(errorLines(restored).length, 1, restored.stderr);
   assert.match(errorLines(restored)[0] ?? '', /^cannot read .*: the connection was refused .*; check /);
-  assert.deepEqual(await namesIn(world.mount), ['data', 'proof', 'snapshots']);
+  assert.deepEqual(await namesIn(world.mount), ['data', 'snapshots']);
   await startAgain(world);
   await mustSucceed(world, 'restore.ts', '--subvolume', 'data', '--target', target);
   assert.deepEqual(await treeDigest(target), await treeDigest(world.data));

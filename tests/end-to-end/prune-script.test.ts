@@ -103,7 +103,7 @@ test('a plan is for people or for programs, and APPLY says what was done', async
     'orphans',
     'removed',
   ]);
-  assert.ok(oldest.charged_gib_months > 0 && oldest.charged_gib_months < 0.01);
+  assert.ok(oldest.charged_gib_months > 0 && oldest.charged_gib_months < 0.01, 'a little');
   assert.deepEqual(
     { ...oldest, bytes: oldest.bytes > 6000, charged_gib_months: 0 },
     {

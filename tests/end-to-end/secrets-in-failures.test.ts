@@ -97,6 +97,7 @@ test('no failure makes a secret known: each is one line and a documented exit co
     ['snapshot.ts', '--dry-run'],
     ['send-chunk-upload.ts'],
     ['list.ts'],
+    ['thaw.ts', '--subvolume', 'data'],
     ['verify.ts', '--deep'],
     ['restore.ts', '--subvolume', 'data', '--target', join(world.mount, 'restored')],
   ];

@@ -50,6 +50,7 @@ const scripts = [
   ['send-chunk-upload.ts'],
   ['manifest.ts'],
   ['list.ts'],
+  ['thaw.ts', '--subvolume', 'data'],
   ['verify.ts'],
   ['verify.ts', '--deep'],
   ['restore.ts', '--subvolume', 'data'],

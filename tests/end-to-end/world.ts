@@ -12,7 +12,11 @@ import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } fr
 import type { Manifest } from '../../lib/core/manifest.ts';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
+import {
+  type S3Server,
+  type S3ServerOptions,
+  startS3Server,
+} from '../../testing/harness/s3-server/server.ts';
 import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
 
 export const secret = 'end-to-end-secret';
@@ -57,6 +61,7 @@ export async function createWorld(
   test: TestContext,
   changes: Readonly<Record<string, string>> = {},
   sizeBytes = 2 * 2 ** 30,
+  serverOptions: Pick<S3ServerOptions, 'thawDelayMs'> = {},
 ): Promise<World> {
   const cleanUp = cleanUpAfter(test);
   const filesystem = await createLoopFilesystem({ name: 'end-to-end', sizeBytes });
@@ -68,6 +73,7 @@ export async function createWorld(
     accessKeyId: 'end-to-end',
     secretAccessKey: secret,
     buckets: [bucketName],
+    ...serverOptions,
   });
   cleanUp(() => server.stop());
   const client = new S3Client({

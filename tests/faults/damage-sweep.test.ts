@@ -182,7 +182,13 @@ async function sweep(t: TestContext, count: number, random: DeterministicRandom)
   const context = await openContext(world);
   const before = await namesIn(world.mount);
   const restored = join(world.mount, 'restored');
-  const request = { subvolume: 'data', target: restored, selection: {}, readOnly: false } as const;
+  const request = {
+    subvolume: 'data',
+    target: restored,
+    selection: {},
+    readOnly: false,
+    mayWait: false,
+  } as const;
   const exitCodes = new Map<number, number>();
   assert.ok(await isSound(context, true));
   for (let index = 0; index < count; index++) {

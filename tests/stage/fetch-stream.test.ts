@@ -284,3 +284,38 @@ test('a refusal while spooling leaves no file', async () => {
   assert.match(error?.message ?? '', /access was denied/);
   assert.deepEqual(readdirSync(spool), []);
 });
+
+test('a range that has gone cold is waited for, and read again', async () => {
+  const data = content(35_000);
+  const manifest = await store([data], true);
+  const { context } = stageContext(bucket, { CONCURRENCY: '2' });
+  proxy.expect({
+    matches: ({ headers }) => headers.range === 'bytes=10000-19999',
+    times: 1,
+    before: () => errorAnswer(403, 'InvalidObjectState'),
+  });
+  const thawed: string[] = [];
+  const sunk: Buffer[] = [];
+  const sink = async (bytes: Uint8Array) => void sunk.push(Buffer.from(bytes));
+  await fetchStream(context, manifest, sink, context.startProgress(''), {
+    thawAgain: async (key) => void thawed.push(key),
+  });
+  assert.deepEqual(thawed, [manifest.chunks[0]?.key]);
+  assert.equal(Buffer.concat(sunk).equals(data), true);
+});
+
+test('what the bucket calls thawed and never gives ends the fetch', async () => {
+  const manifest = await store([content(10)], true);
+  const { context } = stageContext(bucket);
+  proxy.expect({
+    matches: ({ method, url }) => method === 'GET' && url.includes('.bin'),
+    before: () => errorAnswer(403, 'InvalidObjectState'),
+  });
+  let thaws = 0;
+  const thawAgain = async () => void thaws++;
+  await assert.rejects(
+    fetchStream(context, manifest, async () => undefined, context.startProgress(''), { thawAgain }),
+    (error: ToolError) => exitCodeOf(error) === 5,
+  );
+  assert.equal(thaws, 3);
+});

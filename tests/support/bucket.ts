@@ -1,7 +1,11 @@
 /** A bucket on the embedded server, opened as the scripts open it. */
 import { after } from 'node:test';
 import { type Bucket, type BucketEvents, openBucket, type WriteOptions } from '../../lib/edge/s3-client.ts';
-import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
+import {
+  type S3Server,
+  type S3ServerOptions,
+  startS3Server,
+} from '../../testing/harness/s3-server/server.ts';
 import { type FaultyProxy, startProxy } from './faulty-proxy.ts';
 import { settingsOf } from './settings.ts';
 
@@ -45,10 +49,10 @@ export async function openTestBucket(
 export async function startTestBucket(
   directory: string,
   settings: Readonly<Record<string, string>> = {},
-  listPageSize = 1000,
+  serverOptions: Pick<S3ServerOptions, 'listPageSize' | 'thawDelayMs'> = {},
 ): Promise<TestBucket> {
   const account = { accessKeyId, secretAccessKey };
-  const server = await startS3Server({ directory, ...account, buckets: [bucketName], listPageSize });
+  const server = await startS3Server({ directory, ...account, buckets: [bucketName], ...serverOptions });
   const proxy = await startProxy(server.port);
   const retries: string[] = [];
   const bucket = await openTestBucket(

@@ -6,7 +6,7 @@ import type { Bucket } from '../../lib/edge/s3-client.ts';
 export async function putAs(
   bucket: Bucket,
   key: string,
-  StorageClass: 'GLACIER' | 'GLACIER_IR' | 'STANDARD',
+  StorageClass: 'GLACIER' | 'DEEP_ARCHIVE' | 'GLACIER_IR' | 'STANDARD',
   sha256?: string,
 ): Promise<void> {
   const checksum = sha256 === undefined ? {} : { ChecksumSHA256: sha256 };

@@ -12,8 +12,11 @@ export function temporaryDirectory(name: string): string {
   return directory;
 }
 
-/** A filesystem in memory that is soon full, unmounted at the end; to be called at the top of a file, as root. */
-export function tinyFilesystem(name: string, sizeBytes: number): string {
+/**
+ * A filesystem in memory that is soon full, unmounted at the end; to be called at the top of a file, as root.
+ * @param inodes files and directories that there may be, its own top directory included; many by default.
+ */
+export function tinyFilesystem(name: string, sizeBytes: number, inodes = 0): string {
   const parent = mkdtempSync(join(testDirectory(), `${name}-`));
   const directory = join(parent, 'tiny');
   mkdirSync(directory);
@@ -21,7 +24,14 @@ export function tinyFilesystem(name: string, sizeBytes: number): string {
     spawnSync('umount', ['--', directory]);
     rmSync(parent, { recursive: true, force: true });
   });
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tiny', directory]);
+  const mounted = spawnSync('mount', [
+    '-t',
+    'tmpfs',
+    '-o',
+    `size=${sizeBytes},nr_inodes=${inodes}`,
+    'tiny',
+    directory,
+  ]);
   if (mounted.status !== 0) throw new Error(`mount was refused: ${mounted.stderr}`);
   return directory;
 }

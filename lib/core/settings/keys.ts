@@ -3,7 +3,9 @@
  * `--help` are made from this table, so it is the one place to change.
  */
 import { z } from 'zod';
+import { thawTiers } from '../archive-classes.ts';
 import { S3_LIMITS } from '../part-sizes.ts';
+import { MOST_THAW_DAYS } from '../thaw-plan.ts';
 import { absolutePath, duration, flag, oneOf, size, subvolumes, wholeNumber } from './rules.ts';
 
 /** What people read about a key. */
@@ -190,16 +192,31 @@ export const settingKeys = {
     { section: back, about: 'age identity file, for restore alone', notYet: 'refused' },
   ],
   RESTORE_TIER: [
-    oneOf(['Standard', 'Bulk', 'Expedited']).prefault('Standard'),
-    { section: back, about: 'how fast archived objects are thawed', notYet: 'ignored' },
+    oneOf(thawTiers).prefault('Standard'),
+    {
+      section: back,
+      about:
+        'how fast archived chunks are thawed, from cheap to dear: Bulk, Standard, and Expedited, which DEEP_ARCHIVE does not have',
+    },
   ],
   RESTORE_DAYS: [
-    wholeNumber(1, 365).prefault('7'),
-    { section: back, about: 'days that thawed copies stay', notYet: 'ignored' },
+    wholeNumber(1, MOST_THAW_DAYS).prefault('7'),
+    {
+      section: back,
+      about: 'days that thawed copies stay at least; more are asked for when the transfer needs them',
+    },
+  ],
+  RESTORE_RATE: [
+    size(1024, 2 ** 40).prefault('10MiB'),
+    {
+      section: back,
+      about:
+        'bytes a second that the line is expected to bring: how long the transfer of a chain needs its thawed copies',
+    },
   ],
   RESTORE_TIMEOUT: [
     duration().prefault('72h'),
-    { section: back, about: 'how long a restore waits for a thaw', notYet: 'ignored' },
+    { section: back, about: 'how long a restore waits for a thaw before it exits 5' },
   ],
   VERIFY_MODE: [
     oneOf(['full', 'sample', 'none']).prefault('full'),

@@ -7,6 +7,7 @@ import { type Call, type S3Response, target } from './call.ts';
 import { receiveText } from './document.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import type { ObjectRecord } from './records.ts';
+import type { Store } from './store.ts';
 import { parseDocument } from './xml.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -111,4 +112,18 @@ export async function restoreObject(call: Call): Promise<S3Response> {
     return { ...object, restore: { readyAtMs, expiresAtMs: expiry(readyAtMs, days) } };
   });
   return { status };
+}
+
+/** Makes every thaw that is under way end now, or every thawed copy go now: for tests, which cannot wait for days. */
+export async function moveThaws(store: Store, to: 'finish' | 'expire'): Promise<void> {
+  for (const { name, objects } of store.buckets()) {
+    for (const { key } of objects.values()) {
+      await store.updateObject(name, key, undefined, (object) => {
+        const { kind } = thawState(object, Date.now());
+        if (!object.restore || kind !== (to === 'finish' ? 'thawing' : 'thawed')) return object;
+        const at = to === 'finish' ? { readyAtMs: Date.now() } : { expiresAtMs: Date.now() };
+        return { ...object, restore: { ...object.restore, ...at } };
+      });
+    }
+  }
 }

@@ -4,6 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { moveThaws } from './archive.ts';
 import { isBucketName } from './buckets.ts';
 import type { Call, S3Response, Settings } from './call.ts';
 import { CONTROL_PREFIX, controlRoutes } from './control.ts';
@@ -51,6 +52,8 @@ export interface S3Server {
   readonly requests: RequestRecord[];
   readonly faults: Faults;
   readonly permissions: Permissions;
+  /** Moves every thaw on, as time would: under way ones become readable, and thawed copies go. */
+  readonly thaws: { finish(): Promise<void>; expire(): Promise<void> };
   /** Closes the port and every connection, and waits until no operation touches the directory any more. */
   stop(): Promise<void>;
 }
@@ -189,6 +192,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     requests,
     faults,
     permissions,
+    thaws: { finish: () => moveThaws(store, 'finish'), expire: () => moveThaws(store, 'expire') },
     async stop() {
       await app.close();
       await Promise.allSettled(running);

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import type { HarnessBucket } from './bucket.ts';
 import type { Checks } from './check.ts';
 import type { StateWithS3 } from './demand-setup.ts';
+import { isFrozen } from './frozen.ts';
 import type { ManifestOfRun } from './manifests.ts';
 import type { Step } from './run-step.ts';
 import type { ServedRequest } from './served-requests.ts';
-import { isFrozen } from './thaw.ts';
 
 /**
  * Chunks: size, class, encryption, checksum and, where they can be read, their bytes.

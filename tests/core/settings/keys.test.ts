@@ -32,6 +32,7 @@ const documented: Record<SettingKey, string | undefined> = {
   KEEP_GENERATIONS: '2',
   RESTORE_TIER: 'Standard',
   RESTORE_DAYS: '7',
+  RESTORE_RATE: '10MiB',
   RESTORE_TIMEOUT: '72h',
   VERIFY_MODE: 'full',
   VERIFY_SAMPLE_FILES: '1000',

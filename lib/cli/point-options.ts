@@ -1,0 +1,21 @@
+/** The options of the scripts that work on one backup of the bucket. */
+import { ToolError } from '../core/errors.ts';
+import type { OptionDefinition } from './help.ts';
+
+/** The options by which a backup of the bucket is chosen. */
+export const pointOptions = {
+  subvolume: { type: 'string', value: 'NAME', about: 'which subvolume, as make list shows it (required)' },
+  at: {
+    type: 'string',
+    value: 'TIME',
+    about: 'the newest backup not later than this: 2026-11-24, 2026-11-24T18:30 (UTC), or as in make list',
+  },
+  manifest: { type: 'string', value: 'KEY', about: 'the backup with this manifest key' },
+} as const satisfies Record<string, OptionDefinition>;
+
+/** @throws ToolError (usage) when two options choose a backup */
+export function refuseTwoPoints(at: string | undefined, manifest: string | undefined): void {
+  if (at !== undefined && manifest !== undefined) {
+    throw new ToolError('AT and MANIFEST both choose a backup', { kind: 'usage', hint: 'give one of them' });
+  }
+}

@@ -1,0 +1,114 @@
+/** The thaw of many hosts as a list for S3 Batch Operations, which takes what no single host should request one by one. */
+
+import { hasExpiry } from '../core/archive-classes.ts';
+import { batchManifest } from '../core/batch-manifest.ts';
+import { ToolError } from '../core/errors.ts';
+import { hostPrefixes } from '../core/names.ts';
+import { objectsToRequest, type ThawObject, transferMs } from '../core/thaw-plan.ts';
+import { pathExists, writeTextFile } from '../edge/files.ts';
+import { type ListedObject, listObjects } from '../edge/objects.ts';
+import { thawStates } from '../edge/thaw-requests.ts';
+import { everythingAmong, nothingFound, REQUESTS_AT_ONCE, resolveChain } from './backups.ts';
+import type { StageContext } from './context.ts';
+import { chunksOf } from './thaw.ts';
+
+/** Which chains of all hosts: of all subvolumes or of those of one name, the published backup or the newest not later than a time. */
+export interface ExportRequest {
+  readonly path: string;
+  readonly subvolume: string | undefined;
+  readonly at: string | undefined;
+}
+
+/** What was written; no file where nothing has to be thawed. */
+export interface ExportOutcome {
+  readonly hosts: number;
+  readonly chains: number;
+  readonly objects: number;
+  readonly bytes: number;
+  /** Chains that are not in the list, because they cannot be followed. */
+  readonly failures: readonly ToolError[];
+}
+
+/**
+ * Writes a manifest of all objects that a request has to be made for, of every host under the prefix. Requests nothing.
+ * @throws ToolError when there is no backup at all, or something is at the path already.
+ */
+export async function exportThaw(context: StageContext, request: ExportRequest): Promise<ExportOutcome> {
+  const { bucket, settings, log } = context;
+  if (await pathExists(request.path)) {
+    throw new ToolError(`EXPORT ${request.path} exists already`, {
+      kind: 'usage',
+      hint: 'remove it, or name a file that does not exist yet',
+    });
+  }
+  const listed = await listObjects(bucket, `${bucket.prefix}/`);
+  const { hosts, chains, failures } = await chainsAmong(context, listed, request);
+  if (chains.length === 0 && failures.length === 0) {
+    throw await nothingFound(bucket, 'there is no backup to thaw');
+  }
+  const states = await thawStates(
+    bucket,
+    listed,
+    new Set(chains.flat().map(({ key }) => key)),
+    REQUESTS_AT_ONCE,
+  );
+  const nowMs = Date.now();
+  const wanted = new Map<string, number>();
+  let tiered = 0;
+  for (const chain of chains) {
+    const objects = chain.flatMap(({ key, size }): ThawObject[] => {
+      const state = states.get(key);
+      if (!state) failures.push(missingChunk(key));
+      return state ? [{ key, sizeBytes: size, state }] : [];
+    });
+    const bytes = objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const missing = objectsToRequest(objects, nowMs + transferMs(bytes, settings.RESTORE_RATE));
+    // S3 refuses a job with an expiry for objects that Intelligent-Tiering has archived.
+    tiered += missing.filter(({ archive }) => !hasExpiry(archive)).length;
+    const sizes = new Map(objects.map(({ key, sizeBytes }) => [key, sizeBytes]));
+    for (const { key, archive } of missing) if (hasExpiry(archive)) wanted.set(key, sizes.get(key) ?? 0);
+  }
+  if (tiered > 0)
+    log.warn(`${tiered} chunks archived by Intelligent-Tiering are not in the list: use make thaw for them`);
+  if (wanted.size > 0) await writeTextFile(request.path, batchManifest(bucket.name, [...wanted.keys()]));
+  return {
+    hosts,
+    chains: chains.length,
+    objects: wanted.size,
+    bytes: [...wanted.values()].reduce((sum, size) => sum + size, 0),
+    failures,
+  };
+}
+
+type Chunks = ReturnType<typeof chunksOf>;
+
+/** The chunks of every chain; one that cannot be followed is a failure, and does not keep the others out. */
+async function chainsAmong(
+  { bucket }: StageContext,
+  listed: readonly ListedObject[],
+  { subvolume, at }: ExportRequest,
+): Promise<{ readonly hosts: number; readonly chains: Chunks[]; readonly failures: ToolError[] }> {
+  const keys = listed.map(({ key }) => key);
+  const hosts = hostPrefixes(bucket.prefix, keys);
+  const chains: Chunks[] = [];
+  const failures: ToolError[] = [];
+  for (const prefix of hosts) {
+    const { names } = everythingAmong(prefix, keys);
+    for (const name of names.filter((each) => subvolume === undefined || each === subvolume)) {
+      try {
+        chains.push(chunksOf(await resolveChain({ ...bucket, prefix }, name, { at })));
+      } catch (error) {
+        if (!(error instanceof ToolError) || error.kind === 'interrupted') throw error;
+        failures.push(error);
+      }
+    }
+  }
+  return { hosts: hosts.length, chains, failures };
+}
+
+function missingChunk(key: string): ToolError {
+  return new ToolError(`chunk ${key} is missing`, {
+    kind: 'damage',
+    hint: 'make verify shows all that is affected',
+  });
+}

@@ -1,0 +1,212 @@
+/** What is compared: the limits, the tool, and what one would use in its place. */
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { shell } from '../harness/processes/shell.ts';
+import type { Ground } from './ground.ts';
+import type { MeasuredCommand } from './meter.ts';
+
+/** One way to move the stream. */
+export interface Candidate {
+  readonly name: string;
+  /** `limit`: nothing can be faster; `ceiling`: what the sink can do. */
+  readonly role: 'limit' | 'ceiling' | 'tool' | 'other';
+  readonly command: MeasuredCommand;
+  /** Before each round, not measured. */
+  readonly prepare?: () => Promise<unknown>;
+  /** Whether the stream passes the sink, which is then asked whether all of it did. */
+  readonly passesSink: boolean;
+}
+
+/** All ways in one direction, and what clears up after each round, not measured. */
+export interface Contest {
+  readonly direction: 'upload' | 'restore';
+  readonly candidates: readonly Candidate[];
+  readonly clear: () => Promise<unknown>;
+}
+
+const run = shell;
+const here = import.meta.dirname;
+
+/** Parts of this size, so many at once: the tool's defaults, and what the others are set to. */
+const partMib = 64;
+const partsAtOnce = 4;
+
+/** The program, with the flags that the tool gets. */
+const node = [process.execPath, ...process.execArgv];
+
+/** Uploads of the snapshot. */
+export async function uploadContest(ground: Ground, directory: string): Promise<Contest> {
+  const { send, sink, environment } = ground;
+  const baseline = (
+    script: string,
+    args: readonly string[],
+    more: Readonly<Record<string, string>> = {},
+  ) => ({
+    command: { script, args, environment: { ...environment, ...more } },
+  });
+  const awsConfig = join(directory, 'aws-config');
+  const [chunk, queue] = [`multipart_chunksize = ${partMib}MB`, `max_concurrent_requests = ${partsAtOnce}`];
+  await writeFile(awsConfig, `[default]\ns3 =\n  ${chunk}\n  ${queue}\n`);
+  const candidates: Candidate[] = [
+    {
+      name: 'btrfs send | cat',
+      role: 'limit',
+      passesSink: false,
+      ...baseline('btrfs "$@" | cat > /dev/null', send),
+    },
+    rawClient(ground, 'put', 'raw'),
+    {
+      name: 'this tool',
+      role: 'tool',
+      passesSink: true,
+      command: ground.tool('send-chunk-upload'),
+      prepare: ground.forgetUpload,
+    },
+    {
+      name: 'lib-storage Upload',
+      role: 'other',
+      passesSink: true,
+      ...baseline('"$@"', [
+        ...node,
+        join(here, 'baselines/lib-storage-upload.ts'),
+        sink.bucket,
+        'lib-storage',
+        'btrfs',
+        ...send,
+      ]),
+    },
+    {
+      name: 'rclone rcat',
+      role: 'other',
+      passesSink: true,
+      ...baseline(
+        `btrfs "$@" | rclone rcat --s3-no-check-bucket --s3-chunk-size ${partMib}Mi --s3-upload-concurrency ${partsAtOnce} sink:${sink.bucket}/rclone`,
+        send,
+        rcloneEnvironment(ground),
+      ),
+    },
+    {
+      name: 'aws s3 cp -',
+      role: 'other',
+      passesSink: true,
+      ...baseline(
+        `btrfs "$@" | aws --endpoint-url ${sink.endpoint} s3 cp --only-show-errors --expected-size ${ground.streamBytes} - s3://${sink.bucket}/aws`,
+        send,
+        // Not for all: rclone fails on AWS_CA_BUNDLE (1.60, "unable to load custom CA bundle").
+        {
+          AWS_CONFIG_FILE: awsConfig,
+          ...(sink.certificate !== undefined && { AWS_CA_BUNDLE: sink.certificate }),
+        },
+      ),
+    },
+  ];
+  return { direction: 'upload', candidates: await present(candidates), clear: async () => undefined };
+}
+
+/** Restores of the backup, each with its data on disk at the end. */
+export function restoreContest(ground: Ground): Contest {
+  const { mountPoint, environment, sink, chunkKey, streamFile } = ground;
+  const received = join(mountPoint, 'received');
+  const target = join(mountPoint, 'restored');
+  const thenSync = (script: string) => `place=$1; shift; ${script} && btrfs filesystem sync "$place"`;
+  const command = (script: string, args: readonly string[]) => ({
+    script: thenSync(script),
+    args: [received, ...args],
+    environment,
+  });
+  const tool = ground.tool('restore', '--subvolume', 'data', '--target', target, '--verify', 'none');
+  const single = [...node, join(here, 'baselines/single-get.ts'), sink.bucket, chunkKey];
+  const prepare = () => mkdir(received, { recursive: true });
+  const candidates: Candidate[] = [
+    {
+      name: 'btrfs receive < file',
+      role: 'limit',
+      passesSink: false,
+      prepare,
+      command: command('btrfs receive --quiet "$place" < "$1"', [streamFile]),
+    },
+    rawClient(ground, 'get', chunkKey),
+    {
+      name: 'this tool',
+      role: 'tool',
+      passesSink: true,
+      prepare,
+      command: { ...tool, script: thenSync('"$@"'), args: [received, ...tool.args] },
+    },
+    {
+      name: 'one GetObject',
+      role: 'other',
+      passesSink: true,
+      prepare,
+      command: command('"$@" btrfs receive --quiet "$place"', single),
+    },
+  ];
+  return { direction: 'restore', candidates, clear: () => clearRestores(mountPoint, received) };
+}
+
+/** The freed space must be there again, and nothing be left to write, before the next round. */
+async function clearRestores(mountPoint: string, received: string): Promise<void> {
+  const names = await readdir(received);
+  const restored = (await readdir(mountPoint)).filter((name) => name === 'restored');
+  const paths = [
+    ...names.map((name) => join(received, name)),
+    ...restored.map((name) => join(mountPoint, name)),
+  ];
+  for (const path of paths) await run`btrfs subvolume delete ${path}`;
+  await run`btrfs subvolume sync ${mountPoint}`;
+  await run`btrfs filesystem sync ${mountPoint}`;
+}
+
+function rawClient(
+  { sink, streamBytes, environment }: Ground,
+  direction: 'put' | 'get',
+  key: string,
+): Candidate {
+  const url = `${sink.endpoint}/${sink.bucket}/${key}`;
+  const args = [
+    ...node,
+    join(here, 'baselines/raw-client.ts'),
+    direction,
+    url,
+    `${streamBytes}`,
+    `${partsAtOnce}`,
+  ];
+  return {
+    name: `raw ${direction.toUpperCase()}`,
+    role: 'ceiling',
+    passesSink: true,
+    command: { script: '"$@"', args, environment },
+  };
+}
+
+/** A remote `sink:` without a settings file (https://rclone.org/docs/#environment-variables). */
+function rcloneEnvironment({ sink }: Ground): Record<string, string> {
+  return {
+    RCLONE_CONFIG: '/dev/null',
+    RCLONE_CONFIG_SINK_TYPE: 's3',
+    RCLONE_CONFIG_SINK_PROVIDER: 'Other',
+    RCLONE_CONFIG_SINK_ENV_AUTH: 'true',
+    RCLONE_CONFIG_SINK_REGION: sink.region,
+    RCLONE_CONFIG_SINK_ENDPOINT: sink.endpoint,
+    ...(sink.certificate !== undefined && { RCLONE_CA_CERT: sink.certificate }),
+  };
+}
+
+/** Leaves out programs that are not installed. */
+async function present(candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
+  const missing = new Set<string>();
+  for (const [program, name] of [
+    ['rclone', 'rclone rcat'],
+    ['aws', 'aws s3 cp -'],
+  ] as const) {
+    if ((await versionOf(program)) === undefined) missing.add(name);
+  }
+  return candidates.filter(({ name }) => !missing.has(name));
+}
+
+/** The first line that a program says of its version; undefined when it is not installed. */
+export async function versionOf(program: 'rclone' | 'aws' | 'btrfs'): Promise<string | undefined> {
+  const flag = program === 'rclone' ? 'version' : '--version';
+  const { exitCode, stdout } = await run({ nothrow: true })`${program} ${flag}`;
+  return exitCode === 0 ? stdout.split('\n')[0]?.trim() : undefined;
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MIB } from '../../lib/core/units.ts';
+import { measure } from '../../testing/bench/meter.ts';
+import { processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
+import { plainEnvironment } from '../../testing/harness/processes/plain-environment.ts';
+
+const mark = `METER_TEST=${process.pid}`;
+const environment = plainEnvironment({ METER_TEST: `${process.pid}` });
+const never = new AbortController().signal;
+
+test('time, processor time of grandchildren, and memory are measured', async () => {
+  const busy =
+    'const until = Date.now() + 600; const held = Buffer.alloc(150 * 2 ** 20, 1); while (Date.now() < until);';
+  const command = {
+    script: 'bash -c \'"$@"; sleep 0.3\' bash "$@"',
+    args: [process.execPath, '-e', busy],
+    environment,
+  };
+  const { seconds, cpuSeconds, peakBytes } = await measure(command, never);
+  assert.ok(seconds >= 0.9, `${seconds} s`);
+  // A busy machine gives less processor time than time passes.
+  assert.ok(cpuSeconds > 0.05 && cpuSeconds <= seconds * 4, `${cpuSeconds} CPU-s in ${seconds} s`);
+  assert.ok(peakBytes >= 150 * MIB && peakBytes < 1024 * MIB, `${peakBytes} bytes`);
+});
+
+test('sleeping costs no processor time', async () => {
+  const { seconds, cpuSeconds } = await measure({ script: 'sleep 1', args: [], environment }, never);
+  assert.ok(cpuSeconds < seconds / 2, `${cpuSeconds} CPU-s in ${seconds} s`);
+});
+
+test('a failure anywhere in a pipe is one, with its words', async () => {
+  const script = '{ echo some words >&2; exit 7; } | cat';
+  await assert.rejects(measure({ script, args: [], environment }, never), /exit code 7 of: .*\nsome words$/);
+});
+
+test('values are arguments, and no part of the script', async () => {
+  const args = ['$(exit 3)', "'; exit 4; '"];
+  await measure({ script: '[[ $1 == "\\$(exit 3)" && $2 == "\'; exit 4; \'" ]]', args, environment }, never);
+});
+
+test('an abort ends all that runs, and is the reason', async () => {
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const running = measure({ script: 'sleep 60 | sleep 60', args: [], environment }, controller.signal);
+  const refused = assert.rejects(running, reason);
+  while ((await processesWithMark(mark)).length < 3) await sleep(20);
+  const abortedMs = performance.now();
+  controller.abort(reason);
+  await refused;
+  const seconds = (performance.now() - abortedMs) / 1000;
+  assert.ok(seconds < 30, `${seconds} s`);
+  assert.deepEqual(await processesWithMark(mark), []);
+});

@@ -1,0 +1,22 @@
+/** The answer to the beginning of a multipart upload is lost: the upload exists, and nobody knows its id. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
+import { proveBackup, unfinishedUploads } from './under-way.ts';
+import { createWorld, mustSucceed } from './world.ts';
+
+test('an upload whose beginning was not answered is given up when the others are whole, and those of others are not', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'random'), randomBytes(18 * 2 ** 20));
+  const Key = 'fleet/host-2/subvol/data/full/chunk-20260101T020000Z-00000.bin';
+  await world.client.send(new CreateMultipartUploadCommand({ Bucket: 'backups', Key }));
+  await mustSucceed(world, 'snapshot.ts');
+  world.server.faults.set([{ fault: 'lost-response', operation: 'CreateMultipartUpload', next: 2 }]);
+  const { stderr } = await mustSucceed(world, 'send-chunk-upload.ts');
+  assert.match(stderr, /cannot begin .*; trying again in /);
+  assert.deepEqual(await unfinishedUploads(world), [Key]);
+  await proveBackup(world);
+});
