@@ -62,7 +62,7 @@ describe('the embedded server', () => {
   });
 
   test('a thaw takes its time, and cannot be asked for twice meanwhile', async () => {
-    await withServer({ thawDelayMs: 300 }, async (_server, { client }) => {
+    await withServer({ thawDelayMs: 3_600_000 }, async (server, { client }) => {
       const ids = { Bucket, Key: 'cold' };
       await client.send(new PutObjectCommand({ ...ids, Body: 'x', StorageClass: 'DEEP_ARCHIVE' }));
       const restore = () => client.send(new RestoreObjectCommand({ ...ids, RestoreRequest: { Days: 1 } }));
@@ -74,7 +74,7 @@ describe('the embedded server', () => {
         new ListObjectsV2Command({ Bucket, OptionalObjectAttributes: ['RestoreStatus'] }),
       );
       assert.equal(page.Contents?.[0]?.RestoreStatus?.IsRestoreInProgress, true);
-      await sleep(350);
+      await server.thaws.finish();
       const { Body } = await client.send(new GetObjectCommand(ids));
       assert.equal(await Body?.transformToString(), 'x');
     });
