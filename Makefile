@@ -64,9 +64,10 @@ verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads e
 	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
 
 .PHONY: restore
-restore: $(READY) ## one backup to a new path  SUBVOLUME= TARGET=  [AT= | MANIFEST=, VERIFY=, READ_ONLY=1, WAIT=0]
+restore: $(READY) ## to a new path  SUBVOLUME= TARGET= [AT= | MANIFEST=, VERIFY=, READ_ONLY=1, TIER=, DAYS=, WAIT=0]
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
-	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call unless,WAIT,no-wait)
+	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call option,TIER,tier) $(call option,DAYS,days) \
+	  $(call unless,WAIT,no-wait)
 
 .PHONY: thaw
 thaw: $(READY) ## thaw a chain, and watch it  SUBVOLUME= [AT= | MANIFEST=, TIER=, DAYS=, DRY_RUN=1] | EXPORT=file
@@ -121,8 +122,8 @@ test-ceph: $(READY_FOR_CEPH) ## contract and harness against a Ceph cluster that
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
 .PHONY: test-faults
-test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills and damage, and a silent server; needs root  [KILLS=12 MUTATIONS=40 SEED=1]
-	@TEST_TIMEOUT_MS=3600000 testing/run-tests.sh tests/faults
+test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills, damage, and what takes long; needs root  [KILLS=12 MUTATIONS=40 SEED=1]
+	@TEST_TIMEOUT_MS=3600000 testing/run-tests.sh tests/faults tests/slow
 
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root

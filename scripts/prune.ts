@@ -1,6 +1,6 @@
 /** Shows, or removes, what is in the bucket beyond KEEP_GENERATIONS, and what dead runs left. */
 import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
-import { pruneDocument, pruneText, versioningNotice } from '../lib/cli/prune-report.ts';
+import { doneText, planText, pruneDocument, versioningNotice } from '../lib/cli/prune-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { applyPrune, type PruneOutcome } from '../lib/stage/apply-prune.ts';
 import { nothingFound } from '../lib/stage/backups.ts';
@@ -23,16 +23,21 @@ await runScript({
     if (subvolume && survey.plans.length === 0) {
       throw await nothingFound(context.bucket, `there is nothing of subvolume "${subvolume}"`);
     }
-    let outcomes: Map<string, PruneOutcome> | undefined;
-    if (options.apply !== undefined) {
-      outcomes = new Map();
-      for (const plan of survey.plans) outcomes.set(plan.subvolume, await applyPrune(context, plan));
-    }
     const notice = versioningNotice(survey.versioning);
     if (notice) context.log.warn(notice);
     const { bucket, settings } = context;
+    const willApply = options.apply !== undefined;
+    const outcomes = willApply ? new Map<string, PruneOutcome>() : undefined;
     const report = { bucket, keep: settings.KEEP_GENERATIONS, survey, outcomes };
-    console.log(json ? JSON.stringify(pruneDocument(report)) : pruneText(report));
+    if (!json) console.log(planText(report, willApply));
+    try {
+      for (const plan of outcomes ? survey.plans : []) {
+        outcomes?.set(plan.subvolume, await applyPrune(context, plan));
+      }
+    } finally {
+      if (json) console.log(JSON.stringify(pruneDocument(report)));
+      else if (outcomes?.size) console.log(doneText([...outcomes.values()]));
+    }
     const problem = problemsOf(survey, outcomes);
     if (problem) throw problem;
     return 0;

@@ -1,6 +1,7 @@
 /** Restores one backup of one subvolume to a path that does not exist yet. */
-import { pointOptions, refuseTwoPoints } from '../lib/cli/point-options.ts';
+import { pointOptions, refuseTwoPoints, thawOptions } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
+import { readThawWish } from '../lib/cli/thaw-options.ts';
 import { ToolError } from '../lib/core/errors.ts';
 import { formatCount, formatDuration, formatSize } from '../lib/core/units.ts';
 import { restoreBackup } from '../lib/stage/restore.ts';
@@ -23,6 +24,7 @@ await runScript({
       value: 'MODE',
       about: `compare afterwards: ${modes.join(', ')} (default: VERIFY_MODE)`,
     },
+    ...thawOptions,
     'read-only': { type: 'boolean', about: 'make TARGET read-only' },
     'no-wait': { type: 'boolean', about: 'exit 5 while chunks thaw, instead of waiting for RESTORE_TIMEOUT' },
   },
@@ -52,6 +54,7 @@ await runScript({
       selection: { at, manifest },
       verifyMode,
       readOnly: options['read-only'] !== undefined,
+      thaw: readThawWish(options),
       mayWait: options['no-wait'] === undefined,
     });
     const chain = restored.chain.map(({ key }) => key);

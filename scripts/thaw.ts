@@ -1,5 +1,5 @@
 /** Requests the thaw of a whole chain, and tells how far it is. */
-import { pointOptions } from '../lib/cli/point-options.ts';
+import { pointOptions, thawOptions } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { readThawOptions } from '../lib/cli/thaw-options.ts';
 import { exportReport, thawReport } from '../lib/cli/thaw-report.ts';
@@ -14,17 +14,7 @@ await runScript({
 for long enough, is not requested again. Exits 5 until all can be read.`,
   options: {
     ...pointOptions,
-    tier: {
-      type: 'string',
-      value: 'TIER',
-      about: 'Standard, Bulk or, for GLACIER, Expedited (default: RESTORE_TIER)',
-    },
-    days: {
-      type: 'string',
-      value: 'N',
-      about:
-        'days that the copies stay (default: what the transfer needs at RESTORE_RATE, at least RESTORE_DAYS)',
-    },
+    ...thawOptions,
     export: {
       type: 'string',
       value: 'FILE',
@@ -36,20 +26,22 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const wish = readThawOptions(options);
-    if (wish.mode === 'export') {
-      const outcome = await exportThaw(context, wish);
+    const wishes = readThawOptions(options);
+    if (wishes.mode === 'export') {
+      const outcome = await exportThaw(context, wishes);
       for (const failure of outcome.failures) context.log.warn(describeError(failure));
       const failures = outcome.failures.map(({ message }) => message);
       console.log(
-        json ? JSON.stringify({ file: wish.path, ...outcome, failures }) : exportReport(wish.path, outcome),
+        json
+          ? JSON.stringify({ file: wishes.path, ...outcome, failures })
+          : exportReport(wishes.path, outcome),
       );
       return worstExitCode(outcome.failures);
     }
-    const chain = await resolveChain(context.bucket, wish.subvolume, wish.selection);
-    const request = thawRequestFor(context, chain, wish);
-    const outcome = wish.isDryRun ? await lookAtThaw(context, request) : await thawChunks(context, request);
-    const report = thawReport(chain, request.wish, outcome, { now: new Date(), isDryRun: wish.isDryRun });
+    const chain = await resolveChain(context.bucket, wishes.subvolume, wishes.selection);
+    const request = thawRequestFor(context, chain, wishes.wish);
+    const outcome = wishes.isDryRun ? await lookAtThaw(context, request) : await thawChunks(context, request);
+    const report = thawReport(chain, request.wish, outcome, { now: new Date(), isDryRun: wishes.isDryRun });
     console.log(json ? JSON.stringify(report.json) : report.text);
     return outcome.progress.readable === outcome.progress.objects ? 0 : 5;
   },

@@ -13,6 +13,21 @@ export const pointOptions = {
   manifest: { type: 'string', value: 'KEY', about: 'the backup with this manifest key' },
 } as const satisfies Record<string, OptionDefinition>;
 
+/** The options by which a thaw is wished for. */
+export const thawOptions = {
+  tier: {
+    type: 'string',
+    value: 'TIER',
+    about: 'Standard, Bulk or, for GLACIER, Expedited (default: RESTORE_TIER)',
+  },
+  days: {
+    type: 'string',
+    value: 'N',
+    about:
+      'days that thawed copies stay (default: what the transfer needs at RESTORE_RATE, at least RESTORE_DAYS)',
+  },
+} as const satisfies Record<string, OptionDefinition>;
+
 /** @throws ToolError (usage) when two options choose a backup */
 export function refuseTwoPoints(at: string | undefined, manifest: string | undefined): void {
   if (at !== undefined && manifest !== undefined) {

@@ -54,9 +54,8 @@ export function pruneDocument({ bucket, keep, survey, outcomes }: PruneReport) {
   };
 }
 
-/** The same as tables, and a line that sums up. */
-export function pruneText(report: PruneReport): string {
-  const { bucket, survey, outcomes } = report;
+/** A plan for people: what goes and what stays, as tables, and what that comes to; shown before anything is deleted. */
+export function planText({ bucket, survey }: PruneReport, willApply: boolean): string {
   const { plans } = survey;
   if (plans.length === 0) return `nothing to prune in ${bucket.name} under ${bucket.prefix}/`;
   const generations = plans.flatMap((plan) =>
@@ -67,7 +66,7 @@ export function pruneText(report: PruneReport): string {
     ...(generations.length > 0 ? [formatTable(generationHeading, generations)] : []),
     ...(orphans.length > 0 ? [formatTable(orphansHeading, orphans)] : []),
   ];
-  return [...tables, outcomes ? doneLine([...outcomes.values()]) : planLine(survey)].join('\n\n');
+  return [...tables, planLine(survey, willApply)].join('\n\n');
 }
 
 /** What somebody who wants to save money must know of a bucket that keeps versions. */
@@ -121,7 +120,7 @@ function orphansRow(plan: PrunePlan, orphans: Orphans): readonly string[] {
   ];
 }
 
-function planLine({ plans, versioning }: PruneSurvey): string {
+function planLine({ plans, versioning }: PruneSurvey, willApply: boolean): string {
   const generations = plans.flatMap((plan) => plan.generations).filter(({ action }) => action === 'remove');
   const orphans = plans.flatMap((plan) => plan.orphans).filter(({ action }) => action === 'remove');
   if (generations.length === 0 && orphans.length === 0) return 'nothing to remove';
@@ -134,11 +133,11 @@ function planLine({ plans, versioning }: PruneSurvey): string {
     generations.reduce((sum, generation) => sum + generation.objects, 0) +
     orphans.reduce((sum, each) => sum + each.objects.length, 0);
   const charged = gibMonths > 0 ? `; S3 still charges ${formatGibMonths(gibMonths)} for them` : '';
-  return `to remove: ${formatCount(generations.length, 'generation')}, ${formatCount(objects, 'object')}, ${formatCount(uploads, 'unfinished upload')}; ${versioning === 'enabled' ? 'hides' : 'frees'} ${formatSize(bytes)}${charged}
-nothing was changed; APPLY=1 (--apply) does it`;
+  return `to remove: ${formatCount(generations.length, 'generation')}, ${formatCount(objects, 'object')}, ${formatCount(uploads, 'unfinished upload')}; ${versioning === 'enabled' ? 'hides' : 'frees'} ${formatSize(bytes)}${charged}${willApply ? '' : '\nnothing was changed; APPLY=1 (--apply) does it'}`;
 }
 
-function doneLine(outcomes: readonly PruneOutcome[]): string {
+/** What was removed, for people. */
+export function doneText(outcomes: readonly PruneOutcome[]): string {
   const sum = (of: (outcome: PruneOutcome) => number) =>
     outcomes.reduce((total, outcome) => total + of(outcome), 0);
   const manifests = formatCount(

@@ -3,10 +3,11 @@ import { resolve } from 'node:path';
 import { type ThawTier, thawTiers } from '../core/archive-classes.ts';
 import { ToolError } from '../core/errors.ts';
 import { MOST_THAW_DAYS } from '../core/thaw-plan.ts';
+import type { ThawWish } from '../edge/thaw-requests.ts';
 import type { OptionValues } from './parse-options.ts';
-import { type pointOptions, refuseTwoPoints } from './point-options.ts';
+import { type pointOptions, refuseTwoPoints, type thawOptions } from './point-options.ts';
 
-type Option = keyof typeof pointOptions | 'tier' | 'days' | 'export' | 'dry-run';
+type Option = keyof typeof pointOptions | keyof typeof thawOptions | 'export' | 'dry-run';
 
 /** A thaw of one chain, or a list of the chains of many hosts. */
 export type ThawWishes =
@@ -14,8 +15,7 @@ export type ThawWishes =
       readonly mode: 'thaw';
       readonly subvolume: string;
       readonly selection: { readonly at: string | undefined; readonly manifest: string | undefined };
-      readonly tier?: ThawTier;
-      readonly days?: number;
+      readonly wish: Partial<ThawWish>;
       readonly isDryRun: boolean;
     }
   | {
@@ -27,7 +27,7 @@ export type ThawWishes =
 
 /** Checks the options of `thaw.ts` against each other. @throws ToolError (usage) */
 export function readThawOptions(options: OptionValues<Option>): ThawWishes {
-  const { subvolume, at, manifest, days } = options;
+  const { subvolume, at, manifest } = options;
   const isDryRun = options['dry-run'] !== undefined;
   if (options.export !== undefined) {
     const other = (['manifest', 'tier', 'days', 'dry-run'] as const).find(
@@ -45,7 +45,11 @@ export function readThawOptions(options: OptionValues<Option>): ThawWishes {
     throw usage('SUBVOLUME is not given', 'make thaw SUBVOLUME=name; make list shows what there is');
   }
   refuseTwoPoints(at, manifest);
-  const tier = options.tier === undefined ? undefined : tierNamed(options.tier);
+  return { mode: 'thaw', subvolume, selection: { at, manifest }, wish: readThawWish(options), isDryRun };
+}
+
+/** What is wished for instead of RESTORE_TIER and RESTORE_DAYS. @throws ToolError (usage) */
+export function readThawWish({ tier, days }: OptionValues<keyof typeof thawOptions>): Partial<ThawWish> {
   if (
     days !== undefined &&
     !(/^\d{1,3}$/.test(days) && Number(days) >= 1 && Number(days) <= MOST_THAW_DAYS)
@@ -53,12 +57,8 @@ export function readThawOptions(options: OptionValues<Option>): ThawWishes {
     throw usage(`DAYS=${days} is not a number of days`, `use a whole number from 1 to ${MOST_THAW_DAYS}`);
   }
   return {
-    mode: 'thaw',
-    subvolume,
-    selection: { at, manifest },
-    ...(tier !== undefined && { tier }),
+    ...(tier !== undefined && { tier: tierNamed(tier) }),
     ...(days !== undefined && { days: Number(days) }),
-    isDryRun,
   };
 }
 

@@ -48,6 +48,33 @@ export function linkProblem(child: StoredManifest, parent: StoredManifest): stri
   return undefined;
 }
 
+/**
+ * Judges every manifest after the one that it builds on, so that each is looked at once however long its chain, and without
+ * recursion.
+ * @param parentOf key of what a manifest builds on; null for a full backup, and where nobody can say.
+ * @param judge gets the verdict of the parent; undefined for one without.
+ * @param loop the verdict of what is its own ancestor.
+ */
+export function judgeChains<Verdict>(
+  keys: Iterable<string>,
+  parentOf: (key: string) => string | null,
+  judge: (key: string, parent: Verdict | undefined) => Verdict,
+  loop: Verdict,
+): ReadonlyMap<string, Verdict> {
+  const verdicts = new Map<string, Verdict>();
+  for (const key of keys) {
+    const walked = new Set<string>();
+    for (let at: string | null = key; at !== null && !verdicts.has(at); at = parentOf(at)) {
+      if (walked.has(at)) verdicts.set(at, loop);
+      walked.add(at);
+    }
+    for (const each of [...walked].reverse()) {
+      if (!verdicts.has(each)) verdicts.set(each, judge(each, verdicts.get(parentOf(each) ?? '')));
+    }
+  }
+  return verdicts;
+}
+
 /** The newest of the timestamps that is not later than a moment; undefined when all are later. */
 export function newestNotLater<Item extends { readonly timestamp: string }>(
   items: readonly Item[],

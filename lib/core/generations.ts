@@ -2,7 +2,7 @@
  * Generations: a full backup and all that builds on it, by links alone. What cannot be restored belongs to none: nobody can
  * say what it is worth, so that it is left to its owner.
  */
-import { linkProblem } from './chain.ts';
+import { judgeChains, linkProblem } from './chain.ts';
 import { groupBy } from './group-by.ts';
 import type { ListedObject } from './inventory.ts';
 import type { Manifest, StoredManifest } from './manifest.ts';
@@ -34,11 +34,18 @@ export function findGenerations(
   manifests: ReadonlyMap<string, ReadManifest>,
   objects: ReadonlyMap<string, ListedObject>,
 ): { readonly generations: readonly Generation[]; readonly broken: readonly BrokenBackup[] } {
-  const verdicts = new Map<string, Verdict>();
+  const parentOf = (key: string) => {
+    const manifest = manifests.get(key);
+    return !manifest || 'unusable' in manifest ? null : manifest.parent_manifest;
+  };
+  const judge = (key: string, parent: Verdict | undefined) => verdictOf(key, manifests, objects, parent);
+  const verdicts = judgeChains<Verdict>(manifests.keys(), parentOf, judge, {
+    problem: 'it is its own ancestor',
+  });
   const sound: { readonly root: string; readonly backup: ChainedBackup }[] = [];
   const broken: BrokenBackup[] = [];
   for (const [key, manifest] of manifests) {
-    const verdict = judge(key, manifests, objects, verdicts);
+    const verdict = verdicts.get(key) ?? { problem: 'it is not there' };
     if ('unusable' in manifest) broken.push({ key, problem: manifest.unusable });
     else if (verdict.problem !== undefined) broken.push({ key, problem: verdict.problem });
     else {
@@ -53,35 +60,11 @@ export function findGenerations(
   return { generations, broken };
 }
 
-/** Walks to the full backup and comes back, so that the longest chain needs no deep recursion. */
-function judge(
-  key: string,
-  manifests: ReadonlyMap<string, ReadManifest>,
-  objects: ReadonlyMap<string, ListedObject>,
-  verdicts: Map<string, Verdict>,
-): Verdict {
-  const walked: string[] = [];
-  const onTheWay = new Set<string>();
-  for (let at: string | null = key; at !== null && !verdicts.has(at); ) {
-    if (onTheWay.has(at)) verdicts.set(at, { problem: 'it is its own ancestor' });
-    else {
-      walked.push(at);
-      onTheWay.add(at);
-      const manifest = manifests.get(at);
-      at = !manifest || 'unusable' in manifest ? null : manifest.parent_manifest;
-    }
-  }
-  for (const each of walked.reverse()) {
-    if (!verdicts.has(each)) verdicts.set(each, verdictOf(each, manifests, objects, verdicts));
-  }
-  return verdicts.get(key) ?? { problem: 'it is not there' };
-}
-
 function verdictOf(
   key: string,
   manifests: ReadonlyMap<string, ReadManifest>,
   objects: ReadonlyMap<string, ListedObject>,
-  verdicts: ReadonlyMap<string, Verdict>,
+  parentVerdict: Verdict | undefined,
 ): Verdict {
   const manifest = manifests.get(key);
   if (!manifest) return { problem: 'it is not there' };
@@ -95,10 +78,9 @@ function verdictOf(
   if (parentKey === null) return { root: key, depth: 0 };
   const parent = manifests.get(parentKey);
   if (!parent) return { problem: `its parent ${parentKey} is missing` };
-  const verdict = verdicts.get(parentKey);
-  if ('unusable' in parent || !verdict || verdict.problem !== undefined) {
+  if ('unusable' in parent || !parentVerdict || parentVerdict.problem !== undefined) {
     return { problem: `it builds on ${parentKey}, which cannot be used` };
   }
   const problem = linkProblem({ key, manifest }, { key: parentKey, manifest: parent });
-  return problem ? { problem } : { root: verdict.root, depth: verdict.depth + 1 };
+  return problem ? { problem } : { root: parentVerdict.root, depth: parentVerdict.depth + 1 };
 }

@@ -97,6 +97,22 @@ export function thawProgress(objects: readonly ThawObject[]): ThawProgress {
   };
 }
 
+/** The progress of two lots of objects together. */
+export function addProgress(a: ThawProgress, b: ThawProgress): ThawProgress {
+  const expiries = [a.expiresAtMs, b.expiresAtMs].filter((at) => at !== undefined);
+  return {
+    objects: a.objects + b.objects,
+    bytes: a.bytes + b.bytes,
+    readable: a.readable + b.readable,
+    readableBytes: a.readableBytes + b.readableBytes,
+    thawed: a.thawed + b.thawed,
+    thawing: a.thawing + b.thawing,
+    cold: a.cold + b.cold,
+    expiresAtMs: expiries.length > 0 ? Math.min(...expiries) : undefined,
+    waitsFor: [...new Set([...a.waitsFor, ...b.waitsFor])].sort(),
+  };
+}
+
 /** Seconds until all can be read, at best and at worst, when it is asked for now; undefined when all can. */
 export function readyIn(progress: ThawProgress, tier: ThawTier): readonly [number, number] | undefined {
   const times = progress.waitsFor.flatMap((archive) => [

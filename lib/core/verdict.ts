@@ -18,11 +18,21 @@ export function chunkProblem(chunk: ManifestChunk, object: DescribedObject | und
   if (chunk.checksum !== undefined && object.sha256 !== undefined && object.sha256 !== chunk.checksum) {
     return `has the checksum ${object.sha256} instead of ${chunk.checksum}`;
   }
+  // A copy of the bucket may give other ETags to the same bytes.
+  if (chunk.checksum !== undefined && object.sha256 === chunk.checksum) return undefined;
   const [etag, recorded] = [bare(object.etag), bare(chunk.etag ?? '')];
   if (etag !== '' && recorded !== '' && etag !== recorded) {
     return `was replaced: its ETag is ${etag} instead of ${recorded}`;
   }
   return undefined;
+}
+
+/**
+ * False when no reading can help: the object is missing, or of another size. Another checksum or ETag may be that of a copy
+ * which was made in other parts; then only the bytes can tell.
+ */
+export function isWorthReading(chunk: ManifestChunk, object: DescribedObject | undefined): boolean {
+  return object?.sizeBytes === chunk.size;
 }
 
 function bare(etag: string): string {

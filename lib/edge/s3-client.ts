@@ -20,6 +20,8 @@ export interface Bucket {
   readonly region: string;
   /** For messages: the endpoint, or AWS and its region. */
   readonly server: string;
+  /** False where another endpoint is set. */
+  readonly isAws: boolean;
   /** Ends every request. */
   readonly signal: AbortSignal;
   /** Every request of the bucket goes through it. */
@@ -85,6 +87,7 @@ export async function openBucket(
     prefix: settings.S3_PREFIX ?? hostName,
     region,
     server,
+    isAws: endpoint === undefined,
     signal: events.signal,
     retrier: new Retrier({
       retryForMs: settings.RETRY_FOR * 1000,

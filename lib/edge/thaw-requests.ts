@@ -46,7 +46,7 @@ export async function requestThaw(
 
 /**
  * The states of some of the objects of a listing, by key. A listing that tells nothing of an archived object may be of one that
- * is cold, or of a server that tells of thaws to HEAD alone: unless it tells of some object, each is looked at.
+ * is cold, or of a server that tells of thaws to HEAD alone: unless it is AWS or tells of some object, each is looked at.
  * @param wanted keys; those that are not listed have no state.
  */
 export async function thawStates(
@@ -55,7 +55,7 @@ export async function thawStates(
   wanted: ReadonlySet<string>,
   concurrency: number,
 ): Promise<ReadonlyMap<string, ThawState>> {
-  const isTold = listed.some(({ toldThaw }) => toldThaw !== undefined);
+  const isTold = bucket.isAws || listed.some(({ toldThaw }) => toldThaw !== undefined);
   const states = await pMap(
     listed.filter(({ key }) => wanted.has(key)),
     async ({ key, storageClass, toldThaw }): Promise<readonly [string, ThawState]> => {

@@ -136,6 +136,7 @@ async function fetchChunk(
     { concurrency, backpressure: concurrency },
   );
   let sha256 = '';
+  let writing = Promise.resolve();
   try {
     for await (const { number, slot, bytes, ...range } of fetched) {
       const endsChunk = number === expected.length;
@@ -158,13 +159,16 @@ async function fetchChunk(
         throw damaged(`chunk ${chunk.key}`, 'its SHA-256 is not that of the manifest');
       }
       sha256 = digests.stream;
-      await sink(bytes);
-      pool.release(slot);
+      // The next part is hashed while this one is written.
+      await writing;
+      writing = sink(bytes).finally(() => pool.release(slot));
+      writing.catch(() => undefined);
     }
+    await writing;
   } finally {
-    // The memory is used again, so nothing may still be writing into it.
+    // The memory is used again, so nothing may still be writing into it, or reading it.
     ending.abort();
-    await Promise.allSettled(reading);
+    await Promise.allSettled([...reading, writing]);
   }
   return sha256;
 }

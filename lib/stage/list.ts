@@ -1,17 +1,16 @@
 /** Every backup in the bucket, from the bucket alone, and whether it can be restored now. */
 import pMap from 'p-map';
 import type { ThawState } from '../core/archive-classes.ts';
-import { followChain } from '../core/chain.ts';
+import { judgeChains, linkProblem } from '../core/chain.ts';
 import { ToolError } from '../core/errors.ts';
 import type { Manifest, StoredManifest } from '../core/manifest.ts';
 import { parseKey } from '../core/names.ts';
-import { type ThawObject, type ThawProgress, thawProgress } from '../core/thaw-plan.ts';
+import { addProgress, type ThawObject, type ThawProgress, thawProgress } from '../core/thaw-plan.ts';
 import { chunkProblem } from '../core/verdict.ts';
 import { type ListedObject, listObjects } from '../edge/objects.ts';
 import { thawStates } from '../edge/thaw-requests.ts';
 import { everythingAmong, findPointer, REQUESTS_AT_ONCE, readManifest, rootOf } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { chunksOf } from './thaw.ts';
 
 /** Whether the chain of a backup can be read now, or why it cannot be restored at all. */
 export type Restorability = { readonly thaw: ThawProgress } | { readonly whyNot: string };
@@ -56,32 +55,31 @@ export async function listBackups(
   );
   const states = await thawStates(bucket, listed, new Set(chunkKeys), REQUESTS_AT_ONCE);
   const objects = new Map(listed.map((object) => [object.key, object]));
-  const backups = await Promise.all(
-    keys.map(async ({ key, subvolume: name, kind, timestamp }, index): Promise<ListedBackup> => {
-      const one = read[index];
-      const known = {
-        subvolume: name,
-        created_at: timestamp,
-        kind,
-        manifest_key: key,
-        current: current.has(key),
-      };
-      if (!one || 'problem' in one) {
-        const problem = one?.problem ?? 'was not read';
-        const nothing = { parent_manifest: null, bytes: 0, chunks: 0, storage_class: null };
-        return { ...known, ...nothing, restorability: { whyNot: problem }, problem };
-      }
-      const { manifest } = one;
-      return {
-        ...known,
-        parent_manifest: manifest.parent_manifest,
-        bytes: manifest.total_bytes,
-        chunks: manifest.chunks.length,
-        storage_class: classesOf(manifest, objects),
-        restorability: await restorabilityOf(one, manifests, objects, states),
-      };
-    }),
-  );
+  const restorable = restorabilities(manifests, objects, states);
+  const backups = keys.map(({ key, subvolume: name, kind, timestamp }, index): ListedBackup => {
+    const one = read[index];
+    const known = {
+      subvolume: name,
+      created_at: timestamp,
+      kind,
+      manifest_key: key,
+      current: current.has(key),
+    };
+    if (!one || 'problem' in one) {
+      const problem = one?.problem ?? 'was not read';
+      const nothing = { parent_manifest: null, bytes: 0, chunks: 0, storage_class: null };
+      return { ...known, ...nothing, restorability: { whyNot: problem }, problem };
+    }
+    const { manifest } = one;
+    return {
+      ...known,
+      parent_manifest: manifest.parent_manifest,
+      bytes: manifest.total_bytes,
+      chunks: manifest.chunks.length,
+      storage_class: classesOf(manifest, objects),
+      restorability: restorable.get(key) ?? { whyNot: 'was not read' },
+    };
+  });
   return backups.sort((a, b) => (a.subvolume === b.subvolume ? 0 : a.subvolume < b.subvolume ? -1 : 1));
 }
 
@@ -104,32 +102,42 @@ function classesOf({ chunks, s3 }: Manifest, objects: ReadonlyMap<string, Listed
   return classes.size > 0 ? [...classes].sort().join(',') : (s3.storage_class ?? null);
 }
 
-async function restorabilityOf(
-  newest: StoredManifest,
+/** Of every backup whose manifest can be read: each is judged once, after what it builds on. */
+function restorabilities(
   manifests: ReadonlyMap<string, Manifest>,
   objects: ReadonlyMap<string, ListedObject>,
   states: ReadonlyMap<string, ThawState>,
-): Promise<Restorability> {
-  try {
-    const chain = await followChain(newest, async (key) => {
-      const manifest = manifests.get(key);
-      if (manifest) return manifest;
-      throw new ToolError(`its parent ${key} is missing or damaged`, { kind: 'damage' });
-    });
-    const chunks: ThawObject[] = [];
-    for (const chunk of chunksOf(chain)) {
-      const object = objects.get(chunk.key);
-      const problem = chunkProblem(chunk, object && { ...object, sha256: undefined });
-      if (problem) return { whyNot: `chunk ${chunk.key} ${problem}` };
-      chunks.push({
-        key: chunk.key,
-        sizeBytes: chunk.size,
-        state: states.get(chunk.key) ?? { kind: 'readable' },
-      });
-    }
-    return { thaw: thawProgress(chunks) };
-  } catch (error) {
-    if (!(error instanceof ToolError)) throw error;
-    return { whyNot: error.message };
+): ReadonlyMap<string, Restorability> {
+  const parentOf = (key: string) => manifests.get(key)?.parent_manifest ?? null;
+  const judge = (key: string, onParent: Restorability | undefined): Restorability => {
+    const manifest = manifests.get(key);
+    if (!manifest) return { whyNot: `${key} is missing or damaged` };
+    const own = ownRestorability(manifest, objects, states);
+    const parentKey = manifest.parent_manifest;
+    if (parentKey === null || 'whyNot' in own) return own;
+    const parent = manifests.get(parentKey);
+    if (!parent || !onParent) return { whyNot: `its parent ${parentKey} is missing or damaged` };
+    const problem = linkProblem({ key, manifest }, { key: parentKey, manifest: parent });
+    if (problem) return { whyNot: `its chain is broken: ${problem}` };
+    return 'whyNot' in onParent ? onParent : { thaw: addProgress(onParent.thaw, own.thaw) };
+  };
+  return judgeChains<Restorability>(manifests.keys(), parentOf, judge, {
+    whyNot: 'its chain is broken: it is its own ancestor',
+  });
+}
+
+function ownRestorability(
+  manifest: Manifest,
+  objects: ReadonlyMap<string, ListedObject>,
+  states: ReadonlyMap<string, ThawState>,
+): Restorability {
+  const chunks: ThawObject[] = [];
+  for (const chunk of manifest.chunks) {
+    const object = objects.get(chunk.key);
+    const problem = chunkProblem(chunk, object && { ...object, sha256: undefined });
+    if (problem) return { whyNot: `chunk ${chunk.key} ${problem}` };
+    const state = states.get(chunk.key) ?? { kind: 'readable' };
+    chunks.push({ key: chunk.key, sizeBytes: chunk.size, state });
   }
+  return { thaw: thawProgress(chunks) };
 }

@@ -9,6 +9,7 @@ import { type Manifest, type StoredManifest, streamUuid } from '../core/manifest
 import { readableTimestamp } from '../core/names.ts';
 import type { ThawObject } from '../core/thaw-plan.ts';
 import { formatCount, formatSize } from '../core/units.ts';
+import { isWorthReading } from '../core/verdict.ts';
 import {
   deleteSubvolume,
   type FoundSubvolume,
@@ -20,6 +21,7 @@ import {
 } from '../edge/btrfs.ts';
 import { pathExists } from '../edge/files.ts';
 import { openReceiveStream } from '../edge/receive-stream.ts';
+import type { ThawWish } from '../edge/thaw-requests.ts';
 import { resolveChain, type Selection } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { type FetchOptions, fetchStream, largestPartOf } from './fetch-stream.ts';
@@ -35,6 +37,8 @@ export interface RestoreRequest {
   readonly selection: Selection;
   readonly verifyMode: VerifyMode;
   readonly readOnly: boolean;
+  /** What is wished for instead of RESTORE_TIER and RESTORE_DAYS. */
+  readonly thaw: Partial<ThawWish>;
   /** False: chunks that are not thawed are requested, and the restore ends. */
   readonly mayWait: boolean;
 }
@@ -63,13 +67,14 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   await removeAbandonedStaging(context, dirname(request.target));
   // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.
   await checkSpace(chain, dirname(request.target));
-  await thawAndWait(context, thawRequestFor(context, chain), request.mayWait, { known: objects });
+  const thaw = thawRequestFor(context, chain, request.thaw);
+  await thawAndWait(context, thaw, request.mayWait, { known: objects });
   await checkSpace(chain, dirname(request.target));
 
   const staging = await makeStaging(dirname(request.target));
   const fetching = {
     largestPartBytes: largestPartOf(chain.map(({ manifest }) => manifest)),
-    thawAgain: thawingAgain(context, chain, request.mayWait),
+    thawAgain: thawingAgain(context, chain, request),
   };
   let bytes = 0;
   try {
@@ -156,8 +161,15 @@ async function checkChunks(
   chain: readonly StoredManifest[],
 ): Promise<readonly ThawObject[]> {
   const looked = await lookAtChunks(context, chunksOf(chain));
+  const doubtful = looked.filter(({ problem }) => problem !== undefined);
+  if (doubtful[0]) {
+    const { chunk, problem } = doubtful[0];
+    context.log.warn(
+      `${formatCount(doubtful.length, 'chunk')} of ${looked.length} look like others than were uploaded, such as ${chunk.key}, which ${problem}; only their bytes can tell`,
+    );
+  }
   return looked.map(({ chunk, head, problem }) => {
-    if (problem) {
+    if (problem && !isWorthReading(chunk, head)) {
       throw new ToolError(`chunk ${chunk.key} ${problem}`, {
         kind: 'damage',
         hint: 'make verify shows all that is affected; AT= restores an earlier backup',
@@ -194,7 +206,7 @@ async function receiveOne(
   const before = new Set((await findSubvolumes(staging)).map((found) => found.name));
   const progress = context.startProgress(`restore ${label}`);
   progress.expect(manifest.total_bytes);
-  const receive = openReceiveStream(staging);
+  const receive = openReceiveStream(staging, context.signal);
   try {
     await fetchStream(context, manifest, (bytes) => receive.write(bytes), progress, fetching);
     await receive.finish();

@@ -180,7 +180,7 @@ export type ThawAgain = (key: string, signal: AbortSignal) => Promise<void>;
 export function thawingAgain(
   context: StageContext,
   chain: readonly StoredManifest[],
-  mayWait: boolean,
+  { thaw, mayWait }: { readonly thaw: Partial<ThawWish>; readonly mayWait: boolean },
 ): ThawAgain {
   let running: Promise<void> | undefined;
   const chunks = chunksOf(chain);
@@ -188,7 +188,7 @@ export function thawingAgain(
     running ??= (async () => {
       context.log.warn(`${key} cannot be read any more: its thawed copy has expired`);
       const rest = chunks.slice(chunks.findIndex((chunk) => chunk.key === key));
-      await thawAndWait(context, thawRequestFor(context, chain, {}, rest), mayWait, { signal });
+      await thawAndWait(context, thawRequestFor(context, chain, thaw, rest), mayWait, { signal });
     })().finally(() => {
       running = undefined;
     });

@@ -3,13 +3,14 @@
  * `deep` every byte. Nothing is changed.
  */
 import pMap from 'p-map';
-import { linkProblem } from '../core/chain.ts';
+import { judgeChains, linkProblem } from '../core/chain.ts';
 import { ToolError } from '../core/errors.ts';
 import type { Manifest, StoredManifest } from '../core/manifest.ts';
+import { isWorthReading } from '../core/verdict.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { fetchStream, largestPartOf } from './fetch-stream.ts';
-import { lookAtChunks } from './look-at-chunks.ts';
+import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
 
 /** Something that is not as it should be; `object` is a key. */
 export interface Finding {
@@ -60,12 +61,12 @@ export async function verifyBackups(
     const manifest = manifests.get(key);
     return manifest ? [{ key, manifest }] : [];
   });
-  const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings);
+  const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings, deep);
   const cold = deep ? unreadable : [];
   if (deep) {
     const largestPartBytes = largestPartOf(stored.map(({ manifest }) => manifest));
+    const skipped = new Set([...damaged, ...unreadable]);
     for (const { manifest } of stored) {
-      const skipped = new Set([...damaged, ...unreadable]);
       const chunks = manifest.chunks.filter((chunk) => !skipped.has(chunk.key));
       await readEverything(context, { ...manifest, chunks }, largestPartBytes, { findings, damaged, cold });
     }
@@ -82,29 +83,24 @@ function chainFindings(
   manifests: ReadonlyMap<string, Manifest>,
   damagedChunks: ReadonlySet<string>,
 ): Finding[] {
-  const problems = new Map<string, string | undefined>();
-  const hasDamagedChunk = ({ manifest }: StoredManifest) =>
-    manifest.chunks.some((chunk) => damagedChunks.has(chunk.key));
-  const chainProblem = (child: StoredManifest): string | undefined => {
-    if (problems.has(child.key)) return problems.get(child.key);
-    // Until it is known, so that a loop ends: its links are what followChain refuses.
-    problems.set(child.key, 'it is its own ancestor');
-    const problem = parentProblem(child);
-    problems.set(child.key, problem);
-    return problem;
-  };
-  const parentProblem = (child: StoredManifest): string | undefined => {
-    const key = child.manifest.parent_manifest;
-    if (key === null) return undefined;
+  const hasDamagedChunk = ({ chunks }: Manifest) => chunks.some(({ key }) => damagedChunks.has(key));
+  const parentOf = (key: string) => manifests.get(key)?.parent_manifest ?? null;
+  /** Why a backup cannot be restored although nothing is wrong with itself; empty when it can. */
+  const judge = (key: string, parentProblem = ''): string => {
     const manifest = manifests.get(key);
-    if (!manifest) return `its parent ${key} is missing or damaged`;
-    const parent = { key, manifest };
-    const isBroken = hasDamagedChunk(parent) || chainProblem(parent) !== undefined;
-    return linkProblem(child, parent) ?? (isBroken ? `it builds on ${key}` : undefined);
+    const parentKey = parentOf(key);
+    if (!manifest || parentKey === null) return '';
+    const parent = manifests.get(parentKey);
+    if (!parent) return `its parent ${parentKey} is missing or damaged`;
+    const problem = linkProblem({ key, manifest }, { key: parentKey, manifest: parent });
+    if (problem) return problem;
+    return parentProblem !== '' || hasDamagedChunk(parent) ? `it builds on ${parentKey}` : '';
   };
-  return stored.flatMap((child) => {
-    const problem = chainProblem(child);
-    return problem ? [{ object: child.key, problem: `cannot be restored: ${problem}` }] : [];
+  const keys = stored.map(({ key }) => key);
+  const problems = judgeChains(keys, parentOf, judge, 'it is its own ancestor');
+  return keys.flatMap((object) => {
+    const problem = problems.get(object);
+    return problem ? [{ object, problem: `cannot be restored: ${problem}` }] : [];
   });
 }
 
@@ -124,23 +120,32 @@ async function checkPointer(
   });
 }
 
-/** Looks at every chunk; gives the keys of those that are not what the manifest says, and of those that are cold. */
+/**
+ * Looks at every chunk; gives the keys of those that are not what the manifest says, and of those that are cold. What only looks
+ * like another object is no finding where its bytes will be read.
+ */
 async function lookAtAllChunks(
   context: StageContext,
   stored: readonly StoredManifest[],
   findings: Finding[],
+  willRead: boolean,
 ): Promise<{ readonly damaged: Set<string>; readonly unreadable: string[] }> {
   const looked = await lookAtChunks(
     context,
     stored.flatMap(({ manifest }) => manifest.chunks),
   );
-  const found = looked.flatMap(({ chunk, problem }) => (problem ? [{ object: chunk.key, problem }] : []));
+  // A server of other kinds than AWS may keep the name of an archive class and still give the bytes.
+  const isCold = (head: LookedAtChunk['head']) =>
+    context.bucket.isAws && (head?.thaw.kind === 'cold' || head?.thaw.kind === 'thawing');
+  const found = looked.flatMap(({ chunk, head, problem }) =>
+    problem && !(willRead && isWorthReading(chunk, head) && !isCold(head))
+      ? [{ object: chunk.key, problem }]
+      : [],
+  );
   findings.push(...found);
   return {
     damaged: new Set(found.map(({ object }) => object)),
-    unreadable: looked.flatMap(({ chunk, head, problem }) =>
-      !problem && (head?.thaw.kind === 'cold' || head?.thaw.kind === 'thawing') ? [chunk.key] : [],
-    ),
+    unreadable: looked.flatMap(({ chunk, head, problem }) => (!problem && isCold(head) ? [chunk.key] : [])),
   };
 }
 

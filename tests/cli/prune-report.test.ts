@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type PruneReport, pruneText, versioningNotice } from '../../lib/cli/prune-report.ts';
+import { type PruneReport, planText, versioningNotice } from '../../lib/cli/prune-report.ts';
 import type { PrunePlan } from '../../lib/core/prune-plan.ts';
 import { GIB } from '../../lib/core/units.ts';
 
@@ -48,7 +48,7 @@ const report = (versioning: PruneReport['survey']['versioning']): PruneReport =>
 });
 
 test('a plan tells of generations, orphans, and what all of it frees and still costs', () => {
-  const lines = pruneText(report('off')).split('\n');
+  const lines = planText(report('off'), false).split('\n');
   assert.match(lines[0] ?? '', /^SUBVOLUME +GENERATION +BACKUPS +OBJECTS +SIZE +ACTION +CHARGED +WHY$/);
   assert.match(
     lines[1] ?? '',
@@ -65,7 +65,7 @@ test('a plan tells of generations, orphans, and what all of it frees and still c
 });
 
 test('in a bucket that keeps versions nothing is said to be freed, and the way out is named', () => {
-  assert.match(pruneText(report('enabled')), /; hides 1\.47 TiB/);
+  assert.match(planText(report('enabled'), false), /; hides 1\.47 TiB/);
   for (const versioning of ['enabled', 'suspended'] as const)
     assert.match(versioningNotice(versioning) ?? '', /NoncurrentVersionExpiration/);
   for (const versioning of ['off', 'unknown'] as const) assert.equal(versioningNotice(versioning), undefined);
@@ -74,5 +74,5 @@ test('in a bucket that keeps versions nothing is said to be freed, and the way o
 test('when there is nothing to do, that is all that is said below the table', () => {
   const idle = { ...plan, generations: [], orphans: [] };
   const survey = { versioning: 'off' as const, plans: [idle], uploadsProblem: undefined };
-  assert.equal(pruneText({ ...report('off'), survey }), 'nothing to remove');
+  assert.equal(planText({ ...report('off'), survey }, false), 'nothing to remove');
 });

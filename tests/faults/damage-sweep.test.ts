@@ -188,6 +188,7 @@ async function sweep(t: TestContext, count: number, random: DeterministicRandom)
     selection: {},
     readOnly: false,
     mayWait: false,
+    thaw: {},
   } as const;
   const exitCodes = new Map<number, number>();
   assert.ok(await isSound(context, true));

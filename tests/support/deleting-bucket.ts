@@ -52,6 +52,7 @@ export function deletingBucket(options: DeletingOptions): Bucket {
     name: 'bucket',
     prefix: options.prefix,
     region: 'us-east-1',
+    isAws: false,
     server: 'nowhere',
     signal,
     retrier: new Retrier({

@@ -11,9 +11,9 @@ import {
   isChunk,
   requestedKeys,
   untilTold,
-} from './archived-world.ts';
-import { startScript, until, whileRunning } from './running-script.ts';
-import { namesIn, type World } from './world.ts';
+} from '../end-to-end/archived-world.ts';
+import { startScript, until, whileRunning } from '../end-to-end/running-script.ts';
+import { namesIn, type World } from '../end-to-end/world.ts';
 
 const restoreArgs = (world: World) => ['--subvolume', 'data', '--target', join(world.mount, 'restored')];
 

@@ -4,8 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import { processesAbout, whileRunning } from './running-script.ts';
+import { processesAbout, whileRunning } from '../end-to-end/running-script.ts';
 import {
   assertFailed,
   assertPublished,
@@ -18,8 +19,8 @@ import {
   restoreUnderWay,
   unfinishedUploads,
   uploadUnderWay,
-} from './under-way.ts';
-import { createWorld, mustSucceed, namesIn, type World } from './world.ts';
+} from '../end-to-end/under-way.ts';
+import { createWorld, mustSucceed, namesIn, type World } from '../end-to-end/world.ts';
 
 const mib = 2 ** 20;
 const quiet = shell({ nothrow: true });
@@ -78,6 +79,23 @@ test('btrfs receive is killed in the middle of a restore: nothing is left, and t
     /^btrfs receive was ended by SIGKILL; .*run the same command again/,
   );
   world.server.faults.clear();
+  await proveRestore(world, target);
+});
+
+test('btrfs receive stands still, and the restore is told to stop: it does, and nothing is left', async (t) => {
+  const world = await worldWithData(t);
+  await world.backup();
+  const target = join(world.mount, 'restored');
+  const restore = await restoreUnderWay(world, target);
+  process.kill(await receiving(world, restore), 'SIGSTOP');
+  world.server.faults.clear();
+  // What comes now fills the pipe, and then waits for nobody knows what.
+  await sleep(1000);
+  restore.child.kill('SIGTERM');
+  const { exitCode, stderr } = await restore.ended;
+  assert.equal(exitCode, 143, stderr);
+  assert.deepEqual(await processesAbout(world.mount, 'btrfs receive'), []);
+  assert.deepEqual(await namesIn(world.mount), ['data', 'snapshots']);
   await proveRestore(world, target);
 });
 

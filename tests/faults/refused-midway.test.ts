@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, DeleteBucketCommand, DeleteObjectCommand } from '@aws-sdk/client-s3';
-import type { EndedScript, RunningScript } from './running-script.ts';
+import type { EndedScript, RunningScript } from '../end-to-end/running-script.ts';
 import {
   assertFailed,
   assertPublished,
@@ -18,8 +18,8 @@ import {
   restoreUnderWay,
   unfinishedUploads,
   uploadUnderWay,
-} from './under-way.ts';
-import { allKeys, createWorld, type World } from './world.ts';
+} from '../end-to-end/under-way.ts';
+import { allKeys, createWorld, type World } from '../end-to-end/world.ts';
 
 const mib = 2 ** 20;
 

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { createWorld, errorLines, mustSucceed } from './world.ts';
+import { createWorld, errorLines, mustSucceed } from '../end-to-end/world.ts';
 
 test('with more requests at once than Node thinks usual, nothing warns, and one that fails ends the others', async (t) => {
   const world = await createWorld(t, { CONCURRENCY: '16', CHUNK_SIZE: '40MiB' });

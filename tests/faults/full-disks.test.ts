@@ -7,8 +7,7 @@ import { test } from 'node:test';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { tinyFilesystem } from '../support/temporary-directory.ts';
-import { processesAbout, startScript, whileRunning } from './running-script.ts';
+import { processesAbout, startScript, whileRunning } from '../end-to-end/running-script.ts';
 import {
   assertFailed,
   assertPublished,
@@ -19,8 +18,9 @@ import {
   slowDownload,
   unfinishedUploads,
   uploadUnderWay,
-} from './under-way.ts';
-import { allKeys, createWorld, mustSucceed, namesIn } from './world.ts';
+} from '../end-to-end/under-way.ts';
+import { allKeys, createWorld, mustSucceed, namesIn } from '../end-to-end/world.ts';
+import { tinyFilesystem } from '../support/temporary-directory.ts';
 
 const mib = 2 ** 20;
 const tiny = tinyFilesystem('full-disks', 256 * 1024);
