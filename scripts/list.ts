@@ -1,9 +1,8 @@
 /** Lists the backups in the bucket. */
-import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
+
 import { listedJson, listTable } from '../lib/cli/list-report.ts';
+import { refuseEmptyName } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { nothingFound } from '../lib/stage/backups.ts';
-import { listBackups } from '../lib/stage/list.ts';
 
 await runScript({
   file: 'list.ts',
@@ -15,6 +14,8 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
+    const { nothingFound } = await import('../lib/stage/backups.ts');
+    const { listBackups } = await import('../lib/stage/list.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);
     const backups = await listBackups(context, subvolume);

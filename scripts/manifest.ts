@@ -3,7 +3,6 @@ import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { formatDuration, formatSize } from '../lib/core/units.ts';
-import { publishBackup } from '../lib/stage/publish.ts';
 
 await runScript({
   file: 'manifest.ts',
@@ -19,6 +18,7 @@ await runScript({
   locked: true,
   isPrepared: async (run) => (await run.readChunks()) !== undefined,
   async run({ context, json, forEachSubvolume }) {
+    const { publishBackup } = await import('../lib/stage/publish.ts');
     const { results, exitCode } = await forEachSubvolume((subvolume) => publishBackup(context, subvolume));
     const published = results.map(([name, { manifestKey, manifest, seconds, thinned }]) => ({
       name,

@@ -1,10 +1,8 @@
 /** Shows, or removes, what is in the bucket beyond KEEP_GENERATIONS, and what dead runs left. */
-import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
+import { refuseEmptyName } from '../lib/cli/point-options.ts';
 import { doneText, planText, pruneDocument, versioningNotice } from '../lib/cli/prune-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { applyPrune, type PruneOutcome } from '../lib/stage/apply-prune.ts';
-import { nothingFound } from '../lib/stage/backups.ts';
-import { planPrunes, problemsOf } from '../lib/stage/prune.ts';
+import type { PruneOutcome } from '../lib/stage/apply-prune.ts';
 
 await runScript({
   file: 'prune.ts',
@@ -17,6 +15,9 @@ await runScript({
   needs: 'bucket',
   locked: 'apply',
   async run({ context, options, json }) {
+    const { applyPrune } = await import('../lib/stage/apply-prune.ts');
+    const { nothingFound } = await import('../lib/stage/backups.ts');
+    const { planPrunes, problemsOf } = await import('../lib/stage/prune.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);
     const survey = await planPrunes(context, subvolume);

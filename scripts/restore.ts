@@ -4,7 +4,6 @@ import { runScript } from '../lib/cli/run-script.ts';
 import { readThawWish } from '../lib/cli/thaw-options.ts';
 import { ToolError } from '../lib/core/errors.ts';
 import { formatCount, formatDuration, formatSize } from '../lib/core/units.ts';
-import { restoreBackup } from '../lib/stage/restore.ts';
 
 const modes = ['full', 'sample', 'none'] as const;
 
@@ -31,6 +30,7 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
+    const { restoreBackup } = await import('../lib/stage/restore.ts');
     const { subvolume, at, manifest } = options;
     const target = options.target?.replace(/(?<=.)\/+$/, '');
     if (!subvolume || !target) {

@@ -3,8 +3,6 @@ import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
-import { checkAccess } from '../lib/edge/objects.ts';
-import { uploadSnapshot } from '../lib/stage/upload.ts';
 
 await runScript({
   file: 'send-chunk-upload.ts',
@@ -21,6 +19,8 @@ await runScript({
   locked: true,
   isPrepared: async (run) => (await run.readSnapshot()) !== undefined,
   async run({ context, json, forEachSubvolume }) {
+    const { checkAccess } = await import('../lib/edge/objects.ts');
+    const { uploadSnapshot } = await import('../lib/stage/upload.ts');
     await checkAccess(context.bucket);
     const { results, exitCode } = await forEachSubvolume((subvolume) => uploadSnapshot(context, subvolume));
     if (json) {

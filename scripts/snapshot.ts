@@ -3,8 +3,6 @@ import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { ToolError } from '../lib/core/errors.ts';
-import { checkAccess } from '../lib/edge/objects.ts';
-import { prepareSnapshot } from '../lib/stage/snapshot.ts';
 
 const kinds = ['auto', 'full', 'incremental'] as const;
 
@@ -19,6 +17,8 @@ await runScript({
   needs: 'sources and bucket',
   locked: true,
   async run({ context, options, json, forEachSubvolume }) {
+    const { checkAccess } = await import('../lib/edge/objects.ts');
+    const { prepareSnapshot } = await import('../lib/stage/snapshot.ts');
     const kind = kinds.find((known) => known === (options.kind ?? 'auto'));
     if (!kind) {
       throw new ToolError(`KIND=${options.kind} is not a kind of backup`, {

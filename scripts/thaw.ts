@@ -4,9 +4,6 @@ import { runScript } from '../lib/cli/run-script.ts';
 import { readThawOptions } from '../lib/cli/thaw-options.ts';
 import { exportReport, thawReport } from '../lib/cli/thaw-report.ts';
 import { describeError, worstExitCode } from '../lib/core/errors.ts';
-import { resolveChain } from '../lib/stage/backups.ts';
-import { exportThaw } from '../lib/stage/export-thaw.ts';
-import { lookAtThaw, thawChunks, thawRequestFor } from '../lib/stage/thaw.ts';
 
 await runScript({
   file: 'thaw.ts',
@@ -26,6 +23,9 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
+    const { resolveChain } = await import('../lib/stage/backups.ts');
+    const { exportThaw } = await import('../lib/stage/export-thaw.ts');
+    const { lookAtThaw, thawChunks, thawRequestFor } = await import('../lib/stage/thaw.ts');
     const wishes = readThawOptions(options);
     if (wishes.mode === 'export') {
       const outcome = await exportThaw(context, wishes);

@@ -1,9 +1,8 @@
 /** Checks the bucket against its manifests. */
-import { refuseEmptyName } from '../lib/cli/for-each-subvolume.ts';
+import { refuseEmptyName } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
-import { verifyBackups } from '../lib/stage/verify.ts';
 
 await runScript({
   file: 'verify.ts',
@@ -16,6 +15,7 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
+    const { verifyBackups } = await import('../lib/stage/verify.ts');
     refuseEmptyName(options.subvolume);
     const outcome = await verifyBackups(context, options.subvolume, options.deep !== undefined);
     const { findings, cold, manifests, chunks, bytes } = outcome;

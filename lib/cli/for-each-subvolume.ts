@@ -30,18 +30,6 @@ export function selectSubvolumes(
   return all.filter((subvolume) => names.includes(subvolume.name));
 }
 
-/**
- * For scripts that take any name in the bucket.
- * @throws ToolError (usage) for `SUBVOLUME=` without a name, which is a mistake and not a wish for all.
- */
-export function refuseEmptyName(selection: string | undefined): void {
-  if (selection?.trim() !== '') return;
-  throw new ToolError('SUBVOLUME= selects nothing', {
-    kind: 'usage',
-    hint: 'leave it out for all subvolumes',
-  });
-}
-
 /** Runs a stage for each, one after the other. A failure is logged and does not stop the others; an abort does. */
 export async function forEachSubvolume<Result>(
   subvolumes: readonly SelectedSubvolume[],

@@ -34,3 +34,15 @@ export function refuseTwoPoints(at: string | undefined, manifest: string | undef
     throw new ToolError('AT and MANIFEST both choose a backup', { kind: 'usage', hint: 'give one of them' });
   }
 }
+
+/**
+ * For scripts that take any name in the bucket.
+ * @throws ToolError (usage) for `SUBVOLUME=` without a name, which is a mistake and not a wish for all.
+ */
+export function refuseEmptyName(selection: string | undefined): void {
+  if (selection?.trim() !== '') return;
+  throw new ToolError('SUBVOLUME= selects nothing', {
+    kind: 'usage',
+    hint: 'leave it out for all subvolumes',
+  });
+}

@@ -1,194 +1,23 @@
-/** What every script does around its stage: flags, settings, lock, signals, and from an error to an exit code. */
-import { hostname } from 'node:os';
-import type { Logger } from 'pino';
-import { exitCodeOf, ToolError } from '../core/errors.ts';
-import type { SelectedSubvolume } from '../core/settings/rules.ts';
-import type { SettingValues } from '../core/settings/settings.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
-import { endingWithin } from '../edge/ending.ts';
-import { takeLock } from '../edge/lock.ts';
-import { RunDirectory } from '../edge/run-directory.ts';
-import { openBucket } from '../edge/s3-client.ts';
-import { TransferMemory } from '../edge/transfer-memory.ts';
-import type { StageContext } from '../stage/context.ts';
-import { forEachSubvolume, type StageResults, selectSubvolumes } from './for-each-subvolume.ts';
-import { helpText, type OptionDefinition } from './help.ts';
-import { loadSettings, type Needs } from './load-settings.ts';
-import { createLog, isPretty, logError } from './log.ts';
-import { type OptionValues, parseOptions } from './parse-options.ts';
-import { startBar, startLines } from './progress.ts';
-
-/** A script: what it is, what it takes, what it does. */
-export interface ScriptDefinition<Name extends string> {
-  /** File name under scripts/. */
-  readonly file: string;
-  readonly summary: string;
-  readonly options: Readonly<Record<Name, OptionDefinition>>;
-  readonly needs: Needs;
-  /** True for what changes this host or the bucket: one such run at a time. Or the option without which it changes nothing. */
-  readonly locked: boolean | NoInfer<Name>;
-  /** With the option `--prepared`, which such a script declares: what the stage before must have left behind. */
-  readonly isPrepared?: (run: RunDirectory) => Promise<boolean>;
-  /** Does the work, prints the result and gives the exit code. */
-  readonly run: (script: RunningScript<Name>) => Promise<number>;
-}
-
-/** Handed to a script's `run`. */
-export interface RunningScript<Name extends string> {
-  readonly context: StageContext;
-  readonly options: OptionValues<Name>;
-  readonly json: boolean;
-  /** Runs a stage for each selected subvolume. */
-  readonly forEachSubvolume: <Result>(
-    stage: (subvolume: SelectedSubvolume) => Promise<Result>,
-  ) => Promise<StageResults<Result>>;
-}
-
-/** SIGHUP: the terminal was closed, or the connection to it lost. */
-const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-type SignalName = keyof typeof signalNumbers;
+/** The beginning of every script. What a run needs is loaded by a run, and not by `--help`. */
+import { helpText } from './help.ts';
+import { parseOptions } from './parse-options.ts';
+import type { ScriptDefinition } from './script-definition.ts';
 
 /** Runs a script and ends the process with the exit code that `--help` documents. */
 export async function runScript<Name extends string>(definition: ScriptDefinition<Name>): Promise<void> {
-  process.exit(await exitCodeOfRun(definition));
+  if (isAskedForHelp(definition)) {
+    process.stdout.write(`${helpText(definition.file, definition.summary, definition.options)}\n`);
+    return;
+  }
+  const { execute } = await import('./execute.ts');
+  process.exit(await execute(definition));
 }
 
-async function exitCodeOfRun<Name extends string>(definition: ScriptDefinition<Name>): Promise<number> {
-  const script = definition.file.replace(/\.ts$/, '');
-  let log = createLog({ script, format: 'auto', level: 'info' });
-  const stopped = listenForSignals();
-  // The progress bar: a terminal that is closed takes only the listener away.
-  process.stderr.on('error', () => undefined);
+function isAskedForHelp<Name extends string>({ file, options }: ScriptDefinition<Name>): boolean {
   try {
-    const { own, config, sets, json, help } = parseOptions(definition.file, definition.options);
-    if (help) {
-      process.stdout.write(`${helpText(definition.file, definition.summary, definition.options)}\n`);
-      return 0;
-    }
-    const { values, warnings, check } = await loadSettings(config, sets);
-    log = createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
-    await check(definition.needs);
-    for (const warning of warnings) log.warn(warning);
-    const subvolumes = await subvolumesOf(definition, values, own);
-    if (subvolumes === 'none prepared') return 0;
-    // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
-    const lock = isLocked(definition, own) ? await takeLock(values.RUN_DIR) : undefined;
-    try {
-      const prepared = { own, json, log, values, subvolumes, signal: stopped.signal };
-      const exitCode = await runWithBucket(definition, prepared);
-      const name = stopped.name();
-      if (!name) return exitCode;
-      // Not 0: what would come after this script, such as the next stage of a backup, is not wanted any more.
-      log.warn(`${name} came too late to stop anything: what was under way is done`);
-      return 128 + signalNumbers[name];
-    } finally {
-      await lock?.release();
-    }
-  } catch (error) {
-    const name = stopped.name();
-    logError(log, name ? stopped.signal.reason : error);
-    return name ? 128 + signalNumbers[name] : exitCodeOf(error);
+    return parseOptions(file, options).help;
+  } catch {
+    // Told by the run, which finds the same.
+    return false;
   }
-}
-
-function isLocked<Name extends string>({ locked }: ScriptDefinition<Name>, own: OptionValues<Name>): boolean {
-  return typeof locked === 'string' ? locked in own : locked && !('dry-run' in own);
-}
-
-/** The subvolumes to work on; scripts that need only the bucket take names that are not in SUBVOLUMES as well. */
-async function subvolumesOf<Name extends string>(
-  { needs, isPrepared }: ScriptDefinition<Name>,
-  values: SettingValues,
-  own: OptionValues<string>,
-): Promise<readonly SelectedSubvolume[] | 'none prepared'> {
-  if (needs === 'bucket') return [];
-  const selected = selectSubvolumes(values.SUBVOLUMES ?? [], own.subvolume);
-  if (!isPrepared || own.prepared === undefined) return selected;
-  const prepared: SelectedSubvolume[] = [];
-  for (const subvolume of selected) {
-    if (await isPrepared(new RunDirectory(values.RUN_DIR, subvolume.name))) prepared.push(subvolume);
-  }
-  return prepared.length > 0 ? prepared : 'none prepared';
-}
-
-interface Prepared<Name extends string> {
-  readonly own: OptionValues<Name>;
-  readonly json: boolean;
-  readonly log: Logger;
-  readonly values: SettingValues;
-  readonly subvolumes: readonly SelectedSubvolume[];
-  readonly signal: AbortSignal;
-}
-
-async function runWithBucket<Name extends string>(
-  definition: ScriptDefinition<Name>,
-  { own, json, log, values, subvolumes, signal: stopped }: Prepared<Name>,
-): Promise<number> {
-  const hostName = hostname();
-  const { ending, signal } = endingWithin(stopped);
-  const bucket = await openBucket(values, hostName, { signal, ...retryEvents(log) });
-  const drawBar = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
-  const startProgress = (label: string) =>
-    drawBar ? startBar(label) : startLines(label, (line) => log.info(line));
-  const memory = new TransferMemory(values.CONCURRENCY + 1);
-  const context = {
-    settings: values,
-    bucket,
-    memory,
-    log,
-    startProgress,
-    signal,
-    now: () => new Date(),
-    hostName,
-  };
-  try {
-    return await definition.run({
-      context,
-      options: own,
-      json,
-      forEachSubvolume: (stage) => forEachSubvolume(subvolumes, stage, log, signal),
-    });
-  } finally {
-    // Requests beside one that failed would be repeated, and told of, until they gave up too.
-    ending.abort();
-    await memory.close();
-    bucket.close();
-  }
-}
-
-/** What the user hears of a line or a server that is not at its best. */
-function retryEvents(log: Logger) {
-  return {
-    onRetry: (what: string, error: Error, attempt: number, waitMs: number) =>
-      log.warn(
-        `cannot ${what} (attempt ${attempt}): ${error.message || error.name}; trying again in ${formatDuration(waitMs / 1000)}`,
-      ),
-    onSlowDown: (concurrency: number) =>
-      log.warn(`the server asks to slow down: ${formatCount(concurrency, 'part')} at once from now on`),
-  };
-}
-
-/** One wish to stop may come as several signals: service managers tell every process, and make tells its children as well. */
-const sameWishMs = 1000;
-
-/** The first signal ends the run in an orderly way, a later one at once. */
-function listenForSignals() {
-  const controller = new AbortController();
-  let received: SignalName | undefined;
-  let receivedAtMs = 0;
-  for (const name of Object.keys(signalNumbers) as SignalName[]) {
-    process.on(name, () => {
-      if (received && performance.now() - receivedAtMs < sameWishMs) return;
-      if (received) process.exit(128 + signalNumbers[name]);
-      received = name;
-      receivedAtMs = performance.now();
-      controller.abort(
-        new ToolError(`stopped by ${name}`, {
-          kind: 'interrupted',
-          hint: 'run the same command again to go on',
-        }),
-      );
-    });
-  }
-  return { signal: controller.signal, name: () => received };
 }
