@@ -8,7 +8,7 @@ import { shell } from '../../testing/harness/processes/shell.ts';
 import { seedOddities } from '../../testing/harness/seed-oddities.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { createWorld, errorLines, namesIn, runProcess, type World } from './world.ts';
+import { createWorld, errorLines, namesIn, runProcess, type World } from '../end-to-end/world.ts';
 
 /** A name of everything that a shell, a glob, an option parser or a reader of lines takes for something else. */
 const odd = `-rf 'single' "double" \`touch owned\` $(touch owned) ;& *?[a] \\ # é🦀`;

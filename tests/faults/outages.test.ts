@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { whileRunning } from './running-script.ts';
+import { whileRunning } from '../end-to-end/running-script.ts';
 import {
   chunkBytes,
   concurrency,
@@ -15,8 +15,8 @@ import {
   restoreUnderWay,
   slowUpload,
   uploadUnderWay,
-} from './under-way.ts';
-import { createWorld, errorLines, mustSucceed, namesIn, secret, type World } from './world.ts';
+} from '../end-to-end/under-way.ts';
+import { createWorld, errorLines, mustSucceed, namesIn, secret, type World } from '../end-to-end/world.ts';
 
 const mib = 2 ** 20;
 

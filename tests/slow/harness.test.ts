@@ -19,7 +19,7 @@ import { startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { openHarnessBucket } from '../../testing/harness/steps/bucket.ts';
 import { placesIn } from '../../testing/harness/steps/places.ts';
 import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
-import { cleanUpAfter, runProcess, type ScriptResult } from './world.ts';
+import { cleanUpAfter, runProcess, type ScriptResult } from '../end-to-end/world.ts';
 
 /** A run of the harness in a directory of its own. */
 interface Harness {
