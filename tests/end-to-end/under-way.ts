@@ -1,6 +1,10 @@
 /** Uploads and restores that are slow enough for something to break in the middle of them, and what must hold afterwards. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import type { RequestRecord } from '../../testing/harness/s3-server/request.ts';
@@ -13,7 +17,15 @@ import {
   startScript,
   whileRunning,
 } from './running-script.ts';
-import { allKeys, errorLines, mustSucceed, namesIn, type ScriptResult, type World } from './world.ts';
+import {
+  allKeys,
+  createWorld,
+  errorLines,
+  mustSucceed,
+  namesIn,
+  type ScriptResult,
+  type World,
+} from './world.ts';
 
 const mib = 2 ** 20;
 
@@ -35,6 +47,29 @@ export const slowDownload = {
   operation: 'GetObject',
   key: '*.bin',
 } as const;
+
+/** RETRY_FOR is half an hour; what is under way may still end. */
+const atOnceMs = 60_000;
+
+/** Data of 60 MiB that is new. */
+export async function addData(world: World): Promise<void> {
+  await writeFile(join(world.data, 'random'), randomBytes(60 * mib));
+}
+
+/** A world with something to back up. */
+export async function worldWithData(t: TestContext): Promise<World> {
+  const world = await createWorld(t);
+  await addData(world);
+  return world;
+}
+
+/** How a script ended, which must not take longer than what was under way, nor be put off. */
+export async function endsAtOnce({ said, ended }: RunningScript): Promise<EndedScript> {
+  const tooLate = sleep(atOnceMs, undefined, { ref: false });
+  const result = await Promise.race([ended, tooLate]);
+  assert.doesNotMatch(said(), /trying again/);
+  return result ?? assert.fail(`it still runs after ${atOnceMs} ms: ${said()}`);
+}
 
 /** A server, or what it was asked. */
 interface Requests {
@@ -150,4 +185,22 @@ export async function proveBackup(world: World): Promise<number> {
 export async function proveRestore(world: World, target: string): Promise<void> {
   await mustSucceed(world, 'restore.ts', '--subvolume', 'data', '--target', target);
   assert.deepEqual(await treeDigest(target), await treeDigest(world.data));
+}
+
+/** Nothing that was whole was sent again since a request, no more than so many bytes were in all, and no upload is left. */
+export async function assertSentOnce(
+  world: World,
+  {
+    whole,
+    since,
+    mostBytes,
+  }: { readonly whole: readonly string[]; readonly since: number; readonly mostBytes: number },
+): Promise<void> {
+  const sentAgain = world.server.requests
+    .slice(since)
+    .filter(({ key, bytesReceived }) => bytesReceived > 0 && whole.includes(key ?? ''));
+  assert.deepEqual(sentAgain, []);
+  const sent = chunkBytes(world.server);
+  assert.ok(sent <= mostBytes, `${sent} bytes were sent where ${mostBytes} are allowed`);
+  assert.deepEqual(await unfinishedUploads(world), []);
 }

@@ -1,17 +1,17 @@
 /** Something else on this host gets in the way: `btrfs` is killed, a snapshot that is in use is deleted. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { processesAbout, whileRunning } from '../end-to-end/running-script.ts';
 import {
+  addData,
   assertFailed,
   assertPublished,
   chunkBytes,
   concurrency,
+  endsAtOnce,
   partBytes,
   proveBackup,
   proveRestore,
@@ -19,21 +19,12 @@ import {
   restoreUnderWay,
   unfinishedUploads,
   uploadUnderWay,
+  worldWithData,
 } from '../end-to-end/under-way.ts';
 import { createWorld, mustSucceed, namesIn, type World } from '../end-to-end/world.ts';
 
-const mib = 2 ** 20;
+const _mib = 2 ** 20;
 const quiet = shell({ nothrow: true });
-
-async function addData(world: World): Promise<void> {
-  await writeFile(join(world.data, 'random'), randomBytes(60 * mib));
-}
-
-async function worldWithData(t: TestContext): Promise<World> {
-  const world = await createWorld(t);
-  await addData(world);
-  return world;
-}
 
 /** A world with a backup, and more data for the next one, which is incremental. */
 async function worldWithBackup(t: TestContext): Promise<World> {
@@ -89,10 +80,14 @@ test('btrfs receive stands still, and the restore is told to stop: it does, and 
   const restore = await restoreUnderWay(world, target);
   process.kill(await receiving(world, restore), 'SIGSTOP');
   world.server.faults.clear();
-  // What comes now fills the pipe, and then waits for nobody knows what.
-  await sleep(1000);
+  let [asked, askedAtMs] = [0, Date.now()];
+  await whileRunning(restore, 'all its memory waits for btrfs receive', () => {
+    const { length } = world.server.requests;
+    if (length !== asked) [asked, askedAtMs] = [length, Date.now()];
+    return Date.now() - askedAtMs > 5000;
+  });
   restore.child.kill('SIGTERM');
-  const { exitCode, stderr } = await restore.ended;
+  const { exitCode, stderr } = await endsAtOnce(restore);
   assert.equal(exitCode, 143, stderr);
   assert.deepEqual(await processesAbout(world.mount, 'btrfs receive'), []);
   assert.deepEqual(await namesIn(world.mount), ['data', 'snapshots']);

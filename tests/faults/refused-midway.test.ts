@@ -1,43 +1,25 @@
 /** From some request on, the server refuses everything for good: no wait helps, so the run ends at once, and says why. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'node:test';
 import { CreateBucketCommand, DeleteBucketCommand, DeleteObjectCommand } from '@aws-sdk/client-s3';
-import type { EndedScript, RunningScript } from '../end-to-end/running-script.ts';
 import {
   assertFailed,
   assertPublished,
-  chunkBytes,
+  assertSentOnce,
   concurrency,
+  endsAtOnce,
   partBytes,
   proveBackup,
   proveRestore,
   restoreUnderWay,
   unfinishedUploads,
   uploadUnderWay,
+  worldWithData,
 } from '../end-to-end/under-way.ts';
-import { allKeys, createWorld, type World } from '../end-to-end/world.ts';
+import { allKeys, type World } from '../end-to-end/world.ts';
 
-const mib = 2 ** 20;
-
-/** RETRY_FOR is half an hour here; what is under way may still end. */
-const atOnceMs = 60_000;
-
-async function worldWithData(t: TestContext): Promise<World> {
-  const world = await createWorld(t);
-  await writeFile(join(world.data, 'random'), randomBytes(60 * mib));
-  return world;
-}
-
-async function endsAtOnce({ said, ended }: RunningScript): Promise<EndedScript> {
-  const tooLate = sleep(atOnceMs, undefined, { ref: false });
-  const result = await Promise.race([ended, tooLate]);
-  assert.doesNotMatch(said(), /trying again/);
-  return result ?? assert.fail(`it still runs after ${atOnceMs} ms: ${said()}`);
-}
+const _mib = 2 ** 20;
 
 /** Deletes the bucket with all that is in it, which a run may still be adding to. */
 async function deleteBucket(world: World): Promise<void> {
@@ -103,13 +85,7 @@ for (const [code, says] of [
     assert.ok(whole.length > 0, 'some chunks are whole');
     const since = world.server.requests.length;
     const total = await proveBackup(world);
-    const sentAgain = world.server.requests
-      .slice(since)
-      .filter(({ key, bytesReceived }) => bytesReceived > 0 && whole.includes(key ?? ''));
-    assert.deepEqual(sentAgain, []);
-    const sent = chunkBytes(world.server);
-    assert.ok(sent <= total + concurrency * partBytes, `${sent} bytes were sent for a stream of ${total}`);
-    assert.deepEqual(await unfinishedUploads(world), []);
+    await assertSentOnce(world, { whole, since, mostBytes: total + concurrency * partBytes });
 
     const target = join(world.mount, 'restored');
     const restore = await restoreUnderWay(world, target);
