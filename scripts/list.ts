@@ -1,7 +1,7 @@
 /** Lists the backups in the bucket. */
 
 import { listedJson, listTable } from '../lib/cli/list-report.ts';
-import { refuseEmptyName } from '../lib/cli/point-options.ts';
+import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 
 await runScript({
@@ -9,7 +9,7 @@ await runScript({
   summary:
     'Lists every backup of every chain, from the bucket alone, and whether it can be restored now; * marks the one that restore takes by default.',
   options: {
-    subvolume: { type: 'string', value: 'NAME', about: 'only this one (default: all in the bucket)' },
+    subvolume: anySubvolumeOption,
   },
   needs: 'bucket',
   locked: false,

@@ -1,5 +1,5 @@
 /** Shows, or removes, what is in the bucket beyond KEEP_GENERATIONS, and what dead runs left. */
-import { refuseEmptyName } from '../lib/cli/point-options.ts';
+import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/point-options.ts';
 import { doneText, planText, pruneDocument, versioningNotice } from '../lib/cli/prune-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import type { PruneOutcome } from '../lib/stage/apply-prune.ts';
@@ -9,7 +9,7 @@ await runScript({
   summary:
     'Shows which generations (a full backup and the chain on it) are beyond the newest KEEP_GENERATIONS, and which objects and\nuploads of dead runs are older than 7 days; --apply removes them. Never the last backup, nor what anything kept builds on.',
   options: {
-    subvolume: { type: 'string', value: 'NAME', about: 'only this one (default: all in the bucket)' },
+    subvolume: anySubvolumeOption,
     apply: { type: 'boolean', about: 'delete; without it nothing is changed' },
   },
   needs: 'bucket',

@@ -1,5 +1,5 @@
 /** Checks the bucket against its manifests. */
-import { refuseEmptyName } from '../lib/cli/point-options.ts';
+import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
@@ -9,7 +9,7 @@ await runScript({
   summary:
     'Checks every manifest, chain and chunk in the bucket, without changing anything; exits 4 when damage is found.',
   options: {
-    subvolume: { type: 'string', value: 'NAME', about: 'only this one (default: all in the bucket)' },
+    subvolume: anySubvolumeOption,
     deep: { type: 'boolean', about: 'download and hash every byte as well' },
   },
   needs: 'bucket',

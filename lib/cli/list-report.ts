@@ -27,11 +27,13 @@ export function listedJson({ restorability, ...backup }: ListedBackup): unknown 
   if ('whyNot' in restorability) {
     return { ...backup, restorable: 'no', why_not: restorability.whyNot, thaw: null };
   }
+  const { doubt } = restorability;
   const { expiresAtMs, ...thaw } = restorability.thaw;
+  const isNow = thaw.readable === thaw.objects;
   return {
     ...backup,
-    restorable: thaw.readable === thaw.objects ? 'now' : thaw.cold > 0 ? 'after a thaw' : 'thawing',
-    why_not: null,
+    restorable: doubt ? 'unsure' : isNow ? 'now' : thaw.cold > 0 ? 'after a thaw' : 'thawing',
+    why_not: doubt ?? null,
     thaw: {
       objects: thaw.objects,
       readable: thaw.readable,
@@ -42,9 +44,10 @@ export function listedJson({ restorability, ...backup }: ListedBackup): unknown 
   };
 }
 
-/** `now`, `until …`, `thaw first: 26 of 26`, `thawing: 3 of 26`, `no: …`: of the whole chain of a backup. */
+/** `now`, `until …`, `thaw first: 26 of 26`, `thawing: 3 of 26`, `unsure: …`, `no: …`: of the whole chain of a backup. */
 export function restorableText(restorability: Restorability): string {
   if ('whyNot' in restorability) return `no: ${restorability.whyNot}`;
+  if (restorability.doubt) return `unsure: ${restorability.doubt}`;
   const { objects, readable, cold, expiresAtMs } = restorability.thaw;
   if (cold > 0) return `thaw first: ${cold} of ${objects}`;
   if (readable < objects) return `thawing: ${readable} of ${objects}`;

@@ -2,6 +2,13 @@
 import { ToolError } from '../core/errors.ts';
 import type { OptionDefinition } from './help.ts';
 
+/** The option of scripts that take any name in the bucket. */
+export const anySubvolumeOption = {
+  type: 'string',
+  value: 'NAME',
+  about: 'only this one (default: all in the bucket)',
+} as const satisfies OptionDefinition;
+
 /** The options by which a backup of the bucket is chosen. */
 export const pointOptions = {
   subvolume: { type: 'string', value: 'NAME', about: 'which subvolume, as make list shows it (required)' },

@@ -3,7 +3,7 @@
  * (https://aws.amazon.com/s3/storage-classes/, "minimum storage duration charge").
  */
 import type { ListedObject } from './inventory.ts';
-import { GIB } from './units.ts';
+import { DAY_MS, GIB } from './units.ts';
 
 const minimumDays: Readonly<Record<string, number>> = {
   STANDARD_IA: 30,
@@ -13,7 +13,6 @@ const minimumDays: Readonly<Record<string, number>> = {
   DEEP_ARCHIVE: 180,
 };
 
-export const DAY_MS = 86_400_000;
 const daysOfMonth = 30;
 
 /** What is still charged for objects that are gone. */

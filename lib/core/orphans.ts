@@ -3,8 +3,8 @@
  * they go only when they are known to be nobody's, or were left alone for long.
  */
 import type { BegunUpload, ListedObject } from './inventory.ts';
-import { DAY_MS } from './minimum-duration.ts';
 import { manifestKeyOf } from './names.ts';
+import { DAY_MS } from './units.ts';
 
 /** Age at which an orphan goes, in days, by the server's clock. */
 export const ORPHAN_DAYS = 7;

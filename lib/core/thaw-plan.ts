@@ -1,9 +1,7 @@
 /** What to ask for so that some objects can be read, and how far a thaw is: from states alone, nothing is asked here. */
 import { type Archive, type ThawState, type ThawTier, thawTime } from './archive-classes.ts';
 import { ToolError } from './errors.ts';
-import { formatCount, formatDuration, formatSize } from './units.ts';
-
-const dayMs = 86_400_000;
+import { DAY_MS, formatCount, formatDuration, formatSize } from './units.ts';
 
 /** Days that a thawed copy may be asked for. */
 export const MOST_THAW_DAYS = 365;
@@ -28,7 +26,7 @@ export function transferMs(bytes: number, bytesPerSecond: number): number {
 
 /** Days to ask for: as many as the transfer needs, begun ones counted, and at least `atLeast`. */
 export function daysToAsk(neededMs: number, atLeast: number): number {
-  return Math.min(MOST_THAW_DAYS, Math.max(atLeast, Math.ceil(neededMs / dayMs)));
+  return Math.min(MOST_THAW_DAYS, Math.max(atLeast, Math.ceil(neededMs / DAY_MS)));
 }
 
 /**

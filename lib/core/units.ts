@@ -8,6 +8,9 @@ export const MIB = sizeFactors.MiB;
 export const GIB = sizeFactors.GiB;
 export const TIB = sizeFactors.TiB;
 
+/** Milliseconds of a day. */
+export const DAY_MS = durationFactors.d * 1000;
+
 /** Bytes of a size such as `64MiB`, `5 GiB` or `1048576`; undefined when it is not one. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d{1,15}) ?(KiB|MiB|GiB|TiB|)$/.exec(text.trim());

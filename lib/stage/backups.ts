@@ -1,6 +1,7 @@
 /** Reading backups out of the bucket: pointers, manifests, chains. The bucket is the truth; nothing local is asked. */
 import { followChain, newestNotLater } from '../core/chain.ts';
 import { ToolError } from '../core/errors.ts';
+import type { ReadManifest } from '../core/generations.ts';
 import {
   MAX_MANIFEST_BYTES,
   type Manifest,
@@ -149,6 +150,21 @@ export interface Everything {
   readonly unfinished: readonly string[];
   /** Oldest first. */
   readonly keys: readonly ManifestKey[];
+}
+
+/**
+ * Reads a manifest of many: what is damaged is told and does not end the others. Hashes of parts, which are most of a manifest, are
+ * left out, so that thousands fit into memory.
+ * @throws ToolError when it cannot be read at all
+ */
+export async function readForOverview(bucket: Bucket, key: string): Promise<ReadManifest> {
+  try {
+    const manifest = await readManifest(bucket, key);
+    return { ...manifest, chunks: manifest.chunks.map(({ parts: _, ...chunk }) => chunk) };
+  } catch (error) {
+    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    return { unusable: error.problem };
+  }
 }
 
 /** Lists what there is, from the keys alone. */

@@ -10,7 +10,7 @@ import { type ListedObject, listObjects } from '../edge/objects.ts';
 import { thawStates } from '../edge/thaw-requests.ts';
 import { everythingAmong, nothingFound, REQUESTS_AT_ONCE, resolveChain } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { chunksOf } from './thaw.ts';
+import { chunksOf, missingChunk } from './thaw.ts';
 
 /** Which chains of all hosts: of all subvolumes or of those of one name, the published backup or the newest not later than a time. */
 export interface ExportRequest {
@@ -104,11 +104,4 @@ async function chainsAmong(
     }
   }
   return { hosts: hosts.length, chains, failures };
-}
-
-function missingChunk(key: string): ToolError {
-  return new ToolError(`chunk ${key} is missing`, {
-    kind: 'damage',
-    hint: 'make verify shows all that is affected',
-  });
 }

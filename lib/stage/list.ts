@@ -2,18 +2,23 @@
 import pMap from 'p-map';
 import type { ThawState } from '../core/archive-classes.ts';
 import { judgeChains, linkProblem } from '../core/chain.ts';
-import { ToolError } from '../core/errors.ts';
-import type { Manifest, StoredManifest } from '../core/manifest.ts';
+import type { Manifest } from '../core/manifest.ts';
 import { parseKey } from '../core/names.ts';
 import { addProgress, type ThawObject, type ThawProgress, thawProgress } from '../core/thaw-plan.ts';
-import { chunkProblem } from '../core/verdict.ts';
+import { chunkProblem, isWorthReading } from '../core/verdict.ts';
 import { type ListedObject, listObjects } from '../edge/objects.ts';
 import { thawStates } from '../edge/thaw-requests.ts';
-import { everythingAmong, findPointer, REQUESTS_AT_ONCE, readManifest, rootOf } from './backups.ts';
+import { everythingAmong, findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
 import type { StageContext } from './context.ts';
 
 /** Whether the chain of a backup can be read now, or why it cannot be restored at all. */
-export type Restorability = { readonly thaw: ThawProgress } | { readonly whyNot: string };
+export type Restorability =
+  | {
+      readonly thaw: ThawProgress;
+      /** Why only its bytes can tell whether it is what was uploaded; undefined when nothing speaks against it. */
+      readonly doubt: string | undefined;
+    }
+  | { readonly whyNot: string };
 
 /** One backup; `problem` instead of numbers when its manifest cannot be used. */
 export interface ListedBackup {
@@ -48,16 +53,20 @@ export async function listBackups(
   const current = new Set(
     pointers.map((read) => (read && 'pointer' in read ? read.pointer.manifest_key : undefined)),
   );
-  const read = await pMap(keys, ({ key }) => readOrProblem(context, key), { concurrency: REQUESTS_AT_ONCE });
-  const manifests = new Map(read.flatMap((one) => ('manifest' in one ? [[one.key, one.manifest]] : [])));
+  const read = await pMap(keys, async ({ key }) => [key, await readForOverview(bucket, key)] as const, {
+    concurrency: REQUESTS_AT_ONCE,
+  });
+  const manifests = new Map(read.flatMap(([key, one]) => ('unusable' in one ? [] : [[key, one] as const])));
+  const unusable = new Map(
+    read.flatMap(([key, one]) => ('unusable' in one ? [[key, one.unusable] as const] : [])),
+  );
   const chunkKeys = listed.flatMap(({ key }) =>
     parseKey(bucket.prefix, key)?.type === 'chunk' ? [key] : [],
   );
   const states = await thawStates(bucket, listed, new Set(chunkKeys), REQUESTS_AT_ONCE);
   const objects = new Map(listed.map((object) => [object.key, object]));
   const restorable = restorabilities(manifests, objects, states);
-  const backups = keys.map(({ key, subvolume: name, kind, timestamp }, index): ListedBackup => {
-    const one = read[index];
+  const backups = keys.map(({ key, subvolume: name, kind, timestamp }): ListedBackup => {
     const known = {
       subvolume: name,
       created_at: timestamp,
@@ -65,12 +74,12 @@ export async function listBackups(
       manifest_key: key,
       current: current.has(key),
     };
-    if (!one || 'problem' in one) {
-      const problem = one?.problem ?? 'was not read';
+    const manifest = manifests.get(key);
+    if (!manifest) {
+      const problem = unusable.get(key) ?? 'was not read';
       const nothing = { parent_manifest: null, bytes: 0, chunks: 0, storage_class: null };
       return { ...known, ...nothing, restorability: { whyNot: problem }, problem };
     }
-    const { manifest } = one;
     return {
       ...known,
       parent_manifest: manifest.parent_manifest,
@@ -81,20 +90,6 @@ export async function listBackups(
     };
   });
   return backups.sort((a, b) => (a.subvolume === b.subvolume ? 0 : a.subvolume < b.subvolume ? -1 : 1));
-}
-
-async function readOrProblem(
-  { bucket }: StageContext,
-  key: string,
-): Promise<StoredManifest | { readonly problem: string }> {
-  try {
-    const manifest = await readManifest(bucket, key);
-    // Hashes of parts are most of a manifest, and not needed here.
-    return { key, manifest: { ...manifest, chunks: manifest.chunks.map(({ parts: _, ...chunk }) => chunk) } };
-  } catch (error) {
-    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-    return { problem: error.problem };
-  }
 }
 
 function classesOf({ chunks, s3 }: Manifest, objects: ReadonlyMap<string, ListedObject>): string | null {
@@ -119,7 +114,8 @@ function restorabilities(
     if (!parent || !onParent) return { whyNot: `its parent ${parentKey} is missing or damaged` };
     const problem = linkProblem({ key, manifest }, { key: parentKey, manifest: parent });
     if (problem) return { whyNot: `its chain is broken: ${problem}` };
-    return 'whyNot' in onParent ? onParent : { thaw: addProgress(onParent.thaw, own.thaw) };
+    if ('whyNot' in onParent) return onParent;
+    return { thaw: addProgress(onParent.thaw, own.thaw), doubt: onParent.doubt ?? own.doubt };
   };
   return judgeChains<Restorability>(manifests.keys(), parentOf, judge, {
     whyNot: 'its chain is broken: it is its own ancestor',
@@ -132,12 +128,16 @@ function ownRestorability(
   states: ReadonlyMap<string, ThawState>,
 ): Restorability {
   const chunks: ThawObject[] = [];
+  let doubt: string | undefined;
   for (const chunk of manifest.chunks) {
     const object = objects.get(chunk.key);
-    const problem = chunkProblem(chunk, object && { ...object, sha256: undefined });
-    if (problem) return { whyNot: `chunk ${chunk.key} ${problem}` };
+    const described = object && { ...object, sha256: undefined };
+    const problem = chunkProblem(chunk, described);
+    const told = problem && `chunk ${chunk.key} ${problem}`;
+    if (told && !isWorthReading(chunk, described)) return { whyNot: told };
+    doubt ??= told;
     const state = states.get(chunk.key) ?? { kind: 'readable' };
     chunks.push({ key: chunk.key, sizeBytes: chunk.size, state });
   }
-  return { thaw: thawProgress(chunks) };
+  return { thaw: thawProgress(chunks), doubt };
 }

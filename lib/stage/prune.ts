@@ -4,9 +4,8 @@
  */
 import pMap from 'p-map';
 import { describeError, ToolError } from '../core/errors.ts';
-import type { ReadManifest } from '../core/generations.ts';
 import { groupBy } from '../core/group-by.ts';
-import { manifestKeyOf, parseKey, SubvolumeKeys, subvolumesRoot } from '../core/names.ts';
+import { manifestKeyOf, parseKey, SubvolumeKeys } from '../core/names.ts';
 import { type BegunBackups, type PruneInput, type PrunePlan, planPrune } from '../core/prune-plan.ts';
 import { replayJournal } from '../core/resume.ts';
 import { readVersioning, type Versioning } from '../edge/bucket-versioning.ts';
@@ -16,7 +15,7 @@ import { listObjects } from '../edge/objects.ts';
 import { isNamed } from '../edge/requests.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import type { PruneOutcome } from './apply-prune.ts';
-import { findPointer, REQUESTS_AT_ONCE, readManifest } from './backups.ts';
+import { findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
 import type { StageContext } from './context.ts';
 
 /** The plans for all subvolumes, by name. */
@@ -33,10 +32,7 @@ export interface PruneSurvey {
  */
 export async function planPrunes(context: StageContext, subvolume?: string): Promise<PruneSurvey> {
   const { bucket } = context;
-  const root =
-    subvolume === undefined
-      ? subvolumesRoot(bucket.prefix)
-      : new SubvolumeKeys(bucket.prefix, subvolume).root;
+  const root = rootOf(bucket, subvolume);
   const subvolumeOf = ({ key }: { readonly key: string }) => parseKey(bucket.prefix, key)?.subvolume ?? '';
   const objects = groupBy(await listObjects(bucket, root), subvolumeOf);
   const { uploads: begun, problem: uploadsProblem } = await lookForUploads(context, root);
@@ -78,7 +74,7 @@ async function lookAt(
   const keys = known.objects
     .map(({ key }) => key)
     .filter((key) => parseKey(bucket.prefix, key)?.type === 'manifest');
-  const manifests = await pMap(keys, async (key) => [key, await readIfUsable(context, key)] as const, {
+  const manifests = await pMap(keys, async (key) => [key, await readForOverview(bucket, key)] as const, {
     concurrency: REQUESTS_AT_ONCE,
     signal,
   });
@@ -93,15 +89,6 @@ async function lookAt(
     begun: await begunIn(run, subvolume, bucket.prefix),
     pruned: await prunedBefore(context, run),
   };
-}
-
-async function readIfUsable({ bucket }: StageContext, key: string): Promise<ReadManifest> {
-  try {
-    return await readManifest(bucket, key);
-  } catch (error) {
-    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-    return { unusable: error.problem };
-  }
 }
 
 async function pointerOf({ bucket }: StageContext, subvolume: string): Promise<PruneInput['pointer']> {

@@ -20,7 +20,7 @@ import {
   thawProgress,
   transferMs,
 } from '../core/thaw-plan.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
+import { DAY_MS, formatCount, formatDuration } from '../core/units.ts';
 import { listObjects } from '../edge/objects.ts';
 import { requestThaw, type ThawWish, thawStates } from '../edge/thaw-requests.ts';
 import { REQUESTS_AT_ONCE } from './backups.ts';
@@ -59,7 +59,7 @@ export function thawRequestFor(
       tier: given.tier ?? settings.RESTORE_TIER,
       days: given.days ?? daysToAsk(needed, settings.RESTORE_DAYS),
     },
-    neededMs: given.days === undefined ? needed : given.days * 86_400_000,
+    neededMs: given.days === undefined ? needed : given.days * DAY_MS,
   };
 }
 
@@ -222,10 +222,7 @@ async function look(
   return chunks.map(({ key, size }): ThawObject => {
     const state = states.get(key);
     if (!state) {
-      throw new ToolError(`chunk ${key} is missing`, {
-        kind: 'damage',
-        hint: 'make verify shows all that is affected; AT= restores an earlier backup',
-      });
+      throw missingChunk(key);
     }
     if (knownReadable.has(key)) return { key, sizeBytes: size, state: { kind: 'readable' } };
     return { key, sizeBytes: size, state };
@@ -243,6 +240,14 @@ function teller({ log }: StageContext, { wish }: ThawRequest): (progress: ThawPr
     log.info(`waiting for the thaw: ${text}${ready ? `; it takes ${describeReadyIn(ready)}` : ''}`);
     last = { text, toldMs: performance.now() };
   };
+}
+
+/** The failure of a chain that has no such chunk any more. */
+export function missingChunk(key: string): ToolError {
+  return new ToolError(`chunk ${key} is missing`, {
+    kind: 'damage',
+    hint: 'make verify shows all that is affected; AT= restores an earlier backup',
+  });
 }
 
 function underWay(request: ThawRequest, progress: ThawProgress, what: string): ToolError {

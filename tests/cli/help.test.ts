@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import pMap from 'p-map';
 import { helpText } from '../../lib/cli/help.ts';
+import { pointOptions, thawOptions } from '../../lib/cli/point-options.ts';
 import { settingKeys } from '../../lib/core/settings/keys.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { runNode } from '../support/run-program.ts';
@@ -14,8 +15,16 @@ const scripts = readdirSync(join(repositoryRoot, 'scripts')).filter((name) => na
 function declaredOptions(script: string): readonly string[] {
   const source = readFileSync(join(repositoryRoot, 'scripts', script), 'utf8');
   const options = /^ {2}options: \{\n(.*?)^ {2}\},$/ms.exec(source)?.[1] ?? '';
-  return [...options.matchAll(/^ {4}'?([a-z-]+)'?: \{/gm)].map((match) => match[1] ?? '');
+  const named = [...options.matchAll(/^ {4}'?([a-z-]+)'?: (?:\{|\w+Option,)/gm)].map(
+    (match) => match[1] ?? '',
+  );
+  const spread = [...options.matchAll(/^ {4}\.\.\.(\w+),/gm)].flatMap(([, group = '']) =>
+    Object.keys(sharedOptions[group] ?? assert.fail(`${script}: ...${group} is not known`)),
+  );
+  return [...named, ...spread];
 }
+
+const sharedOptions: Readonly<Record<string, object>> = { pointOptions, thawOptions };
 
 test('the help names every option with its value, every exit code and every setting', () => {
   const text = helpText('try.ts', 'Tries it.', {

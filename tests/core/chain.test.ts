@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { followChain, linkProblem, MAX_CHAIN_LENGTH, newestNotLater } from '../../lib/core/chain.ts';
+import {
+  followChain,
+  judgeChains,
+  linkProblem,
+  MAX_CHAIN_LENGTH,
+  newestNotLater,
+} from '../../lib/core/chain.ts';
 import { ToolError } from '../../lib/core/errors.ts';
 import type { Manifest, StoredManifest } from '../../lib/core/manifest.ts';
 import { chainOfDays, dayStamp, keyOfDay, manifestOfDay, uuidOf } from './samples.ts';
@@ -147,4 +153,46 @@ test('one second before a backup, the one before it is chosen', () => {
 test('items whose timestamp is none are passed over', () => {
   const items = [{ timestamp: dayStamp(1) }, { timestamp: '20260199T000000Z' }, { timestamp: '1' }];
   assert.equal(newestNotLater(items, new Date('2026-12-31T00:00:00Z')), items[0]);
+});
+
+test('each backup is judged once, after what it builds on, however long the chain', () => {
+  const length = 50_000;
+  const parentOf = (key: string) => (key === '0' ? null : String(Number(key) - 1));
+  const keys = Array.from({ length }, (_, index) => String(length - 1 - index));
+  let judged = 0;
+  const depths = judgeChains<number>(
+    keys,
+    parentOf,
+    (_, parent) => {
+      judged++;
+      return parent === undefined ? 0 : parent + 1;
+    },
+    -1,
+  );
+  assert.equal(judged, length);
+  for (const key of ['0', '1', String(length - 1)]) assert.equal(depths.get(key), Number(key));
+});
+
+test('what is its own ancestor is judged so, and what builds on it after it; a parent that is not there is judged too', () => {
+  const parents: Readonly<Record<string, string>> = {
+    a: 'b',
+    b: 'c',
+    c: 'a',
+    onLoop: 'a',
+    onNothing: 'gone',
+  };
+  const verdicts = judgeChains<string>(
+    Object.keys(parents),
+    (key) => parents[key] ?? null,
+    (key, parent) => `${key} on ${parent ?? 'nothing'}`,
+    'loop',
+  );
+  assert.deepEqual(Object.fromEntries(verdicts), {
+    a: 'loop',
+    b: 'loop',
+    c: 'loop',
+    onLoop: 'onLoop on loop',
+    gone: 'gone on nothing',
+    onNothing: 'onNothing on gone on nothing',
+  });
 });
