@@ -241,6 +241,32 @@ test('a failure of the sink is what comes out, and nothing is fetched for long a
   assert.ok(proxy.requests.length <= 5, `${proxy.requests.length} requests`);
 });
 
+test('it has not ended before the sink has taken the last part, and fails with it', async () => {
+  const manifest = await store([content(25_000)], true);
+  const { context } = stageContext(bucket, { CONCURRENCY: '4' });
+  let taken = 0;
+  const sink = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    taken++;
+    if (taken === 3) throw new Error('the last part was not written');
+  };
+  await assert.rejects(fetchStream(context, manifest, sink, context.startProgress('')), /the last part was/);
+  assert.equal(taken, 3);
+});
+
+test('one part at a time reaches the sink', async () => {
+  const manifest = await store([content(95_000), content(35_000)], true);
+  const { context } = stageContext(bucket, { CONCURRENCY: '4' });
+  let [under, most] = [0, 0];
+  const sink = async () => {
+    most = Math.max(most, ++under);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    under--;
+  };
+  await fetchStream(context, manifest, sink, context.startProgress(''));
+  assert.deepEqual([under, most], [0, 1]);
+});
+
 test('an abort ends it with its reason', async () => {
   const manifest = await store([content(95_000)], true);
   const ending = new AbortController();
