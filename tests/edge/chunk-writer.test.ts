@@ -2,76 +2,23 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
-import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
+import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import type { ToolError } from '../../lib/core/errors.ts';
 import { MIB } from '../../lib/core/units.ts';
 import { ChunkWriter } from '../../lib/edge/chunk-writer.ts';
 import { abortUpload } from '../../lib/edge/multipart-uploads.ts';
-import type { PartBody } from '../../lib/edge/part-payload.ts';
-import type { WriteOptions } from '../../lib/edge/s3-client.ts';
-import { KeyTaken } from '../../lib/edge/unless-taken.ts';
 import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.ts';
-import {
-  errorAnswer,
-  type Fault,
-  type ProxiedAnswer,
-  type ProxiedRequest,
-  withoutChecksums,
-} from '../support/faulty-proxy.ts';
+import { chunkWriting, isPart, isPut, small, threeParts } from '../support/chunk-writing.ts';
+import { errorAnswer, type Fault, type ProxiedRequest, withoutChecksums } from '../support/faulty-proxy.ts';
 import { shortenWaits } from '../support/short-waits.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 shortenWaits();
 const directory = temporaryDirectory('chunk-writer');
-const { bucket, proxy, retries } = await startTestBucket(join(directory, 's3'));
+const own = await startTestBucket(join(directory, 's3'));
+const { bucket, proxy } = own;
+const { writerWith, contentOf, storeThree } = chunkWriting(own);
 beforeEach(() => proxy.expect());
-
-interface Seen {
-  sent: number;
-  md5s: number;
-  readonly retries: string[];
-}
-
-/** A writer that records what it tells. */
-function writerWith(options: WriteOptions = plainWrite, signal = new AbortController().signal) {
-  retries.length = 0;
-  const seen: Seen = { sent: 0, md5s: 0, retries };
-  const events = { onSent: (bytes: number) => (seen.sent += bytes) };
-  const bodyOf = (bytes: Uint8Array): PartBody => ({
-    bytes,
-    sha256: createHash('sha256').update(bytes).digest('base64'),
-    md5: async () => {
-      seen.md5s++;
-      return createHash('md5').update(bytes).digest('base64');
-    },
-  });
-  return { writer: new ChunkWriter(bucket, options, events, signal), seen, bodyOf };
-}
-
-const small = randomBytes(3000);
-const isPart = ({ url }: ProxiedRequest) => /[?&]partNumber=/.test(url);
-const isPut = ({ method }: ProxiedRequest) => method === 'PUT';
-
-async function contentOf(key: string): Promise<Buffer> {
-  const { Body } = await bucket.client.send(new GetObjectCommand({ Bucket: bucket.name, Key: key }));
-  return Buffer.from((await Body?.transformToByteArray()) ?? []);
-}
-
-const threeParts = [randomBytes(5 * MIB), randomBytes(5 * MIB), randomBytes(1000)];
-
-/** Stores three parts, not in their order, and gives them in their order. */
-async function storeThree({ writer, bodyOf }: ReturnType<typeof writerWith>, key: string) {
-  const upload = await writer.begin(key);
-  const stored = await Promise.all(
-    [3, 1, 2].map(async (number) => {
-      const bytes = threeParts[number - 1] ?? Buffer.alloc(0);
-      const body = bodyOf(bytes);
-      const etag = await writer.putPart(upload, number, body);
-      return { number, size: bytes.length, etag, sha256: body.sha256 };
-    }),
-  );
-  return { upload, stored: stored.sort((a, b) => a.number - b.number) };
-}
 
 test('a chunk of several parts is stored whole, in whatever order its parts come', async () => {
   const { writer, seen, bodyOf } = writerWith({ StorageClass: 'STANDARD', ServerSideEncryption: 'AES256' });
@@ -89,95 +36,6 @@ test('a chunk of several parts is stored whole, in whatever order its parts come
   assert.deepEqual([seen.md5s, seen.retries], [0, []]);
   const head = await bucket.client.send(new HeadObjectCommand({ Bucket: bucket.name, Key: 'host/three' }));
   assert.equal(head.ServerSideEncryption, 'AES256');
-});
-
-for (const [what, spoil, second] of [
-  ['by its SHA-256', (answer: ProxiedAnswer) => answer, errorAnswer(404, 'NoSuchUpload')],
-  ['by its ETag where the server keeps no SHA-256', withoutChecksums, errorAnswer(404, 'NoSuchKey')],
-  ['where the server fails at the second attempt', withoutChecksums, errorAnswer(500, 'UnknownError')],
-] as const) {
-  test(`a chunk whose completion was answered, but not heard, is known ${what}`, async () => {
-    const kit = writerWith({ StorageClass: 'STANDARD' });
-    const key = `host/unheard-${what.length}`;
-    const { upload, stored } = await storeThree(kit, key);
-    const isCompletion = ({ method, url }: ProxiedRequest) => method === 'POST' && url.includes('uploadId=');
-    proxy.expect(
-      {
-        matches: isCompletion,
-        times: 1,
-        after: (answer) => ({ ...answer, cut: { afterBytes: 0, how: 'break' } }),
-      },
-      // S3 answers the same again for a while; later, and other servers at once, it does not know the upload any more.
-      { matches: isCompletion, before: () => second },
-      { matches: ({ method }) => method === 'HEAD', after: spoil },
-    );
-    const object = await kit.writer.complete(upload, stored);
-    assert.match(object.etag, /^"[0-9a-f]{32}-3"$/);
-    assert.deepEqual(await contentOf(key), Buffer.concat(threeParts));
-    proxy.expect();
-    const other = stored.map((part) => ({
-      ...part,
-      sha256: stored[0]?.sha256 ?? '',
-      etag: stored[0]?.etag ?? '',
-    }));
-    assert.equal(await kit.writer.findMadeOf(key, other), undefined, 'of other parts it is not made');
-    await assert.rejects(kit.writer.complete(upload, other), /cannot complete .*NoSuchUpload/);
-  });
-}
-
-for (const [what, spoil] of [
-  ['by its SHA-256', (answer: ProxiedAnswer) => answer],
-  ['by its ETag where the server keeps no SHA-256', withoutChecksums],
-] as const) {
-  test(`a chunk of one part that was stored, but not heard of, is known ${what}`, async () => {
-    const { writer, bodyOf } = writerWith();
-    const key = `host/unheard-whole-${what.length}`;
-    const cut = { afterBytes: 0, how: 'break' } as const;
-    proxy.expect(
-      { matches: isPut, times: 1, after: (answer) => ({ ...answer, cut }) },
-      { matches: ({ method }) => method === 'HEAD', after: spoil },
-    );
-    const stored = await writer.putWhole(key, bodyOf(small));
-    assert.equal(stored.etag, `"${createHash('md5').update(small).digest('hex')}"`);
-    proxy.expect();
-  });
-}
-
-test('over another object nothing is stored, in one part or in several, unless it is known to be ours', async () => {
-  const kit = writerWith();
-  const key = 'host/taken';
-  const theirs = await kit.writer.putWhole(key, kit.bodyOf(randomBytes(small.length)));
-  const before = await contentOf(key);
-  const { upload, stored } = await storeThree(kit, key);
-  for (const replaces of [undefined, '"0123456789abcdef0123456789abcdef"']) {
-    await assert.rejects(kit.writer.putWhole(key, kit.bodyOf(small), replaces), KeyTaken);
-    await assert.rejects(kit.writer.complete(upload, stored, replaces), KeyTaken);
-  }
-  assert.deepEqual(await contentOf(key), before);
-  await kit.writer.complete(upload, stored, theirs.etag);
-  assert.deepEqual(await contentOf(key), Buffer.concat(threeParts));
-});
-
-test('what was ours and is gone is stored again', async () => {
-  const kit = writerWith();
-  const gone = '"0123456789abcdef0123456789abcdef"';
-  const { upload, stored } = await storeThree(kit, 'host/gone-three');
-  await kit.writer.complete(upload, stored, gone);
-  await kit.writer.putWhole('host/gone-whole', kit.bodyOf(small), gone);
-  assert.deepEqual(await contentOf('host/gone-three'), Buffer.concat(threeParts));
-  assert.deepEqual(await contentOf('host/gone-whole'), small);
-});
-
-test('a server that has too much to do is not asked whether it has completed a chunk all the same', async () => {
-  const kit = writerWith();
-  const { upload, stored } = await storeThree(kit, 'host/busy');
-  const isCompletion = ({ method, url }: ProxiedRequest) => method === 'POST' && url.includes('uploadId=');
-  proxy.expect({ matches: isCompletion, times: 2, before: () => errorAnswer(503, 'SlowDown') });
-  await kit.writer.complete(upload, stored);
-  assert.deepEqual(
-    proxy.requests.map(({ method }) => method),
-    ['POST', 'POST', 'POST'],
-  );
 });
 
 test('a chunk of one part is stored with one request, whose hash is signed payload and checksum at once', async () => {
@@ -260,23 +118,6 @@ test('where that ETag is another, the part is sent again with Content-MD5', asyn
   assert.match(seen.retries[0] ?? '', /the server has other bytes than were sent/);
   assert.equal(seen.sent, 3000);
   assert.equal(proxy.requests[1]?.headers['content-md5'], createHash('md5').update(small).digest('base64'));
-});
-
-test('what a server stored otherwise than it was sent is ours to write over', async () => {
-  const { writer, bodyOf } = writerWith();
-  const spoilt = randomBytes(small.length);
-  const stored = await writer.putWhole('host/spoilt-for-real', bodyOf(spoilt));
-  proxy.expect(
-    // The answer to what was stored above comes for the next request, as if that had been spoilt on its way.
-    {
-      matches: isPut,
-      times: 1,
-      before: () => ({ status: 200, headers: { etag: stored.etag }, body: Buffer.alloc(0) }),
-    },
-  );
-  await writer.putWhole('host/spoilt-for-real', bodyOf(small));
-  assert.equal(proxy.requests[1]?.headers['if-match'], stored.etag.replaceAll('"', ''));
-  assert.deepEqual(await contentOf('host/spoilt-for-real'), small);
 });
 
 test('parts that were under way without Content-MD5 are compared too, when another part was first to be answered', async () => {

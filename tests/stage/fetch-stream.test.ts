@@ -1,115 +1,25 @@
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { exitCodeOf, type ToolError } from '../../lib/core/errors.ts';
-import type { Manifest, ManifestChunk } from '../../lib/core/manifest.ts';
-import { SubvolumeKeys } from '../../lib/core/names.ts';
 import { writeText } from '../../lib/edge/documents.ts';
 import { fetchStream } from '../../lib/stage/fetch-stream.ts';
-import { manifestOfDay } from '../core/samples.ts';
 import { plainWrite, startTestBucket } from '../support/bucket.ts';
 import { errorAnswer, type ProxiedRequest } from '../support/faulty-proxy.ts';
 import { shortenWaits } from '../support/short-waits.ts';
 import { stageContext } from '../support/stage-context.ts';
-import { temporaryDirectory, tinyFilesystem } from '../support/temporary-directory.ts';
+import { content, keys, partSize, storedStreams, withChunk } from '../support/stored-streams.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 shortenWaits();
 const directory = temporaryDirectory('fetch-stream');
 const spool = join(directory, 'spool');
 mkdirSync(spool);
-const tiny = tinyFilesystem('fetch-stream', 1024 * 1024);
-const { bucket, proxy, retries } = await startTestBucket(join(directory, 's3'));
+const own = await startTestBucket(join(directory, 's3'));
+const { bucket, proxy, retries } = own;
+const { store, fetchInto, flipOnTheWay, readings } = storedStreams(own, spool);
 beforeEach(() => proxy.expect());
-
-const partSize = 10_000;
-const sha256 = (data: Uint8Array, encoding: 'hex' | 'base64' = 'hex') =>
-  createHash('sha256').update(data).digest(encoding);
-const keys = new SubvolumeKeys('host', 'data');
-let stored = 0;
-
-/** Text, because it is put with the tool's own call for texts; no two places of it look alike. */
-const content = (length: number) =>
-  Buffer.from(
-    randomBytes(length)
-      .toString('latin1')
-      .replace(/[^ -~]/g, '#'),
-    'latin1',
-  );
-
-/** Stores chunks, and makes the manifest that says so. */
-async function store(chunks: readonly Buffer[], withParts: boolean): Promise<Manifest> {
-  const described: ManifestChunk[] = [];
-  for (const data of chunks) {
-    const key = keys.chunk('full', '20260101T020000Z', stored++);
-    await writeText(bucket, key, data.toString('latin1'), plainWrite);
-    const parts = Array.from({ length: Math.ceil(data.length / partSize) }, (_, index) =>
-      sha256(data.subarray(index * partSize, (index + 1) * partSize), 'base64'),
-    );
-    described.push({
-      key,
-      size: data.length,
-      sha256: sha256(data),
-      ...(withParts && { part_size: partSize, parts }),
-    });
-  }
-  const whole = Buffer.concat(chunks);
-  const stream = { bytes: whole.length, sha256: sha256(whole), protocol: 1, compressed_data: false };
-  return {
-    ...manifestOfDay(1),
-    chunks: described,
-    total_bytes: whole.length,
-    ...(withParts ? { stream } : { stream: undefined }),
-  } as Manifest;
-}
-
-/** Fetches; what reached the sink is there whether it went well or not. */
-async function fetchInto(
-  manifest: Manifest,
-  options: { concurrency?: number; spoolDirectory?: string; slow?: boolean } = {},
-) {
-  const { context, progress, warnings } = stageContext(bucket, {
-    CONCURRENCY: String(options.concurrency ?? 4),
-    RUN_DIR: options.spoolDirectory ?? spool,
-  });
-  const pieces: Buffer[] = [];
-  const sink = async (bytes: Uint8Array) => {
-    // The bytes are the sink's until it has resolved.
-    if (options.slow) await new Promise((resolve) => setTimeout(resolve, 5));
-    pieces.push(Buffer.from(bytes));
-  };
-  const outcome = await fetchStream(context, manifest, sink, context.startProgress('')).then(
-    (fetched) => ({ fetched, error: undefined }),
-    (error: ToolError) => ({ fetched: undefined, error }),
-  );
-  return { ...outcome, sunk: Buffer.concat(pieces), progress, warnings };
-}
-
-/** Changes a byte of the answers to requests for a range, another one each time or always the same. */
-function flipOnTheWay(range: string, times: number, which: 'another' | 'the same'): void {
-  let at = 0;
-  proxy.expect({
-    matches: ({ headers, method }) => method === 'GET' && headers.range === range,
-    times,
-    after: (answer) => {
-      const body = Buffer.from(answer.body);
-      body.writeUInt8(body.readUInt8(at) ^ 1, at);
-      if (which === 'another') at++;
-      return { ...answer, body };
-    },
-  });
-}
-
-const readings = (range: string) => proxy.requests.filter(({ headers }) => headers.range === range).length;
-
-/** The manifest with one thing changed in a chunk. */
-function withChunk(manifest: Manifest, index: number, change: Partial<ManifestChunk>): Manifest {
-  return {
-    ...manifest,
-    chunks: manifest.chunks.map((chunk, at) => (at === index ? { ...chunk, ...change } : chunk)),
-  };
-}
 
 test('what arrives is the stream, in order, whatever the concurrency and the speed of the sink', async () => {
   const chunks = [content(95_000), content(30_000), content(10_000), content(1)];
@@ -174,17 +84,6 @@ test('a part that arrives twice with the same wrong bytes lies so in the bucket;
     assert.equal(sunk.length, 10_000);
     assert.equal(readings('bytes=10000-19999'), expected, which);
   }
-});
-
-test('a chunk without recorded parts that changes on its way is read again as a whole', async () => {
-  const data = content(70_000);
-  const manifest = await store([data], false);
-  flipOnTheWay('bytes=0-69999', 1, 'another');
-  const { sunk, progress, warnings } = await fetchInto(manifest);
-  assert.ok(sunk.equals(data), 'what arrived is the chunk');
-  assert.equal(progress.bytes, 70_000);
-  assert.equal(warnings.length, 1);
-  assert.deepEqual(readdirSync(spool), []);
 });
 
 test('parts that are right in a chunk that is not are found out before its last part is handed on', async () => {
@@ -275,40 +174,6 @@ test('an abort ends it with its reason', async () => {
   await assert.rejects(fetchStream(context, manifest, sink, context.startProgress('')), (error: Error) =>
     /enough|Abort/.test(`${error.name} ${error.message}`),
   );
-});
-
-test('a chunk without recorded parts is spooled, and handed on when its hash is known to be right', async () => {
-  const chunks = [content(70_000), content(10)];
-  const { fetched, sunk } = await fetchInto(await store(chunks, false));
-  assert.ok(sunk.equals(Buffer.concat(chunks)));
-  assert.deepEqual(fetched, { bytes: 70_010, sha256: sha256(Buffer.concat(chunks)) });
-  assert.deepEqual(readdirSync(spool), []);
-});
-
-test('nothing of a chunk without recorded parts reaches the sink when its hash is wrong', async () => {
-  const chunks = [content(50), content(70_000)];
-  const manifest = await store(chunks, false);
-  const { error, sunk } = await fetchInto(withChunk(manifest, 1, { sha256: 'a'.repeat(64) }));
-  assert.match(error?.message ?? '', /is damaged: its SHA-256 is not that of the manifest/);
-  assert.equal(exitCodeOf(error), 4);
-  assert.ok(sunk.equals(chunks[0] ?? Buffer.alloc(1)));
-  assert.deepEqual(readdirSync(spool), []);
-});
-
-test('a chunk that does not fit the spool directory is an error; nothing of it is handed on or left', async () => {
-  const manifest = await store([content(1_500_000)], false);
-  const { error, sunk } = await fetchInto(manifest, { spoolDirectory: tiny });
-  assert.match(error?.message ?? '', /cannot spool a chunk in .*: the disk is full/);
-  assert.equal(sunk.length, 0);
-  assert.deepEqual(readdirSync(tiny), []);
-});
-
-test('a refusal while spooling leaves no file', async () => {
-  const manifest = await store([content(100)], false);
-  proxy.expect({ matches: () => true, before: () => errorAnswer(403, 'AccessDenied') });
-  const { error } = await fetchInto(manifest);
-  assert.match(error?.message ?? '', /access was denied/);
-  assert.deepEqual(readdirSync(spool), []);
 });
 
 test('a range that has gone cold is waited for, and read again', async () => {

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   CreateBucketCommand,
-  CreateMultipartUploadCommand,
   ListObjectVersionsCommand,
   PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
@@ -15,47 +14,13 @@ import { Journal } from '../../lib/edge/journal.ts';
 import { listUploads } from '../../lib/edge/multipart-uploads.ts';
 import { listKeys } from '../../lib/edge/objects.ts';
 import { RunDirectory } from '../../lib/edge/run-directory.ts';
-import type { Bucket } from '../../lib/edge/s3-client.ts';
-import { applyPrune, type PruneOutcome } from '../../lib/stage/apply-prune.ts';
-import { planPrunes, problemsOf } from '../../lib/stage/prune.ts';
-import { openTestBucket, startTestBucket } from '../support/bucket.ts';
+import { openTestBucket } from '../support/bucket.ts';
 import { publish, publishGeneration, put, putChunks } from '../support/fake-backups.ts';
-import { errorAnswer } from '../support/faulty-proxy.ts';
-import { stageContext } from '../support/stage-context.ts';
+import { beginUpload, keysIn, startPruning } from '../support/pruning.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('prune');
-const {
-  bucket: first,
-  server,
-  proxy,
-} = await startTestBucket(join(directory, 's3'), {}, { listPageSize: 7 });
-const runDirectory = join(directory, 'run');
-const { context: base, warnings } = stageContext(first, { RUN_DIR: runDirectory });
-const day = 86_400_000;
-
-/** A place of its own below the bucket, and what a prune of it does; `days` from now if given. */
-async function place(prefix: string) {
-  const bucket = await openTestBucket(proxy.endpoint, { S3_PREFIX: prefix });
-  return { bucket, prune: (apply: boolean, days = 0, keep = 2) => pruneIn(bucket, apply, days, keep) };
-}
-
-async function pruneIn(bucket: Bucket, apply: boolean, days: number, keep: number) {
-  const settings = { ...base.settings, KEEP_GENERATIONS: keep };
-  const context = { ...base, bucket, settings, now: () => new Date(Date.now() + days * day) };
-  const survey = await planPrunes(context);
-  const outcomes = new Map<string, PruneOutcome>();
-  if (apply) {
-    for (const plan of survey.plans) outcomes.set(plan.subvolume, await applyPrune(context, plan));
-  }
-  return { survey, outcomes, problem: problemsOf(survey, outcomes) };
-}
-
-const keysIn = (bucket: Bucket) => listKeys(bucket, `${bucket.prefix}/`);
-
-async function beginUpload(bucket: Bucket, key: string): Promise<void> {
-  await bucket.client.send(new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key }));
-}
+const { server, proxy, runDirectory, place, pruneIn } = await startPruning(directory);
 
 test('a plan asks and writes nothing, here or there', async () => {
   const { bucket, prune } = await place('plan');
@@ -239,77 +204,6 @@ test('a broken manifest is left alone and told; an incremental one holds everyth
   assert.match(blocked ?? '', /^no generation of data is removed: it is not known what .* builds on$/);
   assert.deepEqual([more, await keysIn(bucket)], [[], before]);
   assert.match(problem?.hint ?? '', /make verify/);
-});
-
-test('keys that may not be deleted are told one by one, and the rest goes', async () => {
-  const { bucket, prune } = await place('denied');
-  const [old] = [await publishGeneration(bucket, { day: 1, backups: 3 })];
-  const [full, second, third] = old;
-  assert.ok(full && second && third, 'three backups');
-  for (const at of [5, 9]) await publishGeneration(bucket, { day: at, backups: 1 });
-  const chunk = third.manifest.chunks[0]?.key ?? '';
-  server.permissions.set({ denied: [`s3:DeleteObject ${second.key}`, `s3:DeleteObject ${chunk}`] });
-  const { outcomes, problem } = await prune(true);
-  server.permissions.clear();
-  assert.deepEqual(
-    outcomes.get('data')?.refused.map(({ key }) => key),
-    [second.key, full.key, chunk],
-  );
-  assert.equal(problem?.kind, 'failed');
-  const lines = problem?.message.split('\n') ?? [];
-  assert.match(lines[0] ?? '', /^cannot delete .*20260102.*: AccessDenied: .* not authorized/);
-  assert.match(lines[1] ?? '', /^cannot delete .*20260101.*: .*20260102.* is still there and builds on it$/);
-  const left = await keysIn(bucket);
-  for (const { key, manifest } of [full, second]) {
-    for (const each of [key, ...manifest.chunks.map((named) => named.key)])
-      assert.ok(left.includes(each), each);
-  }
-  assert.deepEqual(
-    left.filter((key) => key.includes('20260103')),
-    [chunk],
-  );
-  assert.equal((await prune(true)).problem, undefined, 'allowed again, the next prune does the rest at once');
-  assert.deepEqual(
-    (await keysIn(bucket)).filter((key) => /2026010[123]/.test(key)),
-    [],
-  );
-});
-
-test('without leave to list uploads the rest is done, and that is told', async () => {
-  const { bucket, prune } = await place('uploads');
-  for (const at of [1, 5, 9]) await publishGeneration(bucket, { day: at, backups: 1 });
-  server.permissions.set({ denied: ['s3:ListBucketMultipartUploads', 's3:GetBucketVersioning'] });
-  const { survey, outcomes, problem } = await prune(true);
-  server.permissions.clear();
-  assert.equal(survey.versioning, 'unknown');
-  assert.equal(outcomes.get('data')?.manifests, 1);
-  assert.match(problem?.message ?? '', /^cannot list the unfinished uploads of .*access was denied/);
-});
-
-test('a server without a listing of uploads is pruned of all else', async () => {
-  const { bucket, prune } = await place('no-uploads');
-  await publish(bucket, { day: 1 });
-  proxy.expect({
-    matches: ({ url }) => /[?&]uploads/.test(url),
-    before: () => errorAnswer(501, 'NotImplemented'),
-  });
-  const { survey, problem } = await prune(false);
-  proxy.expect();
-  assert.deepEqual([survey.plans.length, survey.uploadsProblem, problem], [1, undefined, undefined]);
-  assert.deepEqual(warnings, ['the server cannot list unfinished uploads: none is looked at']);
-});
-
-test('a damaged record of an interrupted prune is told of, and is no reason to stop', async () => {
-  const { bucket, prune } = await place('record');
-  await publish(bucket, { day: 1 });
-  const run = new RunDirectory(runDirectory, 'data');
-  await run.create();
-  writeFileSync(join(run.path, 'pruning.json'), '{');
-  warnings.length = 0;
-  assert.equal((await prune(true)).problem, undefined);
-  assert.match(warnings.join(), /^\S+pruning\.json cannot be understood: what an interrupted prune left/);
-  assert.equal(await run.readPruning(), undefined);
-  rmSync(run.path, { recursive: true });
 });
 
 test('in a bucket that keeps versions what is deleted is hidden, and that is noticed', async () => {
