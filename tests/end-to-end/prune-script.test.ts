@@ -1,9 +1,10 @@
 /** prune.ts as a process: what it prints, with which code it ends, and what is left when it is killed. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deleteObjects } from '../../lib/edge/delete-objects.ts';
@@ -197,7 +198,8 @@ async function killAt(request: number, args: readonly string[]): Promise<boolean
     { fault: 'stall', operation: ['DeleteObjects', 'AbortMultipartUpload'], skip: request, next: 1 },
   ]);
   const all = ['--import', 'tsx', ...args, '--apply'];
-  const child: ChildProcess = spawn('node', all, { cwd: repositoryRoot, stdio: 'ignore' });
+  const child = spawn('node', all, { cwd: repositoryRoot, stdio: ['ignore', 'pipe', 'ignore'] });
+  const said = text(child.stdout);
   const exited = once(child, 'exit');
   const isStalled = () => server.faults.list().some(({ fired }) => fired > 0);
   while (child.exitCode === null && !isStalled()) await sleep(10);
@@ -205,6 +207,7 @@ async function killAt(request: number, args: readonly string[]): Promise<boolean
   child.kill('SIGKILL');
   await exited;
   server.faults.clear();
+  if (killed) assert.match(await said, /^to remove: /m, 'the plan is shown before anything is deleted');
   return killed;
 }
 
