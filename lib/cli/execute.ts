@@ -13,7 +13,7 @@ import { forEachSubvolume, selectSubvolumes } from './for-each-subvolume.ts';
 import { loadSettings } from './load-settings.ts';
 import { createLog, isPretty, logError } from './log.ts';
 import { type OptionValues, parseOptions } from './parse-options.ts';
-import { startBar, startLines } from './progress.ts';
+import { startLines } from './progress.ts';
 import type { ScriptDefinition } from './script-definition.ts';
 
 /** SIGHUP: the terminal was closed, or the connection to it lost. */
@@ -23,14 +23,14 @@ type SignalName = keyof typeof signalNumbers;
 /** Runs a script; gives the exit code that `--help` documents. */
 export async function execute<Name extends string>(definition: ScriptDefinition<Name>): Promise<number> {
   const script = definition.file.replace(/\.ts$/, '');
-  let log = createLog({ script, format: 'auto', level: 'info' });
+  let log = await createLog({ script, format: 'auto', level: 'info' });
   const stopped = listenForSignals();
   // The progress bar: a terminal that is closed takes only the listener away.
   process.stderr.on('error', () => undefined);
   try {
     const { own, config, sets, json } = parseOptions(definition.file, definition.options);
     const { values, warnings, check } = await loadSettings(config, sets);
-    log = createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
+    log = await createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
     await check(definition.needs);
     for (const warning of warnings) log.warn(warning);
     const subvolumes = await subvolumesOf(definition, values, own);
@@ -94,8 +94,9 @@ async function runWithBucket<Name extends string>(
   const { openBucket } = await import('../edge/s3-client.ts');
   const bucket = await openBucket(values, hostName, { signal, ...retryEvents(log) });
   const drawBar = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
-  const startProgress = (label: string) =>
-    drawBar ? startBar(label) : startLines(label, (line) => log.info(line));
+  const startProgress = drawBar
+    ? (await import('./progress-bar.ts')).startBar
+    : (label: string) => startLines(label, (line) => log.info(line));
   const memory = new TransferMemory(values.CONCURRENCY + 1);
   const context = {
     settings: values,

@@ -1,9 +1,7 @@
 /** The log, on stderr: for people on a terminal, JSON lines for everything else. */
 import { type Logger, pino, stdTimeFunctions } from 'pino';
-import pretty from 'pino-pretty';
 import { describeError, ToolError } from '../core/errors.ts';
 import { printable } from '../core/printable.ts';
-import { clearProgressLine } from './progress.ts';
 
 export interface LogOptions {
   readonly script: string;
@@ -17,23 +15,13 @@ export function isPretty(format: LogOptions['format']): boolean {
 }
 
 /** A logger whose lines are written at once, so that none is lost when the process ends. */
-export function createLog({ script, format, level }: LogOptions): Logger {
+export async function createLog({ script, format, level }: LogOptions): Promise<Logger> {
   const destination = pino.destination({ fd: 2, sync: true });
   // A terminal that is gone, or a full disk under a log file, must not end the work that is told of.
   destination.on('error', () => undefined);
   if (isPretty(format)) {
-    const stream = pretty({
-      colorize: process.stderr.isTTY === true,
-      ignore: 'pid,hostname,time,script,kind,hint,childOutput',
-      messageFormat: (record, key) => {
-        clearProgressLine();
-        const below = String(record.childOutput ?? '');
-        const lines = [String(record[key]), ...below.split('\n').filter((line) => line !== '')];
-        return lines.map(printable).join('\n    ');
-      },
-      destination,
-    });
-    return pino({ level, base: { script } }, stream);
+    const { forPeople } = await import('./pretty-log.ts');
+    return pino({ level, base: { script } }, forPeople(destination));
   }
   // JSON escapes some of what a terminal obeys, but not all.
   const hooks = { streamWrite: (line: string) => `${printable(line.trimEnd())}\n` };

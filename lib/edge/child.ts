@@ -3,7 +3,7 @@
  * output in memory. Children see a minimal environment, so that no credential of ours reaches them.
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
-import { $ } from 'zx';
+import { $ } from 'zx/core';
 import { ToolError } from '../core/errors.ts';
 
 /** Kept of a child's stderr: enough for its last words, bounded whatever it prints. */

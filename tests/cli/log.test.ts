@@ -10,7 +10,7 @@ async function logged(format: 'json' | 'pretty' | 'auto', level: string, code: s
   const { exitCode, stdout, stderr } = await runCode(`
     import { createLog, logError } from './lib/cli/log.ts';
     import { ToolError } from './lib/core/errors.ts';
-    const log = createLog({ script: 'upload', format: '${format}', level: '${level}' });
+    const log = await createLog({ script: 'upload', format: '${format}', level: '${level}' });
     ${code}`);
   assert.deepEqual([exitCode, stdout], [0, ''], stderr);
   return stderr;
@@ -94,7 +94,7 @@ test('auto is for people only on a terminal', () => {
 test('a log that nobody can take, on a full disk or a terminal that is gone, does not end the work', async () => {
   for (const format of ['json', 'pretty']) {
     const code = `import { createLog } from './lib/cli/log.ts';
-      const log = createLog({ script: 'upload', format: '${format}', level: 'info' });
+      const log = await createLog({ script: 'upload', format: '${format}', level: 'info' });
       for (let line = 0; line < 3; line++) log.info('hello');
       console.log('still here');`;
     const { stdout } = await shell({

@@ -1,0 +1,20 @@
+/** Log lines for people. Loaded only where somebody reads them: it takes as long as pino itself. */
+import type { DestinationStream } from 'pino';
+import pretty from 'pino-pretty';
+import { printable } from '../core/printable.ts';
+import { clearProgressLine } from './progress-bar.ts';
+
+/** Turns pino's JSON lines into text, and writes it to `destination`. */
+export function forPeople(destination: DestinationStream): DestinationStream {
+  return pretty({
+    colorize: process.stderr.isTTY === true,
+    ignore: 'pid,hostname,time,script,kind,hint,childOutput',
+    messageFormat: (record, key) => {
+      clearProgressLine();
+      const below = String(record.childOutput ?? '');
+      const lines = [String(record[key]), ...below.split('\n').filter((line) => line !== '')];
+      return lines.map(printable).join('\n    ');
+    },
+    destination,
+  });
+}
