@@ -7,7 +7,14 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { createWorld, errorLines, namesIn, runProcess, type ScriptResult, type World } from './world.ts';
+import {
+  createWorld,
+  errorLines,
+  namesIn,
+  runProcess,
+  type ScriptResult,
+  type World,
+} from '../end-to-end/world.ts';
 
 const mib = 2 ** 20;
 

@@ -4,10 +4,10 @@ import { chmod, rm, writeFile } from 'node:fs/promises';
 import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { assertClean, assertNothingStays, mistyped, token } from '../end-to-end/marked-secrets.ts';
+import { recordChildren } from '../end-to-end/recorded-children.ts';
+import { createWorld, errorLines, runProcess, type ScriptResult } from '../end-to-end/world.ts';
 import { type FaultyProxy, type ProxiedRequest, startProxy } from '../support/faulty-proxy.ts';
-import { assertClean, assertNothingStays, mistyped, token } from './marked-secrets.ts';
-import { recordChildren } from './recorded-children.ts';
-import { createWorld, errorLines, runProcess, type ScriptResult } from './world.ts';
 
 /** Starts something that listens and closes with the test. */
 async function listen(t: TestContext, onConnection: (bytes: Buffer) => Buffer | string): Promise<string> {

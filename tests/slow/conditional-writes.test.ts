@@ -20,7 +20,7 @@ import {
   readObject,
   type World,
   writeObject,
-} from './world.ts';
+} from '../end-to-end/world.ts';
 
 const target = { Bucket: 'backups', Key: pointerKey };
 

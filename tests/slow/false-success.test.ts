@@ -14,7 +14,7 @@ import {
   readObject,
   type World,
   writeObject,
-} from './world.ts';
+} from '../end-to-end/world.ts';
 
 const root = 'fleet/host-1/subvol/data';
 const quiet = shell;

@@ -16,7 +16,7 @@ import {
   secret,
   type World,
   writeObject,
-} from './world.ts';
+} from '../end-to-end/world.ts';
 
 const mib = 2 ** 20;
 const root = 'fleet/host-1/subvol/data';
