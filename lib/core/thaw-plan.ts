@@ -24,9 +24,12 @@ export function transferMs(bytes: number, bytesPerSecond: number): number {
   return Math.ceil((bytes / bytesPerSecond) * 1000);
 }
 
-/** Days to ask for: as many as the transfer needs, begun ones counted, and at least `atLeast`. */
+/** The copy that is there first waits for the last: Bulk of DEEP_ARCHIVE takes up to 48 hours. */
+const longestThawMs = 2 * DAY_MS;
+
+/** Days to ask for: the longest thaw and what the transfer needs, begun ones counted, and at least `atLeast`. */
 export function daysToAsk(neededMs: number, atLeast: number): number {
-  return Math.min(MOST_THAW_DAYS, Math.max(atLeast, Math.ceil(neededMs / DAY_MS)));
+  return Math.min(MOST_THAW_DAYS, Math.max(atLeast, Math.ceil((longestThawMs + neededMs) / DAY_MS)));
 }
 
 /**

@@ -41,9 +41,9 @@ test('what is cold is requested, and what goes before it is needed no more; noth
 test('days are what the transfer needs, and at least what the settings say', () => {
   assert.equal(transferMs(10 * MIB, 10 * MIB), 1000);
   assert.equal(daysToAsk(transferMs(10 * MIB, 10 * MIB), 7), 7);
-  assert.equal(daysToAsk(7 * day, 7), 7);
-  assert.equal(daysToAsk(7 * day + 1, 7), 8);
-  assert.equal(daysToAsk(transferMs(20 * TIB, 10 * MIB), 7), 25);
+  assert.equal(daysToAsk(5 * day, 7), 7);
+  assert.equal(daysToAsk(5 * day + 1, 7), 8);
+  assert.equal(daysToAsk(transferMs(20 * TIB, 10 * MIB), 7), 27);
   assert.equal(daysToAsk(1000 * day, 7), 365);
 });
 
