@@ -24,7 +24,7 @@ unless = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes
 
 settings = --config "$$CONFIG" $(call option,SET,sets) $(call flag,JSON,json)
 selection = $(call option,SUBVOLUME,subvolume)
-planning = $(selection) $(call option,KIND,kind) $(call flag,DRY_RUN,dry-run)
+planning = $(selection) $(call option,KIND,kind) $(call flag,IF_DUE,if-due) $(call flag,DRY_RUN,dry-run)
 point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
 ##@ Back up
@@ -34,7 +34,7 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 # of it and leaves the command alone: so the stages run in the background, and are told.
 
 .PHONY: backup
-backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental DRY_RUN=1]
+backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental IF_DUE=1 DRY_RUN=1]
 	@failed=0; stopped=; child=; trap 'stopped=143; kill -TERM $$child 2> /dev/null || :' TERM INT HUP; \
 	  stage() { [[ ! $$stopped ]] || exit $$stopped; $(TSX) "scripts/$$1.ts" $(settings) "$${@:2}" & child=$$!; \
 	    while code=0; wait $$child || code=$$?; kill -0 $$child 2> /dev/null; do :; done; \
@@ -42,7 +42,7 @@ backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|inc
 	  stage snapshot $(planning); $(if $(call flag,DRY_RUN,x),,stage send-chunk-upload $(selection) --prepared; stage manifest $(selection) --prepared;) exit $$failed
 
 .PHONY: snapshot
-snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= DRY_RUN=1]
+snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= IF_DUE=1 DRY_RUN=1]
 	@$(TSX) scripts/snapshot.ts $(settings) $(planning)
 
 .PHONY: upload
