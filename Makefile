@@ -9,8 +9,7 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= config/backup.env
 export CONFIG
 
-# A small young generation and few arenas: about 30 MiB less, which the promised bound of 120 MiB beside the parts needs.
-TSX := MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --single-threaded-gc --import tsx
+TSX := scripts/tsx.sh
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
 READY_FOR_CEPH := .stamps/setup-ceph
@@ -29,17 +28,9 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
 ##@ Back up
 
-# A stage that fails for some subvolumes (exit 1, 4 or 5) does not keep the others from going on: with --prepared the later stages
-# take what is there. Any other failure ends the chain. A shell waits for a command in the foreground before it heeds a signal, or dies
-# of it and leaves the command alone: so the stages run in the background, and are told.
-
 .PHONY: backup
 backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental IF_DUE=1 DRY_RUN=1]
-	@failed=0; stopped=; child=; trap 'stopped=143; kill -TERM $$child 2> /dev/null || :' TERM INT HUP; \
-	  stage() { [[ ! $$stopped ]] || exit $$stopped; $(TSX) "scripts/$$1.ts" $(settings) "$${@:2}" & child=$$!; \
-	    while code=0; wait $$child || code=$$?; kill -0 $$child 2> /dev/null; do :; done; \
-	    [[ $$code =~ ^[0145]$$ ]] || exit $$code; ((code == 0)) || failed=$$code; }; \
-	  stage snapshot $(planning); $(if $(call flag,DRY_RUN,x),,stage send-chunk-upload $(selection) --prepared; stage manifest $(selection) --prepared;) exit $$failed
+	@exec scripts/backup.sh $(settings) $(planning)
 
 .PHONY: snapshot
 snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= IF_DUE=1 DRY_RUN=1]
