@@ -44,6 +44,16 @@ upload: $(READY) ## stage 2: btrfs send into chunks on S3  [SUBVOLUME=]
 publish: $(READY) ## stage 3: manifest and pointer, thin snapshots  [SUBVOLUME=]
 	@$(TSX) scripts/manifest.ts $(settings) $(selection)
 
+##@ Every night
+
+.PHONY: install-systemd
+install-systemd: $(READY) ## a timer that runs make backup IF_DUE=1 with CONFIG; needs root  [DESTDIR= PREFIX=/usr/local]
+	@scripts/systemd.sh install --config "$$CONFIG" $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+
+.PHONY: uninstall-systemd
+uninstall-systemd: ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
+	@scripts/systemd.sh uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+
 ##@ Look and restore
 
 .PHONY: list

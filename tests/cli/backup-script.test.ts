@@ -9,7 +9,17 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const script = join(repositoryRoot, 'scripts/backup.sh');
 const directory = temporaryDirectory('backup-script');
 const config = join(directory, 'backup.env');
-writeFileSync(config, `SUBVOLUMES=/data\nSNAPSHOT_DIR=/snapshots\nS3_BUCKET=backups\nRUN_DIR=${directory}/run\n`);
+const settings = {
+  SUBVOLUMES: '/data',
+  SNAPSHOT_DIR: '/snapshots',
+  S3_BUCKET: 'backups',
+  AWS_REGION: 'us-east-1',
+  AWS_ACCESS_KEY_ID: 'account',
+  AWS_SECRET_ACCESS_KEY: 'not-a-secret',
+  RUN_DIR: join(directory, 'run'),
+};
+const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
+writeFileSync(config, lines.join(''), { mode: 0o600 });
 
 for (const [what, args, says] of [
   [
@@ -22,7 +32,7 @@ for (const [what, args, says] of [
   ['a subvolume that is none', ['--config', config, '--subvolume', 'x'], /SUBVOLUME=x selects nothing/],
 ] as const) {
   test(`scripts/backup.sh exits with the code of its stage, which is the only one: ${what}`, async () => {
-    const { exitCode, stderr, stdout } = await runProcess(script, args, { AWS_REGION: 'us-east-1' });
+    const { exitCode, stderr, stdout } = await runProcess(script, args);
     assert.equal(exitCode, 2, stderr);
     assert.match(stderr, says);
     assert.equal(stderr.split('\n').filter((line) => line.startsWith('{')).length, 1, stderr);
