@@ -9,8 +9,7 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= config/backup.env
 export CONFIG
 
-# A small young generation and few arenas: about 30 MiB less, which the promised bound of 120 MiB beside the parts needs.
-TSX := MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --single-threaded-gc --import tsx
+TSX := scripts/tsx.sh
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
 READY_FOR_CEPH := .stamps/setup-ceph
@@ -24,25 +23,17 @@ unless = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes
 
 settings = --config "$$CONFIG" $(call option,SET,sets) $(call flag,JSON,json)
 selection = $(call option,SUBVOLUME,subvolume)
-planning = $(selection) $(call option,KIND,kind) $(call flag,DRY_RUN,dry-run)
+planning = $(selection) $(call option,KIND,kind) $(call flag,IF_DUE,if-due) $(call flag,DRY_RUN,dry-run)
 point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
 ##@ Back up
 
-# A stage that fails for some subvolumes (exit 1, 4 or 5) does not keep the others from going on: with --prepared the later stages
-# take what is there. Any other failure ends the chain. A shell waits for a command in the foreground before it heeds a signal, or dies
-# of it and leaves the command alone: so the stages run in the background, and are told.
-
 .PHONY: backup
-backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental DRY_RUN=1]
-	@failed=0; stopped=; child=; trap 'stopped=143; kill -TERM $$child 2> /dev/null || :' TERM INT HUP; \
-	  stage() { [[ ! $$stopped ]] || exit $$stopped; $(TSX) "scripts/$$1.ts" $(settings) "$${@:2}" & child=$$!; \
-	    while code=0; wait $$child || code=$$?; kill -0 $$child 2> /dev/null; do :; done; \
-	    [[ $$code =~ ^[0145]$$ ]] || exit $$code; ((code == 0)) || failed=$$code; }; \
-	  stage snapshot $(planning); $(if $(call flag,DRY_RUN,x),,stage send-chunk-upload $(selection) --prepared; stage manifest $(selection) --prepared;) exit $$failed
+backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental IF_DUE=1 DRY_RUN=1]
+	@exec scripts/backup.sh $(settings) $(planning)
 
 .PHONY: snapshot
-snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= DRY_RUN=1]
+snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= IF_DUE=1 DRY_RUN=1]
 	@$(TSX) scripts/snapshot.ts $(settings) $(planning)
 
 .PHONY: upload
@@ -52,6 +43,16 @@ upload: $(READY) ## stage 2: btrfs send into chunks on S3  [SUBVOLUME=]
 .PHONY: publish
 publish: $(READY) ## stage 3: manifest and pointer, thin snapshots  [SUBVOLUME=]
 	@$(TSX) scripts/manifest.ts $(settings) $(selection)
+
+##@ Every night
+
+.PHONY: install-systemd
+install-systemd: $(READY) ## a timer that runs make backup IF_DUE=1 with CONFIG; needs root  [DESTDIR= PREFIX=/usr/local]
+	@scripts/systemd.sh install --config "$$CONFIG" $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+
+.PHONY: uninstall-systemd
+uninstall-systemd: ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
+	@scripts/systemd.sh uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
 
 ##@ Look and restore
 

@@ -3,6 +3,8 @@ import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { ToolError } from '../lib/core/errors.ts';
+import { printable } from '../lib/core/printable.ts';
+import type { NothingDue } from '../lib/stage/due.ts';
 
 const kinds = ['auto', 'full', 'incremental'] as const;
 
@@ -12,6 +14,10 @@ await runScript({
   options: {
     subvolume: subvolumeOption,
     kind: { type: 'string', value: 'KIND', about: `${kinds.join(', ')} (default: auto)` },
+    'if-due': {
+      type: 'boolean',
+      about: 'only where FULL_EVERY or INCREMENTAL_EVERY is over by the bucket, or a backup is unfinished',
+    },
     'dry-run': { type: 'boolean', about: 'say what would be done, and do nothing' },
   },
   needs: 'sources and bucket',
@@ -28,22 +34,27 @@ await runScript({
     }
     await checkAccess(context.bucket);
     const dryRun = options['dry-run'] !== undefined;
+    const request = { kind, ifDue: options['if-due'] !== undefined, dryRun };
     const { results, exitCode } = await forEachSubvolume((subvolume) =>
-      prepareSnapshot(context, subvolume, { kind, dryRun }),
+      prepareSnapshot(context, subvolume, request),
     );
     if (json) {
       console.log(
         JSON.stringify({ dry_run: dryRun, subvolumes: results.map(([name, plan]) => ({ name, ...plan })) }),
       );
-    } else if (results.length > 0) {
-      const rows = results.map(([name, plan]) => [
-        name,
-        plan.kind,
-        plan.reason,
-        plan.snapshotPath ?? '(dry run)',
-      ]);
-      console.log(formatTable(['SUBVOLUME', 'KIND', 'WHY', 'SNAPSHOT'], rows));
+      return exitCode;
     }
+    const rows: string[][] = [];
+    for (const [name, plan] of results) {
+      if ('next' in plan) console.log(nothingDueText(name, plan));
+      else rows.push([name, plan.kind, plan.reason, plan.snapshotPath ?? '(dry run)']);
+    }
+    if (rows.length > 0) console.log(formatTable(['SUBVOLUME', 'KIND', 'WHY', 'SNAPSHOT'], rows));
     return exitCode;
   },
 });
+
+function nothingDueText(name: string, { next, reason }: NothingDue): string {
+  const when = next.due_at.replace('T', ' ').replace(/:\d\dZ$/, ' UTC');
+  return printable(`${name}: next ${next.kind} due ${when}; ${reason}`);
+}

@@ -29,10 +29,9 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
   process.stderr.on('error', () => undefined);
   try {
     const { own, config, sets, json } = parseOptions(definition.file, definition.options);
-    const { values, warnings, check } = await loadSettings(config, sets);
+    const { values, check } = await loadSettings(config, sets);
     log = await createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
     await check(definition.needs);
-    for (const warning of warnings) log.warn(warning);
     const subvolumes = await subvolumesOf(definition, values, own);
     if (subvolumes === 'none prepared') return 0;
     // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.

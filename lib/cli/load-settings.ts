@@ -25,7 +25,6 @@ export type Needs = 'sources and bucket' | 'bucket';
 /** Settings as they were read. They may be used only after `check` has returned. */
 export interface LoadedSettings {
   readonly values: SettingValues;
-  readonly warnings: readonly string[];
   /**
    * Hands the AWS SDK's variables to the SDK's own lookup, which reads the environment.
    * @throws ToolError (usage) with every problem on a line of its own: file, line, key, reason.
@@ -47,12 +46,7 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
     found.push(describe(file, { line: 0, ...parsed }));
     return [];
   });
-  const {
-    values,
-    warnings,
-    aws,
-    problems: wrong,
-  } = resolveSettings([...linesOfEnvironment(), ...lines, ...overrides]);
+  const { values, aws, problems: wrong } = resolveSettings([...linesOfEnvironment(), ...lines, ...overrides]);
   found.push(...wrong.map((problem) => describe(file, problem)));
   const check = async (needs: Needs) => {
     if (found.length === 0) found.push(...missingKeys(file, values, needs));
@@ -66,7 +60,7 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
     if (secretVariables.some((key) => aws[key])) await refuseReadableByOthers(file);
     Object.assign(process.env, aws);
   };
-  return { values, warnings, check };
+  return { values, check };
 }
 
 /** Every user of this host can read the arguments of a process. */

@@ -28,6 +28,7 @@ import { pathExists } from '../edge/files.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { findPointer, readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
+import { clockBehind, type NothingDue, planIfDue } from './due.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
 
@@ -36,12 +37,14 @@ type FoundPointer = Awaited<ReturnType<typeof findPointer>>;
 /** What is asked for. */
 export interface SnapshotRequest {
   readonly kind: BackupKind | 'auto';
+  /** Begin a backup only when one is due. An unfinished one is gone on with all the same, of whatever kind it is. */
+  readonly ifDue: boolean;
   /** Plan and say so, but change nothing. */
   readonly dryRun: boolean;
 }
 
 /** What was decided, in one line for the user, and the snapshot unless it was a dry run. */
-export interface SnapshotOutcome {
+export interface PreparedBackup {
   readonly kind: BackupKind;
   readonly reason: string;
   readonly snapshotPath: string | undefined;
@@ -55,7 +58,7 @@ export async function prepareSnapshot(
   context: StageContext,
   subvolume: SelectedSubvolume,
   request: SnapshotRequest,
-): Promise<SnapshotOutcome> {
+): Promise<PreparedBackup | NothingDue> {
   const { source, directory } = await checkSource(context, subvolume);
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
   const pointer = await findPointer(context.bucket, subvolume.name);
@@ -65,7 +68,7 @@ export async function prepareSnapshot(
   if (unfinished) {
     const obstacle = obstacleToGoingOn(
       unfinished,
-      request.kind,
+      request.ifDue ? 'auto' : request.kind,
       { source, here, pointer },
       context.bucket.prefix,
     );
@@ -82,14 +85,21 @@ export async function prepareSnapshot(
     }
   }
 
-  const last = request.kind === 'full' ? undefined : await findLastBackup(context, subvolume.name, pointer);
-  const plan = planBackup(request.kind, { ...source, hostName: context.hostName }, last, here);
-  if ('impossible' in plan) {
+  const isLastNeeded = request.kind !== 'full' || request.ifDue;
+  const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
+  const possible = planBackup(request.kind, { ...source, hostName: context.hostName }, last, here);
+  if ('impossible' in possible) {
     const what = request.kind === 'auto' ? 'a backup' : 'an incremental backup';
-    throw new ToolError(`${what} of ${subvolume.name} is not possible: ${plan.impossible}`, {
+    throw new ToolError(`${what} of ${subvolume.name} is not possible: ${possible.impossible}`, {
       ...(request.kind !== 'auto' && { hint: 'use KIND=full or KIND=auto' }),
     });
   }
+  // Planned all the same: what stands in the way of the next backup is told when there is still time to mend it.
+  const plan =
+    request.ifDue && last && !('unreadable' in last)
+      ? await planIfDue(context, request.kind, last, possible)
+      : possible;
+  if ('next' in plan) return plan;
   if (request.dryRun) return { kind: plan.kind, reason: plan.reason, snapshotPath: undefined };
   const snapshotPath = await takeAndRecord(context, subvolume, directory, run, plan, pointer);
   return { kind: plan.kind, reason: plan.reason, snapshotPath };
@@ -181,6 +191,7 @@ async function takeAndRecord(
   await run.create();
   const timestamp = await freshTimestamp(
     context,
+    subvolume.name,
     pointer && 'pointer' in pointer ? pointer.pointer.created_at : undefined,
   );
   const name = snapshotName(subvolume.name, timestamp, plan.kind);
@@ -223,14 +234,14 @@ async function takeAndRecord(
  * The time of this backup, later than the last one's, because keys and AT= order backups by it.
  * @throws ToolError when the clock is behind the last backup.
  */
-async function freshTimestamp(context: StageContext, last: string | undefined): Promise<string> {
+async function freshTimestamp(
+  context: StageContext,
+  subvolume: string,
+  last: string | undefined,
+): Promise<string> {
   const lastMs = last === undefined ? 0 : (parseTimestamp(last)?.getTime() ?? 0);
   const behindMs = lastMs + 1000 - context.now().getTime();
-  if (behindMs > 2000) {
-    throw new ToolError(`the clock says ${context.now().toISOString()}, but the last backup is of ${last}`, {
-      hint: 'set the clock (timedatectl set-ntp true) and run again',
-    });
-  }
+  if (last !== undefined && behindMs > 2000) throw clockBehind(context, subvolume, last);
   if (behindMs > 0) await sleep(behindMs, undefined, { signal: context.signal });
   return formatTimestamp(context.now());
 }

@@ -34,11 +34,10 @@ async function problemsOf(
 
 test('a good file gives values and defaults, and passes the check', async () => {
   write([...complete, '# a comment', '', 'export CONCURRENCY=7', 'S3_PREFIX="a#b"']);
-  const { values, warnings, check } = await loadSettings(file, []);
+  const { values, check } = await loadSettings(file, []);
   await check('sources and bucket');
   assert.deepEqual([values.CONCURRENCY, values.S3_PREFIX, values.KEEP_SNAPSHOTS], [7, 'a#b', 2]);
   assert.deepEqual(values.SUBVOLUMES, [{ name: 'data', path: '/data' }]);
-  assert.deepEqual(warnings, []);
 });
 
 test('all problems come at once, each with file, line, key and reason', async () => {
@@ -88,9 +87,7 @@ test('--set wins over the file, and the last of several over the others', async 
   assert.deepEqual([values.CONCURRENCY, values.KEEP_SNAPSHOTS], [9, 3]);
 });
 
-test('a setting without effect is warned about, one that cannot be honoured is refused', async () => {
-  write([...complete, 'FULL_EVERY=30d']);
-  assert.deepEqual((await loadSettings(file, [])).warnings, ['FULL_EVERY has no effect yet']);
+test('a setting that cannot be honoured is refused', async () => {
   write([...complete, 'COMPRESS=zstd']);
   assert.match((await problemsOf()).message, /:4: COMPRESS is not supported yet/);
 });

@@ -4,12 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { publishBackup } from '../../lib/stage/publish.ts';
-import { prepareSnapshot } from '../../lib/stage/snapshot.ts';
-import { uploadSnapshot } from '../../lib/stage/upload.ts';
-import { openTestBucket } from '../support/bucket.ts';
-import { stageContext } from '../support/stage-context.ts';
-import { allKeys, createWorld, errorLines, type ScriptResult, secret, type World } from './world.ts';
+import { backUpAt } from './back-up-at.ts';
+import { allKeys, createWorld, errorLines, type ScriptResult, type World } from './world.ts';
 
 const mib = 2 ** 20;
 /** Longer than any test takes: such a thaw ends when the test says so. */
@@ -43,23 +39,8 @@ export async function archivedWorld(
 let backups = 0;
 
 /** Backs the world up, under another prefix if one is given; each backup is an hour younger than the one before. */
-export async function backUp(world: World, changes: Readonly<Record<string, string>> = {}): Promise<void> {
-  const settings = { ...world.settings, ...changes };
-  const bucket = await openTestBucket(world.server.endpoint, settings, {
-    AWS_ACCESS_KEY_ID: 'end-to-end',
-    AWS_SECRET_ACCESS_KEY: secret,
-  });
-  const nowMs = Date.UTC(2026, 0, 1) + backups++ * 3_600_000;
-  const context = { ...stageContext(bucket, settings).context, now: () => new Date(nowMs) };
-  try {
-    const subvolume = { name: 'data', path: world.data };
-    await prepareSnapshot(context, subvolume, { kind: 'auto', dryRun: false });
-    await uploadSnapshot(context, subvolume);
-    await publishBackup(context, subvolume);
-  } finally {
-    await context.memory.close();
-    bucket.close();
-  }
+export async function backUp(world: World, settings: Readonly<Record<string, string>> = {}): Promise<void> {
+  await backUpAt(world, Date.UTC(2026, 0, 1) + backups++ * 3_600_000, { settings });
 }
 
 /** True for the key of a chunk. */

@@ -47,11 +47,11 @@ for (const script of scripts) {
 }
 
 test('make backup runs the stages by names that are scripts', () => {
-  const stages = [...makefile.matchAll(/\bstage ([a-z][a-z-]+) \$/g)].map(
-    (match) => `scripts/${match[1]}.ts`,
-  );
+  assert.match(makefile, /^\t@exec scripts\/backup\.sh /m);
+  const chain = readFileSync(join(repositoryRoot, 'scripts/backup.sh'), 'utf8');
+  const stages = [...chain.matchAll(/^ *stage ([a-z][a-z-]+) /gm)].map((match) => `scripts/${match[1]}.ts`);
   assert.deepEqual(stages, ['scripts/snapshot.ts', 'scripts/send-chunk-upload.ts', 'scripts/manifest.ts']);
-  for (const stage of stages) assert.ok(scripts.includes(stage));
+  for (const stage of stages) assert.ok(scripts.includes(stage), stage);
 });
 
 test('what a target passes on, its script knows', () => {
@@ -67,6 +67,7 @@ test('what a target passes on, its script knows', () => {
     'testing/scripts/run-all.ts',
     'lib/cli/help.ts',
     'lib/cli/point-options.ts',
+    'scripts/systemd.sh',
   ]
     .map((path) => readFileSync(join(repositoryRoot, path), 'utf8'))
     .join('\n');

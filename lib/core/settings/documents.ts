@@ -54,12 +54,7 @@ export function settingsTable(): string {
         : preset === ''
           ? 'empty'
           : `\`${preset}\``;
-    rows.push(`| \`${key}\` | ${fallback} | ${about}${notYet ? ` (${notYetWords[notYet]})` : ''} |`);
+    rows.push(`| \`${key}\` | ${fallback} | ${about}${notYet ? ' (**not yet**: a value is refused)' : ''} |`);
   }
   return ['| key | default | meaning |', '|---|---|---|', ...rows].join('\n');
 }
-
-const notYetWords = {
-  refused: '**not yet**: a value is refused',
-  ignored: '**not yet**: a value has no effect, and a warning says so',
-} as const;

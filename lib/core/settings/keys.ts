@@ -15,10 +15,10 @@ export interface SettingNotes {
   /** What stands in an example file where there is no default. */
   readonly example?: string;
   /**
-   * Set for keys that name work still to come. `refused`: any value but the default is an error, because going on
-   * without it would not be what was asked for. `ignored`: the value is kept for later, and a warning says so.
+   * True for keys that name work still to come: any value but the default is an error, because going on without it would
+   * not be what was asked for.
    */
-  readonly notYet?: 'refused' | 'ignored';
+  readonly notYet?: true;
 }
 
 /** Storage classes of S3 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html). */
@@ -162,19 +162,22 @@ export const settingKeys = {
   ],
   COMPRESS: [
     oneOf(['none', 'zstd', ...zstdLevels()]).prefault('none'),
-    { section: how, about: 'compress each chunk: none, zstd, zstd:1 … zstd:19', notYet: 'refused' },
+    { section: how, about: 'compress each chunk: none, zstd, zstd:1 … zstd:19', notYet: true },
   ],
   ENCRYPT_TO: [
     z.string().prefault(''),
-    { section: how, about: 'age recipients, or a recipients file; encrypts each chunk', notYet: 'refused' },
+    { section: how, about: 'age recipients, or a recipients file; encrypts each chunk', notYet: true },
   ],
   FULL_EVERY: [
     duration().prefault('180d'),
-    { section: keep, about: 'with IF_DUE=1: age at which a full backup is due', notYet: 'ignored' },
+    { section: keep, about: 'with IF_DUE=1: age of the last full backup at which the next is due' },
   ],
   INCREMENTAL_EVERY: [
     duration().prefault('7d'),
-    { section: keep, about: 'with IF_DUE=1: age at which an incremental backup is due', notYet: 'ignored' },
+    {
+      section: keep,
+      about: 'with IF_DUE=1: age of the last backup, of either kind, at which an incremental one is due',
+    },
   ],
   KEEP_SNAPSHOTS: [
     wholeNumber(1, 10_000).prefault('2'),
@@ -189,7 +192,7 @@ export const settingKeys = {
   ],
   DECRYPT_WITH: [
     z.string().prefault(''),
-    { section: back, about: 'age identity file, for restore alone', notYet: 'refused' },
+    { section: back, about: 'age identity file, for restore alone', notYet: true },
   ],
   RESTORE_TIER: [
     oneOf(thawTiers).prefault('Standard'),
@@ -238,10 +241,10 @@ export const settingKeys = {
     oneOf(['error', 'warn', 'info', 'debug']).prefault('info'),
     { section: run, about: 'error, warn, info, debug' },
   ],
-  METRICS_FILE: [z.string().prefault(''), { section: run, about: 'Prometheus text file', notYet: 'refused' }],
+  METRICS_FILE: [z.string().prefault(''), { section: run, about: 'Prometheus text file', notYet: true }],
   NOTIFY_URL: [
     z.string().prefault(''),
-    { section: run, about: 'address that is pinged at start, success and failure', notYet: 'refused' },
+    { section: run, about: 'address that is pinged at start, success and failure', notYet: true },
   ],
 } as const satisfies Record<string, readonly [z.ZodType, SettingNotes]>;
 

@@ -18,7 +18,6 @@ export interface ResolvedSettings {
   readonly values: SettingValues;
   readonly aws: Readonly<Record<string, string>>;
   readonly problems: readonly SettingProblem[];
-  readonly warnings: readonly string[];
 }
 
 /**
@@ -28,7 +27,6 @@ export interface ResolvedSettings {
 export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings {
   const known: readonly string[] = [...Object.keys(settingKeys), ...awsVariables];
   const problems: SettingProblem[] = [];
-  const warnings: string[] = [];
   const aws: Record<string, string> = {};
   const given = new Map<string, SettingLine>();
   for (const line of lines) {
@@ -55,14 +53,12 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
     }
     values[key] = result.data;
     if (line && notes.notYet && line.value !== defaultOf(key)) {
-      if (notes.notYet === 'refused') {
-        problems.push({ ...place(line), reason: 'is not supported yet; remove the line' });
-      } else warnings.push(`${key} has no effect yet`);
+      problems.push({ ...place(line), reason: 'is not supported yet; remove the line' });
     }
   }
   const settings = values as SettingValues;
   problems.push(...contradictions(settings, given));
-  return { values: settings, aws, problems, warnings };
+  return { values: settings, aws, problems };
 }
 
 /** True for a key of the table of settings. */

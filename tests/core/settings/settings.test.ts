@@ -6,8 +6,8 @@ import { isSettingKey, resolveSettings } from '../../../lib/core/settings/settin
 import { assertProblem, resolve } from './resolve.ts';
 
 test('an empty file gives the defaults, sizes in bytes and durations in seconds', () => {
-  const { values, aws, problems, warnings } = resolve('');
-  assert.deepEqual([aws, problems, warnings], [{}, [], []]);
+  const { values, aws, problems } = resolve('');
+  assert.deepEqual([aws, problems], [{}, []]);
   assert.deepEqual(Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)), {
     S3_ALLOW_HTTP: false,
     CHUNK_SIZE: 214_748_364_800,
@@ -83,8 +83,8 @@ for (const key of [
 }
 
 test('keys that are empty by default may be empty', () => {
-  const { problems, warnings } = resolve('ENCRYPT_TO=\nDECRYPT_WITH=\nMETRICS_FILE=""\nNOTIFY_URL=');
-  assert.deepEqual([problems, warnings], [[], []]);
+  const { problems } = resolve('ENCRYPT_TO=\nDECRYPT_WITH=\nMETRICS_FILE=""\nNOTIFY_URL=');
+  assert.deepEqual(problems, []);
 });
 
 test('all problems of a file are reported at once, contradictions included', () => {
@@ -181,17 +181,8 @@ for (const text of [
   });
 }
 
-for (const text of ['FULL_EVERY=30d', 'INCREMENTAL_EVERY=1d']) {
-  test(`${text} is kept, and a warning says that it has no effect yet`, () => {
-    const { problems, warnings } = resolve(text);
-    assert.deepEqual(problems, []);
-    assert.deepEqual(warnings, [`${text.slice(0, text.indexOf('='))} has no effect yet`]);
-  });
-}
-
-test('the default of a key that has no effect yet is no reason to warn', () => {
-  const { problems, warnings } = resolve('COMPRESS=none\nFULL_EVERY=180d\nKEEP_GENERATIONS=2');
-  assert.deepEqual([problems, warnings], [[], []]);
+test('the default of a key that is not supported yet is no problem', () => {
+  assert.deepEqual(resolve('COMPRESS=none').problems, []);
 });
 
 test('no problem repeats a password of an endpoint', () => {

@@ -1,0 +1,95 @@
+/** With IF_DUE: whether the bucket's own backups make another one due. Nothing local is asked, and nothing is written. */
+import type { BackupPlan, PublishedBackup } from '../core/backup-plan.ts';
+import { followChain } from '../core/chain.ts';
+import { judgeDue } from '../core/due.ts';
+import { describeError, ToolError } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
+import { type BackupKind, parseTimestamp, readableTimestamp, SubvolumeKeys } from '../core/names.ts';
+import { readManifest } from './backups.ts';
+import type { StageContext } from './context.ts';
+
+/** No backup is due, and nothing was done. */
+export interface NothingDue {
+  readonly next: { readonly kind: BackupKind; readonly due_at: string };
+  /** One clause: what the last backup is, or why the next one will be full. */
+  readonly reason: string;
+}
+
+/**
+ * Judges a subvolume by its last backup and the full one that this builds on, and makes of the plan for its next backup what
+ * is due.
+ * @throws ToolError when the clock is behind the last backup, or the bucket cannot be read.
+ */
+export async function planIfDue(
+  context: StageContext,
+  asked: BackupKind | 'auto',
+  last: PublishedBackup,
+  plan: BackupPlan,
+): Promise<BackupPlan | NothingDue> {
+  const { created_at, kind, subvolume } = last.manifest;
+  const { FULL_EVERY, INCREMENTAL_EVERY } = context.settings;
+  const times = {
+    newestMs: millisecondsOf(created_at),
+    fullMs: asked === 'incremental' ? undefined : await timeOfFull(context, last),
+  };
+  const cadence = { fullEverySeconds: FULL_EVERY, incrementalEverySeconds: INCREMENTAL_EVERY };
+  const verdict = judgeDue(asked, times, cadence, context.now().getTime());
+  switch (verdict.due) {
+    case 'unknown':
+      throw clockBehind(context, subvolume, created_at);
+    case 'full':
+      return { kind: 'full', parent: undefined, reason: reasonsForFull[verdict.because] };
+    case 'incremental':
+      return plan;
+    case 'nothing': {
+      const due_at = new Date(verdict.next.atMs).toISOString().replace('.000', '');
+      // An incremental one that is due will be full where it cannot be incremental.
+      if (verdict.next.kind === 'incremental') {
+        if (plan.kind === 'full') return { next: { kind: 'full', due_at }, reason: plan.reason };
+      }
+      const reason = `the last backup is the ${kind} of ${readableTimestamp(created_at)}`;
+      return { next: { kind: verdict.next.kind, due_at }, reason };
+    }
+  }
+}
+
+const reasonsForFull = {
+  age: 'a full backup is due by FULL_EVERY',
+  'broken chain': 'the last backup cannot be restored',
+  'full of the future': 'the last full backup is of the future by this clock',
+} as const;
+
+/** The error for a clock that is behind the last backup: a backup made now would count as older than that one. */
+export function clockBehind({ bucket, now }: StageContext, subvolume: string, last: string): ToolError {
+  const pointer = new SubvolumeKeys(bucket.prefix, subvolume).current;
+  return new ToolError(
+    `the clock says ${now().toISOString()}, but the last backup of ${subvolume} is of ${readableTimestamp(last)}`,
+    {
+      hint: `set the clock (timedatectl set-ntp true) and run again; if it is right, move ${pointer} away, and the next backup is a full one`,
+    },
+  );
+}
+
+/** Time of the full backup of a chain; undefined, after a warning, when the chain is broken. */
+async function timeOfFull({ bucket, log }: StageContext, last: PublishedBackup): Promise<number | undefined> {
+  // Hashes of parts are most of a manifest: a long chain with them would take more memory than is promised.
+  const load = async (key: string): Promise<Manifest> => ({
+    ...(await readManifest(bucket, key)),
+    chunks: [],
+  });
+  try {
+    const chain = await followChain({ key: last.manifestKey, manifest: last.manifest }, load);
+    return chain[0] && millisecondsOf(chain[0].manifest.created_at);
+  } catch (error) {
+    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    log.warn(`${last.manifest.subvolume}: the last backup cannot be restored: ${describeError(error)}`);
+    return undefined;
+  }
+}
+
+/** Of a timestamp that a schema has found to be one. */
+function millisecondsOf(timestamp: string): number {
+  const moment = parseTimestamp(timestamp);
+  if (!moment) throw new RangeError(`no timestamp: ${timestamp}`);
+  return moment.getTime();
+}

@@ -1,0 +1,111 @@
+/** The systemd units as they are installed: into DESTDIR, so that this host's own systemd hears nothing of it. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+import { runProcess } from '../end-to-end/world.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const systemd = join(repositoryRoot, 'scripts/systemd.sh');
+const units = ['btrfs-to-s3.service', 'btrfs-to-s3.timer'] as const;
+const folder = 'usr/local/lib/systemd/system';
+const config = join(repositoryRoot, 'config/backup.env');
+const nowhere = join(temporaryDirectory('systemd'), 'nowhere');
+
+const make = (target: string, ...variables: readonly string[]) => runProcess('make', [target, ...variables]);
+
+const below = (directory: string) => readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort();
+
+const filesBelow = (directory: string) =>
+  below(directory).filter((path) => statSync(join(directory, path)).isFile());
+
+async function installed(t: TestContext, ...variables: readonly string[]): Promise<string> {
+  const destination = temporaryDirectory(`systemd-${t.name.replace(/\W+/g, '-').slice(0, 20)}`);
+  const result = await make('install-systemd', `DESTDIR=${destination}`, ...variables);
+  assert.equal(result.exitCode, 0, result.stderr);
+  return destination;
+}
+
+test('two files are installed, readable by all, and nothing is left when they are removed', async (t) => {
+  const destination = await installed(t);
+  const paths = units.map((unit) => join(folder, unit));
+  assert.deepEqual(filesBelow(destination), paths);
+  for (const path of paths) assert.equal(statSync(join(destination, path)).mode & 0o7777, 0o644);
+  const removed = await make('uninstall-systemd', `DESTDIR=${destination}`);
+  assert.equal(removed.exitCode, 0, removed.stderr);
+  assert.deepEqual(below(destination), []);
+  assert.equal((await make('uninstall-systemd', `DESTDIR=${destination}`)).exitCode, 0, 'nothing to remove');
+});
+
+test('what others have put beside them stays', async (t) => {
+  const destination = await installed(t, 'PREFIX=/usr');
+  assert.deepEqual(
+    filesBelow(destination),
+    units.map((unit) => join('usr/lib/systemd/system', unit)),
+  );
+  writeFileSync(join(destination, 'usr/lib/systemd/system/other.service'), '');
+  await make('uninstall-systemd', `DESTDIR=${destination}`, 'PREFIX=/usr');
+  assert.deepEqual(filesBelow(destination), ['usr/lib/systemd/system/other.service']);
+});
+
+test('systemd finds no fault with them, and would run this checkout with CONFIG', async (t) => {
+  const destination = await installed(t, 'CONFIG=config/other.env');
+  const paths = units.map((unit) => join(destination, folder, unit));
+  const verified = await runProcess('systemd-analyze', [
+    'verify',
+    '--man=no',
+    '--recursive-errors=no',
+    ...paths,
+  ]);
+  assert.deepEqual([verified.exitCode, verified.stdout, verified.stderr], [0, '', '']);
+  const service = readFileSync(paths[0] ?? '', 'utf8');
+  const other = join(repositoryRoot, 'config/other.env');
+  assert.match(
+    service,
+    new RegExp(`^ExecStart=${repositoryRoot}/scripts/backup\\.sh --config ${other} --if-due$`, 'm'),
+  );
+  assert.match(service, new RegExp(`^WorkingDirectory=${repositoryRoot}$`, 'm'));
+  assert.match(service, new RegExp(`^Environment=PATH=${dirname(process.execPath)}:`, 'm'));
+  assert.doesNotMatch(service, /@[A-Z_]+@/);
+});
+
+test('a fault in them would be found', async (t) => {
+  const destination = await installed(t);
+  const path = join(destination, folder, units[0]);
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/^ExecStart=.*/m, 'ExecStart=/nonexistent/program'));
+  const verified = await runProcess('systemd-analyze', ['verify', '--man=no', '--recursive-errors=no', path]);
+  assert.notEqual(verified.exitCode, 0);
+});
+
+for (const [what, args, says] of [
+  [
+    'a relative DESTDIR',
+    ['install', '--config', config, '--destdir', 'here'],
+    /DESTDIR=here is not an absolute path/,
+  ],
+  [
+    'a relative PREFIX',
+    ['install', '--config', config, '--prefix', 'usr'],
+    /PREFIX=usr is not an absolute path/,
+  ],
+  [
+    'a path that a unit would take apart',
+    ['install', '--config', '/etc/my file', '--destdir', nowhere],
+    /\/etc\/my file cannot stand in a unit/,
+  ],
+  [
+    'a path with a specifier',
+    ['install', '--config', '/etc/%h', '--destdir', nowhere],
+    /\/etc\/%h cannot stand in a unit/,
+  ],
+  ['no verb', [], /say install or uninstall/],
+] as const) {
+  test(`${what} is refused before anything is written`, async () => {
+    const { exitCode, stderr } = await runProcess(systemd, args);
+    assert.equal(exitCode, 2);
+    assert.match(stderr, says);
+    assert.equal(stderr.trimEnd().split('\n').length, 1);
+    assert.throws(() => statSync(nowhere), /ENOENT/);
+  });
+}
