@@ -3,12 +3,14 @@ import { subvolumeOption } from '../lib/cli/help.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { formatTable } from '../lib/cli/table.ts';
 import { ToolError } from '../lib/core/errors.ts';
+import { printable } from '../lib/core/printable.ts';
 
 const kinds = ['auto', 'full', 'incremental'] as const;
 
 await runScript({
   file: 'snapshot.ts',
-  summary: 'Plans the next backup of each subvolume and takes its read-only snapshot.',
+  summary:
+    'Plans the next backup of each subvolume and takes its read-only snapshot, or the newest of those that SUBVOLUMES says exist.',
   options: {
     subvolume: subvolumeOption,
     kind: { type: 'string', value: 'KIND', about: `${kinds.join(', ')} (default: auto)` },
@@ -35,8 +37,14 @@ await runScript({
       console.log(
         JSON.stringify({ dry_run: dryRun, subvolumes: results.map(([name, plan]) => ({ name, ...plan })) }),
       );
-    } else if (results.length > 0) {
-      const rows = results.map(([name, plan]) => [
+      return exitCode;
+    }
+    for (const [name, { kind, reason }] of results) {
+      if (kind === 'none') console.log(printable(`${name}: nothing to do: ${reason}`));
+    }
+    const planned = results.filter(([, plan]) => plan.kind !== 'none');
+    if (planned.length > 0) {
+      const rows = planned.map(([name, plan]) => [
         name,
         plan.kind,
         plan.reason,
