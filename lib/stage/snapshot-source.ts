@@ -4,7 +4,6 @@ import type { BackupSource } from '../core/backup-plan.ts';
 import { ToolError } from '../core/errors.ts';
 import { isSnapshotName } from '../core/manifest.ts';
 import { readableTime } from '../core/names.ts';
-import { printable } from '../core/printable.ts';
 import type { AdoptedSubvolume, LiveSubvolume, SelectedSubvolume } from '../core/settings/rules.ts';
 import { formatCount } from '../core/units.ts';
 import {
@@ -59,12 +58,9 @@ async function lookForSnapshots(
     );
   }
   if (!isSnapshotName(newest.name)) {
-    throw new ToolError(
-      `the newest snapshot, ${printable(newest.path)}, has a control character in its name`,
-      {
-        hint: 'rename it, or delete it; the next snapshot will do as well',
-      },
-    );
+    throw new ToolError(`the newest snapshot, ${newest.path}, has a control character in its name`, {
+      hint: 'rename it, or delete it; the next snapshot will do as well',
+    });
   }
   const { createdAt, parentUuid, path } = newest;
   if (createdAt && createdAt.getTime() > now().getTime() + clockToleranceMs) {

@@ -44,10 +44,12 @@ async function prepare({ world, settings }: TheirWorld): Promise<void> {
 test('btrbk: an upload that was killed ends first, lost run files do no harm, and nothing of theirs goes', async (t) => {
   const world = await createWorld(t);
   const at = (name: string) => join(world.mount, 'btrbk_snapshots', name);
-  // Theirs lie beside ours, which are thinned.
+  // Theirs lie beside ours, and one of them is even called as ours would be.
   await mkdir(at(''));
-  const ours = { SUBVOLUMES: world.data, SNAPSHOT_DIR: at(''), KEEP_SNAPSHOTS: '1' };
-  const theirs = theirSnapshots(world, 'btrbk_snapshots/home.*');
+  const adopted = theirSnapshots(world, 'btrbk_snapshots/home.*');
+  const theirs = { ...adopted, settings: { ...adopted.settings, SNAPSHOT_DIR: at(''), KEEP_SNAPSHOTS: '1' } };
+  await theirs.take(at('home__20200101T000000Z__full'));
+  await theirs.take(at('home__20200102T000000Z__full'));
   await change(world, 'random', randomBytes(60 * mib));
   await theirs.take(at('home.20261125T0200'));
 
@@ -96,7 +98,7 @@ test('btrbk: an upload that was killed ends first, lost run files do no harm, an
       assert.ok(same.created_at > before.created_at, same.created_at);
       await proveIs(theirs, at('home.20261128T0200'));
       for (const kind of ['full', 'incremental']) {
-        const result = await makeBackup(theirs, ours, `KIND=${kind}`);
+        const result = await makeBackup(theirs, { SUBVOLUMES: world.data }, `KIND=${kind}`);
         assert.equal(result.exitCode, 0, result.stderr);
       }
       const left = await namesIn(at(''));
