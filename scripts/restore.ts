@@ -3,6 +3,7 @@ import { pointOptions, refuseTwoPoints, thawOptions } from '../lib/cli/point-opt
 import { runScript } from '../lib/cli/run-script.ts';
 import { readThawWish } from '../lib/cli/thaw-options.ts';
 import { ToolError } from '../lib/core/errors.ts';
+import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatDuration, formatSize } from '../lib/core/units.ts';
 
 const modes = ['full', 'sample', 'none'] as const;
@@ -66,7 +67,7 @@ await runScript({
       console.log(
         `restored ${subvolume} to ${target}: ${formatCount(chain.length, 'backup')}, ${formatSize(restored.bytes)} in ${formatDuration((Date.now() - startedMs) / 1000)}`,
       );
-      for (const proof of restored.proofs) console.log(`  ${proof}`);
+      for (const proof of restored.proofs) console.log(`  ${printable(proof)}`);
     }
     return 0;
   },

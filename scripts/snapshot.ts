@@ -10,7 +10,8 @@ const kinds = ['auto', 'full', 'incremental'] as const;
 
 await runScript({
   file: 'snapshot.ts',
-  summary: 'Plans the next backup of each subvolume and takes its read-only snapshot.',
+  summary:
+    'Plans the next backup of each subvolume and takes its read-only snapshot, or the newest of those that SUBVOLUMES says exist.',
   options: {
     subvolume: subvolumeOption,
     kind: { type: 'string', value: 'KIND', about: `${kinds.join(', ')} (default: auto)` },
@@ -47,6 +48,7 @@ await runScript({
     const rows: string[][] = [];
     for (const [name, plan] of results) {
       if ('next' in plan) console.log(nothingDueText(name, plan));
+      else if (plan.kind === 'none') console.log(printable(`${name}: nothing to do: ${plan.reason}`));
       else rows.push([name, plan.kind, plan.reason, plan.snapshotPath ?? '(dry run)']);
     }
     if (rows.length > 0) console.log(formatTable(['SUBVOLUME', 'KIND', 'WHY', 'SNAPSHOT'], rows));

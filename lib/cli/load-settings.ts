@@ -129,8 +129,11 @@ function problemText(file: string, { line, key, reason }: SettingProblem): strin
 }
 
 function missingKeys(file: string, values: SettingValues, needs: Needs): string[] {
+  const takesSnapshots = values.SUBVOLUMES?.some((subvolume) => 'path' in subvolume) ?? true;
   const wanted: readonly SettingKey[] =
-    needs === 'bucket' ? ['S3_BUCKET'] : ['SUBVOLUMES', 'SNAPSHOT_DIR', 'S3_BUCKET'];
+    needs === 'bucket'
+      ? ['S3_BUCKET']
+      : ['SUBVOLUMES', ...(takesSnapshots ? (['SNAPSHOT_DIR'] as const) : []), 'S3_BUCKET'];
   return wanted
     .filter((key) => values[key] === undefined)
     .map((key) => `${file}: ${key} is not set, but is required`);

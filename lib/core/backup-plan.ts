@@ -1,10 +1,11 @@
 /** Full or incremental, and against what: decided from the bucket and the snapshots that are here, by UUID. */
 import type { Manifest } from './manifest.ts';
-import { type BackupKind, readableTimestamp } from './names.ts';
+import { type BackupKind, parseSnapshotName, readableTimestamp } from './names.ts';
 
-/** The subvolume that is backed up. */
+/** The subvolume that is backed up: of which the next snapshot to send is one. */
 export interface BackupSource {
-  readonly uuid: string;
+  /** Undefined for what was received in full, which is a snapshot of nothing here. */
+  readonly uuid: string | undefined;
   readonly parentUuid: string | undefined;
   readonly hostName: string;
 }
@@ -57,7 +58,8 @@ export function planBackup(
   if (!last) return otherwise('there is no backup in the bucket yet');
   if ('unreadable' in last) return otherwise(last.unreadable);
   const { manifest, manifestKey } = last;
-  const { uuid, name } = manifest.snapshot;
+  const { uuid } = manifest.snapshot;
+  const name = nameForPeople(manifest);
   if (uuid === null) return otherwise(`the last backup does not record the UUID of its snapshot ${name}`);
   const parent = snapshots.find((snapshot) => snapshot.uuid === uuid);
   if (!parent && manifest.host !== undefined && manifest.host !== source.hostName) {
@@ -66,12 +68,22 @@ export function planBackup(
   }
   if (!parent) return otherwise(`parent snapshot ${name} is gone`);
   if (!parent.readOnly) return otherwise(`parent snapshot ${name} is no longer read-only`);
-  // The second case is a subvolume that was rolled back to the snapshot.
-  if (parent.parentUuid !== source.uuid && source.parentUuid !== parent.uuid) {
+  if (!isOfSameSubvolume(source, parent)) {
     return otherwise(`the subvolume is not the one of parent snapshot ${name}`);
   }
   const reason = `on the ${manifest.kind} of ${readableTimestamp(manifest.created_at)}`;
   return { kind: 'incremental', parent: { ...parent, manifestKey }, reason };
+}
+
+/** A parent is of the subvolume that is backed up, or what that was rolled back to, or (as `btrfs receive` does it) made from. */
+function isOfSameSubvolume({ uuid, parentUuid }: BackupSource, parent: LocalSnapshot): boolean {
+  const isSibling = uuid !== undefined && parent.parentUuid === uuid;
+  return isSibling || parentUuid === parent.uuid || uuid === parent.uuid;
+}
+
+/** Every snapshot of snapper's is called `snapshot`: only its path tells which one it is. */
+function nameForPeople({ subvolume, snapshot: { name, path } }: Manifest): string {
+  return parseSnapshotName(subvolume, name) ? name : path;
 }
 
 function full(reason: string): BackupPlan {

@@ -8,6 +8,8 @@ export interface SubvolumeInfo {
   readonly id: number;
   readonly generation: number;
   readonly readOnly: boolean;
+  /** When it was made (otime), to the second; undefined where the kernel has not written that down. */
+  readonly createdAt: Date | undefined;
 }
 
 /** Where the fields begin. The path and the name before them, and the snapshots' names behind, are printed as they are. */
@@ -33,7 +35,17 @@ export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
     id: Number(id),
     generation: Number(generation),
     readOnly: (field('Flags') ?? '').split(/[ ,]+/).includes('readonly'),
+    createdAt: parseTime(field('Creation time')),
   };
+}
+
+/** Reads `2026-11-24 22:27:08 +0100`. */
+function parseTime(text: string | undefined): Date | undefined {
+  const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)$/.exec(text ?? '');
+  if (!match) return undefined;
+  const [, day, time, hours, minutes] = match;
+  const date = new Date(`${day}T${time}${hours}:${minutes}`);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 function known(text: string | undefined): string | undefined {

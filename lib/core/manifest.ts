@@ -29,6 +29,11 @@ const kind = z.enum(['full', 'incremental']);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const snapshotNamePattern = /^[^/\u0000-\u001f\u007f-\u009f]{1,255}$/;
 
+/** True for a snapshot's name that a manifest can hold. */
+export function isSnapshotName(name: string): boolean {
+  return snapshotNamePattern.test(name) && name !== '.' && name !== '..';
+}
+
 const chunkSchema = z.object({
   key,
   size: z.int().positive().max(S3_LIMITS.maxObjectBytes),
@@ -50,7 +55,7 @@ export const manifestSchema = z.object({
     name: z
       .string()
       .regex(snapshotNamePattern, 'is not a snapshot name')
-      .refine((name) => name !== '.' && name !== '..', 'is not a snapshot name'),
+      .refine(isSnapshotName, 'is not a snapshot name'),
     path: z.string().max(4096),
     /** Null in manifests of the Python tool `btrfs_to_s3`. */
     uuid: uuid.nullable(),

@@ -11,7 +11,13 @@ export function formatTimestamp(date: Date): string {
 
 /** A timestamp for people, in a form that AT= takes as well: `2026-11-24T18:30:00Z`. */
 export function readableTimestamp(timestamp: string): string {
-  return parseTimestamp(timestamp)?.toISOString().replace('.000', '') ?? timestamp;
+  const date = parseTimestamp(timestamp);
+  return date ? readableTime(date) : timestamp;
+}
+
+/** The same for a moment; parts of a second are left out. */
+export function readableTime(date: Date): string {
+  return date.toISOString().replace(/\.\d{3}/, '');
 }
 
 /** The moment that a timestamp `YYYYMMDDTHHMMSSZ` names; undefined when it is not one (month 13, 25 o'clock …). */

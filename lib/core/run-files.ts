@@ -16,6 +16,8 @@ export const snapshotFileSchema = z
     subvolume,
     kind,
     created_at: timestamp,
+    /** The snapshot is somebody else's: it is sent, and never deleted. */
+    adopted: z.literal(true).optional(),
     snapshot: z.object({
       name: z.string(),
       path: z.string(),
@@ -44,14 +46,12 @@ function isOfOwnSnapshot(file: {
   readonly subvolume: string;
   readonly created_at: string;
   readonly kind: 'full' | 'incremental';
+  readonly adopted?: true | undefined;
   readonly snapshot: { readonly name: string; readonly path: string };
 }): boolean {
   const { name, path } = file.snapshot;
-  return (
-    name === snapshotName(file.subvolume, file.created_at, file.kind) &&
-    path.startsWith('/') &&
-    path.endsWith(`/${name}`)
-  );
+  const isOurs = name === snapshotName(file.subvolume, file.created_at, file.kind);
+  return (isOurs || file.adopted === true) && path.startsWith('/') && path.endsWith(`/${name}`);
 }
 
 export type SnapshotFile = z.output<typeof snapshotFileSchema>;

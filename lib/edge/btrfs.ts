@@ -63,13 +63,23 @@ export interface FoundSubvolume extends SubvolumeInfo {
 export async function findSubvolumes(directory: string): Promise<readonly FoundSubvolume[]> {
   const found: FoundSubvolume[] = [];
   for (const name of (await readdir(directory)).sort()) {
-    const path = join(directory, name);
-    const status = await stat(path, { bigint: true }).catch(() => undefined);
-    if (status?.isDirectory() && status.ino === subvolumeRootInode) {
-      found.push({ ...(await showSubvolume(path)), name, path });
-    }
+    const subvolume = await subvolumeAt(join(directory, name), name);
+    if (subvolume) found.push(subvolume);
   }
   return found;
+}
+
+/** The subvolume at a path; undefined for what is none. */
+export async function subvolumeAt(path: string, name: string): Promise<FoundSubvolume | undefined> {
+  const status = await stat(path, { bigint: true }).catch(() => undefined);
+  if (!status?.isDirectory() || status.ino !== subvolumeRootInode) return undefined;
+  return { ...(await showSubvolume(path)), name, path };
+}
+
+/** The subvolume with a UUID, wherever on the filesystem of a path; undefined when there is none, or it is out of reach. */
+export async function findByUuid(uuid: string, path: string): Promise<SubvolumeInfo | undefined> {
+  const shown = await command`btrfs subvolume show -u ${uuid} -- ${path}`;
+  return shown.exitCode === 0 ? parseSubvolumeShow(shown.stdout) : undefined;
 }
 
 /**

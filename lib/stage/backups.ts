@@ -36,11 +36,11 @@ export async function readPointer(bucket: Bucket, subvolume: string): Promise<Re
   return found;
 }
 
+/** What `current.json` says, or what is wrong with it; undefined when there is none. */
+export type FoundPointer = ReadPointer | { readonly damage: ToolError; readonly etag: string } | undefined;
+
 /** Reads `current.json` as far as that is possible: a damaged one still has an ETag, under which it can be replaced. */
-export async function findPointer(
-  bucket: Bucket,
-  subvolume: string,
-): Promise<ReadPointer | { readonly damage: ToolError; readonly etag: string } | undefined> {
+export async function findPointer(bucket: Bucket, subvolume: string): Promise<FoundPointer> {
   const key = new SubvolumeKeys(bucket.prefix, subvolume).current;
   let etag: string | undefined;
   try {

@@ -1,4 +1,4 @@
-/** A backup that is not gone on with: what it had begun is given up, and its snapshot, which nobody needs. */
+/** A backup that is not gone on with: what it had begun is given up, and its snapshot, which nobody needs, unless it is another's. */
 import { replayJournal } from '../core/resume.ts';
 import type { SnapshotFile } from '../core/run-files.ts';
 import { deleteSubvolume, findSubvolumes } from '../edge/btrfs.ts';
@@ -8,17 +8,17 @@ import type { StageContext } from './context.ts';
 import { giveUpUploads, uploadsIn } from './give-up-uploads.ts';
 
 /**
- * Gives up the uploads that the journal names, deletes the snapshot and removes the run files.
+ * Gives up the uploads that the journal names, deletes the snapshot, if we took it, and removes the run files.
  * @throws ToolError when snapshot or run files cannot be removed.
  */
 export async function giveUpRun(
   context: StageContext,
   run: RunDirectory,
-  { snapshot }: SnapshotFile,
+  { snapshot, adopted }: SnapshotFile,
 ): Promise<void> {
   await giveUpUploads(context, uploadsIn(context, replayJournal(await readJournal(run.journalPath))));
   const { SNAPSHOT_DIR: directory } = context.settings;
-  const here = directory ? await findSubvolumes(directory) : [];
+  const here = directory && !adopted ? await findSubvolumes(directory) : [];
   const ours = here.find(({ uuid }) => uuid === snapshot.uuid);
   if (ours) await deleteSubvolume(ours.path);
   await run.clear();

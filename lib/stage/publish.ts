@@ -187,7 +187,8 @@ async function leaveCopyForHarness(manifestKey: string, text: string): Promise<v
 
 async function thinSnapshots(context: StageContext, file: SnapshotFile): Promise<readonly string[]> {
   const { SNAPSHOT_DIR: directory, KEEP_SNAPSHOTS: keep } = context.settings;
-  if (!directory) return [];
+  // Those of others are theirs to thin.
+  if (!directory || file.adopted) return [];
   const here = await findSubvolumes(directory);
   // A snapshot that was made writable is somebody's work now.
   const names = here.filter((found) => found.readOnly).map((found) => found.name);

@@ -14,7 +14,6 @@ import {
   deleteSubvolume,
   type FoundSubvolume,
   filesystemOf,
-  findSubvolumes,
   makeReadOnly,
   setMtime,
   takeSnapshot,
@@ -81,7 +80,7 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     let last: FoundSubvolume | undefined;
     for (const [index, { manifest }] of chain.entries()) {
       const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
-      last = await receiveOne(context, manifest, staging.path, label, fetching);
+      last = await receiveOne(context, manifest, staging, label, fetching);
       bytes += manifest.total_bytes;
     }
     if (!last) throw new Error('nothing was received');
@@ -199,14 +198,13 @@ async function checkSpace(chain: readonly StoredManifest[], directory: string): 
 async function receiveOne(
   context: StageContext,
   manifest: Manifest,
-  staging: string,
+  staging: Staging,
   label: string,
   fetching: FetchOptions,
 ): Promise<FoundSubvolume> {
-  const before = new Set((await findSubvolumes(staging)).map((found) => found.name));
   const progress = context.startProgress(`restore ${label}`);
   progress.expect(manifest.total_bytes);
-  const receive = openReceiveStream(staging, context.signal);
+  const receive = openReceiveStream(staging.path, context.signal);
   try {
     await fetchStream(context, manifest, (bytes) => receive.write(bytes), progress, fetching);
     await receive.finish();
@@ -214,11 +212,11 @@ async function receiveOne(
     await receive.close();
     progress.stop();
   }
-  const received = (await findSubvolumes(staging)).find((found) => !before.has(found.name));
+  const received = await staging.takeIn();
   const expected = streamUuid(manifest.snapshot);
   if (!received?.readOnly || !received.receivedUuid || (expected && received.receivedUuid !== expected)) {
     throw new ToolError(
-      `btrfs receive ended well, but left ${received ? `subvolume ${received.name} with received UUID ${received.receivedUuid ?? 'none'}${received.readOnly ? '' : ', writable,'}` : 'no subvolume'} where ${manifest.snapshot.name} with ${expected} was expected`,
+      `btrfs receive ended well, but left ${received ? `a subvolume with received UUID ${received.receivedUuid ?? 'none'}${received.readOnly ? '' : ', writable,'}` : 'no subvolume'} where ${manifest.snapshot.name} with ${expected} was expected`,
       { kind: 'damage', hint: 'make verify DEEP=1 checks the bucket; AT= restores an earlier backup' },
     );
   }

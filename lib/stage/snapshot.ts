@@ -1,38 +1,28 @@
-/** The first stage: decide what to send, take the read-only snapshot, and leave snapshot.json for the upload. */
+/** The first stage: decide what to send, take the read-only snapshot or adopt one, and leave snapshot.json for the upload. */
 
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { nothingNew } from '../core/adopted-snapshots.ts';
 import { type BackupPlan, type LastBackup, planBackup } from '../core/backup-plan.ts';
-import type { SubvolumeInfo } from '../core/btrfs-output.ts';
 import { describeError, ToolError } from '../core/errors.ts';
-import {
-  type BackupKind,
-  formatTimestamp,
-  parseTimestamp,
-  SubvolumeKeys,
-  snapshotName,
-} from '../core/names.ts';
+import { type BackupKind, SubvolumeKeys, snapshotName } from '../core/names.ts';
 import type { SnapshotFile } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import {
   deleteSubvolume,
   type FoundSubvolume,
-  filesystemOf,
-  findSubvolumes,
-  listNestedSubvolumes,
   readMtime,
   showSubvolume,
   takeSnapshot,
 } from '../edge/btrfs.ts';
 import { pathExists } from '../edge/files.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
-import { findPointer, readManifest } from './backups.ts';
+import { adoptedTimestamp, freshTimestamp } from './backup-time.ts';
+import { type FoundPointer, findPointer, readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { clockBehind, type NothingDue, planIfDue } from './due.ts';
+import { type NothingDue, planIfDue } from './due.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
-
-type FoundPointer = Awaited<ReturnType<typeof findPointer>>;
+import { openSource, type SnapshotSource } from './snapshot-source.ts';
 
 /** What is asked for. */
 export interface SnapshotRequest {
@@ -43,10 +33,12 @@ export interface SnapshotRequest {
   readonly dryRun: boolean;
 }
 
-/** What was decided, in one line for the user, and the snapshot unless it was a dry run. */
+/** What was decided, in one line for the user. */
 export interface PreparedBackup {
-  readonly kind: BackupKind;
+  /** `none`: there is nothing to do. */
+  readonly kind: BackupKind | 'none';
   readonly reason: string;
+  /** The snapshot to send; undefined when there is none, and in a dry run that would take one. */
   readonly snapshotPath: string | undefined;
 }
 
@@ -59,24 +51,20 @@ export async function prepareSnapshot(
   subvolume: SelectedSubvolume,
   request: SnapshotRequest,
 ): Promise<PreparedBackup | NothingDue> {
-  const { source, directory } = await checkSource(context, subvolume);
+  const source = await openSource(context, subvolume);
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
   const pointer = await findPointer(context.bucket, subvolume.name);
-  const here = await findSubvolumes(directory);
 
   const unfinished = await run.readSnapshot();
   if (unfinished) {
-    const obstacle = obstacleToGoingOn(
-      unfinished,
-      request.ifDue ? 'auto' : request.kind,
-      { source, here, pointer },
-      context.bucket.prefix,
-    );
+    const asked = request.ifDue ? 'auto' : request.kind;
+    const obstacle = obstacleToGoingOn(unfinished, asked, source, pointer, context.bucket.prefix);
     if (!obstacle) {
-      const { path, name } = unfinished.snapshot;
+      const { path } = unfinished.snapshot;
       if (!request.dryRun && !(await pathExists(run.journalPath)))
         await giveUpStrays(context, run, unfinished);
-      return { kind: unfinished.kind, reason: `going on with unfinished ${name}`, snapshotPath: path };
+      const reason = `going on with unfinished ${nameForPeople(unfinished)}`;
+      return { kind: unfinished.kind, reason, snapshotPath: path };
     }
     context.log.warn(`${subvolume.name}: an unfinished backup is given up: ${obstacle}`);
     if (!request.dryRun) {
@@ -87,7 +75,12 @@ export async function prepareSnapshot(
 
   const isLastNeeded = request.kind !== 'full' || request.ifDue;
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
-  const possible = planBackup(request.kind, { ...source, hostName: context.hostName }, last, here);
+  const { next, here } = source;
+  if ('adopt' in next && request.kind !== 'full') {
+    const reason = nothingNew(next.adopt, here, last, context.hostName);
+    if (reason !== undefined) return { kind: 'none', reason, snapshotPath: undefined };
+  }
+  const possible = planBackup(request.kind, { ...source.subvolume, hostName: context.hostName }, last, here);
   if ('impossible' in possible) {
     const what = request.kind === 'auto' ? 'a backup' : 'an incremental backup';
     throw new ToolError(`${what} of ${subvolume.name} is not possible: ${possible.impossible}`, {
@@ -100,9 +93,12 @@ export async function prepareSnapshot(
       ? await planIfDue(context, request.kind, last, possible)
       : possible;
   if ('next' in plan) return plan;
-  if (request.dryRun) return { kind: plan.kind, reason: plan.reason, snapshotPath: undefined };
-  const snapshotPath = await takeAndRecord(context, subvolume, directory, run, plan, pointer);
-  return { kind: plan.kind, reason: plan.reason, snapshotPath };
+  const { kind, reason } = plan;
+  if (request.dryRun) return { kind, reason, snapshotPath: 'adopt' in next ? next.adopt.path : undefined };
+  await run.create();
+  const planned = { context, run, subvolume: subvolume.name, plan, pointer };
+  const snapshotPath = await ('adopt' in next ? adopt(planned, next.adopt) : take(planned, next));
+  return { kind, reason, snapshotPath };
 }
 
 /** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
@@ -123,55 +119,24 @@ async function findLastBackup(
   }
 }
 
-/** Checks that the subvolume can be snapshotted into SNAPSHOT_DIR, and warns of what will not be sent. */
-async function checkSource(
-  context: StageContext,
-  { name, path }: SelectedSubvolume,
-): Promise<{ readonly source: SubvolumeInfo; readonly directory: string }> {
-  const directory = context.settings.SNAPSHOT_DIR;
-  if (!directory) throw new ToolError('SNAPSHOT_DIR is not set', { kind: 'usage' });
-  const info = await showSubvolume(path);
-  if (!(await pathExists(directory))) {
-    throw new ToolError(`SNAPSHOT_DIR ${directory} does not exist`, {
-      hint: `make it with: mkdir -p -m 0700 ${directory}`,
-    });
-  }
-  const [source, target] = await Promise.all([filesystemOf(path), filesystemOf(directory)]);
-  if (target.type !== 'btrfs' || target.source !== source.source) {
-    throw new ToolError(
-      `SNAPSHOT_DIR ${directory} (${target.type} on ${target.source}) is not on the filesystem of ${path} (${source.source})`,
-      { hint: 'a snapshot can only be taken within one Btrfs filesystem; choose a directory on it' },
-    );
-  }
-  const nested = (await listNestedSubvolumes(path)).filter((inner) => !/__\w{16}__(full|inc)$/.test(inner));
-  if (nested.length > 0) {
-    context.log.warn(
-      `${name}: nested subvolumes are not part of this backup: ${nested.join(', ')}; name them in SUBVOLUMES to back them up`,
-    );
-  }
-  return { source: info, directory };
-}
-
-/** What an unfinished run is held against. */
-interface Surroundings {
-  readonly source: SubvolumeInfo;
-  readonly here: readonly FoundSubvolume[];
-  readonly pointer: FoundPointer;
-}
-
 /** Why an unfinished run cannot be gone on with, or undefined when it can. */
 function obstacleToGoingOn(
   unfinished: SnapshotFile,
   requested: BackupKind | 'auto',
-  { source, here, pointer }: Surroundings,
+  { subvolume: source, here, next }: SnapshotSource,
+  pointer: FoundPointer,
   prefix: string,
 ): string | undefined {
-  const { snapshot, parent, subvolume, kind, created_at, pointer_etag } = unfinished;
+  const { snapshot, parent, subvolume, kind, created_at, pointer_etag, adopted } = unfinished;
   if (requested !== 'auto' && requested !== kind) return `it is ${kind}, but KIND=${requested} is asked for`;
-  const taken = here.find((found) => found.uuid === snapshot.uuid && found.path === snapshot.path);
-  if (!taken) return `its snapshot ${snapshot.name} is gone`;
-  if (taken.parentUuid !== source.uuid) return 'its snapshot is of another subvolume';
-  if (parent && !here.some((found) => found.uuid === parent.uuid && found.path === parent.path)) {
+  if ((adopted ?? false) !== 'adopt' in next)
+    return 'SUBVOLUMES says otherwise now where snapshots come from';
+  const found = here.find(({ uuid, path }) => uuid === snapshot.uuid && path === snapshot.path);
+  if (!found) return `its snapshot ${nameForPeople(unfinished)} is gone`;
+  if (adopted && !found.readOnly) return `its snapshot ${snapshot.path} is no longer read-only`;
+  // An adopted one need not be of the subvolume that the newest is of: that may have been rolled back since.
+  if (!adopted && found.parentUuid !== source.uuid) return 'its snapshot is of another subvolume';
+  if (parent && !here.some(({ uuid, path }) => uuid === parent.uuid && path === parent.path)) {
     return 'its parent snapshot is gone';
   }
   const ours = new SubvolumeKeys(prefix, subvolume).manifest(kind, created_at);
@@ -180,49 +145,32 @@ function obstacleToGoingOn(
   return undefined;
 }
 
-async function takeAndRecord(
-  context: StageContext,
-  subvolume: SelectedSubvolume,
-  directory: string,
-  run: RunDirectory,
-  plan: BackupPlan,
-  pointer: FoundPointer,
+/** Snapshots of others may all have one name. */
+function nameForPeople({ snapshot, adopted }: SnapshotFile): string {
+  return adopted ? snapshot.path : snapshot.name;
+}
+
+/** A backup that has been planned. */
+interface PlannedBackup {
+  readonly context: StageContext;
+  readonly run: RunDirectory;
+  readonly subvolume: string;
+  readonly plan: BackupPlan;
+  readonly pointer: FoundPointer;
+}
+
+/** Takes the snapshot; it is deleted again where it cannot be recorded. */
+async function take(
+  planned: PlannedBackup,
+  { takeOf, into }: { readonly takeOf: string; readonly into: string },
 ): Promise<string> {
-  await run.create();
-  const timestamp = await freshTimestamp(
-    context,
-    subvolume.name,
-    pointer && 'pointer' in pointer ? pointer.pointer.created_at : undefined,
-  );
-  const name = snapshotName(subvolume.name, timestamp, plan.kind);
-  const path = join(directory, name);
-  await takeSnapshot(subvolume.path, path, 'read-only');
+  const { context, subvolume, plan, pointer } = planned;
+  const timestamp = await freshTimestamp(context, subvolume, pointer);
+  const name = snapshotName(subvolume, timestamp, plan.kind);
+  const path = join(into, name);
+  await takeSnapshot(takeOf, path, 'read-only');
   try {
-    const info = await showSubvolume(path);
-    await run.writeSnapshot({
-      subvolume: subvolume.name,
-      kind: plan.kind,
-      created_at: timestamp,
-      snapshot: {
-        name,
-        path,
-        uuid: info.uuid,
-        parent_uuid: plan.parent?.uuid ?? null,
-        received_uuid: info.receivedUuid ?? null,
-        generation: info.generation,
-        mtime: await readMtime(path),
-      },
-      parent: plan.parent
-        ? {
-            path: plan.parent.path,
-            uuid: plan.parent.uuid,
-            generation: plan.parent.generation,
-            manifest_key: plan.parent.manifestKey,
-          }
-        : null,
-      pointer_etag: pointer?.etag ?? null,
-      started_at: context.now().toISOString(),
-    });
+    await record(planned, { ...(await showSubvolume(path)), name, path }, timestamp);
   } catch (error) {
     await deleteSubvolume(path);
     throw error;
@@ -230,18 +178,43 @@ async function takeAndRecord(
   return path;
 }
 
-/**
- * The time of this backup, later than the last one's, because keys and AT= order backups by it.
- * @throws ToolError when the clock is behind the last backup.
- */
-async function freshTimestamp(
-  context: StageContext,
-  subvolume: string,
-  last: string | undefined,
-): Promise<string> {
-  const lastMs = last === undefined ? 0 : (parseTimestamp(last)?.getTime() ?? 0);
-  const behindMs = lastMs + 1000 - context.now().getTime();
-  if (last !== undefined && behindMs > 2000) throw clockBehind(context, subvolume, last);
-  if (behindMs > 0) await sleep(behindMs, undefined, { signal: context.signal });
-  return formatTimestamp(context.now());
+/** Records somebody else's snapshot as the one to send. */
+async function adopt(planned: PlannedBackup, snapshot: FoundSubvolume): Promise<string> {
+  const { context, subvolume, pointer } = planned;
+  const timestamp = await adoptedTimestamp(context, subvolume, snapshot, pointer);
+  await record(planned, snapshot, timestamp, { adopted: true });
+  return snapshot.path;
+}
+
+async function record(
+  { context, run, subvolume, plan: { kind, parent }, pointer }: PlannedBackup,
+  snapshot: FoundSubvolume,
+  timestamp: string,
+  mark?: Pick<SnapshotFile, 'adopted'>,
+): Promise<void> {
+  await run.writeSnapshot({
+    subvolume,
+    kind,
+    created_at: timestamp,
+    ...mark,
+    snapshot: {
+      name: snapshot.name,
+      path: snapshot.path,
+      uuid: snapshot.uuid,
+      parent_uuid: parent?.uuid ?? null,
+      received_uuid: snapshot.receivedUuid ?? null,
+      generation: snapshot.generation,
+      mtime: await readMtime(snapshot.path),
+    },
+    parent: parent
+      ? {
+          path: parent.path,
+          uuid: parent.uuid,
+          generation: parent.generation,
+          manifest_key: parent.manifestKey,
+        }
+      : null,
+    pointer_etag: pointer?.etag ?? null,
+    started_at: context.now().toISOString(),
+  });
 }

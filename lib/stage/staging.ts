@@ -2,11 +2,12 @@
  * The staging directory of a restore: beside TARGET, because a snapshot cannot leave its filesystem; 0700, because what is
  * in it is not yet what was asked for. It is locked while its restore runs, so that what a killed one left is known as such.
  */
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdtemp, open, readdir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError } from '../core/errors.ts';
-import { deleteSubvolume, findSubvolumes } from '../edge/btrfs.ts';
+import { deleteSubvolume, type FoundSubvolume, findSubvolumes } from '../edge/btrfs.ts';
 import { fileError, pathExists } from '../edge/files.ts';
 import { lockFile } from '../edge/lock.ts';
 import type { StageContext } from './context.ts';
@@ -22,6 +23,11 @@ export interface Staging {
   readonly path: string;
   /** A path in it at which nothing is. */
   freePath(): string;
+  /**
+   * Gives what was received since the last time a name of ours, and gives the subvolume, if there is one. Its own name is whatever
+   * the snapshot was called: bytes that are no text, or the name of the one before it, beside which it could not be received.
+   */
+  takeIn(): Promise<FoundSubvolume | undefined>;
   /** Removes all subvolumes in it, and itself. */
   remove(): Promise<void>;
 }
@@ -36,9 +42,16 @@ export async function makeStaging(parent: string): Promise<Staging> {
       const path = await mkdtemp(join(parent, namePrefix));
       const directory = await open(path, 'r');
       const freePath = () => join(path, randomUUID());
+      const ours = new Set<string>();
+      const takeIn = async () => {
+        const given = await renameEntries(path, (name) => !ours.has(name.toString()));
+        for (const name of given) ours.add(name);
+        return (await findSubvolumes(path)).find(({ name }) => given.includes(name));
+      };
       const remove = () => removeDirectory(path).finally(() => directory.close());
       // Before it is locked, another restore may take it for an abandoned one and remove it.
-      if ((await lockFile(directory, path)) && (await pathExists(path))) return { path, freePath, remove };
+      if ((await lockFile(directory, path)) && (await pathExists(path)))
+        return { path, freePath, takeIn, remove };
       await directory.close();
     } catch (cause) {
       throw fileError(`cannot make a staging directory in ${parent}`, cause, undefined, fullHint);
@@ -80,7 +93,23 @@ async function removeIfAbandoned(path: string): Promise<boolean> {
   }
 }
 
+/** Renames entries to what is a name for everybody; a read-only subvolume can be renamed in its own directory. */
+async function renameEntries(
+  directory: string,
+  isMeant: (name: Buffer) => boolean,
+): Promise<readonly string[]> {
+  const names = (await readdir(directory, { encoding: 'buffer' })).filter(isMeant);
+  const given: string[] = [];
+  for (const name of names.sort(Buffer.compare)) {
+    const fresh = randomUUID();
+    await rename(Buffer.concat([Buffer.from(`${directory}/`), name]), join(directory, fresh));
+    given.push(fresh);
+  }
+  return given;
+}
+
 async function removeDirectory(path: string): Promise<void> {
+  await renameEntries(path, (name) => !isUtf8(name));
   for (const { path: subvolume } of (await findSubvolumes(path)).toReversed()) {
     await deleteSubvolume(subvolume);
   }

@@ -1,8 +1,9 @@
 /** After a restore: what can be proved, and the proof. */
+import { basename, isAbsolute } from 'node:path';
 import { ToolError } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
 import { formatCount } from '../core/units.ts';
-import { findSubvolumes } from '../edge/btrfs.ts';
+import { findSubvolumes, subvolumeAt } from '../edge/btrfs.ts';
 import { compareTrees } from '../edge/compare-trees.ts';
 import { pathExists } from '../edge/files.ts';
 import type { StageContext } from './context.ts';
@@ -61,7 +62,9 @@ export async function compareWithSource(
 
 async function findSource(context: StageContext, manifest: Manifest): Promise<string | undefined> {
   const directory = context.settings.SNAPSHOT_DIR;
-  if (!directory || !(await pathExists(directory))) return undefined;
-  const { uuid } = manifest.snapshot;
-  return (await findSubvolumes(directory)).find((found) => found.uuid === uuid && found.readOnly)?.path;
+  const { uuid, path } = manifest.snapshot;
+  const ours = directory && (await pathExists(directory)) ? await findSubvolumes(directory) : [];
+  // The snapshot of another is where the manifest says, if anywhere; the UUID tells whether it is still the same.
+  const there = isAbsolute(path) ? await subvolumeAt(path, basename(path)).catch(() => undefined) : undefined;
+  return [...ours, ...(there ? [there] : [])].find((found) => found.uuid === uuid && found.readOnly)?.path;
 }

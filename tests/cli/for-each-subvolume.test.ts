@@ -43,17 +43,17 @@ for (const selection of ['', ' ', 'nope', 'data,nope', 'data,', 'Data', '/data']
 test('each has its turn, one after the other, and its result', async () => {
   const { lines, log } = keepingLog();
   let running = 0;
-  const stage = async ({ path }: { readonly path: string }) => {
+  const stage = async ({ name }: { readonly name: string }) => {
     assert.equal(++running, 1);
     await new Promise((resolve) => setImmediate(resolve));
     running--;
-    return path.length;
+    return name.length;
   };
   assert.deepEqual(await forEachSubvolume(all, stage, log, never), {
     results: [
-      ['data', 5],
-      ['home', 5],
-      ['root', 5],
+      ['data', 4],
+      ['home', 4],
+      ['root', 4],
     ],
     exitCode: 0,
   });

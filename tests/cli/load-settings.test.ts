@@ -80,6 +80,14 @@ test('what a script needs and is not set is named, for restore the bucket alone'
   await (await loadSettings(file, [])).check('bucket');
 });
 
+test('SNAPSHOT_DIR is needed where a snapshot is taken, not where others take them all', async () => {
+  const adopted = 'home=snapshots:/home/.snapshots/*/snapshot';
+  write(['S3_BUCKET=backups', `SUBVOLUMES=${adopted}`]);
+  await (await loadSettings(file, [])).check('sources and bucket');
+  write(['S3_BUCKET=backups', `SUBVOLUMES=${adopted},/data`]);
+  assert.equal((await problemsOf()).message, `${file}: SNAPSHOT_DIR is not set, but is required`);
+});
+
 test('--set wins over the file, and the last of several over the others', async () => {
   write([...complete, 'CONCURRENCY=7', 'KEEP_SNAPSHOTS=0']);
   const { values, check } = await loadSettings(file, ['CONCURRENCY=8', 'KEEP_SNAPSHOTS=3', 'CONCURRENCY=9']);

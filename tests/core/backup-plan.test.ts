@@ -79,6 +79,28 @@ test('a subvolume that was rolled back to the parent snapshot goes on incrementa
   assert.equal('kind' in plan && plan.kind, 'incremental');
 });
 
+test('what was received goes on incrementally on what it was received onto, and on nothing that it is not made from', () => {
+  const kindOf = (uuid: string | undefined) => {
+    const plan = planBackup('auto', { ...source, uuid }, published, [
+      { ...snapshotOfDay(2), parentUuid: undefined },
+    ]);
+    return 'kind' in plan && plan.kind;
+  };
+  assert.equal(kindOf(uuidOf(2)), 'incremental');
+  assert.equal(kindOf(uuidOf(1)), 'full');
+  assert.equal(kindOf(undefined), 'full', 'two without a parent have nothing in common');
+});
+
+test('a parent of another program is called by its path: its name may be that of all', () => {
+  const path = '/home/.snapshots/7/snapshot';
+  const manifest = {
+    ...manifestOfDay(2),
+    snapshot: { ...manifestOfDay(2).snapshot, name: 'snapshot', path },
+  };
+  const plan = planBackup('auto', source, { ...published, manifest }, []);
+  assert.equal('reason' in plan && plan.reason, `parent snapshot ${path} is gone`);
+});
+
 test('a prefix that another host uses is not taken over, unless that is asked for with KIND=full', () => {
   const other = { ...source, hostName: 'other-host' };
   const plan = planBackup('auto', other, published, []);

@@ -45,8 +45,23 @@ test('subvolume show of a read-only snapshot is read', () => {
     id: 259,
     generation: 8,
     readOnly: true,
+    createdAt: new Date('2026-11-24T22:27:08Z'),
   });
 });
+
+for (const [text, expected] of [
+  ['2026-11-24 22:27:08 +0530', '2026-11-24T16:57:08.000Z'],
+  ['2026-11-24 22:27:08 -0800', '2026-11-25T06:27:08.000Z'],
+  ['-', undefined],
+  ['2026-13-24 22:27:08 +0000', undefined],
+  ['yesterday', undefined],
+] as const) {
+  test(`a subvolume made at "${text}" was made at ${expected ?? 'a time that nobody knows'}`, () => {
+    const info = parseSubvolumeShow(withField('Creation time', text));
+    assert.ok(info, 'it is understood');
+    assert.equal(info.createdAt?.toISOString(), expected);
+  });
+}
 
 test('subvolume show of a received snapshot names its received UUID', () => {
   const received = '11111111-2222-3333-4444-555555555555';

@@ -68,6 +68,32 @@ test('a full backup has no parent and the first one no ETag in its snapshot.json
   assert.equal(snapshotFileSchema.safeParse(withoutEtag).success, false);
 });
 
+test('a snapshot.json names a snapshot of our own, or says that it is adopted', () => {
+  const file = {
+    subvolume: 'home',
+    kind: 'full',
+    created_at: '20260101T000000Z',
+    adopted: true,
+    snapshot: {
+      name: 'snapshot',
+      path: '/home/.snapshots/1/snapshot',
+      uuid: uuidOf(1),
+      parent_uuid: null,
+      received_uuid: null,
+      generation: 7,
+    },
+    parent: null,
+    pointer_etag: null,
+    started_at: '2026-01-01T00:00:00Z',
+  };
+  assert.deepEqual(snapshotFileSchema.parse(file), file);
+  const { adopted: _, ...ours } = file;
+  const elsewhere = { ...file, snapshot: { ...file.snapshot, path: '/home/.snapshots/1/other' } };
+  for (const wrong of [ours, { ...file, adopted: false }, elsewhere]) {
+    assert.equal(snapshotFileSchema.safeParse(wrong).success, false);
+  }
+});
+
 test('a chunks.json without a chunk is not a whole upload', () => {
   const file = {
     identity,

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ToolError } from '../../lib/core/errors.ts';
 import { makeStaging } from '../../lib/stage/staging.ts';
+import { btrfs, loopBtrfs } from '../support/loop-btrfs.ts';
 import { tinyFilesystem } from '../support/temporary-directory.ts';
 
+const mount = await loopBtrfs('staging');
 const full = tinyFilesystem('staging', 1024 * 1024, 1);
 
 test('a filesystem with no room for the staging directory is named, and it is not RUN_DIR that has to move', async () => {
@@ -12,4 +16,28 @@ test('a filesystem with no room for the staging directory is named, and it is no
     assert.match(error.hint ?? '', /TARGET on another filesystem/);
     return true;
   });
+});
+
+/** Makes a subvolume of which no child process can be given the name. */
+function makeUnnameable(directory: string): void {
+  btrfs('subvolume', 'create', join(directory, 'x'));
+  renameSync(join(directory, 'x'), Buffer.concat([Buffer.from(`${directory}/`), Buffer.from([0x62, 0xff])]));
+}
+
+test('what is received gets a name of ours, so that all may have the same, or one that is no text', async () => {
+  const staging = await makeStaging(mount);
+  const uuids = new Set<string>();
+  for (let round = 0; round < 2; round++) {
+    btrfs('subvolume', 'create', join(staging.path, 'snapshot'));
+    const taken = await staging.takeIn();
+    assert.equal(taken?.path, join(staging.path, taken?.name ?? ''));
+    uuids.add(taken?.uuid ?? '');
+  }
+  makeUnnameable(staging.path);
+  uuids.add((await staging.takeIn())?.uuid ?? '');
+  assert.equal(uuids.size, 3);
+  assert.equal(await staging.takeIn(), undefined, 'nothing new');
+  makeUnnameable(staging.path);
+  await staging.remove();
+  assert.equal(existsSync(staging.path), false);
 });

@@ -55,7 +55,7 @@ export const settingKeys = {
     {
       section: what,
       about:
-        'comma-separated paths of Btrfs subvolumes, or name=/path; the name (default: the last part of the path) is the folder in the bucket',
+        'comma-separated paths of Btrfs subvolumes, or name=/path; the name (default: the last part of the path) is the folder in the bucket. name=snapshots:/glob takes existing read-only snapshots, such as name=snapshots:/home/.snapshots/*/snapshot, and makes none',
       example: '/data,home=/srv/home',
     },
   ],
@@ -63,7 +63,8 @@ export const settingKeys = {
     absolutePath().optional(),
     {
       section: what,
-      about: 'directory for the read-only snapshots, on the same Btrfs filesystem as every subvolume',
+      about:
+        'directory for the read-only snapshots, on the same Btrfs filesystem as every subvolume; not needed where SUBVOLUMES has only snapshots: of others',
       example: '/data/.snapshots',
     },
   ],

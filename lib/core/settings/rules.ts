@@ -55,22 +55,41 @@ export function absolutePath() {
   });
 }
 
-/** A subvolume to back up: its name in the bucket and its path here. */
-export interface SelectedSubvolume {
+/** A subvolume to take snapshots of: its name in the bucket and its path here. */
+export interface LiveSubvolume {
   readonly name: string;
   readonly path: string;
 }
 
-/** `name=/path,/path/to/other`: names unique, by default the last part of the path. */
+/** A subvolume of which others take the snapshots: its name in the bucket, and a glob of their paths here. */
+export interface AdoptedSubvolume {
+  readonly name: string;
+  readonly snapshots: string;
+}
+
+/** A subvolume to back up. */
+export type SelectedSubvolume = LiveSubvolume | AdoptedSubvolume;
+
+/** `name=/path,/path/to/other,name=snapshots:/glob`: names unique, by default the last part of the path. */
 export function subvolumes() {
   return z.string().transform((text, context) => {
     const selected: SelectedSubvolume[] = [];
     for (const item of text.split(',').map((word) => word.trim())) {
-      const match = /^(?:([^=/]+)=\s*)?(\/.*)$/.exec(item);
-      const path = match?.[2]?.replace(/(?<=.)\/+$/, '') ?? '';
-      const name = match?.[1]?.trim() ?? path.slice(path.lastIndexOf('/') + 1);
-      if (!match) context.addIssue(`"${item}" is neither an absolute path nor name=/path`);
-      else if (!isSubvolumeName(name)) {
+      const match = /^(?:([^=/]+)=\s*)?(snapshots:\s*)?(\/.*)$/.exec(item);
+      const isAdopted = match?.[2] !== undefined;
+      const path = match?.[3]?.replace(/(?<=.)\/+$/, '') ?? '';
+      const name = match?.[1]?.trim() ?? (isAdopted ? '' : path.slice(path.lastIndexOf('/') + 1));
+      if (/^([^=/]*=)?\s*snapshots:/.test(item) && !match) {
+        context.addIssue(`"${item}" is not name=snapshots:/glob: the glob must be an absolute path`);
+      } else if (!match) {
+        context.addIssue(`"${item}" is neither an absolute path nor name=/path`);
+      } else if (isAdopted && match[1] === undefined) {
+        context.addIssue(`"${item}" needs a name in front: name=snapshots:${path}`);
+      } else if (isAdopted && path.includes('**')) {
+        context.addIssue(
+          `"${item}" has "**", which would search all snapshots through; write "*" per directory`,
+        );
+      } else if (!isSubvolumeName(name)) {
         context.addIssue(
           `"${item}" needs a name of letters, digits, ".", "_" and "-" in front: name=${path}`,
         );
@@ -78,7 +97,7 @@ export function subvolumes() {
         context.addIssue(`"lock" is the name of a file in RUN_DIR; give another name: other-name=${path}`);
       } else if (selected.some((other) => other.name === name)) {
         context.addIssue(`two subvolumes are named "${name}"; give one another name: other-name=${path}`);
-      } else selected.push({ name, path });
+      } else selected.push(isAdopted ? { name, snapshots: path } : { name, path });
     }
     return selected;
   });
