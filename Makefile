@@ -56,8 +56,8 @@ publish: $(READY) ## stage 3: manifest and pointer, thin snapshots  [SUBVOLUME=]
 ##@ Look and restore
 
 .PHONY: list
-list: $(READY) ## every backup in the bucket  [SUBVOLUME= JSON=1]
-	@$(TSX) scripts/list.ts $(settings) $(selection)
+list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) JSON=1]
+	@$(TSX) scripts/list.ts $(settings) $(selection) $(call option,HOST_PREFIX,host-prefix)
 
 .PHONY: verify
 verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads every byte]
