@@ -23,6 +23,7 @@ await runScript({
   async run({ context, options, json }) {
     const { nothingFound } = await import('../lib/stage/backups.ts');
     const { listBackups } = await import('../lib/stage/list.ts');
+    const { adviseOnUploads } = await import('../lib/stage/lifecycle-advice.ts');
     const { listHosts } = await import('../lib/stage/list-hosts.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);
@@ -34,6 +35,7 @@ await runScript({
       for (const failure of failures) context.log.warn(describeError(failure));
       const report = hostsReport(name, hostPrefix, hosts);
       console.log(json ? JSON.stringify(report.json) : report.text);
+      if (!json) await adviseOnUploads(context, hostPrefix);
       return worstExitCode(failures);
     }
     const backups = await listBackups(context, subvolume);
@@ -42,6 +44,7 @@ await runScript({
     }
     const report = listReport(name, { prefix, backups });
     console.log(json ? JSON.stringify(report.json) : report.text);
+    if (!json) await adviseOnUploads(context);
     return 0;
   },
 });
