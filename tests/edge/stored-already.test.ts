@@ -20,7 +20,10 @@ const directory = temporaryDirectory('stored-already');
 const own = await startTestBucket(join(directory, 's3'));
 const { proxy, server } = own;
 const { writerWith, contentOf, storeThree } = chunkWriting(own);
-beforeEach(() => proxy.expect());
+beforeEach(() => {
+  proxy.expect();
+  server.permissions.clear();
+});
 
 for (const [what, spoil, second] of [
   ['by its SHA-256', (answer: ProxiedAnswer) => answer, errorAnswer(404, 'NoSuchUpload')],
