@@ -57,8 +57,8 @@ uninstall-systemd: ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/
 ##@ Look and restore
 
 .PHONY: list
-list: $(READY) ## every backup in the bucket  [SUBVOLUME= JSON=1]
-	@$(TSX) scripts/list.ts $(settings) $(selection)
+list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) JSON=1]
+	@$(TSX) scripts/list.ts $(settings) $(selection) $(call option,HOST_PREFIX,host-prefix)
 
 .PHONY: verify
 verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads every byte]
@@ -118,8 +118,8 @@ test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SER
 	  $(call flag,INCLUDE_ARCHIVE,include-archive) $(call flag,SKIP_S3,skip-s3) $(call flag,KEEP,keep)
 
 .PHONY: test-ceph
-test-ceph: $(READY_FOR_CEPH) ## contract and harness against a Ceph cluster that it starts; needs root, installs Ceph
-	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts; \
+test-ceph: $(READY_FOR_CEPH) ## contract, ten hosts and harness against a Ceph cluster; needs root, installs Ceph
+	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts tests/slow/fleet.test.ts; \
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
 .PHONY: test-faults

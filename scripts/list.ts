@@ -1,8 +1,10 @@
 /** Lists the backups in the bucket. */
 
-import { listedJson, listTable } from '../lib/cli/list-report.ts';
+import { readHostPrefix } from '../lib/cli/host-prefix.ts';
+import { hostsReport, listReport } from '../lib/cli/list-report.ts';
 import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
+import { describeError, worstExitCode } from '../lib/core/errors.ts';
 
 await runScript({
   file: 'list.ts',
@@ -10,21 +12,39 @@ await runScript({
     'Lists every backup of every chain, from the bucket alone, and whether it can be restored now; * marks the one that restore takes by default.',
   options: {
     subvolume: anySubvolumeOption,
+    'host-prefix': {
+      type: 'string',
+      value: 'PREFIX',
+      about: 'all hosts whose S3_PREFIX is this or below it; / for all in the bucket',
+    },
   },
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
     const { nothingFound } = await import('../lib/stage/backups.ts');
     const { listBackups } = await import('../lib/stage/list.ts');
+    const { adviseOnUploads } = await import('../lib/stage/lifecycle-advice.ts');
+    const { listHosts } = await import('../lib/stage/list-hosts.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);
+    const hostPrefix = readHostPrefix(options['host-prefix']);
+    const { name, prefix } = context.bucket;
+    if (hostPrefix !== undefined) {
+      const hosts = await listHosts(context, hostPrefix, subvolume);
+      const failures = hosts.flatMap(({ failure }) => failure ?? []);
+      for (const failure of failures) context.log.warn(describeError(failure));
+      const report = hostsReport(name, hostPrefix, hosts);
+      console.log(json ? JSON.stringify(report.json) : report.text);
+      if (!json) await adviseOnUploads(context, hostPrefix);
+      return worstExitCode(failures);
+    }
     const backups = await listBackups(context, subvolume);
     if (subvolume && backups.length === 0) {
       throw await nothingFound(context.bucket, `there is no backup of subvolume "${subvolume}"`);
     }
-    const { name, prefix } = context.bucket;
-    if (json) console.log(JSON.stringify({ bucket: name, prefix, backups: backups.map(listedJson) }));
-    else console.log(backups.length === 0 ? `no backups in ${name} under ${prefix}/` : listTable(backups));
+    const report = listReport(name, { prefix, backups });
+    console.log(json ? JSON.stringify(report.json) : report.text);
+    if (!json) await adviseOnUploads(context);
     return 0;
   },
 });

@@ -1,11 +1,47 @@
-/** What `list.ts` tells of each backup: a row for people, an object for programs. */
+/** What `list.ts` tells: a table for people, a document for programs, whose fields README.md names. */
+import { describeError } from '../core/errors.ts';
 import { formatTimestamp, readableTimestamp } from '../core/names.ts';
 import { formatSize } from '../core/units.ts';
 import type { ListedBackup, Restorability } from '../stage/list.ts';
+import type { ListedHost } from '../stage/list-hosts.ts';
 import { formatTable } from './table.ts';
 
-/** The table of all backups. */
-export function listTable(backups: readonly ListedBackup[]): string {
+/** What is printed: one or the other. */
+interface Report {
+  readonly text: string;
+  readonly json: unknown;
+}
+
+/** The backups of one host, as text and as the document. */
+export function listReport(bucket: string, { prefix, backups }: ListedHost): Report {
+  return {
+    text: backups.length === 0 ? `no backups in ${bucket} under ${prefix}/` : listTable(backups),
+    json: { bucket, prefix, backups: backups.map(listedJson) },
+  };
+}
+
+/** The backups of many hosts: a block and an element for each. @param hostPrefix empty for the whole bucket */
+export function hostsReport(bucket: string, hostPrefix: string, hosts: readonly ListedHost[]): Report {
+  const blocks = hosts.map(({ prefix, backups, failure }) => {
+    const nothing = failure ? `  cannot be listed: ${failure.message}` : '  no backups';
+    return `${prefix}\n${backups.length === 0 ? nothing : listTable(backups)}`;
+  });
+  const where = hostPrefix === '' ? bucket : `${bucket} under ${hostPrefix}/`;
+  return {
+    text: hosts.length === 0 ? `no backups in ${where}` : blocks.join('\n\n'),
+    json: {
+      bucket,
+      host_prefix: hostPrefix,
+      hosts: hosts.map(({ prefix, backups, failure }) => ({
+        prefix,
+        backups: backups.map(listedJson),
+        problem: failure ? describeError(failure) : null,
+      })),
+    },
+  };
+}
+
+function listTable(backups: readonly ListedBackup[]): string {
   const rows = backups.map((backup) => [
     `${backup.current ? '*' : ' '} ${backup.subvolume}`,
     readableTimestamp(backup.created_at),
@@ -22,8 +58,9 @@ export function listTable(backups: readonly ListedBackup[]): string {
   );
 }
 
-/** A backup as it stands in the JSON document. */
-export function listedJson({ restorability, ...backup }: ListedBackup): unknown {
+/** A backup as it stands in the document: every field is there, null where it has no value. */
+function listedJson({ restorability, ...listed }: ListedBackup): unknown {
+  const backup = { ...listed, problem: listed.problem ?? null };
   if ('whyNot' in restorability) {
     return { ...backup, restorable: 'no', why_not: restorability.whyNot, thaw: null };
   }

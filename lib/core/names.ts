@@ -150,14 +150,14 @@ export function manifestKeyOf(prefix: string, key: string): string | undefined {
 
 /**
  * The prefixes of the hosts that have backups among some keys: the prefix itself, and those below it (`fleet/host-1` below
- * `fleet`).
+ * `fleet`). The empty prefix stands for the whole bucket.
  */
 export function hostPrefixes(prefix: string, keys: readonly string[]): readonly string[] {
   const found = new Set<string>();
   for (const key of keys) {
     for (let at = key.indexOf('/subvol/'); at !== -1; at = key.indexOf('/subvol/', at + 1)) {
       const host = key.slice(0, at);
-      const isBelow = host === prefix || host.startsWith(`${prefix}/`);
+      const isBelow = prefix === '' || host === prefix || host.startsWith(`${prefix}/`);
       if (isBelow && parseKey(host, key)) found.add(host);
     }
   }

@@ -6,7 +6,8 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../core/errors.ts';
 import { piecesOf } from './body.ts';
-import { conditionOf, explain, isNamed, isRefusedFor, type Precondition } from './requests.ts';
+import { isUnlisted } from './objects.ts';
+import { conditionOf, explain, isDenied, isNamed, isRefusedFor, type Precondition } from './requests.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 
@@ -28,9 +29,8 @@ export async function readDocument(
 ): Promise<Document | undefined> {
   const what = `read ${key}`;
   try {
-    return await bucket.retrier.run(what, () => readOnce(bucket, key, maxBytes));
+    return await bucket.retrier.run(what, () => readIfThere(bucket, key, maxBytes));
   } catch (error) {
-    if (isNamed(error, 'NoSuchKey')) return undefined;
     if (error instanceof OtherBytes) {
       throw new ToolError(`${key} is damaged: ${error.message}`, {
         kind: 'damage',
@@ -55,6 +55,15 @@ export async function readDocument(
 
 /** A document is small and has no hash anywhere else, so that one wrong digit in it would pass for the truth. */
 class OtherBytes extends TransferError {}
+
+async function readIfThere(bucket: Bucket, key: string, maxBytes: number): Promise<Document | undefined> {
+  try {
+    return await readOnce(bucket, key, maxBytes);
+  } catch (error) {
+    if (isNamed(error, 'NoSuchKey') || (isDenied(error) && (await isUnlisted(bucket, key)))) return undefined;
+    throw error;
+  }
+}
 
 async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<Document> {
   const { signal } = bucket;

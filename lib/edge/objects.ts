@@ -16,7 +16,7 @@ import {
 } from '../core/archive-classes.ts';
 import type { ListedObject as DatedObject } from '../core/inventory.ts';
 import { pagesOf } from './pages.ts';
-import { explain, isNamed } from './requests.ts';
+import { explain, isDenied, isNamed } from './requests.ts';
 import type { Bucket } from './s3-client.ts';
 import { statusOf } from './s3-errors.ts';
 
@@ -56,8 +56,25 @@ export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead 
     };
   } catch (error) {
     const reason = await reasonOfRefusal(bucket, key, error);
-    if (isNamed(reason, 'NoSuchKey')) return undefined;
+    if (isNamed(reason, 'NoSuchKey') || (isDenied(reason) && (await isUnlisted(bucket, key))))
+      return undefined;
     throw reason;
+  }
+}
+
+/**
+ * True when a key that may not be read is not there at all: who may list a bucket only below a prefix is told 403, not 404, for what
+ * is missing (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). A single request, as `headOnce` is.
+ */
+export async function isUnlisted(bucket: Bucket, key: string): Promise<boolean> {
+  const command = new ListObjectsV2Command({ Bucket: bucket.name, Prefix: key, MaxKeys: 1 });
+  try {
+    const { Contents = [] } = await bucket.client.send(command, { abortSignal: bucket.signal });
+    // Of all keys that begin with it, the key itself is the first.
+    return Contents[0]?.Key !== key;
+  } catch (error) {
+    if (isDenied(error)) return false;
+    throw error;
   }
 }
 

@@ -29,6 +29,11 @@ export function isRefusedFor(precondition: Precondition, error: unknown): boolea
   return 'etag' in precondition && isNamed(reason, 'NoSuchKey');
 }
 
+/** True when these credentials may not do what was asked. */
+export function isDenied(error: unknown): boolean {
+  return isNamed(error instanceof ToolError ? error.cause : error, 'AccessDenied');
+}
+
 /** True for an error with one of these names (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
 export function isNamed(error: unknown, ...names: readonly string[]): boolean {
   return error instanceof Error && names.includes(error.name);

@@ -52,6 +52,10 @@ const explanations: Readonly<Record<string, Explanation>> = {
   },
   PermanentRedirect: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
   AuthorizationHeaderMalformed: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
+  InvalidStorageClass: {
+    says: 'the server does not have this storage class',
+    hint: 'choose another with STORAGE_CLASS_CHUNKS (chunks) or STORAGE_CLASS_MANIFEST (all else) and run again',
+  },
   InvalidObjectState: {
     says: 'the object is in an archive class and not thawed',
     hint: 'request its chain with make thaw SUBVOLUME=name, and come back when that is done',

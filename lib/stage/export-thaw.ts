@@ -3,13 +3,12 @@
 import { hasExpiry } from '../core/archive-classes.ts';
 import { batchManifest } from '../core/batch-manifest.ts';
 import { ToolError } from '../core/errors.ts';
-import { hostPrefixes } from '../core/names.ts';
 import { objectsToRequest, type ThawObject, transferMs } from '../core/thaw-plan.ts';
 import { pathExists, writeTextFile } from '../edge/files.ts';
-import { type ListedObject, listObjects } from '../edge/objects.ts';
 import { thawStates } from '../edge/thaw-requests.ts';
 import { everythingAmong, nothingFound, REQUESTS_AT_ONCE, resolveChain } from './backups.ts';
 import type { StageContext } from './context.ts';
+import { findHosts, type Host } from './hosts.ts';
 import { chunksOf, missingChunk } from './thaw.ts';
 
 /** Which chains of all hosts: of all subvolumes or of those of one name, the published backup or the newest not later than a time. */
@@ -41,14 +40,14 @@ export async function exportThaw(context: StageContext, request: ExportRequest):
       hint: 'remove it, or name a file that does not exist yet',
     });
   }
-  const listed = await listObjects(bucket, `${bucket.prefix}/`);
-  const { hosts, chains, failures } = await chainsAmong(context, listed, request);
+  const hosts = await findHosts(bucket, bucket.prefix);
+  const { chains, failures } = await chainsOf(hosts, request);
   if (chains.length === 0 && failures.length === 0) {
     throw await nothingFound(bucket, 'there is no backup to thaw');
   }
   const states = await thawStates(
     bucket,
-    listed,
+    hosts.flatMap(({ listed }) => listed),
     new Set(chains.flat().map(({ key }) => key)),
     REQUESTS_AT_ONCE,
   );
@@ -72,7 +71,7 @@ export async function exportThaw(context: StageContext, request: ExportRequest):
     log.warn(`${tiered} chunks archived by Intelligent-Tiering are not in the list: use make thaw for them`);
   if (wanted.size > 0) await writeTextFile(request.path, batchManifest(bucket.name, [...wanted.keys()]));
   return {
-    hosts,
+    hosts: hosts.length,
     chains: chains.length,
     objects: wanted.size,
     bytes: [...wanted.values()].reduce((sum, size) => sum + size, 0),
@@ -83,25 +82,23 @@ export async function exportThaw(context: StageContext, request: ExportRequest):
 type Chunks = ReturnType<typeof chunksOf>;
 
 /** The chunks of every chain; one that cannot be followed is a failure, and does not keep the others out. */
-async function chainsAmong(
-  { bucket }: StageContext,
-  listed: readonly ListedObject[],
+async function chainsOf(
+  hosts: readonly Host[],
   { subvolume, at }: ExportRequest,
-): Promise<{ readonly hosts: number; readonly chains: Chunks[]; readonly failures: ToolError[] }> {
-  const keys = listed.map(({ key }) => key);
-  const hosts = hostPrefixes(bucket.prefix, keys);
+): Promise<{ readonly chains: Chunks[]; readonly failures: ToolError[] }> {
   const chains: Chunks[] = [];
   const failures: ToolError[] = [];
-  for (const prefix of hosts) {
-    const { names } = everythingAmong(prefix, keys);
+  for (const { bucket, listed } of hosts) {
+    const keys = listed.map(({ key }) => key);
+    const { names } = everythingAmong(bucket.prefix, keys);
     for (const name of names.filter((each) => subvolume === undefined || each === subvolume)) {
       try {
-        chains.push(chunksOf(await resolveChain({ ...bucket, prefix }, name, { at })));
+        chains.push(chunksOf(await resolveChain(bucket, name, { at })));
       } catch (error) {
         if (!(error instanceof ToolError) || error.kind === 'interrupted') throw error;
         failures.push(error);
       }
     }
   }
-  return { hosts: hosts.length, chains, failures };
+  return { chains, failures };
 }

@@ -7,6 +7,7 @@ import { parseKey } from '../core/names.ts';
 import { addProgress, type ThawObject, type ThawProgress, thawProgress } from '../core/thaw-plan.ts';
 import { chunkProblem, isWorthReading } from '../core/verdict.ts';
 import { type ListedObject, listObjects } from '../edge/objects.ts';
+import type { Bucket } from '../edge/s3-client.ts';
 import { thawStates } from '../edge/thaw-requests.ts';
 import { everythingAmong, findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
 import type { StageContext } from './context.ts';
@@ -43,7 +44,14 @@ export async function listBackups(
   subvolume?: string,
 ): Promise<readonly ListedBackup[]> {
   const { bucket } = context;
-  const listed = await listObjects(bucket, rootOf(bucket, subvolume));
+  return backupsAmong(bucket, await listObjects(bucket, rootOf(bucket, subvolume)));
+}
+
+/** The backups under the bucket's prefix that a listing holds. @throws ToolError when one cannot be asked about */
+export async function backupsAmong(
+  bucket: Bucket,
+  listed: readonly ListedObject[],
+): Promise<readonly ListedBackup[]> {
   const { keys } = everythingAmong(
     bucket.prefix,
     listed.map(({ key }) => key),

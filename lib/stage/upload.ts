@@ -18,8 +18,8 @@ import type { PartPool } from '../edge/part-pool.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
 import { openSendStream, type SendStream } from '../edge/send-stream.ts';
-import { KeyTaken } from '../edge/unless-taken.ts';
-import { anotherWriter } from './another-writer.ts';
+import { KeyTaken, MayNotReplace } from '../edge/unless-taken.ts';
+import { anotherWriter, mayNotReplace } from './another-writer.ts';
 import { ChunkUpload, StreamChanged } from './chunk-upload.ts';
 import type { Progress, StageContext } from './context.ts';
 import { giveUpRun } from './give-up-run.ts';
@@ -75,10 +75,10 @@ export async function uploadSnapshot(
       }
     };
     const file = await attempt(plan).catch(async (error: unknown) => {
-      if (!(error instanceof KeyTaken)) throw error;
+      if (!(error instanceof KeyTaken || error instanceof MayNotReplace)) throw error;
       // Going on would meet the same object again; the next backup has a time, and so keys, of its own.
       await giveUpRun(context, run, snapshot);
-      throw anotherWriter(error.message, error);
+      throw error instanceof KeyTaken ? anotherWriter(error.message, error) : mayNotReplace(error);
     });
     await run.writeChunks(file);
     return { chunks: file.chunks.length, bytes: file.stream.bytes, alreadyDone: false };

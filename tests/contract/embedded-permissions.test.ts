@@ -250,6 +250,41 @@ describe('permissions of the embedded server', () => {
     });
   });
 
+  test('a grant can be for conditional writes alone, and for what makes no object yet', async () => {
+    const create = { grant: 's3:PutObject', only: 'if-none-match' } as const;
+    const parts = { grant: 's3:PutObject', only: 'creates no object' } as const;
+    const replace = { grant: 's3:PutObject a', only: 'if-match' } as const;
+    const IfMatch = '9dd4e461268c8034f5c8564e155c67a6';
+    await withContent({ allowed: [create, 's3:GetObject'] }, async ({ client }, server, UploadId) => {
+      const put = (Key: string, conditions = {}) =>
+        client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ...conditions }));
+      const part = () =>
+        client.send(new UploadPartCommand({ Bucket, Key: 'm', UploadId, PartNumber: 1, Body: 'x' }));
+      const complete = (conditions = {}) =>
+        client.send(
+          new CompleteMultipartUploadCommand({
+            Bucket,
+            Key: 'm',
+            UploadId,
+            ...conditions,
+            MultipartUpload: { Parts: [{ PartNumber: 1, ETag: IfMatch }] },
+          }),
+        );
+      await refused(put('new'), 'AccessDenied', 403);
+      await put('new', { IfNoneMatch: '*' });
+      await refused(put('a', { IfNoneMatch: '*' }), 'PreconditionFailed', 412);
+      await refused(put('a', { IfMatch }), 'AccessDenied', 403);
+      await refused(part(), 'AccessDenied', 403);
+      server.permissions.set({ allowed: [create, parts, replace, 's3:GetObject'] });
+      await put('a', { IfMatch });
+      await refused(put('cold', { IfMatch }), 'AccessDenied', 403);
+      await client.send(new CreateMultipartUploadCommand({ Bucket, Key: 'n' }));
+      await part();
+      await refused(complete(), 'AccessDenied', 403);
+      await complete({ IfNoneMatch: '*' });
+    });
+  });
+
   test('the signature comes first, and nothing of a refused body is kept', async () => {
     await withContent({ denied: ['s3:PutObject'] }, async (target) => {
       const stranger = { accessKeyId: 'AKSTRANGER', secretAccessKey: 'another' };

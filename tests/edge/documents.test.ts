@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { exitCodeOf, type ToolError } from '../../lib/core/errors.ts';
 import { readDocument, writeDocument, writeText } from '../../lib/edge/documents.ts';
+import { headObject } from '../../lib/edge/objects.ts';
 import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.ts';
 import { errorAnswer, type ProxiedAnswer, withoutChecksums } from '../support/faulty-proxy.ts';
 import { putAs } from '../support/put-as.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('documents');
-const { bucket, proxy, retries } = await startTestBucket(join(directory, 's3'), { CONCURRENCY: '1' });
+const { bucket, server, proxy, retries } = await startTestBucket(join(directory, 's3'), { CONCURRENCY: '1' });
 
 const write = (key: string, text: string, precondition: Parameters<typeof writeDocument>[4]) =>
   writeDocument(bucket, key, text, plainWrite, precondition);
@@ -25,6 +26,20 @@ test('a document is read as it was written, under its ETag', async () => {
 
 test('a document that is not there is undefined', async () => {
   assert.equal(await readDocument(bucket, 'host/none.json', 1000), undefined);
+});
+
+test('who may list below the prefix only is not told that a key is not there, and finds it out', async () => {
+  await write('host/there.json', 'x', { absent: true });
+  server.permissions.set({ allowed: ['s3:GetObject host/there.json.*', 's3:ListBucket host/*'] });
+  try {
+    assert.equal(await readDocument(bucket, 'host/there.jso', 1000), undefined);
+    assert.equal(await headObject(bucket, 'host/there.jso'), undefined);
+    await assert.rejects(readDocument(bucket, 'host/there.json', 1000), /access was denied/);
+    await assert.rejects(headObject(bucket, 'host/there.json'), /access was denied/);
+    await assert.rejects(readDocument(bucket, 'other/none.json', 1000), /access was denied/);
+  } finally {
+    server.permissions.clear();
+  }
 });
 
 test('of two that write where there was nothing one loses, and the first document stays', async () => {

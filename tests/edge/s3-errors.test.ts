@@ -28,6 +28,15 @@ const table: readonly (readonly [string, number | undefined, string, string, Reg
     1,
     false,
   ],
+  [
+    'InvalidStorageClass',
+    400,
+    '',
+    'the server does not have this storage class',
+    /STORAGE_CLASS_CHUNKS/,
+    1,
+    false,
+  ],
   ['PermanentRedirect', 301, '', 'the bucket is in another region', /AWS_REGION/, 1, false],
   ['AuthorizationHeaderMalformed', 400, '', 'the bucket is in another region', /AWS_REGION/, 1, false],
   [

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
-import { KeyTaken } from '../../lib/edge/unless-taken.ts';
+import { KeyTaken, MayNotReplace } from '../../lib/edge/unless-taken.ts';
 import { startTestBucket } from '../support/bucket.ts';
 import { chunkWriting, isPut, small, threeParts } from '../support/chunk-writing.ts';
 import {
@@ -18,9 +18,12 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 shortenWaits();
 const directory = temporaryDirectory('stored-already');
 const own = await startTestBucket(join(directory, 's3'));
-const { proxy } = own;
+const { proxy, server } = own;
 const { writerWith, contentOf, storeThree } = chunkWriting(own);
-beforeEach(() => proxy.expect());
+beforeEach(() => {
+  proxy.expect();
+  server.permissions.clear();
+});
 
 for (const [what, spoil, second] of [
   ['by its SHA-256', (answer: ProxiedAnswer) => answer, errorAnswer(404, 'NoSuchUpload')],
@@ -87,6 +90,25 @@ test('over another object nothing is stored, in one part or in several, unless i
   assert.deepEqual(await contentOf(key), before);
   await kit.writer.complete(upload, stored, theirs.etag);
   assert.deepEqual(await contentOf(key), Buffer.concat(threeParts));
+});
+
+test('where a policy lets nothing be replaced, our own object stays, and what is denied altogether is told as that', async () => {
+  const kit = writerWith();
+  const key = 'host/kept';
+  const ours = await kit.writer.putWhole(key, kit.bodyOf(randomBytes(small.length)));
+  const before = await contentOf(key);
+  const { upload, stored } = await storeThree(kit, key);
+  const both = async (expected: assert.AssertPredicate) => {
+    await assert.rejects(kit.writer.putWhole(key, kit.bodyOf(small), ours.etag), expected);
+    await assert.rejects(kit.writer.complete(upload, stored, ours.etag), expected);
+  };
+  const create = { grant: 's3:PutObject', only: 'if-none-match' } as const;
+  server.permissions.set({ allowed: [create, 's3:GetObject', 's3:ListBucket'] });
+  await both(MayNotReplace);
+  server.permissions.set({ denied: ['s3:PutObject'] });
+  await both(/access was denied/);
+  server.permissions.clear();
+  assert.deepEqual(await contentOf(key), before);
 });
 
 test('what was ours and is gone is stored again', async () => {

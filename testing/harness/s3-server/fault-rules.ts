@@ -39,6 +39,7 @@ const ERROR_CODES = [
   'ExpiredToken',
   'RequestTimeTooSkewed',
   'NoSuchBucket',
+  'InvalidStorageClass',
   'PreconditionFailed',
   'ConditionalRequestConflict',
 ] as const;

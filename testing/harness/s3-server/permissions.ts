@@ -13,9 +13,24 @@ import type { S3Request } from './request.ts';
  * An action, or an action, a blank and a pattern of the keys it is about: `s3:GetObject`, `s3:PutObject host/*`.
  * For listing, the pattern is held against the prefix that is listed, as the condition `s3:prefix` of a policy is.
  */
-const grantSchema = z.string().refine((text) => ACTIONS.has(splitGrant(text).action), {
+const textGrantSchema = z.string().refine((text) => ACTIONS.has(splitGrant(text).action), {
   error: ({ input }) => `'${splitGrant(String(input)).action}' is not an action that this server knows`,
 });
+
+/**
+ * What a write has to be like, as the condition keys s3:if-none-match, s3:if-match and s3:ObjectCreationOperation of a policy
+ * have it: it carries the header, or it makes no object yet, as CreateMultipartUpload and UploadPart
+ * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html).
+ */
+const conditionSchema = z.enum(['if-none-match', 'if-match', 'creates no object']);
+
+/** The same as an object, with a condition if it has one. */
+const grantSchema = z.union([
+  textGrantSchema,
+  z.strictObject({ grant: textGrantSchema, only: conditionSchema }),
+]);
+
+type GrantSetting = z.output<typeof grantSchema>;
 
 const permissionsSchema = z.strictObject({
   denied: z.array(grantSchema).readonly().default([]),
@@ -30,6 +45,8 @@ interface Grant {
   readonly keys: string | undefined;
 }
 
+type Condition = z.output<typeof conditionSchema>;
+
 /** What is to be done, and to what. */
 interface Access {
   readonly action: Action;
@@ -37,6 +54,16 @@ interface Access {
   readonly key: string | undefined;
   /** The prefix of a listing. */
   readonly prefix?: string | undefined;
+  /** Which conditions of grants hold for the request. */
+  readonly holds?: ReadonlySet<Condition>;
+}
+
+/** Operations that need s3:PutObject and make no object. */
+const STEPS: ReadonlySet<string> = new Set(['CreateMultipartUpload', 'UploadPart']);
+
+function conditionsOf(operation: string, { headers }: S3Request): ReadonlySet<Condition> {
+  const named = (['if-none-match', 'if-match'] as const).filter((name) => headers[name] !== undefined);
+  return new Set<Condition>(STEPS.has(operation) ? [...named, 'creates no object'] : named);
 }
 
 /** Operations whose "not there" tells something that only those who may list are to know. */
@@ -51,7 +78,11 @@ function splitGrant(text: string): Grant {
     : { action: text.slice(0, blank), keys: text.slice(blank + 1) };
 }
 
-function covers(grant: string, access: Access): boolean {
+function covers(setting: GrantSetting, access: Access): boolean {
+  const { grant, only } = typeof setting === 'string' ? { grant: setting, only: undefined } : setting;
+  if (only !== undefined && access.holds?.has(only) !== true) {
+    return false;
+  }
   const { action, keys } = splitGrant(grant);
   const subject = LISTS.has(access.action) ? access.prefix : access.key;
   return (
@@ -118,9 +149,10 @@ export class Permissions {
       });
     }
     const { bucket, key, query } = request;
+    const holds = conditionsOf(operation, request);
     for (const action of actions) {
       // A listing without a prefix, and HeadBucket, fit no pattern: a condition on what is not there is false.
-      this.check({ action, bucket, key, prefix: query.prefix });
+      this.check({ action, bucket, key, prefix: query.prefix, holds });
     }
   }
 
