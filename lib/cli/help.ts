@@ -1,5 +1,5 @@
 /** What `--help` prints. */
-import { defaultOf, type SettingKey, type SettingNotes, settingKeys } from '../core/settings/keys.ts';
+import { notesOf, settingKeys } from '../core/settings/keys.ts';
 
 /** One option of a script, beside those that all have. */
 export interface OptionDefinition {
@@ -61,10 +61,9 @@ ${settingLines().join('\n')}`;
 }
 
 function settingLines(): string[] {
-  return (Object.keys(settingKeys) as SettingKey[]).map((key) => {
-    const [, notes]: readonly [unknown, SettingNotes] = settingKeys[key];
-    const preset = defaultOf(key);
-    const remark = notes.notYet ? 'not yet' : preset === undefined ? '' : `default ${preset}`;
+  return settingKeys.map((key) => {
+    const { notYet, preset } = notesOf(key);
+    const remark = notYet ? 'not yet' : preset === undefined ? '' : `default ${preset}`;
     return `  ${key.padEnd(22)} ${remark}`.trimEnd();
   });
 }

@@ -39,7 +39,7 @@ test('the help names every option with its value, every exit code and every sett
   for (const common of ['config', 'set', 'sets', 'json', 'help'])
     assert.match(text, new RegExp(`^  --${common}\\b`, 'm'));
   for (const code of [0, 1, 2, 3, 4, 5]) assert.match(text, new RegExp(`^  ${code}  \\w`, 'm'));
-  for (const key of Object.keys(settingKeys)) assert.match(text, new RegExp(`^  ${key}( |$)`, 'm'));
+  for (const key of settingKeys) assert.match(text, new RegExp(`^  ${key}( |$)`, 'm'));
   assert.ok(text.split('\n').every((line) => line.length <= 120 && line === line.trimEnd()));
 });
 

@@ -80,7 +80,10 @@ test('on request the line is for people, still without the secret', async () => 
 
 test('with the right secret an empty bucket is no failure, as a table or as JSON', async () => {
   const [table, json] = [await runs.table, await runs.json];
-  assert.deepEqual(table, { exitCode: 0, stdout: `no backups in ${bucketName} under host/\n`, stderr: '' });
+  assert.deepEqual([table.exitCode, table.stdout], [0, `no backups in ${bucketName} under host/\n`]);
+  const [advice, ...others] = recordsOf(table);
+  assert.match(String(advice?.msg), /^no lifecycle rule of bucket /);
+  assert.deepEqual([advice?.level, others], ['info', []]);
   assert.deepEqual(JSON.parse(json.stdout), { bucket: bucketName, prefix: 'host', backups: [] });
   assert.deepEqual([json.exitCode, json.stderr], [0, '']);
 });

@@ -69,7 +69,8 @@ async function fill({ prefix }: Host, { name, path }: Subvolume, round: number):
 
 /** The stages of `make backup`, each for all subvolumes before the next. */
 async function backUp({ context }: Host, subvolumes: readonly Subvolume[]): Promise<readonly string[]> {
-  for (const each of subvolumes) await prepareSnapshot(context, each, { kind: 'auto', ifDue: false, dryRun: false });
+  for (const each of subvolumes)
+    await prepareSnapshot(context, each, { kind: 'auto', ifDue: false, dryRun: false });
   for (const each of subvolumes) await uploadSnapshot(context, each);
   const keys: string[] = [];
   for (const each of subvolumes) keys.push((await publishBackup(context, each)).manifestKey);

@@ -1,17 +1,7 @@
 /** The documents that are made from the table of settings, so that they cannot say anything else. */
-import { defaultOf, type SettingKey, type SettingNotes, settingKeys } from './keys.ts';
+import { notesOf, type SettingKey, settingKeys } from './keys.ts';
 
-interface DocumentedKey extends SettingNotes {
-  readonly key: SettingKey;
-  readonly preset: string | undefined;
-}
-
-function documentedKeys(): readonly DocumentedKey[] {
-  return (Object.keys(settingKeys) as SettingKey[]).map((key) => {
-    const [, notes]: readonly [unknown, SettingNotes] = settingKeys[key];
-    return { key, preset: defaultOf(key), ...notes };
-  });
-}
+const documentedKeys = settingKeys.map((key) => ({ key, ...notesOf(key) }));
 
 const required: readonly SettingKey[] = ['SUBVOLUMES', 'SNAPSHOT_DIR', 'S3_BUCKET'];
 
@@ -23,7 +13,7 @@ export function exampleSettings(): string {
     '# A "#" inside a value is part of the value. config/README.md says more about each key.',
   ];
   let section = '';
-  for (const { key, preset, about, example, notYet, section: name } of documentedKeys()) {
+  for (const { key, preset, about, example, notYet, section: name } of documentedKeys) {
     if (name !== section) lines.push('', `## ${name}`);
     section = name;
     lines.push('', `# ${about}${notYet ? ' (not yet)' : ''}`);
@@ -44,7 +34,7 @@ const credentialLines = [
 export function settingsTable(): string {
   const rows: string[] = [];
   let section = '';
-  for (const { key, preset, about, notYet, section: name } of documentedKeys()) {
+  for (const { key, preset, about, notYet, section: name } of documentedKeys) {
     if (name !== section) rows.push(`| **${name}** | | |`);
     section = name;
     const fallback = required.includes(key)

@@ -5,12 +5,15 @@
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { chooseLayout } from '../part-sizes.ts';
-import { awsVariables, defaultOf, type SettingKey, type SettingNotes, settingKeys } from './keys.ts';
+import { settingRules } from './key-rules.ts';
+import { awsVariables, notesOf, type SettingKey, settingKeys, type settingNotes } from './keys.ts';
 import type { SettingLine, SettingProblem } from './lines.ts';
 
-/** All settings by key: sizes in bytes, durations in seconds; optional keys are undefined when not set. */
+/** All settings by key: sizes in bytes, durations in seconds; undefined when not set and without a default. */
 export type SettingValues = {
-  readonly [Key in SettingKey]: z.output<(typeof settingKeys)[Key][0]>;
+  readonly [Key in SettingKey]:
+    | z.output<(typeof settingRules)[Key]>
+    | ((typeof settingNotes)[Key] extends { readonly preset: string } ? never : undefined);
 };
 
 /** What settings resolve to. `aws` holds variables for the AWS SDK and may contain secrets. */
@@ -25,7 +28,7 @@ export interface ResolvedSettings {
  * file first and `--set` after it. Where there are problems, `values` must not be used.
  */
 export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings {
-  const known: readonly string[] = [...Object.keys(settingKeys), ...awsVariables];
+  const known: readonly string[] = [...settingKeys, ...awsVariables];
   const problems: SettingProblem[] = [];
   const aws: Record<string, string> = {};
   const given = new Map<string, SettingLine>();
@@ -37,14 +40,19 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
     else aws[line.key] = line.value;
   }
   const values: Record<string, unknown> = {};
-  for (const key of Object.keys(settingKeys) as SettingKey[]) {
+  for (const key of settingKeys) {
     const line = given.get(key);
-    const [rule, notes]: readonly [z.ZodType, SettingNotes] = settingKeys[key];
-    if (line?.value === '' && defaultOf(key) !== '') {
+    const { preset, notYet } = notesOf(key);
+    if (line?.value === '' && preset !== '') {
       problems.push({ ...place(line), reason: 'has no value; remove the line for the default' });
       continue;
     }
-    const result = rule.safeParse(line?.value);
+    const text = line?.value ?? preset;
+    if (text === undefined) {
+      values[key] = undefined;
+      continue;
+    }
+    const result = settingRules[key].safeParse(text);
     if (!result.success) {
       problems.push(
         ...result.error.issues.map((issue) => ({ ...(line && place(line)), key, reason: issueText(issue) })),
@@ -52,9 +60,8 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
       continue;
     }
     values[key] = result.data;
-    if (line && notes.notYet && line.value !== defaultOf(key)) {
+    if (line && notYet && text !== preset)
       problems.push({ ...place(line), reason: 'is not supported yet; remove the line' });
-    }
   }
   const settings = values as SettingValues;
   problems.push(...contradictions(settings, given));
@@ -63,7 +70,7 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
 
 /** True for a key of the table of settings. */
 export function isSettingKey(key: string): key is SettingKey {
-  return Object.hasOwn(settingKeys, key);
+  return (settingKeys as readonly string[]).includes(key);
 }
 
 /** A word that is like no key is not repeated: a secret that ends in `=`, alone on a line, reads like one. */

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { awsVariables, defaultOf, type SettingKey, settingKeys } from '../../../lib/core/settings/keys.ts';
+import { settingRules } from '../../../lib/core/settings/key-rules.ts';
+import { awsVariables, notesOf, type SettingKey, settingKeys } from '../../../lib/core/settings/keys.ts';
 import { resolveSettings } from '../../../lib/core/settings/settings.ts';
-
-const all = Object.keys(settingKeys) as SettingKey[];
 
 /** The defaults that people's settings depend on; undefined: none. */
 const documented: Record<SettingKey, string | undefined> = {
@@ -44,39 +43,38 @@ const documented: Record<SettingKey, string | undefined> = {
 };
 
 test('the keys and their defaults are the documented ones', () => {
-  assert.deepEqual(Object.fromEntries(all.map((key) => [key, defaultOf(key)])), documented);
+  assert.deepEqual(Object.fromEntries(settingKeys.map((key) => [key, notesOf(key).preset])), documented);
 });
 
-for (const key of all) {
-  const [rule, notes] = settingKeys[key];
+for (const key of settingKeys) {
+  const notes = notesOf(key);
   test(`${key} is explained in a section`, () => {
     assert.match(notes.section, /\w/);
     assert.match(notes.about, /\w.*\w/);
   });
   test(`${key} has a default that its own rule accepts, or an example for the file`, () => {
-    const text = defaultOf(key) ?? ('example' in notes ? notes.example : undefined);
-    assert.equal(rule.safeParse(text ?? null).success, true);
-    assert.equal(text === '' || 'example' in notes || rule.safeParse(undefined).success, true);
+    const text = notes.preset ?? notes.example;
+    assert.equal(settingRules[key].safeParse(text).success, true);
   });
 }
 
 test('a file of every default and example is accepted, and the defaults are what an empty file means', () => {
-  const lines = all
+  const lines = settingKeys
     .filter((key) => key !== 'SSE_KMS_KEY_ID')
     .map((key, index) => {
-      const notes = settingKeys[key][1];
-      return { key, value: defaultOf(key) ?? ('example' in notes ? notes.example : ''), line: index + 1 };
+      const { preset, example } = notesOf(key);
+      return { key, value: preset ?? example ?? '', line: index + 1 };
     });
   const { values, problems } = resolveSettings(lines);
   assert.deepEqual(problems, []);
   const empty = resolveSettings([]).values;
-  for (const key of all.filter((name) => documented[name] !== undefined))
+  for (const key of settingKeys.filter((name) => documented[name] !== undefined))
     assert.deepEqual(values[key], empty[key]);
 });
 
 test('no key is both ours and a variable of the AWS SDK', () => {
   assert.deepEqual(
-    awsVariables.filter((name) => all.includes(name as SettingKey)),
+    awsVariables.filter((name) => settingKeys.includes(name as SettingKey)),
     [],
   );
 });

@@ -1,0 +1,60 @@
+/** The rule of every setting: which values are good, and what they become. */
+import { z } from 'zod';
+import { thawTiers } from '../archive-classes.ts';
+import { S3_LIMITS } from '../part-sizes.ts';
+import { manifestStorageClasses, storageClasses } from '../storage-classes.ts';
+import { MOST_THAW_DAYS } from '../thaw-plan.ts';
+import type { SettingKey } from './keys.ts';
+import { absolutePath, duration, flag, oneOf, size, subvolumes, wholeNumber } from './rules.ts';
+
+/** By key: sizes become bytes, durations seconds. */
+export const settingRules = {
+  SUBVOLUMES: subvolumes(),
+  SNAPSHOT_DIR: absolutePath(),
+  S3_BUCKET: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.\-_]{1,253}[A-Za-z0-9]$/, 'is not a bucket name'),
+  S3_PREFIX: z
+    .string()
+    .min(1, 'must not be empty; leave the line out for the host name')
+    .max(512, 'is longer than 512 characters')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+    .regex(/^[^\u0000-\u001f\u007f]*$/, 'contains a control character')
+    .refine((text) => !text.startsWith('/') && !text.endsWith('/'), 'must not begin or end with "/"')
+    .refine(
+      (text) => !text.split('/').some((word) => word === '' || word === '.' || word === '..'),
+      'must not have an empty, "." or ".." part',
+    ),
+  AWS_REGION: z.string().min(1, 'must not be empty'),
+  AWS_ENDPOINT_URL_S3: z.url({ protocol: /^https?$/, error: 'is not an http:// or https:// address' }),
+  S3_ALLOW_HTTP: flag(),
+  CHUNK_SIZE: size(S3_LIMITS.minPartBytes, S3_LIMITS.maxObjectBytes),
+  PART_SIZE: z.union([z.literal('auto'), size(S3_LIMITS.minPartBytes, S3_LIMITS.maxPartBytes)]),
+  CONCURRENCY: wholeNumber(1, 64),
+  RETRY_FOR: duration(),
+  STORAGE_CLASS_CHUNKS: oneOf(storageClasses),
+  STORAGE_CLASS_MANIFEST: oneOf(manifestStorageClasses),
+  SSE: oneOf(['AES256', 'aws:kms', 'none']),
+  SSE_KMS_KEY_ID: z.string().min(1, 'must not be empty'),
+  COMPRESSED_SEND: oneOf(['auto', 'true', 'false']),
+  COMPRESS: oneOf(['none', 'zstd', ...zstdLevels()]),
+  ENCRYPT_TO: z.string(),
+  FULL_EVERY: duration(),
+  INCREMENTAL_EVERY: duration(),
+  KEEP_SNAPSHOTS: wholeNumber(1, 10_000),
+  KEEP_GENERATIONS: wholeNumber(1, 10_000),
+  DECRYPT_WITH: z.string(),
+  RESTORE_TIER: oneOf(thawTiers),
+  RESTORE_DAYS: wholeNumber(1, MOST_THAW_DAYS),
+  RESTORE_RATE: size(1024, 2 ** 40),
+  RESTORE_TIMEOUT: duration(),
+  VERIFY_MODE: oneOf(['full', 'sample', 'none']),
+  VERIFY_SAMPLE_FILES: wholeNumber(1, 10_000_000),
+  RUN_DIR: absolutePath(),
+  LOG_FORMAT: oneOf(['auto', 'pretty', 'json']),
+  LOG_LEVEL: oneOf(['error', 'warn', 'info', 'debug']),
+  METRICS_FILE: z.string(),
+  NOTIFY_URL: z.string(),
+} as const satisfies Record<SettingKey, z.ZodType>;
+
+function zstdLevels(): string[] {
+  return Array.from({ length: 19 }, (_, index) => `zstd:${index + 1}`);
+}
