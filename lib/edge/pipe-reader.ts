@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { ToolError } from '../core/errors.ts';
 import { KIB, MIB } from '../core/units.ts';
 import { command } from './child.ts';
+import { copyInto } from './part-pool.ts';
 
 const readBytes = 64 * KIB;
 const reportEveryBytes = MIB;
@@ -133,7 +134,7 @@ export class PipeReader {
     if (!target) return;
     const taken = this.#spill.subarray(this.#spillFrom, this.#spillFrom + target.length - this.#filled);
     const length = Math.min(taken.length, this.#spillTo - this.#spillFrom);
-    target.set(taken.subarray(0, length), this.#filled);
+    copyInto(target, this.#filled, taken.subarray(0, length));
     this.#spillFrom += length;
     this.#filled += length;
   }

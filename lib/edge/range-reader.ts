@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { piecesOf } from './body.ts';
 import { noteReceivedBytes, noteRequest } from './garbage.ts';
+import { copyInto } from './part-pool.ts';
 import { explain } from './requests.ts';
 import { TransferError } from './retry.ts';
 import type { Bucket } from './s3-client.ts';
@@ -68,7 +69,7 @@ async function readOnce(
   try {
     for await (const piece of piecesOf(response.Body as Readable, key, signal)) {
       if (at + piece.length > length) throw new TransferError(`${key}: more bytes than asked for`);
-      target.set(piece, at);
+      copyInto(target, at, piece);
       at += piece.length;
       onReceived(piece.length);
       noteReceivedBytes(piece.length);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeSlots, PartPool } from '../../lib/edge/part-pool.ts';
+import { copyInto, makeSlots, PartPool } from '../../lib/edge/part-pool.ts';
 
 test('slots are of the size asked for, numbered, and each has memory of its own that threads can share', () => {
   const slots = makeSlots(3, 1000);
@@ -45,4 +45,25 @@ test('who has waited longest is served first', async () => {
   await Promise.all(waiting);
   assert.deepEqual(order, ['first', 'second', 'third']);
   assert.equal((await pool.acquire()).index, 0);
+});
+
+test('bytes are copied to their place whatever its alignment, and never beyond the end', () => {
+  const [slot] = makeSlots(1, 64);
+  assert.ok(slot, 'there is a slot');
+  for (const [viewAt, at, length] of [
+    [0, 0, 64],
+    [3, 5, 17],
+    [1, 62, 1],
+    [8, 55, 1],
+    [9, 20, 0],
+  ] as const) {
+    slot.bytes.fill(0);
+    const bytes = Uint8Array.from({ length }, (_, index) => index + 1);
+    copyInto(slot.bytes.subarray(viewAt), at, bytes);
+    const expected = new Uint8Array(64);
+    expected.set(bytes, viewAt + at);
+    assert.deepEqual(Uint8Array.from(slot.bytes), expected);
+  }
+  assert.throws(() => copyInto(slot.bytes.subarray(0, 10), 8, new Uint8Array(3)), RangeError);
+  assert.throws(() => copyInto(slot.bytes, 64, new Uint8Array(1)), RangeError);
 });

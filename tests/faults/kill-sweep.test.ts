@@ -98,7 +98,8 @@ function watchPublished(world: World): { stop: () => Promise<number> } {
 }
 
 async function sweep(t: TestContext, kills: number, random: DeterministicRandom): Promise<void> {
-  const world = await createWorld(t, { CONCURRENCY: `${concurrency}` }, 4 * 2 ** 30);
+  // The chain grows with every backup that is not killed, and is restored beside its source.
+  const world = await createWorld(t, { CONCURRENCY: `${concurrency}` }, 16 * 2 ** 30);
   let files = 0;
   const addData = (bytes: number) =>
     writeFile(join(world.data, `random-${files++}`), random.bytes(bytes + random.below(mib)));
@@ -126,7 +127,7 @@ async function sweep(t: TestContext, kills: number, random: DeterministicRandom)
     if ((await publishedBackup(world)).pointer !== pointer) {
       assert.ok(script === undefined || script === 'manifest.ts', 'only the last stage publishes');
       published++;
-      await addData(40 * mib);
+      await addData(20 * mib);
     }
     await mustSucceed(world, 'verify.ts');
     if (killed.length % 8 === 0) await proveRestorable(world);
