@@ -31,6 +31,8 @@ stage() {
   [[ ! $stopped ]] || exit $stopped
   scripts/tsx.sh "scripts/$1.ts" "${@:2}" &
   child=$!
+  # It may have come before the trap knew the new one.
+  [[ ! $stopped ]] || kill -TERM $child 2> /dev/null || :
   while code=0; wait $child || code=$?; kill -0 $child 2> /dev/null; do :; done
   [[ $code =~ ^[0145]$ ]] || exit $code
   ((code == 0)) || failed=$code

@@ -36,7 +36,7 @@ export function nothingNew(
   if (snapshot.uuid === newest.uuid) return `${which} is the last backup already`;
   if (host !== undefined && host !== hostName) return undefined;
   // It came before the newest, whatever the time under which it was published.
-  if (snapshots.some(({ uuid }) => uuid === snapshot.uuid)) return undefined;
+  if (snapshots.some(({ uuid, readOnly }) => readOnly && uuid === snapshot.uuid)) return undefined;
   const lastAt = parseTimestamp(created_at);
   if (!lastAt || msOf(newest) >= lastAt.getTime()) return undefined;
   return `${which} is older than the last backup, of ${readableTime(lastAt)}`;

@@ -62,7 +62,8 @@ async function isTaken({ bucket }: StageContext, subvolume: string, timestamp: s
   return false;
 }
 
-function checkClock(context: StageContext, subvolume: string, last: Date | undefined): void {
+/** @throws ToolError when the clock is behind the last backup. */
+export function checkClock(context: StageContext, subvolume: string, last: Date | undefined): void {
   if (!last || last.getTime() + 1000 - context.now().getTime() <= waitForMs) return;
   throw clockBehind(context, subvolume, formatTimestamp(last));
 }

@@ -1,7 +1,8 @@
 /** A backup that is not gone on with: what it had begun is given up, and its snapshot, which nobody needs, unless it is another's. */
 import { replayJournal } from '../core/resume.ts';
 import type { SnapshotFile } from '../core/run-files.ts';
-import { deleteSubvolume, findSubvolumes } from '../edge/btrfs.ts';
+import { deleteSubvolume, findSubvolumes, showSubvolume } from '../edge/btrfs.ts';
+import { pathExists } from '../edge/files.ts';
 import { readJournal } from '../edge/journal.ts';
 import type { RunDirectory } from '../edge/run-directory.ts';
 import type { StageContext } from './context.ts';
@@ -19,7 +20,17 @@ export async function giveUpRun(
   await giveUpUploads(context, uploadsIn(context, replayJournal(await readJournal(run.journalPath))));
   const { SNAPSHOT_DIR: directory } = context.settings;
   const here = directory && !adopted ? await findSubvolumes(directory) : [];
-  const ours = here.find(({ uuid }) => uuid === snapshot.uuid);
-  if (ours) await deleteSubvolume(ours.path);
+  const moved = here.find(({ uuid }) => uuid === snapshot.uuid);
+  if (moved) await deleteSubvolume(moved.path);
+  // SNAPSHOT_DIR may be another one by now, or not set any more.
+  else if (!adopted && (await isAt(snapshot.path, snapshot.uuid))) await deleteSubvolume(snapshot.path);
   await run.clear();
+}
+
+async function isAt(path: string, uuid: string): Promise<boolean> {
+  if (!(await pathExists(path))) return false;
+  return showSubvolume(path).then(
+    (found) => found.uuid === uuid,
+    () => false,
+  );
 }

@@ -25,6 +25,7 @@ import { resolveChain, type Selection } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { type FetchOptions, fetchStream, largestPartOf } from './fetch-stream.ts';
 import { lookAtChunks } from './look-at-chunks.ts';
+import { namingOtherPoints } from './other-points.ts';
 import { makeStaging, moveOut, removeAbandonedStaging, type Staging } from './staging.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
 import { compareWithSource, type VerifyMode } from './verify-restore.ts';
@@ -57,11 +58,13 @@ export interface RestoreOutcome {
 export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
   const { log } = context;
   await checkTarget(request.target);
-  const chain = await resolveChain(context.bucket, request.subvolume, request.selection);
+  const looking = <Result>(look: () => Promise<Result>) =>
+    namingOtherPoints(context, request.subvolume, look);
+  const chain = await looking(() => resolveChain(context.bucket, request.subvolume, request.selection));
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
   log.info(`restoring ${describeChain(chain)} to ${request.target}`);
-  const objects = await checkChunks(context, chain);
+  const objects = await looking(() => checkChunks(context, chain));
   // Before the free space is looked at: what is left of a killed restore takes up some.
   await removeAbandonedStaging(context, dirname(request.target));
   // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.
@@ -171,7 +174,7 @@ async function checkChunks(
     if (problem && !isWorthReading(chunk, head)) {
       throw new ToolError(`chunk ${chunk.key} ${problem}`, {
         kind: 'damage',
-        hint: 'make verify shows all that is affected; AT= restores an earlier backup',
+        hint: 'make verify shows all that is affected',
       });
     }
     return { key: chunk.key, sizeBytes: chunk.size, state: head?.thaw ?? { kind: 'readable' } };

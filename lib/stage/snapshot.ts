@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { nothingNew } from '../core/adopted-snapshots.ts';
 import { type BackupPlan, type LastBackup, planBackup } from '../core/backup-plan.ts';
 import { describeError, ToolError } from '../core/errors.ts';
-import { type BackupKind, SubvolumeKeys, snapshotName } from '../core/names.ts';
+import { type BackupKind, parseTimestamp, SubvolumeKeys, snapshotName } from '../core/names.ts';
 import type { SnapshotFile } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import {
@@ -16,7 +16,7 @@ import {
 } from '../edge/btrfs.ts';
 import { pathExists } from '../edge/files.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
-import { adoptedTimestamp, freshTimestamp } from './backup-time.ts';
+import { adoptedTimestamp, checkClock, freshTimestamp } from './backup-time.ts';
 import { type FoundPointer, findPointer, readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { type NothingDue, planIfDue } from './due.ts';
@@ -76,7 +76,10 @@ export async function prepareSnapshot(
   const isLastNeeded = request.kind !== 'full' || request.ifDue;
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
   const { next, here } = source;
-  if ('adopt' in next && request.kind !== 'full') {
+  if ('adopt' in next && (request.kind !== 'full' || request.ifDue)) {
+    // With a clock that is behind, or was ahead, nothing would be newer for a long time.
+    if (last && 'manifest' in last)
+      checkClock(context, subvolume.name, parseTimestamp(last.manifest.created_at));
     const reason = nothingNew(next.adopt, here, last, context.hostName);
     if (reason !== undefined) return { kind: 'none', reason, snapshotPath: undefined };
   }

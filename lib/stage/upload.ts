@@ -24,6 +24,7 @@ import { ChunkUpload, StreamChanged } from './chunk-upload.ts';
 import type { Progress, StageContext } from './context.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
+import { checkSameSnapshots } from './same-snapshots.ts';
 import { TaskGate } from './task-gate.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
@@ -106,6 +107,7 @@ async function upload(
   let estimate: Promise<void> | undefined;
   try {
     if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
+    await checkSameSnapshots(snapshot);
     stream = await openSendStream(
       {
         snapshotPath: snapshot.snapshot.path,
@@ -118,6 +120,8 @@ async function upload(
     estimate = showEstimate(context, snapshot, signal, progress);
     const path = { plan, stream, pool, hasher, writer, journal, progress, ending };
     const { chunks, sha256 } = await storeStream(context, snapshot, path);
+    // Again: the first look was before btrfs send had opened them.
+    await checkSameSnapshots(snapshot);
     if (writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
     const protocol = plan.compressedData ? 2 : 1;

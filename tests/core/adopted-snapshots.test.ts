@@ -70,6 +70,12 @@ test('nothing is new when only older ones than the last backup are left', () => 
   assert.match(reason ?? '', /is older than the last backup, of 2026-01-03T02:00:00Z$/);
 });
 
+test('nothing is new when the last backup has been made writable, and only older ones are read-only', () => {
+  const madeWritable = { ...adoptable(3), readOnly: false };
+  const reason = nothingNew(adoptable(2), [adoptable(2), madeWritable], published(3), host);
+  assert.match(reason ?? '', /is older than the last backup/);
+});
+
 for (const [situation, newest, here, last, hostName] of [
   ['nothing is published', 2, [2], undefined, host],
   ['the last backup cannot be read', 2, [2], { unreadable: 'it is damaged' }, host],

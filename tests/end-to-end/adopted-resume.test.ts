@@ -127,5 +127,23 @@ test('btrbk: an upload that was killed ends first, lost run files do no harm, an
     assert.equal((await lastManifest(theirs)).snapshot.name, 'home.20261129T0300');
     await proveIs(theirs, at('home.20261129T0300'));
   });
+
+  await t.test(
+    'a path that has become another snapshot is not sent as the one that was planned',
+    async () => {
+      const path = at('home.daily.0');
+      await change(world, 'd');
+      await theirs.take(path);
+      await prepare(theirs);
+      await theirs.forget(path);
+      await change(world, 'e');
+      await theirs.take(path);
+      const config = await world.settingsFile(theirs.settings);
+      const upload = await runProcess('make', ['upload', `CONFIG=${config}`]);
+      assert.match(errorLines(upload).join(), /home\.daily\.0 is another one than when .*; run: make backup/);
+      assert.equal((await backedUp(theirs)).snapshot.name, 'home.daily.0');
+      await proveIs(theirs, path);
+    },
+  );
   await theirs.assertUntouched();
 });

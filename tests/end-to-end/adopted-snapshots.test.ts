@@ -5,6 +5,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
+import { backUpAt } from './back-up-at.ts';
 import { backedUp, change, makeBackup, proveIs, theirSnapshots } from './their-snapshots.ts';
 import { allKeys, createWorld, errorLines, namesIn, runProcess, type World } from './world.ts';
 
@@ -176,5 +177,20 @@ test('a glob that finds nothing to send: one clear line, the documented exit cod
       assert.deepEqual(await namesIn(world.runDirectory).catch(() => []), code === 2 ? [] : ['lock']);
       await rm(world.runDirectory, { recursive: true, force: true });
     });
+  }
+});
+
+test('a last backup of the future is no reason to wait for it: the clock is told, exit code 1', async (t) => {
+  const world = await createWorld(t);
+  const { theirs, take } = await snapper(world);
+  await change(world, 'a');
+  await backUpAt(world, Date.now() + 30 * 86_400_000, { name: 'home' });
+  await take(1);
+  const config = await world.settingsFile(theirs.settings);
+  for (const options of [[], ['--if-due']]) {
+    const args = ['--import', 'tsx', 'scripts/snapshot.ts', '--config', config, ...options];
+    const result = await runProcess('node', args);
+    assert.equal(result.exitCode, 1, result.stdout);
+    assert.match(errorLines(result).join(), /the clock says \S+, but the last backup of home is of /);
   }
 });

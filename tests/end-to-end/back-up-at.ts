@@ -14,6 +14,7 @@ export interface BackupOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Of the host that makes it; this one where nothing is said. */
   readonly hostName?: string;
+  readonly kind?: 'auto' | 'full';
 }
 
 /** Backs a subvolume of the world up as if it were some moment, in milliseconds since 1970. */
@@ -30,7 +31,11 @@ export async function backUpAt(world: World, nowMs: number, options: BackupOptio
   };
   try {
     const subvolume = { name: options.name ?? 'data', path: options.path ?? world.data };
-    await prepareSnapshot(context, subvolume, { kind: 'auto', ifDue: false, dryRun: false });
+    await prepareSnapshot(context, subvolume, {
+      kind: options.kind ?? 'auto',
+      ifDue: false,
+      dryRun: false,
+    });
     await uploadSnapshot(context, subvolume);
     await publishBackup(context, subvolume);
   } finally {

@@ -4,6 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
+import { readableTimestamp } from '../../lib/core/names.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import {
@@ -103,14 +104,14 @@ test('a subvolume of which only the pointer is left is not sound', async (t) => 
 test('a pointer that is gone is not taken for a subvolume that was never backed up', async (t) => {
   const world = await createWorld(t);
   await writeFile(join(world.data, 'file'), '1');
-  const { key } = await world.backup();
+  const { key, manifest } = await world.backup();
   await remove(world, pointerKey);
   const restore = (...args: readonly string[]) =>
     world.run('restore.ts', '--subvolume', 'data', '--target', join(world.mount, 'restored'), ...args);
   const refused = await restore();
   assert.equal(refused.exitCode, 4, refused.stderr);
   assert.deepEqual(errorLines(refused), [
-    `${pointerKey} is missing, although there are backups; choose one of make list with AT= or MANIFEST=, such as ${key}`,
+    `${pointerKey} is missing, although there are backups; make verify shows all that is affected; these can be restored: AT=${readableTimestamp(manifest.created_at)}`,
   ]);
   const { exitCode, stderr } = await restore('--manifest', key);
   assert.equal(exitCode, 0, stderr);
