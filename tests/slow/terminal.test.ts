@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
-import { processesAbout, start, startScript, until, whileRunning } from './running-script.ts';
-import { assertStopped, endOf, storedBytes, worldWithData } from './stopped-script.ts';
-import { mustSucceed, namesIn } from './world.ts';
+import { processesAbout, start, startScript, until, whileRunning } from '../end-to-end/running-script.ts';
+import { assertStopped, endOf, storedBytes, worldWithData } from '../end-to-end/stopped-script.ts';
+import { mustSucceed, namesIn } from '../end-to-end/world.ts';
 
 const mib = 2 ** 20;
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startScript, whileRunning } from './running-script.ts';
+import { startScript, whileRunning } from '../end-to-end/running-script.ts';
 import {
   backedUp,
   change,
@@ -13,9 +13,9 @@ import {
   proveIs,
   type TheirWorld,
   theirSnapshots,
-} from './their-snapshots.ts';
-import { slowUpload, storedBytes } from './under-way.ts';
-import { createWorld, errorLines, namesIn, runProcess } from './world.ts';
+} from '../end-to-end/their-snapshots.ts';
+import { slowUpload, storedBytes } from '../end-to-end/under-way.ts';
+import { createWorld, errorLines, namesIn, runProcess } from '../end-to-end/world.ts';
 
 const mib = 2 ** 20;
 

@@ -4,9 +4,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assertClean, assertNothingStays, mistyped, token } from './marked-secrets.ts';
-import { recordChildren } from './recorded-children.ts';
-import { createWorld, errorLines, runProcess, secret, type World } from './world.ts';
+import { assertClean, assertNothingStays, mistyped, token } from '../end-to-end/marked-secrets.ts';
+import { recordChildren } from '../end-to-end/recorded-children.ts';
+import { createWorld, errorLines, runProcess, secret, type World } from '../end-to-end/world.ts';
 
 /** Arguments of all processes whose ancestors include this one, all the time until it is stopped. */
 function watchArguments() {

@@ -7,7 +7,7 @@ import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import type { Manifest } from '../../lib/core/manifest.ts';
 import { formatTimestamp } from '../../lib/core/names.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import { backUpAt } from './back-up-at.ts';
+import { backUpAt } from '../end-to-end/back-up-at.ts';
 import {
   allKeys,
   createWorld,
@@ -20,7 +20,7 @@ import {
   type ScriptResult,
   type World,
   writeObject,
-} from './world.ts';
+} from '../end-to-end/world.ts';
 
 const dayMs = 86_400_000;
 const root = 'fleet/host-1/subvol';

@@ -5,8 +5,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
-import { proveBackup, unfinishedUploads } from './under-way.ts';
-import { createWorld, mustSucceed } from './world.ts';
+import { proveBackup, unfinishedUploads } from '../end-to-end/under-way.ts';
+import { createWorld, mustSucceed } from '../end-to-end/world.ts';
 
 test('an upload whose beginning was not answered is given up when the others are whole, and those of others are not', async (t) => {
   const world = await createWorld(t);
