@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
-import { createWorld, errorLines, namesIn, runProcess, type World } from './world.ts';
+import { createWorld, errorLines, namesIn, runProcess, type World } from '../end-to-end/world.ts';
 
 /** Waits until something is there. */
 async function until<Value>(what: string, look: () => Promise<Value | undefined>): Promise<Value> {
