@@ -1,7 +1,6 @@
 /** Subvolumes that a glob finds: the snapshots that somebody else takes. They are only looked at. */
 import { basename } from 'node:path';
 import pMap from 'p-map';
-import { glob } from 'zx';
 import { ToolError } from '../core/errors.ts';
 import { formatCount } from '../core/units.ts';
 import { type FoundSubvolume, filesystemOf, subvolumeAt } from './btrfs.ts';
@@ -24,6 +23,8 @@ export interface MatchingSubvolumes {
 export async function findMatchingSubvolumes(pattern: string): Promise<MatchingSubvolumes> {
   const options = { onlyDirectories: true, followSymbolicLinks: false, expandDirectories: false };
   const hint = 'check SUBVOLUMES, and whether the filesystem is mounted';
+  // Only here: with what comes along it takes as long to load as all else of zx.
+  const { glob } = await import('zx');
   const paths = await glob(pattern, options).catch((cause: unknown) => {
     throw fileError(`cannot look for snapshots at ${pattern}`, cause, hint);
   });

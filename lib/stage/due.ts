@@ -4,7 +4,13 @@ import { followChain } from '../core/chain.ts';
 import { judgeDue } from '../core/due.ts';
 import { describeError, ToolError } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
-import { type BackupKind, parseTimestamp, readableTimestamp, SubvolumeKeys } from '../core/names.ts';
+import {
+  type BackupKind,
+  parseTimestamp,
+  readableTime,
+  readableTimestamp,
+  SubvolumeKeys,
+} from '../core/names.ts';
 import { readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
 
@@ -42,7 +48,7 @@ export async function planIfDue(
     case 'incremental':
       return plan;
     case 'nothing': {
-      const due_at = new Date(verdict.next.atMs).toISOString().replace('.000', '');
+      const due_at = readableTime(new Date(verdict.next.atMs));
       // An incremental one that is due will be full where it cannot be incremental.
       if (verdict.next.kind === 'incremental') {
         if (plan.kind === 'full') return { next: { kind: 'full', due_at }, reason: plan.reason };

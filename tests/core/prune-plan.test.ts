@@ -1,84 +1,10 @@
-/** The plan, case by case; tests/stage/apply-prune.test.ts has what holds for every case. */
+/** The plan for generations, case by case; tests/stage/apply-prune.test.ts has what holds for every case. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ReadManifest } from '../../lib/core/generations.ts';
-import type { ListedObject } from '../../lib/core/inventory.ts';
 import type { Manifest } from '../../lib/core/manifest.ts';
-import { type PruneInput, type PrunePlan, planPrune } from '../../lib/core/prune-plan.ts';
-import { dayStamp, keys, manifestOfDay, prefix, subvolume, uuidOf } from './samples.ts';
-
-const now = new Date('2026-02-01T00:00:00Z');
-
-/** A backup of a day, full or on that of another day. */
-function backup(day: number, parentDay?: number, changes: Partial<Manifest> = {}): Manifest {
-  const kind = parentDay === undefined ? 'full' : 'incremental';
-  const manifest = manifestOfDay(day, kind);
-  const parent = parentDay === undefined ? null : keyOf(parentDay);
-  const snapshot = {
-    ...manifest.snapshot,
-    parent_uuid: parentDay === undefined ? null : uuidOf(parentDay),
-  };
-  return { ...manifest, snapshot, parent_manifest: parent, ...changes };
-}
-
-const fulls = [1, 10, 20];
-/** Fulls of days 1, 10 and 20; everything between is incremental. */
-const keyOf = (day: number) => keys.manifest(fulls.includes(day) ? 'full' : 'incremental', dayStamp(day));
-
-const object = (key: string, day: number, sizeBytes = 1): ListedObject => ({
-  key,
-  sizeBytes,
-  etag: '',
-  storageClass: 'STANDARD',
-  modifiedAt: new Date(Date.UTC(2026, 0, day, 2)),
-});
-
-/** Three generations of days 1-3, 10-11 and 20-21, the last of which is the current one. */
-const threeGenerations = [
-  backup(1),
-  backup(2, 1),
-  backup(3, 2),
-  backup(10),
-  backup(11, 10),
-  backup(20),
-  backup(21, 20),
-];
-
-interface Scene extends Partial<Omit<PruneInput, 'objects' | 'manifests'>> {
-  readonly backups?: readonly Manifest[];
-  readonly unusable?: readonly string[];
-  /** Beside what the manifests name. */
-  readonly more?: readonly ListedObject[];
-  readonly without?: readonly string[];
-}
-
-function plan({ backups = threeGenerations, unusable = [], more = [], without = [], ...rest }: Scene = {}) {
-  const manifests = new Map<string, ReadManifest>(
-    backups.map((manifest) => [keys.manifest(manifest.kind, manifest.created_at), manifest]),
-  );
-  for (const key of unusable) manifests.set(key, { unusable: 'is not JSON' });
-  const day = (manifest: Manifest) => Number(manifest.created_at.slice(6, 8));
-  const objects = [
-    ...[...manifests.keys()].map((key) => object(key, 1, 10)),
-    ...backups.flatMap((manifest) =>
-      manifest.chunks.map(({ key, size }) => object(key, day(manifest), size)),
-    ),
-    ...more,
-  ];
-  return planPrune({
-    prefix,
-    subvolume,
-    keep: 2,
-    now,
-    uploads: [],
-    pointer: { manifestKey: keyOf(21) },
-    begun: { manifestKeys: [], parentKey: undefined },
-    pruned: [],
-    ...rest,
-    manifests,
-    objects: objects.filter(({ key }) => !without.includes(key)),
-  });
-}
+import type { PrunePlan } from '../../lib/core/prune-plan.ts';
+import { backup, keyOf, object, plan, threeGenerations } from './prune-scenes.ts';
+import { dayStamp, keys, manifestOfDay, uuidOf } from './samples.ts';
 
 const told = ({ generations }: PrunePlan) =>
   generations.map(({ createdAt, action, reason }) => [Number(createdAt.slice(6, 8)), action, reason]);
@@ -249,68 +175,4 @@ test('a file index and chunks of earlier attempts go with their backup', () => {
     [true, true, false],
   );
   assert.deepEqual(planned.orphans, [], 'the index of what stays is no orphan');
-});
-
-const orphan = (day: number, index = 0) => keys.chunk('incremental', dayStamp(day), index);
-const deadRun = keys.manifest('incremental', dayStamp(15));
-const actions = ({ orphans }: PrunePlan) => orphans.map(({ action, reason }) => [action, reason]);
-
-test('orphans older than 7 days go; younger ones stay, and it is said until when', () => {
-  assert.deepEqual(actions(plan({ more: [object(orphan(15), 15)] })), [
-    ['remove', 'named by no manifest, older than 7 days'],
-  ]);
-  assert.deepEqual(actions(plan({ more: [object(orphan(15), 28)] })), [
-    ['keep', 'named by no manifest, younger than 7 days until 2026-02-04T02:00Z'],
-  ]);
-});
-
-test('a run that still stores chunks keeps its old ones; so does an upload of it', () => {
-  assert.deepEqual(
-    actions(plan({ more: [object(orphan(15), 15), object(orphan(15, 1), 31)] })).map(([action]) => action),
-    ['keep'],
-  );
-  const upload = { key: orphan(15, 1), uploadId: 'u', initiatedAt: new Date('2026-01-31T00:00:00Z') };
-  assert.equal(actions(plan({ more: [object(orphan(15), 15)], uploads: [upload] }))[0]?.[0], 'keep');
-});
-
-test('exactly 7 days are not yet older than 7 days; an unknown age is young', () => {
-  const at = (modifiedAt: Date | undefined) =>
-    actions(plan({ more: [{ ...object(orphan(15), 1), modifiedAt }] }))[0]?.[0];
-  assert.equal(at(new Date('2026-01-25T00:00:00Z')), 'keep');
-  assert.equal(at(new Date('2026-01-24T23:59:59Z')), 'remove');
-  assert.equal(at(undefined), 'keep');
-});
-
-test('what this host will go on with stays, whatever its age; with unreadable run files everything does', () => {
-  const more = [object(orphan(15), 1)];
-  assert.deepEqual(actions(plan({ more, begun: { manifestKeys: [deadRun], parentKey: undefined } })), [
-    ['keep', 'this host will go on with it'],
-  ]);
-  const unknown = { manifestKeys: [], parentKey: undefined, unknown: 'x cannot be understood' };
-  assert.deepEqual(actions(plan({ more, begun: unknown })), [['keep', 'x cannot be understood']]);
-});
-
-test('what an interrupted prune left goes at once', () => {
-  assert.deepEqual(actions(plan({ more: [object(orphan(15), 31)], pruned: [deadRun] })), [
-    ['remove', 'left by an interrupted prune'],
-  ]);
-});
-
-test('chunks beside a manifest that cannot be used are not judged', () => {
-  const key = keys.manifest('full', dayStamp(5));
-  const beside = object(keys.chunk('full', dayStamp(5), 0), 1);
-  assert.deepEqual(actions(plan({ more: [beside], unusable: [key] })), [
-    ['keep', 'its manifest cannot be used'],
-  ]);
-});
-
-test('foreign objects and uploads are nothing to a plan', () => {
-  const foreign = ['note.txt', 'full/chunk-1.bin', 'full/deeper/chunk-20260115T020000Z-0.bin'];
-  const uploads = foreign.map((name) => ({
-    key: `${keys.root}${name}`,
-    uploadId: 'u',
-    initiatedAt: new Date(0),
-  }));
-  const planned = plan({ more: foreign.map((name) => object(`${keys.root}${name}`, 1)), uploads });
-  assert.deepEqual(planned, plan());
 });

@@ -46,46 +46,33 @@ test('an event that is not known is refused', () => {
   assert.equal(journalEventSchema.safeParse({ ...events[0], event: 'upload-ended' }).success, false);
 });
 
+/** As the first stage leaves it; of a snapshot of ours. */
+const ownFile = {
+  subvolume: 'data',
+  kind: 'full',
+  created_at: '20260101T000000Z',
+  snapshot: {
+    name: 'data__20260101T000000Z__full',
+    path: '/snapshots/data__20260101T000000Z__full',
+    uuid: uuidOf(1),
+    parent_uuid: null,
+    received_uuid: null,
+    generation: 7,
+  },
+  parent: null,
+  pointer_etag: null,
+  started_at: '2026-01-01T00:00:00Z',
+};
+
 test('a full backup has no parent and the first one no ETag in its snapshot.json', () => {
-  const file = {
-    subvolume: 'data',
-    kind: 'full',
-    created_at: '20260101T000000Z',
-    snapshot: {
-      name: 'data__20260101T000000Z__full',
-      path: '/snapshots/data__20260101T000000Z__full',
-      uuid: uuidOf(1),
-      parent_uuid: null,
-      received_uuid: null,
-      generation: 7,
-    },
-    parent: null,
-    pointer_etag: null,
-    started_at: '2026-01-01T00:00:00Z',
-  };
-  assert.deepEqual(snapshotFileSchema.parse(file), file);
-  const { pointer_etag: _, ...withoutEtag } = file;
+  assert.deepEqual(snapshotFileSchema.parse(ownFile), ownFile);
+  const { pointer_etag: _, ...withoutEtag } = ownFile;
   assert.equal(snapshotFileSchema.safeParse(withoutEtag).success, false);
 });
 
 test('a snapshot.json names a snapshot of our own, or says that it is adopted', () => {
-  const file = {
-    subvolume: 'home',
-    kind: 'full',
-    created_at: '20260101T000000Z',
-    adopted: true,
-    snapshot: {
-      name: 'snapshot',
-      path: '/home/.snapshots/1/snapshot',
-      uuid: uuidOf(1),
-      parent_uuid: null,
-      received_uuid: null,
-      generation: 7,
-    },
-    parent: null,
-    pointer_etag: null,
-    started_at: '2026-01-01T00:00:00Z',
-  };
+  const snapshot = { ...ownFile.snapshot, name: 'snapshot', path: '/home/.snapshots/1/snapshot' };
+  const file = { ...ownFile, adopted: true, snapshot };
   assert.deepEqual(snapshotFileSchema.parse(file), file);
   const { adopted: _, ...ours } = file;
   const elsewhere = { ...file, snapshot: { ...file.snapshot, path: '/home/.snapshots/1/other' } };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { backUpAt } from './back-up-at.ts';
-import { backedUp, change, makeBackup, proveIs, theirSnapshots } from './their-snapshots.ts';
+import { backedUp, change, lastManifest, makeBackup, proveIs, theirSnapshots } from './their-snapshots.ts';
 import { allKeys, createWorld, errorLines, namesIn, runProcess, type World } from './world.ts';
 
 const mib = 2 ** 20;
@@ -178,6 +178,32 @@ test('a glob that finds nothing to send: one clear line, the documented exit cod
       await rm(world.runDirectory, { recursive: true, force: true });
     });
   }
+});
+
+test('a full backup that is due waits for a newer snapshot, and one that is asked for does not', async (t) => {
+  const world = await createWorld(t);
+  const { theirs, take } = await snapper(world);
+  await change(world, 'a');
+  await take(1);
+  const first = await backedUp(theirs);
+  const due = await makeBackup(theirs, { FULL_EVERY: '1s' }, 'KIND=full', 'IF_DUE=1');
+  assert.equal(due.exitCode, 0, due.stderr);
+  assert.match(due.stdout, /^home: nothing to do: .* is the last backup already\n$/);
+  assert.deepEqual(await lastManifest(theirs), first);
+  assert.ok((await backedUp(theirs, 'KIND=full')).created_at > first.created_at, 'a chain of its own');
+});
+
+test('a backup of ours that is given up for theirs leaves no snapshot, although SNAPSHOT_DIR is gone', async (t) => {
+  const world = await createWorld(t);
+  const { theirs, take } = await snapper(world);
+  const config = await world.settingsFile({ SUBVOLUMES: `home=${world.data}` });
+  const prepared = await runProcess('make', ['snapshot', `CONFIG=${config}`]);
+  assert.equal(prepared.exitCode, 0, prepared.stderr);
+  assert.equal((await namesIn(world.snapshots)).length, 1);
+  await take(1);
+  await backedUp(theirs);
+  assert.deepEqual(await namesIn(world.snapshots), []);
+  await theirs.assertUntouched();
 });
 
 test('a last backup of the future is no reason to wait for it: the clock is told, exit code 1', async (t) => {

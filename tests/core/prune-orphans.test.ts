@@ -1,0 +1,70 @@
+/** What a prune plans for chunks and uploads that no manifest names. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { PrunePlan } from '../../lib/core/prune-plan.ts';
+import { object, plan } from './prune-scenes.ts';
+import { dayStamp, keys } from './samples.ts';
+
+const orphan = (day: number, index = 0) => keys.chunk('incremental', dayStamp(day), index);
+const deadRun = keys.manifest('incremental', dayStamp(15));
+const actions = ({ orphans }: PrunePlan) => orphans.map(({ action, reason }) => [action, reason]);
+
+test('orphans older than 7 days go; younger ones stay, and it is said until when', () => {
+  assert.deepEqual(actions(plan({ more: [object(orphan(15), 15)] })), [
+    ['remove', 'named by no manifest, older than 7 days'],
+  ]);
+  assert.deepEqual(actions(plan({ more: [object(orphan(15), 28)] })), [
+    ['keep', 'named by no manifest, younger than 7 days until 2026-02-04T02:00Z'],
+  ]);
+});
+
+test('a run that still stores chunks keeps its old ones; so does an upload of it', () => {
+  assert.deepEqual(
+    actions(plan({ more: [object(orphan(15), 15), object(orphan(15, 1), 31)] })).map(([action]) => action),
+    ['keep'],
+  );
+  const upload = { key: orphan(15, 1), uploadId: 'u', initiatedAt: new Date('2026-01-31T00:00:00Z') };
+  assert.equal(actions(plan({ more: [object(orphan(15), 15)], uploads: [upload] }))[0]?.[0], 'keep');
+});
+
+test('exactly 7 days are not yet older than 7 days; an unknown age is young', () => {
+  const at = (modifiedAt: Date | undefined) =>
+    actions(plan({ more: [{ ...object(orphan(15), 1), modifiedAt }] }))[0]?.[0];
+  assert.equal(at(new Date('2026-01-25T00:00:00Z')), 'keep');
+  assert.equal(at(new Date('2026-01-24T23:59:59Z')), 'remove');
+  assert.equal(at(undefined), 'keep');
+});
+
+test('what this host will go on with stays, whatever its age; with unreadable run files everything does', () => {
+  const more = [object(orphan(15), 1)];
+  assert.deepEqual(actions(plan({ more, begun: { manifestKeys: [deadRun], parentKey: undefined } })), [
+    ['keep', 'this host will go on with it'],
+  ]);
+  const unknown = { manifestKeys: [], parentKey: undefined, unknown: 'x cannot be understood' };
+  assert.deepEqual(actions(plan({ more, begun: unknown })), [['keep', 'x cannot be understood']]);
+});
+
+test('what an interrupted prune left goes at once', () => {
+  assert.deepEqual(actions(plan({ more: [object(orphan(15), 31)], pruned: [deadRun] })), [
+    ['remove', 'left by an interrupted prune'],
+  ]);
+});
+
+test('chunks beside a manifest that cannot be used are not judged', () => {
+  const key = keys.manifest('full', dayStamp(5));
+  const beside = object(keys.chunk('full', dayStamp(5), 0), 1);
+  assert.deepEqual(actions(plan({ more: [beside], unusable: [key] })), [
+    ['keep', 'its manifest cannot be used'],
+  ]);
+});
+
+test('foreign objects and uploads are nothing to a plan', () => {
+  const foreign = ['note.txt', 'full/chunk-1.bin', 'full/deeper/chunk-20260115T020000Z-0.bin'];
+  const uploads = foreign.map((name) => ({
+    key: `${keys.root}${name}`,
+    uploadId: 'u',
+    initiatedAt: new Date(0),
+  }));
+  const planned = plan({ more: foreign.map((name) => object(`${keys.root}${name}`, 1)), uploads });
+  assert.deepEqual(planned, plan());
+});
