@@ -1,27 +1,14 @@
 /** Snapshots that somebody else made: which one is sent, on what, and that they are never touched. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import { backUpAt } from './back-up-at.ts';
-import { backedUp, change, lastManifest, makeBackup, proveIs, theirSnapshots } from './their-snapshots.ts';
-import { allKeys, createWorld, errorLines, namesIn, runProcess, type World } from './world.ts';
+import { backedUp, change, makeBackup, proveIs, snapper, theirSnapshots } from './their-snapshots.ts';
+import { allKeys, createWorld, errorLines, namesIn, runProcess } from './world.ts';
 
 const mib = 2 ** 20;
-
-/** The snapshots of snapper: all of one name, in numbered directories. */
-async function snapper(world: World) {
-  await shell`btrfs subvolume create ${join(world.mount, '.snapshots')}`;
-  const at = (number: number) => join(world.mount, '.snapshots', `${number}`, 'snapshot');
-  const theirs = theirSnapshots(world, '.snapshots/*/snapshot');
-  const take = async (number: number) => {
-    await theirs.take(at(number));
-    await writeFile(join(at(number), '..', 'info.xml'), `<snapshot><num>${number}</num></snapshot>`);
-  };
-  return { theirs, at, take };
-}
 
 test('snapper: full, two incrementals, a parent that it deletes, restore, prune', async (t) => {
   const world = await createWorld(t);
@@ -177,46 +164,5 @@ test('a glob that finds nothing to send: one clear line, the documented exit cod
       assert.deepEqual(await namesIn(world.runDirectory).catch(() => []), code === 2 ? [] : ['lock']);
       await rm(world.runDirectory, { recursive: true, force: true });
     });
-  }
-});
-
-test('a full backup that is due waits for a newer snapshot, and one that is asked for does not', async (t) => {
-  const world = await createWorld(t);
-  const { theirs, take } = await snapper(world);
-  await change(world, 'a');
-  await take(1);
-  const first = await backedUp(theirs);
-  const due = await makeBackup(theirs, { FULL_EVERY: '1s' }, 'KIND=full', 'IF_DUE=1');
-  assert.equal(due.exitCode, 0, due.stderr);
-  assert.match(due.stdout, /^home: nothing to do: .* is the last backup already\n$/);
-  assert.deepEqual(await lastManifest(theirs), first);
-  assert.ok((await backedUp(theirs, 'KIND=full')).created_at > first.created_at, 'a chain of its own');
-});
-
-test('a backup of ours that is given up for theirs leaves no snapshot, although SNAPSHOT_DIR is gone', async (t) => {
-  const world = await createWorld(t);
-  const { theirs, take } = await snapper(world);
-  const config = await world.settingsFile({ SUBVOLUMES: `home=${world.data}` });
-  const prepared = await runProcess('make', ['snapshot', `CONFIG=${config}`]);
-  assert.equal(prepared.exitCode, 0, prepared.stderr);
-  assert.equal((await namesIn(world.snapshots)).length, 1);
-  await take(1);
-  await backedUp(theirs);
-  assert.deepEqual(await namesIn(world.snapshots), []);
-  await theirs.assertUntouched();
-});
-
-test('a last backup of the future is no reason to wait for it: the clock is told, exit code 1', async (t) => {
-  const world = await createWorld(t);
-  const { theirs, take } = await snapper(world);
-  await change(world, 'a');
-  await backUpAt(world, Date.now() + 30 * 86_400_000, { name: 'home' });
-  await take(1);
-  const config = await world.settingsFile(theirs.settings);
-  for (const options of [[], ['--if-due']]) {
-    const args = ['--import', 'tsx', 'scripts/snapshot.ts', '--config', config, ...options];
-    const result = await runProcess('node', args);
-    assert.equal(result.exitCode, 1, result.stdout);
-    assert.match(errorLines(result).join(), /the clock says \S+, but the last backup of home is of /);
   }
 });

@@ -49,6 +49,18 @@ export function theirSnapshots(world: World, glob: string): TheirWorld {
   };
 }
 
+/** The snapshots of snapper: all of one name, in numbered directories. */
+export async function snapper(world: World) {
+  await shell`btrfs subvolume create ${join(world.mount, '.snapshots')}`;
+  const at = (number: number) => join(world.mount, '.snapshots', `${number}`, 'snapshot');
+  const theirs = theirSnapshots(world, '.snapshots/*/snapshot');
+  const take = async (number: number) => {
+    await theirs.take(at(number));
+    await writeFile(join(at(number), '..', 'info.xml'), `<snapshot><num>${number}</num></snapshot>`);
+  };
+  return { theirs, at, take };
+}
+
 /** Writes a file into the subvolume that is snapshotted. */
 export async function change(world: World, name: string, content: string | Buffer = name): Promise<void> {
   await writeFile(join(world.data, name), content);
