@@ -9,6 +9,18 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= config/backup.env
 export CONFIG
 
+# A variable that nothing takes would be passed over in silence: a typo, a setting without SET=, a DRY_RUN=1 where there is none. What a
+# target takes is what its help below names. A make that runs this one hands down variables of its own.
+strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish list verify restore thaw prune install-systemd uninstall-systemd,$(MAKECMDGOALS)))
+variables := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+ifneq ($(and $(strict),$(variables)),)
+taken := $(shell awk -F: -v goals=' $(strict) ' 'index(goals, " " $$1 " ") && sub(/.*## /, "")' Makefile | grep -oE '[A-Z0-9_]+=')
+unknown := $(filter-out CONFIG= SET= JSON= $(taken),$(variables:%=%=))
+ifneq ($(unknown),)
+$(error make $(strict) takes no $(unknown) (make help lists what it takes; settings are given as SET="KEY=VALUE"))
+endif
+endif
+
 TSX := scripts/tsx.sh
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
@@ -149,7 +161,7 @@ help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nFor all: CONFIG=file (default config/backup.env), SET="KEY=VALUE ..." for settings that win over the file.\n'
+	@printf '\nFor all: CONFIG=file (default config/backup.env), SET="KEY=VALUE ..." for settings that win over the file, JSON=1 for programs.\n'
 
 $(READY): package-lock.json scripts/setup.sh
 	@scripts/setup.sh

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -52,6 +52,46 @@ test('make backup runs the stages by names that are scripts', () => {
   const stages = [...chain.matchAll(/^ *stage ([a-z][a-z-]+) /gm)].map((match) => `scripts/${match[1]}.ts`);
   assert.deepEqual(stages, ['scripts/snapshot.ts', 'scripts/send-chunk-upload.ts', 'scripts/manifest.ts']);
   for (const stage of stages) assert.ok(scripts.includes(stage), stage);
+});
+
+/** What make would do, and says instead where it does nothing. */
+function dryMake(...args: readonly string[]) {
+  // As from a shell: the make that runs the tests has told its own variables.
+  const { MAKELEVEL, MAKEFLAGS, MAKEOVERRIDES, ...env } = process.env;
+  return spawnSync('make', ['--dry-run', ...args], { cwd: repositoryRoot, encoding: 'utf8', env });
+}
+
+for (const [what, args, name] of [
+  ['a typo', ['backup', 'SUBVOLUM=data'], 'SUBVOLUM'],
+  ['what another target takes', ['restore', 'SUBVOLUME=data', 'TARGET=/mnt/data', 'DRY_RUN=1'], 'DRY_RUN'],
+  ['a setting without SET=', ['backup', 'CHUNK_SIZE=1GiB'], 'CHUNK_SIZE'],
+] as const) {
+  test(`make refuses ${what}, instead of passing it over`, () => {
+    const { status, stdout, stderr } = dryMake(...args);
+    assert.equal(status, 2);
+    assert.equal(stdout, '');
+    assert.ok(stderr.includes(`make ${args[0]} takes no ${name}= (make help lists what it takes;`), stderr);
+  });
+}
+
+test('every variable that a target of the daily work passes on is in its help, so that make takes it', () => {
+  const rules = makefile.slice(0, makefile.indexOf('##@ Try and develop'));
+  const variables = Object.fromEntries(
+    [...rules.matchAll(/^(settings|selection|planning|point) = (.*)$/gm)].map(([, name = '', value = '']) => [
+      `$(${name})`,
+      value,
+    ]),
+  );
+  const expanded = (text: string): string =>
+    text.replace(/\$\((settings|selection|planning|point)\)/g, (name) => expanded(variables[name] ?? ''));
+  const targets = [...rules.matchAll(/^([a-z-]+):.*\n((?:\t.*\n)+)/gm)];
+  assert.ok(targets.length >= 11);
+  for (const [, target = '', recipe = ''] of targets) {
+    const passedOn = [...expanded(recipe).matchAll(/\$\(call (?:option|unless|flag),([A-Z_]+),/g)];
+    const args = passedOn.map(([, name]) => `${name}=1`);
+    const { status, stderr } = dryMake(target, ...args);
+    assert.equal(status, 0, stderr);
+  }
 });
 
 test('what a target passes on, its script knows', () => {
