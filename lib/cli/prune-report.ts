@@ -1,5 +1,6 @@
 /** A prune for people and for programs: what goes and why, what that frees, and what is still charged for it. */
 
+import type { Charge } from '../core/minimum-duration.ts';
 import { readableTimestamp } from '../core/names.ts';
 import { ORPHAN_DAYS, type Orphans } from '../core/orphans.ts';
 import { bytesOf, type PlannedGeneration, type PrunePlan } from '../core/prune-plan.ts';
@@ -37,8 +38,7 @@ export function pruneDocument({ bucket, keep, survey, outcomes }: PruneReport) {
         bytes: generation.bytes,
         action: generation.action,
         reason: generation.reason,
-        charged_days: generation.charge?.daysLeft ?? 0,
-        charged_gib_months: generation.charge?.gibMonths ?? 0,
+        ...chargedFields(generation.charge),
       })),
       broken: plan.broken.map(({ key, problem }) => ({ manifest_key: key, problem })),
       orphans: plan.orphans.map((orphans) => ({
@@ -48,10 +48,15 @@ export function pruneDocument({ bucket, keep, survey, outcomes }: PruneReport) {
         uploads: orphans.uploads.length,
         action: orphans.action,
         reason: orphans.reason,
+        ...chargedFields(orphans.charge),
       })),
       removed: outcomes?.get(plan.subvolume) ?? null,
     })),
   };
+}
+
+function chargedFields(charge: Charge | undefined) {
+  return { charged_days: charge?.daysLeft ?? 0, charged_gib_months: charge?.gibMonths ?? 0 };
 }
 
 /** A plan for people: what goes and what stays, as tables, and what that comes to; shown before anything is deleted. */
@@ -90,7 +95,7 @@ const generationHeading = [
   'CHARGED',
   'WHY',
 ];
-const orphansHeading = ['SUBVOLUME', 'ORPHANS OF', 'OBJECTS', 'SIZE', 'UPLOADS', 'ACTION', 'WHY'];
+const orphansHeading = ['SUBVOLUME', 'ORPHANS OF', 'OBJECTS', 'SIZE', 'UPLOADS', 'ACTION', 'CHARGED', 'WHY'];
 
 function generationRow(plan: PrunePlan, generation: PlannedGeneration): readonly string[] {
   const { createdAt, backups, objects, bytes, action, reason, charge } = generation;
@@ -101,9 +106,7 @@ function generationRow(plan: PrunePlan, generation: PlannedGeneration): readonly
     String(objects),
     formatSize(bytes),
     action,
-    charge && charge.daysLeft > 0
-      ? `${formatGibMonths(charge.gibMonths)} (${formatCount(charge.daysLeft, 'day')} left)`
-      : '',
+    formatCharge(charge),
     reason,
   ];
 }
@@ -116,6 +119,7 @@ function orphansRow(plan: PrunePlan, orphans: Orphans): readonly string[] {
     formatSize(bytesOf(orphans.objects)),
     String(orphans.uploads.length),
     orphans.action,
+    formatCharge(orphans.charge),
     orphans.reason,
   ];
 }
@@ -127,7 +131,10 @@ function planLine({ plans, versioning }: PruneSurvey, willApply: boolean): strin
   const bytes =
     generations.reduce((sum, generation) => sum + generation.bytes, 0) +
     orphans.reduce((sum, { objects }) => sum + bytesOf(objects), 0);
-  const gibMonths = generations.reduce((sum, { charge }) => sum + (charge?.gibMonths ?? 0), 0);
+  const gibMonths = [...generations, ...orphans].reduce(
+    (sum, { charge }) => sum + (charge?.gibMonths ?? 0),
+    0,
+  );
   const uploads = orphans.reduce((sum, each) => sum + each.uploads.length, 0);
   const objects =
     generations.reduce((sum, generation) => sum + generation.objects, 0) +
@@ -153,6 +160,11 @@ export function doneText(outcomes: readonly PruneOutcome[]): string {
     'unfinished upload',
   );
   return `removed: ${manifests}, ${objects}, ${uploads}; ${formatSize(sum(({ bytes }) => bytes))}`;
+}
+
+function formatCharge(charge: Charge | undefined): string {
+  if (!charge || charge.daysLeft === 0) return '';
+  return `${formatGibMonths(charge.gibMonths)} (${formatCount(charge.daysLeft, 'day')} left)`;
 }
 
 function formatGibMonths(gibMonths: number): string {

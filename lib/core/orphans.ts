@@ -3,6 +3,7 @@
  * they go only when they are known to be nobody's, or were left alone for long.
  */
 import type { BegunUpload, ListedObject } from './inventory.ts';
+import { type Charge, chargeFor } from './minimum-duration.ts';
 import { manifestKeyOf } from './names.ts';
 import { DAY_MS } from './units.ts';
 
@@ -17,6 +18,8 @@ export interface Orphans {
   readonly uploads: readonly BegunUpload[];
   readonly action: 'remove' | 'keep';
   readonly reason: string;
+  /** Undefined for what is kept. Parts of uploads that were not completed are charged for no longer than they are there. */
+  readonly charge: Charge | undefined;
 }
 
 /** What tells an orphan from what somebody needs. Manifests are named by their keys. */
@@ -54,7 +57,11 @@ export function planOrphans(
   };
   for (const object of objects) groupOf(object.key)?.objects.push(object);
   for (const upload of uploads) groupOf(upload.key)?.uploads.push(upload);
-  return [...groups.values()].map((group) => ({ ...group, ...decide(group, rules) }));
+  return [...groups.values()].map((group) => {
+    const decision = decide(group, rules);
+    const charge = decision.action === 'remove' ? chargeFor(group.objects, rules.now) : undefined;
+    return { ...group, ...decision, charge };
+  });
 }
 
 interface Group {

@@ -35,6 +35,7 @@ const plan: PrunePlan = {
       uploads: [{ key: 'one', uploadId: 'u', initiatedAt: undefined }],
       action: 'remove',
       reason: 'old',
+      charge: { gibMonths: 4, daysLeft: 60 },
     },
   ],
   removals: [],
@@ -56,10 +57,10 @@ test('a plan tells of generations, orphans, and what all of it frees and still c
   );
   assert.match(
     lines[4] ?? '',
-    /^a +incremental\/manifest-20260203T020000Z\.json +2 +2\.00 GiB +1 +remove +old$/,
+    /^a +incremental\/manifest-20260203T020000Z\.json +2 +2\.00 GiB +1 +remove +4\.00 GiB-months \(60 days left\) +old$/,
   );
   assert.deepEqual(lines.slice(-2), [
-    'to remove: 1 generation, 62 objects, 1 unfinished upload; frees 1.47 TiB; S3 still charges 1234.50 GiB-months for them',
+    'to remove: 1 generation, 62 objects, 1 unfinished upload; frees 1.47 TiB; S3 still charges 1238.50 GiB-months for them',
     'nothing was changed; APPLY=1 (--apply) does it',
   ]);
 });

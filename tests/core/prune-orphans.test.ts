@@ -18,6 +18,15 @@ test('orphans older than 7 days go; younger ones stay, and it is said until when
   ]);
 });
 
+test('an orphan that goes is charged for until its storage class lets it go; one that stays is not', () => {
+  const inDeepArchive = { ...object(orphan(15), 15), storageClass: 'DEEP_ARCHIVE' };
+  const [gone] = plan({ more: [inDeepArchive] }).orphans;
+  assert.equal(gone?.action, 'remove');
+  assert.equal(gone?.charge?.daysLeft, 164);
+  const [kept] = plan({ more: [{ ...object(orphan(15), 28), storageClass: 'DEEP_ARCHIVE' }] }).orphans;
+  assert.deepEqual([kept?.action, kept?.charge], ['keep', undefined]);
+});
+
 test('a run that still stores chunks keeps its old ones; so does an upload of it', () => {
   assert.deepEqual(
     actions(plan({ more: [object(orphan(15), 15), object(orphan(15, 1), 31)] })).map(([action]) => action),
