@@ -25,7 +25,13 @@ done
 failed=0
 stopped=
 child=
-trap 'stopped=143; kill -TERM $child 2> /dev/null || :' TERM INT HUP
+stop() {
+  stopped=$1
+  kill -TERM $child 2> /dev/null || :
+}
+trap 'stop 130' INT
+trap 'stop 143' TERM
+trap 'stop 129' HUP
 
 stage() {
   [[ ! $stopped ]] || exit $stopped
@@ -34,6 +40,8 @@ stage() {
   # It may have come before the trap knew the new one.
   [[ ! $stopped ]] || kill -TERM $child 2> /dev/null || :
   while code=0; wait $child || code=$?; kill -0 $child 2> /dev/null; do :; done
+  # Told by TERM, whatever told this script.
+  ((code != 143)) || exit ${stopped:-$code}
   [[ $code =~ ^[0145]$ ]] || exit $code
   ((code == 0)) || failed=$code
 }

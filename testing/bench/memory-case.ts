@@ -35,7 +35,7 @@ export interface MemoryResult {
 
 const run = shell;
 
-/** What promise P1 allows: (CONCURRENCY + 1) parts plus 120 MiB. */
+/** What is promised: (CONCURRENCY + 1) parts plus 120 MiB. */
 export function memoryBound({ concurrency, partMib }: MemoryCase): number {
   return (concurrency + 1) * partMib * MIB + 120 * MIB;
 }

@@ -1,4 +1,4 @@
-/** Measures promise P1: how much memory upload and restore take, against the bound that is promised. */
+/** Measures how much memory upload and restore take, against the bound that is promised. */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatTable } from '../../lib/cli/table.ts';
@@ -95,7 +95,9 @@ async function main(): Promise<number> {
   const gib = Number(values.gib);
   if (!(gib > 0 && gib <= 1024)) throw new Error(`--gib must be a number above 0, got ${values.gib}`);
   const holds = await measure(gib, signal);
-  console.log(holds ? 'P1 holds: every peak is within its bound' : 'P1 IS BROKEN: a ratio above 1.00');
+  console.log(
+    holds ? 'the promise holds: every peak is within its bound' : 'the promise is BROKEN: a ratio above 1.00',
+  );
   return holds ? 0 : 1;
 }
 

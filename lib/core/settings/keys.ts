@@ -77,7 +77,7 @@ export const settingNotes = {
     section: how,
     preset: '30m',
     about:
-      'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next run goes on',
+      'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next backup goes on; a restore begins again',
   },
   STORAGE_CLASS_CHUNKS: {
     section: how,
