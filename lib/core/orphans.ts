@@ -31,6 +31,10 @@ export interface OrphanRules {
   readonly published: ReadonlySet<string>;
   /** Backups about which nothing can be said, because their manifests cannot be used. */
   readonly untouchable: ReadonlySet<string>;
+  /** Backups whose manifests are missing, although something builds on them or names them as the last: they may come back. */
+  readonly missing: ReadonlySet<string>;
+  /** Why it is not known what is needed. */
+  readonly neededUnknown: string | undefined;
   /** Backups that this host has begun and will go on with. */
   readonly begun: ReadonlySet<string>;
   /** Why it is not known which backups this host has begun. */
@@ -76,7 +80,9 @@ function decide(group: Group, rules: OrphanRules): Pick<Orphans, 'action' | 'rea
   if (rules.untouchable.has(manifestKey)) return keep('its manifest cannot be used');
   if (rules.begun.has(manifestKey)) return keep('this host will go on with it');
   if (rules.begunUnknown !== undefined) return keep(rules.begunUnknown);
+  if (rules.missing.has(manifestKey)) return keep('its manifest is missing, and is needed');
   if (rules.pruned.has(manifestKey)) return { action: 'remove', reason: 'left by an interrupted prune' };
+  if (rules.neededUnknown !== undefined) return keep(rules.neededUnknown);
   const times = [
     ...group.objects.map(({ modifiedAt }) => modifiedAt),
     ...group.uploads.map(({ initiatedAt }) => initiatedAt),

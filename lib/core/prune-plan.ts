@@ -80,6 +80,8 @@ export interface PrunePlan {
   readonly removals: readonly Removal[];
 }
 
+const neededUnknown = 'it is not known what is needed';
+
 /** Plans the prune of one subvolume. Nothing is done yet. */
 export function planPrune(input: PruneInput): PrunePlan {
   const objects = new Map(input.objects.map((object) => [object.key, object]));
@@ -91,7 +93,7 @@ export function planPrune(input: PruneInput): PrunePlan {
   const decided = oldestFirst.map((generation) => {
     const needed = generation.map(({ key }) => needs.get(key)).find((reason) => reason !== undefined);
     const among = newest.has(generation) ? `among the newest ${input.keep}` : undefined;
-    const reason = needed ?? among ?? (blocked && 'it is not known what is needed');
+    const reason = needed ?? among ?? (blocked && neededUnknown);
     return { generation, reason };
   });
   const going = decided.flatMap(({ generation, reason }) => (reason === undefined ? [generation] : []));
@@ -117,7 +119,7 @@ export function planPrune(input: PruneInput): PrunePlan {
       };
     }),
     broken,
-    orphans: orphansBeside(input, removals, broken),
+    orphans: orphansBeside(input, removals, broken, blocked),
     removals,
   };
 }
@@ -137,7 +139,7 @@ function createdAt([full]: Generation): string {
 }
 
 function blockedBecause({ prefix, manifests, pointer, begun }: PruneInput): Blockage | undefined {
-  if (manifests.size === 0) return undefined;
+  if (manifests.size === 0 && !pointer) return undefined;
   if (begun.unknown !== undefined) return { where: 'host', problem: begun.unknown };
   const inBucket = (problem: string) => ({ where: 'bucket' as const, problem });
   if (!pointer) return inBucket('current.json is missing, so that it is not known which backup is the last');
@@ -222,6 +224,7 @@ function orphansBeside(
   input: PruneInput,
   removals: readonly Removal[],
   broken: readonly BrokenBackup[],
+  blocked: Blockage | undefined,
 ): readonly Orphans[] {
   const known = new Set(removals.flatMap((removal) => allOf(removal).map(({ key }) => key)));
   for (const [key, manifest] of input.manifests) {
@@ -238,8 +241,20 @@ function orphansBeside(
     now: input.now,
     published: new Set(input.manifests.keys()),
     untouchable: new Set(broken.map(({ key }) => key)),
+    missing: missingManifests(input),
+    neededUnknown: blocked && neededUnknown,
     begun: new Set(input.begun.manifestKeys),
     begunUnknown: input.begun.unknown,
     pruned: new Set(input.pruned),
   });
+}
+
+/** What is named as parent or as the last backup, and has no manifest. A prune of ours removes what builds on a manifest before it. */
+function missingManifests({ manifests, pointer, begun }: PruneInput): ReadonlySet<string> {
+  const parents = [...manifests.values()].flatMap((one) =>
+    'unusable' in one ? [] : (one.parent_manifest ?? []),
+  );
+  const last = pointer && 'manifestKey' in pointer ? [pointer.manifestKey] : [];
+  const named = [...parents, ...last, ...(begun.parentKey === undefined ? [] : [begun.parentKey])];
+  return new Set(named.filter((key) => !manifests.has(key)));
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PrunePlan } from '../../lib/core/prune-plan.ts';
-import { object, plan } from './prune-scenes.ts';
+import { keyOf, object, plan, threeGenerations } from './prune-scenes.ts';
 import { dayStamp, keys } from './samples.ts';
 
 const orphan = (day: number, index = 0) => keys.chunk('incremental', dayStamp(day), index);
@@ -76,4 +76,53 @@ test('foreign objects and uploads are nothing to a plan', () => {
   }));
   const planned = plan({ more: foreign.map((name) => object(`${keys.root}${name}`, 1)), uploads });
   assert.deepEqual(planned, plan());
+});
+
+for (const [what, scene, day] of [
+  ['its parent', { backups: threeGenerations.filter(({ created_at }) => created_at !== dayStamp(10)) }, 10],
+  ['the last one', { backups: threeGenerations.slice(0, -1) }, 21],
+  [
+    'the parent of an unfinished one',
+    {
+      backups: threeGenerations.slice(0, -1),
+      pointer: { manifestKey: keyOf(20) },
+      begun: { manifestKeys: [deadRun], parentKey: keyOf(21) },
+    },
+    21,
+  ],
+] as const) {
+  test(`the chunks of a backup without a manifest stay, whatever their age, when it is named as ${what}`, () => {
+    const kind = day === 10 ? 'full' : 'incremental';
+    const chunk = object(keys.chunk(kind, dayStamp(day), 0), 1);
+    assert.deepEqual(actions(plan({ ...scene, more: [chunk] })), [
+      ['keep', 'its manifest is missing, and is needed'],
+    ]);
+    // Unless something names it, it goes.
+    const stranger = object(keys.chunk(kind, dayStamp(15), 0), 1);
+    assert.equal(actions(plan({ more: [stranger] }))[0]?.[0], 'remove');
+  });
+}
+
+test('while it is not known what is needed, no orphan goes but what a prune of ours has left', () => {
+  const more = [object(orphan(15), 1), object(orphan(16), 1)];
+  const pruned = [keys.manifest('incremental', dayStamp(16))];
+  assert.deepEqual(actions(plan({ more, pruned, pointer: undefined })), [
+    ['keep', 'it is not known what is needed'],
+    ['remove', 'left by an interrupted prune'],
+  ]);
+});
+
+test('when all manifests are gone and current.json is not, nothing goes', () => {
+  const more = [object(orphan(15), 1), object(keys.chunk('incremental', dayStamp(21), 0), 1)];
+  const planned = plan({ backups: [], more });
+  assert.match(planned.blocked?.problem ?? '', /^current\.json names .*, which is missing$/);
+  assert.deepEqual(actions(planned), [
+    ['keep', 'it is not known what is needed'],
+    ['keep', 'its manifest is missing, and is needed'],
+  ]);
+  // Without one nothing was ever published, or everything was pruned by hand.
+  assert.deepEqual(
+    actions(plan({ backups: [], more, pointer: undefined })).map(([action]) => action),
+    ['remove', 'remove'],
+  );
 });
