@@ -1,7 +1,7 @@
 /** Lists the backups in the bucket. */
 
 import { readHostPrefix } from '../lib/cli/host-prefix.ts';
-import { hostsReport, listReport } from '../lib/cli/list-report.ts';
+import { hostsReport, listReport, pointerProblems } from '../lib/cli/list-report.ts';
 import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { describeError, worstExitCode } from '../lib/core/errors.ts';
@@ -33,6 +33,7 @@ await runScript({
       const hosts = await listHosts(context, hostPrefix, subvolume);
       const failures = hosts.flatMap(({ failure }) => failure ?? []);
       for (const failure of failures) context.log.warn(describeError(failure));
+      for (const problem of hosts.flatMap(pointerProblems)) context.log.warn(problem);
       const report = hostsReport(name, hostPrefix, hosts);
       console.log(json ? JSON.stringify(report.json) : report.text);
       if (!json) await adviseOnUploads(context, hostPrefix);
@@ -42,6 +43,7 @@ await runScript({
     if (subvolume && backups.length === 0) {
       throw await nothingFound(context.bucket, `there is no backup of subvolume "${subvolume}"`);
     }
+    for (const problem of pointerProblems({ prefix, backups })) context.log.warn(problem);
     const report = listReport(name, { prefix, backups });
     console.log(json ? JSON.stringify(report.json) : report.text);
     if (!json) await adviseOnUploads(context);

@@ -1,6 +1,6 @@
 /** What `list.ts` tells: a table for people, a document for programs, whose fields README.md names. */
 import { describeError } from '../core/errors.ts';
-import { formatTimestamp, readableTimestamp } from '../core/names.ts';
+import { formatTimestamp, readableTimestamp, SubvolumeKeys } from '../core/names.ts';
 import { formatSize } from '../core/units.ts';
 import type { ListedBackup, Restorability } from '../stage/list.ts';
 import type { ListedHost } from '../stage/list-hosts.ts';
@@ -39,6 +39,18 @@ export function hostsReport(bucket: string, hostPrefix: string, hosts: readonly 
       })),
     },
   };
+}
+
+/** A line for each subvolume of which no backup is the last one: a restore does not know which to take. */
+export function pointerProblems({ prefix, backups }: ListedHost): readonly string[] {
+  const names = [...new Set(backups.map(({ subvolume }) => subvolume))];
+  const lost = names.filter(
+    (name) => !backups.some(({ subvolume, current }) => subvolume === name && current),
+  );
+  return lost.map(
+    (name) =>
+      `${new SubvolumeKeys(prefix, name).current} is missing or damaged, or names no backup that is here: make restore needs AT= or MANIFEST=, and the next backup is a full one`,
+  );
 }
 
 function listTable(backups: readonly ListedBackup[]): string {

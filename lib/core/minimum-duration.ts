@@ -23,11 +23,20 @@ export interface Charge {
   readonly daysLeft: number;
 }
 
-/** What removing these now still costs. An object of which the bucket tells no time counts as new. */
-export function chargeFor(objects: readonly ListedObject[], now: Date): Charge {
+/**
+ * What removing these now still costs. An object of which the bucket tells no time counts as new, and so does one that was moved into
+ * its class: LastModified stays then as it was, and the class's minimum begins anew.
+ * @param moved keys of those.
+ */
+export function chargeFor(
+  objects: readonly ListedObject[],
+  now: Date,
+  moved: ReadonlySet<string> = new Set(),
+): Charge {
   let [gibMonths, daysLeft] = [0, 0];
-  for (const { sizeBytes, storageClass, modifiedAt } of objects) {
-    const ageDays = Math.max(0, now.getTime() - (modifiedAt ?? now).getTime()) / DAY_MS;
+  for (const { key, sizeBytes, storageClass, modifiedAt } of objects) {
+    const since = moved.has(key) ? now : (modifiedAt ?? now);
+    const ageDays = Math.max(0, now.getTime() - since.getTime()) / DAY_MS;
     const days = Math.max(0, (minimumDays[storageClass] ?? 0) - ageDays);
     gibMonths += ((sizeBytes / GIB) * days) / daysOfMonth;
     daysLeft = Math.max(daysLeft, Math.ceil(days));

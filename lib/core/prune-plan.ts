@@ -115,7 +115,8 @@ export function planPrune(input: PruneInput): PrunePlan {
         bytes: bytesOf(held),
         action: reason === undefined ? 'remove' : 'keep',
         reason: reason ?? `beyond the newest ${input.keep}`,
-        charge: reason === undefined ? chargeFor(held, input.now) : undefined,
+        charge:
+          reason === undefined ? chargeFor(held, input.now, movedAmong(generation, objects)) : undefined,
       };
     }),
     broken,
@@ -218,6 +219,17 @@ function objectsNamedBy(
   objects: ReadonlyMap<string, ListedObject>,
 ): readonly ListedObject[] {
   return [key, ...manifest.chunks.map((chunk) => chunk.key)].flatMap((name) => objects.get(name) ?? []);
+}
+
+/** Chunks that lie in another class than they were stored in. */
+function movedAmong(generation: Generation, objects: ReadonlyMap<string, ListedObject>): ReadonlySet<string> {
+  const moved = generation.flatMap(({ manifest: { chunks, s3 } }) =>
+    chunks.filter(({ key }) => {
+      const now = objects.get(key)?.storageClass;
+      return now !== undefined && s3.storage_class !== undefined && now !== s3.storage_class;
+    }),
+  );
+  return new Set(moved.map(({ key }) => key));
 }
 
 function orphansBeside(

@@ -1,6 +1,7 @@
 /** The time of a backup, by which its keys and AT= go: later than the last one's, and never that of another. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AdoptableSnapshot, earliestBackupTime } from '../core/adopted-snapshots.ts';
+import { newestNotLater } from '../core/chain.ts';
 import { type BackupKind, formatTimestamp, parseTimestamp, SubvolumeKeys } from '../core/names.ts';
 import { headObject } from '../edge/objects.ts';
 import { type FoundPointer, listManifests } from './backups.ts';
@@ -40,17 +41,18 @@ export async function adoptedTimestamp(
   const last = await lastBackupTime(context, subvolume, pointer);
   checkClock(context, subvolume, last);
   const time = earliestBackupTime(snapshot, last);
-  while (await isTaken(context, subvolume, formatTimestamp(time))) time.setSeconds(time.getSeconds() + 1);
+  while (await isTaken(context, subvolume, formatTimestamp(time))) time.setTime(time.getTime() + 1000);
   return formatTimestamp(time);
 }
 
 async function lastBackupTime(
-  { bucket }: StageContext,
+  { bucket, now }: StageContext,
   subvolume: string,
   pointer: FoundPointer,
 ): Promise<Date | undefined> {
   if (pointer && 'pointer' in pointer) return parseTimestamp(pointer.pointer.created_at);
-  return parseTimestamp((await listManifests(bucket, subvolume)).at(-1)?.timestamp ?? '');
+  // One of a clock that was ahead is what the pointer may have been moved away for.
+  return parseTimestamp(newestNotLater(await listManifests(bucket, subvolume), now())?.timestamp ?? '');
 }
 
 async function isTaken({ bucket }: StageContext, subvolume: string, timestamp: string): Promise<boolean> {

@@ -117,16 +117,19 @@ async function selectManifest(
     }
     throw await nothingFound(bucket, `there is no backup of subvolume "${subvolume}"`);
   }
-  const moment = parsePointInTime(at);
-  if (!moment) {
-    throw new ToolError(`AT="${at}" is not a time`, {
-      kind: 'usage',
-      hint: 'write 2026-11-24, 2026-11-24T18:30 (UTC) or a timestamp as in make list',
-    });
-  }
-  const found = newestNotLater(await listManifests(bucket, subvolume), moment);
+  const found = newestNotLater(await listManifests(bucket, subvolume), momentOf(at));
   if (found) return found.key;
   throw await nothingFound(bucket, `there is no backup of subvolume "${subvolume}" at or before ${at}`);
+}
+
+/** The moment that AT= names. @throws ToolError (usage) when it names none */
+export function momentOf(at: string): Date {
+  const moment = parsePointInTime(at);
+  if (moment) return moment;
+  throw new ToolError(`AT="${at}" is not a time`, {
+    kind: 'usage',
+    hint: 'write 2026-11-24, 2026-11-24T18:30 (UTC) or a timestamp as in make list',
+  });
 }
 
 /** A manifest's key with what it says. */
@@ -152,15 +155,18 @@ export interface Everything {
   readonly keys: readonly ManifestKey[];
 }
 
+/** A manifest without the hashes of parts, which are most of it: thousands of these fit into memory. */
+export function withoutParts(manifest: Manifest): Manifest {
+  return { ...manifest, chunks: manifest.chunks.map(({ parts: _, ...chunk }) => chunk) };
+}
+
 /**
- * Reads a manifest of many: what is damaged is told and does not end the others. Hashes of parts, which are most of a manifest, are
- * left out, so that thousands fit into memory.
+ * Reads a manifest of many, without the hashes of parts: what is damaged is told and does not end the others.
  * @throws ToolError when it cannot be read at all
  */
 export async function readForOverview(bucket: Bucket, key: string): Promise<ReadManifest> {
   try {
-    const manifest = await readManifest(bucket, key);
-    return { ...manifest, chunks: manifest.chunks.map(({ parts: _, ...chunk }) => chunk) };
+    return withoutParts(await readManifest(bucket, key));
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     return { unusable: error.problem };

@@ -3,7 +3,6 @@ import type { BackupPlan, PublishedBackup } from '../core/backup-plan.ts';
 import { followChain } from '../core/chain.ts';
 import { judgeDue } from '../core/due.ts';
 import { describeError, ToolError } from '../core/errors.ts';
-import type { Manifest } from '../core/manifest.ts';
 import {
   type BackupKind,
   parseTimestamp,
@@ -11,8 +10,11 @@ import {
   readableTimestamp,
   SubvolumeKeys,
 } from '../core/names.ts';
-import { readManifest } from './backups.ts';
+import { listObjects } from '../edge/objects.ts';
+import { readManifest, rootOf, withoutParts } from './backups.ts';
 import type { StageContext } from './context.ts';
+import { refuseLostChunks } from './listed-chunks.ts';
+import { chunksOf } from './thaw.ts';
 
 /** No backup is due, and nothing was done. */
 export interface NothingDue {
@@ -59,6 +61,19 @@ export async function planIfDue(
   }
 }
 
+/** Warns where a backup is due and there is nothing to make it of: somebody else's snapshots are no longer made. */
+export async function warnIfOverdue(
+  context: StageContext,
+  asked: BackupKind | 'auto',
+  last: PublishedBackup,
+): Promise<void> {
+  const plan = await planIfDue(context, asked, last, { kind: 'incremental', parent: undefined, reason: '' });
+  if ('next' in plan) return;
+  context.log.warn(
+    `${last.manifest.subvolume}: the next ${plan.kind} backup is due, but there is no snapshot newer than the last one: see that they are still made`,
+  );
+}
+
 const reasonsForFull = {
   age: 'a full backup is due by FULL_EVERY',
   'broken chain': 'the last backup cannot be restored',
@@ -76,15 +91,12 @@ export function clockBehind({ bucket, now }: StageContext, subvolume: string, la
   );
 }
 
-/** Time of the full backup of a chain; undefined, after a warning, when the chain is broken. */
+/** Time of the full backup of a chain; undefined, after a warning, when the chain is broken, or has lost a chunk. */
 async function timeOfFull({ bucket, log }: StageContext, last: PublishedBackup): Promise<number | undefined> {
-  // Hashes of parts are most of a manifest: a long chain with them would take more memory than is promised.
-  const load = async (key: string): Promise<Manifest> => ({
-    ...(await readManifest(bucket, key)),
-    chunks: [],
-  });
+  const load = async (key: string) => withoutParts(await readManifest(bucket, key));
   try {
     const chain = await followChain({ key: last.manifestKey, manifest: last.manifest }, load);
+    refuseLostChunks(chunksOf(chain), await listObjects(bucket, rootOf(bucket, last.manifest.subvolume)));
     return chain[0] && millisecondsOf(chain[0].manifest.created_at);
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;

@@ -2,14 +2,15 @@
 
 import { hasExpiry } from '../core/archive-classes.ts';
 import { batchManifest } from '../core/batch-manifest.ts';
-import { ToolError } from '../core/errors.ts';
+import { describeError, ToolError } from '../core/errors.ts';
 import { objectsToRequest, type ThawObject, transferMs } from '../core/thaw-plan.ts';
 import { pathExists, writeTextFile } from '../edge/files.ts';
 import { thawStates } from '../edge/thaw-requests.ts';
-import { everythingAmong, nothingFound, REQUESTS_AT_ONCE, resolveChain } from './backups.ts';
+import { everythingAmong, momentOf, nothingFound, REQUESTS_AT_ONCE, resolveChain } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { findHosts, type Host } from './hosts.ts';
-import { chunksOf, missingChunk } from './thaw.ts';
+import { refuseLostChunks } from './listed-chunks.ts';
+import { chunksOf } from './thaw.ts';
 
 /** Which chains of all hosts: of all subvolumes or of those of one name, the published backup or the newest not later than a time. */
 export interface ExportRequest {
@@ -24,7 +25,7 @@ export interface ExportOutcome {
   readonly chains: number;
   readonly objects: number;
   readonly bytes: number;
-  /** Chains that are not in the list, because they cannot be followed. */
+  /** Why chains are not in the list: they cannot be restored, or there was no backup yet at that time. */
   readonly failures: readonly ToolError[];
 }
 
@@ -40,6 +41,7 @@ export async function exportThaw(context: StageContext, request: ExportRequest):
       hint: 'remove it, or name a file that does not exist yet',
     });
   }
+  if (request.at !== undefined) momentOf(request.at);
   const hosts = await findHosts(bucket, bucket.prefix);
   const { chains, failures } = await chainsOf(hosts, request);
   if (chains.length === 0 && failures.length === 0) {
@@ -57,7 +59,6 @@ export async function exportThaw(context: StageContext, request: ExportRequest):
   for (const chain of chains) {
     const objects = chain.flatMap(({ key, size }): ThawObject[] => {
       const state = states.get(key);
-      if (!state) failures.push(missingChunk(key));
       return state ? [{ key, sizeBytes: size, state }] : [];
     });
     const bytes = objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -81,7 +82,7 @@ export async function exportThaw(context: StageContext, request: ExportRequest):
 
 type Chunks = ReturnType<typeof chunksOf>;
 
-/** The chunks of every chain; one that cannot be followed is a failure, and does not keep the others out. */
+/** The chunks of every chain; one that cannot be restored is a failure, and does not keep the others out. */
 async function chainsOf(
   hosts: readonly Host[],
   { subvolume, at }: ExportRequest,
@@ -93,10 +94,13 @@ async function chainsOf(
     const { names } = everythingAmong(bucket.prefix, keys);
     for (const name of names.filter((each) => subvolume === undefined || each === subvolume)) {
       try {
-        chains.push(chunksOf(await resolveChain(bucket, name, { at })));
+        const chunks = chunksOf(await resolveChain(bucket, name, { at }));
+        refuseLostChunks(chunks, listed);
+        chains.push(chunks);
       } catch (error) {
         if (!(error instanceof ToolError) || error.kind === 'interrupted') throw error;
-        failures.push(error);
+        // A host that had no backup yet at that time is no mistake in what was asked for.
+        failures.push(error.kind === 'usage' ? new ToolError(describeError(error)) : error);
       }
     }
   }

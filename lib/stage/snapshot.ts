@@ -19,7 +19,7 @@ import { RunDirectory } from '../edge/run-directory.ts';
 import { adoptedTimestamp, checkClock, freshTimestamp } from './backup-time.ts';
 import { type FoundPointer, findPointer, readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { type NothingDue, planIfDue } from './due.ts';
+import { type NothingDue, planIfDue, warnIfOverdue } from './due.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
 import { openSource, type SnapshotSource } from './snapshot-source.ts';
@@ -81,7 +81,10 @@ export async function prepareSnapshot(
     if (last && 'manifest' in last)
       checkClock(context, subvolume.name, parseTimestamp(last.manifest.created_at));
     const reason = nothingNew(next.adopt, here, last, context.hostName);
-    if (reason !== undefined) return { kind: 'none', reason, snapshotPath: undefined };
+    if (reason !== undefined) {
+      if (request.ifDue && last && 'manifest' in last) await warnIfOverdue(context, request.kind, last);
+      return { kind: 'none', reason, snapshotPath: undefined };
+    }
   }
   const possible = planBackup(request.kind, { ...source.subvolume, hostName: context.hostName }, last, here);
   if ('impossible' in possible) {

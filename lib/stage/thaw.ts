@@ -25,6 +25,7 @@ import { listObjects } from '../edge/objects.ts';
 import { requestThaw, type ThawWish, thawStates } from '../edge/thaw-requests.ts';
 import { REQUESTS_AT_ONCE } from './backups.ts';
 import type { StageContext } from './context.ts';
+import { refuseLostChunks } from './listed-chunks.ts';
 
 /** What is to be readable, and for how long. */
 export interface ThawRequest {
@@ -217,15 +218,12 @@ async function look(
   { knownReadable }: Asked,
 ): Promise<readonly ThawObject[]> {
   const listed = await listObjects(bucket, new SubvolumeKeys(bucket.prefix, subvolume).root);
+  refuseLostChunks(chunks, listed);
   const wanted = new Set(chunks.map(({ key }) => key));
   const states = await thawStates(bucket, listed, wanted, REQUESTS_AT_ONCE);
   return chunks.map(({ key, size }): ThawObject => {
-    const state = states.get(key);
-    if (!state) {
-      throw missingChunk(key);
-    }
-    if (knownReadable.has(key)) return { key, sizeBytes: size, state: { kind: 'readable' } };
-    return { key, sizeBytes: size, state };
+    const state = knownReadable.has(key) ? undefined : states.get(key);
+    return { key, sizeBytes: size, state: state ?? { kind: 'readable' } };
   });
 }
 
@@ -240,14 +238,6 @@ function teller({ log }: StageContext, { wish }: ThawRequest): (progress: ThawPr
     log.info(`waiting for the thaw: ${text}${ready ? `; it takes ${describeReadyIn(ready)}` : ''}`);
     last = { text, toldMs: performance.now() };
   };
-}
-
-/** The failure of a chain that has no such chunk any more. */
-export function missingChunk(key: string): ToolError {
-  return new ToolError(`chunk ${key} is missing`, {
-    kind: 'damage',
-    hint: 'make verify shows all that is affected; AT= restores an earlier backup',
-  });
 }
 
 function underWay(request: ThawRequest, progress: ThawProgress, what: string): ToolError {

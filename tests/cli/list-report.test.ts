@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { hostsReport, listReport } from '../../lib/cli/list-report.ts';
+import { hostsReport, listReport, pointerProblems } from '../../lib/cli/list-report.ts';
 import { ToolError } from '../../lib/core/errors.ts';
 import { thawProgress } from '../../lib/core/thaw-plan.ts';
 import type { ListedBackup } from '../../lib/stage/list.ts';
@@ -91,6 +91,15 @@ test('a fleet is told host by host, and what is wrong with one at its place', ()
     hosts.map(({ problem }) => problem),
     [null, 'cannot list fleet/b/; try again', null],
   );
+});
+
+test('a subvolume of which no backup is the last one is told, once', () => {
+  const old = { ...usual, current: false };
+  assert.deepEqual(pointerProblems({ prefix: 'host', backups: [old, usual] }), []);
+  const lost = [old, { ...old, created_at: '20260102T020000Z' }, { ...usual, subvolume: 'home' }];
+  assert.deepEqual(pointerProblems({ prefix: 'host', backups: lost }), [
+    'host/subvol/data/current.json is missing or damaged, or names no backup that is here: make restore needs AT= or MANIFEST=, and the next backup is a full one',
+  ]);
 });
 
 test('where there is nothing, the text says where that was looked for', () => {

@@ -46,6 +46,12 @@ test('charges add up, days do not; parts of a day are rounded up for people only
   assert.equal(chargeFor([stored('DEEP_ARCHIVE', 169.5)], now).daysLeft, 11);
 });
 
+test('an object that was moved into its class counts as new, whatever its age', () => {
+  const moved = stored('DEEP_ARCHIVE', 170);
+  assert.equal(chargeFor([moved], now).daysLeft, 10);
+  assert.equal(chargeFor([moved], now, new Set(['k'])).daysLeft, 180);
+});
+
 test('an object from the future, or without a time, counts as new', () => {
   for (const age of [-5, undefined]) assert.equal(chargeFor([stored('STANDARD_IA', age)], now).daysLeft, 30);
 });

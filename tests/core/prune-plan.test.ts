@@ -176,3 +176,13 @@ test('a file index and chunks of earlier attempts go with their backup', () => {
   );
   assert.deepEqual(planned.orphans, [], 'the index of what stays is no orphan');
 });
+
+test('what lies in another class than it was stored in is charged for as if it had come there today', () => {
+  const chargeOf = (storageClass: string) => {
+    const [{ key, size } = { key: '', size: 0 }] = backup(1).chunks;
+    return plan({ more: [{ ...object(key, 1, size), storageClass }] }).generations[0]?.charge?.daysLeft;
+  };
+  // Stored in DEEP_ARCHIVE, 30 days and 22 hours ago.
+  assert.equal(chargeOf('DEEP_ARCHIVE'), 150);
+  assert.equal(chargeOf('GLACIER'), 90);
+});

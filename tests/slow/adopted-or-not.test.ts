@@ -14,6 +14,13 @@ test('a full backup that is due waits for a newer snapshot, and one that is aske
   const due = await makeBackup(theirs, { FULL_EVERY: '1s' }, 'KIND=full', 'IF_DUE=1');
   assert.equal(due.exitCode, 0, due.stderr);
   assert.match(due.stdout, /^home: nothing to do: .* is the last backup already\n$/);
+  assert.match(
+    due.stderr,
+    /home: the next full backup is due, but there is no snapshot newer than the last one/,
+  );
+  const early = await makeBackup(theirs, {}, 'IF_DUE=1');
+  assert.equal(early.exitCode, 0, early.stderr);
+  assert.doesNotMatch(early.stderr, /is due/);
   assert.deepEqual(await lastManifest(theirs), first);
   assert.ok((await backedUp(theirs, 'KIND=full')).created_at > first.created_at, 'a chain of its own');
 });

@@ -247,3 +247,19 @@ test('a chain that began in the future, or is broken, is not gone on with', asyn
     /^data: next incremental due .*\nhome: next incremental due .*$/,
   );
 });
+
+test('a chain that has lost a chunk is followed by a full backup at once', async (t) => {
+  const { world, before, backUp, make } = await worldOfTwo(t);
+  await backUp('data', 3);
+  await backUp('data', 1);
+  await backUp('home', 1);
+  const chunk = `${root}/data/full/chunk-${formatTimestamp(new Date(before(3)))}-00000.bin`;
+  await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: chunk }));
+  const result = await make();
+  assert.match(assertMade(result).join('\n'), /^data +full +the last backup cannot be restored /m);
+  assert.ok(
+    result.stderr.includes(`the last backup cannot be restored: chunk ${chunk} is missing`),
+    result.stderr,
+  );
+  assert.equal((await newestOf(world, 'data')).kind, 'full');
+});

@@ -64,6 +64,14 @@ test('where the pointer is damaged or missing, it is later than every manifest',
   }
 });
 
+test('where the pointer was moved away after a clock that was ahead, the backups of the future do not count', async () => {
+  const keys = new SubvolumeKeys(bucket.prefix, 'ahead');
+  await put(bucket, keys.manifest('full', dayStamp(2)), '{}');
+  await put(bucket, keys.manifest('full', '20300101T000000Z'), '{}');
+  assert.equal(await timeOf('ahead', 3), dayStamp(3));
+  assert.equal(await timeOf('ahead', 1), '20260102T020001Z');
+});
+
 test('a clock that is behind the last backup is told', async () => {
   await publish(bucket, { subvolume: 'clock', day: 3 });
   const pointer = await findPointer(bucket, 'clock');

@@ -159,14 +159,20 @@ for (const [status, code, line] of [
   });
 }
 
-test('a chunk that is not there is damage, and nothing is requested', async () => {
-  const request = await archived('DEEP_ARCHIVE');
-  const missing = { key: `${request.chunks[0]?.key}x`, size: 3, sha256: '0'.repeat(64) };
-  const both = { ...request, chunks: [...request.chunks, missing] };
-  await assert.rejects(thawChunks(stageContext(bucket).context, both), (error: Error) => {
-    assert.match(error.message, /^chunk .*x is missing$/);
-    return exitCodeOf(error) === 4;
-  });
+test('a chunk that is not there, or has another size, is damage, and nothing is requested', async () => {
+  const request = await archived('DEEP_ARCHIVE', 'DEEP_ARCHIVE');
+  const [one, two] = request.chunks;
+  assert.ok(one && two, 'there are two');
+  for (const [other, line] of [
+    [{ ...two, key: `${two.key}x` }, /^chunk .*x is missing$/],
+    [{ ...two, size: 4 }, /^chunk .* has 3 bytes instead of 4$/],
+  ] as const) {
+    const both = { ...request, chunks: [one, other] };
+    await assert.rejects(thawChunks(stageContext(bucket).context, both), (error: Error) => {
+      assert.match(error.message, line);
+      return exitCodeOf(error) === 4;
+    });
+  }
   assert.equal(countOf(isRestore), 0);
 });
 
