@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { repositoryRoot } from '../harness/test-directory.ts';
+import { allocatorVariables } from './meter.ts';
 
 /** What a run of a script took. */
 export interface Measured {
@@ -37,7 +38,7 @@ export async function runMeasured(
   const flags = [...process.execArgv, '--import', preload];
   const child = spawn(process.execPath, [...flags, `scripts/${name}.ts`, '--config', settings, ...options], {
     cwd: repositoryRoot,
-    env: { ...environment, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX, PEAK_MEMORY_FILE: peakFile },
+    env: { ...environment, ...allocatorVariables(), PEAK_MEMORY_FILE: peakFile },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const stop = () => child.kill('SIGTERM');

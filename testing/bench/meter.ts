@@ -31,12 +31,17 @@ export function nodeCommand(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): MeasuredCommand {
-  const { MALLOC_ARENA_MAX } = process.env;
   return {
     script: '"$@"',
     args: [process.execPath, ...process.execArgv, program, ...args],
-    environment: { ...environment, ...(MALLOC_ARENA_MAX !== undefined && { MALLOC_ARENA_MAX }) },
+    environment: { ...environment, ...allocatorVariables() },
   };
+}
+
+/** What this process was told of glibc's allocator, as make does it (mallopt(3)). */
+export function allocatorVariables(): Readonly<Record<string, string>> {
+  const told = Object.entries(process.env).filter(([name]) => name.startsWith('MALLOC_'));
+  return Object.fromEntries(told.map(([name, value = '']) => [name, value]));
 }
 
 const pollMs = 50;
