@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a TypeScript file from the top of the checkout. A small young generation and few arenas: about 30 MiB less, which the
 # promised bound of 120 MiB beside the parts needs. What a download's buffers leave free stays with the process, instead of being given
-# back and faulted in again for each of them: a fifth of a restore's main thread (mallopt(3); testing/bench/README.md).
-export MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_TOP_PAD_=8388608
+# back and faulted in again for each of them (mallopt(3); testing/bench/README.md has what it gives).
+export MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=16777216 MALLOC_TOP_PAD_=4194304
 exec node --max-semi-space-size=1 --single-threaded-gc --import tsx "$@"
