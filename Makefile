@@ -10,12 +10,14 @@ CONFIG ?= config/backup.env
 export CONFIG
 
 # A variable that nothing takes would be passed over in silence: a typo, a setting without SET=, a DRY_RUN=1 where there is none. What a
-# target takes is what its help below names. A make that runs this one hands down variables of its own.
+# target takes is what its help below names; KIND and IF_DUE say nothing to upload and publish, but one line may run all stages. A make that
+# runs this one hands down variables of its own.
 strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish list verify restore thaw prune install-systemd uninstall-systemd,$(MAKECMDGOALS)))
 variables := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 ifneq ($(and $(strict),$(variables)),)
 taken := $(shell awk -F: -v goals=' $(strict) ' 'index(goals, " " $$1 " ") && sub(/.*## /, "")' Makefile | grep -oE '[A-Z0-9_]+=')
-unknown := $(filter-out CONFIG= SET= JSON= $(taken),$(variables:%=%=))
+taken += CONFIG= $(if $(filter-out install-systemd uninstall-systemd,$(strict)),SET= JSON=) $(if $(filter upload publish,$(strict)),KIND= IF_DUE=)
+unknown := $(filter-out $(taken),$(variables:%=%=))
 ifneq ($(unknown),)
 $(error make $(strict) takes no $(unknown) (make help lists what it takes; settings are given as SET="KEY=VALUE"))
 endif

@@ -139,7 +139,8 @@ function createdAt([full]: Generation): string {
   return full.manifest.created_at;
 }
 
-function blockedBecause({ prefix, manifests, pointer, begun }: PruneInput): Blockage | undefined {
+function blockedBecause(input: PruneInput): Blockage | undefined {
+  const { prefix, manifests, pointer, begun } = input;
   if (manifests.size === 0 && !pointer) return undefined;
   if (begun.unknown !== undefined) return { where: 'host', problem: begun.unknown };
   const inBucket = (problem: string) => ({ where: 'bucket' as const, problem });
@@ -148,13 +149,10 @@ function blockedBecause({ prefix, manifests, pointer, begun }: PruneInput): Bloc
   if (!manifests.has(pointer.manifestKey)) {
     return inBucket(`current.json names ${pointer.manifestKey}, which is missing`);
   }
-  for (const [key, manifest] of manifests) {
-    // It may come back, from an earlier version of the object or read by a later version of this tool.
-    if ('unusable' in manifest && isIncremental(prefix, key)) {
-      return inBucket(`it is not known what ${key} builds on`);
-    }
-  }
-  return undefined;
+  // They may come back, from an earlier version of the object or read by a later version of this tool.
+  const unread = [...manifests].flatMap(([key, manifest]) => ('unusable' in manifest ? [key] : []));
+  const obscure = [...unread, ...missingManifests(input)].find((key) => isIncremental(prefix, key));
+  return obscure === undefined ? undefined : inBucket(`it is not known what ${obscure} builds on`);
 }
 
 function isIncremental(prefix: string, key: string): boolean {

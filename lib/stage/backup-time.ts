@@ -51,8 +51,10 @@ async function lastBackupTime(
   pointer: FoundPointer,
 ): Promise<Date | undefined> {
   if (pointer && 'pointer' in pointer) return parseTimestamp(pointer.pointer.created_at);
-  // One of a clock that was ahead is what the pointer may have been moved away for.
-  return parseTimestamp(newestNotLater(await listManifests(bucket, subvolume), now())?.timestamp ?? '');
+  const manifests = await listManifests(bucket, subvolume);
+  // A backup of a clock that was ahead is what the pointer may have been moved away for.
+  const newest = pointer ? manifests.at(-1) : newestNotLater(manifests, now());
+  return parseTimestamp(newest?.timestamp ?? '');
 }
 
 async function isTaken({ bucket }: StageContext, subvolume: string, timestamp: string): Promise<boolean> {

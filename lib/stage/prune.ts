@@ -135,7 +135,7 @@ export function problemsOf(
 ): ToolError | undefined {
   const damage = plans.flatMap(({ subvolume, blocked, broken }) => [
     ...broken.map(({ key, problem }) => `${key} is left alone, with all that it builds on: ${problem}`),
-    ...(blocked ? [`no generation of ${subvolume} is removed: ${blocked.problem}`] : []),
+    ...(blocked ? [`no generation of ${subvolume} is removed, and no orphan: ${blocked.problem}`] : []),
   ]);
   const failures = [...(outcomes?.values() ?? [])].flatMap(({ refused }) =>
     refused.map(({ key, problem }) => `cannot delete ${key}: ${problem}`),

@@ -103,6 +103,21 @@ for (const [what, scene, day] of [
   });
 }
 
+test('a lost manifest of an incremental backup hides what it builds on: nothing goes, with the full one or without', () => {
+  const chain = threeGenerations.filter(({ created_at }) => created_at !== dayStamp(2));
+  const planned = plan({ backups: chain, keep: 1 });
+  assert.equal(planned.blocked?.problem, `it is not known what ${keyOf(2)} builds on`);
+  assert.deepEqual(
+    planned.generations.map(({ action }) => action),
+    ['keep', 'keep', 'keep'],
+  );
+  const without = chain.filter(({ created_at }) => created_at !== dayStamp(1));
+  const chunk = object(keys.chunk('full', dayStamp(1), 0), 1);
+  assert.deepEqual(actions(plan({ backups: without, more: [chunk] })), [
+    ['keep', 'it is not known what is needed'],
+  ]);
+});
+
 test('while it is not known what is needed, no orphan goes but what a prune of ours has left', () => {
   const more = [object(orphan(15), 1), object(orphan(16), 1)];
   const pruned = [keys.manifest('incremental', dayStamp(16))];

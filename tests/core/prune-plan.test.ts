@@ -143,9 +143,10 @@ for (const [what, scene, problem] of [
 }
 
 test('a full backup whose manifest cannot be used is left alone, and the rest is pruned', () => {
+  const full = keys.manifest('full', dayStamp(5));
   const planned = plan({
-    backups: [...threeGenerations, backup(6, 5)],
-    unusable: [keys.manifest('full', dayStamp(5))],
+    backups: [...threeGenerations, backup(6, 5, { parent_manifest: full })],
+    unusable: [full],
   });
   assert.equal(planned.blocked, undefined);
   assert.deepEqual(goes(planned), [keyOf(3), keyOf(2), keyOf(1)]);

@@ -65,6 +65,7 @@ for (const [what, args, name] of [
   ['a typo', ['backup', 'SUBVOLUM=data'], 'SUBVOLUM'],
   ['what another target takes', ['restore', 'SUBVOLUME=data', 'TARGET=/mnt/data', 'DRY_RUN=1'], 'DRY_RUN'],
   ['a setting without SET=', ['backup', 'CHUNK_SIZE=1GiB'], 'CHUNK_SIZE'],
+  ['settings where none are read', ['install-systemd', 'SET=INCREMENTAL_EVERY=1d'], 'SET'],
 ] as const) {
   test(`make refuses ${what}, instead of passing it over`, () => {
     const { status, stdout, stderr } = dryMake(...args);
@@ -91,6 +92,8 @@ test('every variable that a target of the daily work passes on is in its help, s
     const args = passedOn.map(([, name]) => `${name}=1`);
     const { status, stderr } = dryMake(target, ...args);
     assert.equal(status, 0, stderr);
+    // Which also shows that the target is one of those that are looked at.
+    assert.equal(dryMake(target, ...args, 'NO_SUCH=1').status, 2, target);
   }
 });
 

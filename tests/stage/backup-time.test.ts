@@ -64,6 +64,13 @@ test('where the pointer is damaged or missing, it is later than every manifest',
   }
 });
 
+test('a damaged pointer does not hide that the clock is behind', async () => {
+  const keys = new SubvolumeKeys(bucket.prefix, 'hidden');
+  await put(bucket, keys.manifest('full', '20300101T000000Z'), '{}');
+  await put(bucket, keys.current, '{');
+  await assert.rejects(timeOf('hidden', 3), /the last backup of hidden is of 2030-01-01T00:00:00Z/);
+});
+
 test('where the pointer was moved away after a clock that was ahead, the backups of the future do not count', async () => {
   const keys = new SubvolumeKeys(bucket.prefix, 'ahead');
   await put(bucket, keys.manifest('full', dayStamp(2)), '{}');
