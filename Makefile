@@ -150,9 +150,9 @@ bench: $(READY_FOR_DEVELOPMENT) ## speed, beside other tools'; needs root  [SIZE
 	  $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) $(call option,DIR,dir)
 
 .PHONY: bench-growth
-bench-growth: $(READY_FOR_DEVELOPMENT) ## what each further GiB and each further backup cost  [SIZES= COUNTS= ROUNDS= DIR=]
+bench-growth: $(READY_FOR_DEVELOPMENT) ## what each further GiB and each further backup cost  [SIZES= COUNTS= ROUNDS= TLS=1 DIR=]
 	@$(TSX) testing/bench/growth.ts $(call option,SIZES,sizes) $(call option,COUNTS,counts) $(call option,ROUNDS,rounds) \
-	  $(call option,DIR,dir)
+	  $(call flag,TLS,tls) $(call option,DIR,dir)
 
 .PHONY: schema
 schema: $(READY_FOR_DEVELOPMENT) ## write the generated files in config/ anew: JSON Schema, example, table of settings

@@ -22,9 +22,13 @@ export type Look = (typeof looks)[number];
 
 const prefix = 'bench';
 
-/** Uploads a stream of so many bytes, a multiple of 64 MiB. @throws when not all of it arrived */
-export async function measureUpload(bytes: number, options: GrowthOptions): Promise<readonly Measurement[]> {
-  return withCase(options.workspace, async ({ directory, sink, environment, settings }) => {
+/** Uploads a stream of so many bytes, a multiple of 64 MiB, over https or http. @throws when not all of it arrived */
+export async function measureUpload(
+  bytes: number,
+  tls: boolean,
+  options: GrowthOptions,
+): Promise<readonly Measurement[]> {
+  return withCase(options.workspace, tls, async ({ directory, sink, environment, settings }) => {
     const bin = join(directory, 'bin');
     await makeSender(bin, bytes);
     const run = new RunDirectory(join(directory, 'run'), 'data');
@@ -48,7 +52,7 @@ export async function measureLooks(
   count: number,
   options: GrowthOptions,
 ): Promise<Readonly<Record<Look, readonly Measurement[]>>> {
-  return withCase(options.workspace, async ({ sink, environment, settings }) => {
+  return withCase(options.workspace, false, async ({ sink, environment, settings }) => {
     await fillBucket(sink, prefix, count);
     const command = (program: string, ...args: readonly string[]) =>
       nodeCommand(program, ['--config', settings, ...args], environment);
@@ -74,11 +78,12 @@ interface Case {
 
 async function withCase<Result>(
   workspace: Workspace,
+  tls: boolean,
   work: (ground: Case) => Promise<Result>,
 ): Promise<Result> {
   const directory = join(workspace.directory, 'case');
   await mkdir(directory, { mode: 0o700 });
-  const line = { tls: false, delayMs: 0, megabitsPerSecond: undefined };
+  const line = { tls, delayMs: 0, megabitsPerSecond: undefined };
   const sink = await startSink(line, directory, workspace.environment);
   try {
     const settings = join(directory, 'backup.env');

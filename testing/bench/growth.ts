@@ -15,7 +15,7 @@ import { parentDirectory, withPlace } from './place.ts';
 import { median, perUnit } from './statistics.ts';
 import { streamStepBytes } from './synthetic-stream.ts';
 
-const usage = `Usage: make bench-growth [SIZES= COUNTS= ROUNDS= DIR=]
+const usage = `Usage: make bench-growth [SIZES= COUNTS= ROUNDS= TLS=1 DIR=]
    or: node --import tsx testing/bench/growth.ts [options]
 
 Uploads longer and longer streams, and lists, verifies and resolves longer and longer chains, all of them made up, to and
@@ -25,6 +25,7 @@ testing/run/bench-growth.json. Needs no root.
   --sizes SIZES    comma-separated multiples of 64MiB (default 256MiB,1GiB,4GiB,16GiB); empty for none
   --counts N,N     backups in a chain, at most 10000 (default 10,100,1000,10000); empty for none
   --rounds N       of which the medians are taken (default 3)
+  --tls            uploads over https, with a certificate made for the run
   --dir PATH       where it works, in some 100 MiB (default: TMPDIR, or testing/run/)
   --results PATH   where the results go (default: testing/run/)
   --help           this text
@@ -47,6 +48,7 @@ function readOptions() {
       sizes: { type: 'string', default: '256MiB,1GiB,4GiB,16GiB' },
       counts: { type: 'string', default: '10,100,1000,10000' },
       rounds: { type: 'string', default: '3' },
+      tls: { type: 'boolean', default: false },
       dir: { type: 'string' },
       results: { type: 'string', default: testDirectory() },
       help: { type: 'boolean', default: false },
@@ -62,6 +64,7 @@ function readOptions() {
     sizes,
     counts,
     rounds: readCount('ROUNDS', values.rounds, 1),
+    tls: values.tls,
     parent: parentDirectory(values.dir),
     results: values.results,
   };
@@ -108,14 +111,16 @@ async function growth(): Promise<void> {
     process.stdout.write(usage);
     return;
   }
-  const { sizes, counts, rounds, parent, results } = options;
+  const { sizes, counts, rounds, tls, parent, results } = options;
   const machine = await describeMachine();
-  console.log(`${machineLine(machine)}; median of ${rounds}; FURTHER: for each more than the line above has`);
+  console.log(
+    `${machineLine(machine)}; uploads over ${tls ? 'https' : 'http'}; median of ${rounds}; FURTHER: for each more than the line above has`,
+  );
   const result = await withPlace(parent, needs, async ({ workspace }) => {
     const uploads: Case<readonly Measurement[]>[] = [];
     for (const size of ascending(sizes)) {
       process.stderr.write(`upload of ${formatSize(size)}\n`);
-      uploads.push({ size, runs: await measureUpload(size, { workspace, rounds, signal }) });
+      uploads.push({ size, runs: await measureUpload(size, tls, { workspace, rounds, signal }) });
     }
     if (uploads.length > 0) console.log(`\n${uploadTable(uploads)}`);
     const chains: Case<Readonly<Record<Look, readonly Measurement[]>>>[] = [];
@@ -127,7 +132,7 @@ async function growth(): Promise<void> {
     return { uploads, chains };
   });
   const path = join(results, 'bench-growth.json');
-  const document = { measuredAt: new Date().toISOString(), machine, rounds, ...result };
+  const document = { measuredAt: new Date().toISOString(), machine, rounds, tls, ...result };
   await writeFile(path, `${JSON.stringify(document, null, 2)}\n`);
   console.log(`\nwritten: ${fromRoot(path)}`);
 }
