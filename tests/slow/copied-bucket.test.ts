@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { createWorld, errorLines, mustSucceed, readBytes, writeObject } from './world.ts';
+import { createWorld, errorLines, mustSucceed, readBytes, writeObject } from '../end-to-end/world.ts';
 
 test('in a copy of the bucket, which has other ETags and no checksums, the bytes decide', async (t) => {
   const world = await createWorld(t);

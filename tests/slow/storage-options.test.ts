@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { allKeys, createWorld, errorLines, mustSucceed } from './world.ts';
+import { allKeys, createWorld, errorLines, mustSucceed } from '../end-to-end/world.ts';
 
 const mib = 2 ** 20;
 const kmsKey = 'arn:aws:kms:us-east-1:111122223333:key/1234abcd';
