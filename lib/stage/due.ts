@@ -1,7 +1,7 @@
 /** With IF_DUE: whether the bucket's own backups make another one due. Nothing local is asked, and nothing is written. */
 import type { BackupPlan, PublishedBackup } from '../core/backup-plan.ts';
 import { followChain } from '../core/chain.ts';
-import { judgeDue } from '../core/due.ts';
+import { type DueVerdict, judgeDue } from '../core/due.ts';
 import { describeError, ToolError } from '../core/errors.ts';
 import {
   type BackupKind,
@@ -34,17 +34,9 @@ export async function planIfDue(
   last: PublishedBackup,
   plan: BackupPlan,
 ): Promise<BackupPlan | NothingDue> {
-  const { created_at, kind, subvolume } = last.manifest;
-  const { FULL_EVERY, INCREMENTAL_EVERY } = context.settings;
-  const times = {
-    newestMs: millisecondsOf(created_at),
-    fullMs: asked === 'incremental' ? undefined : await timeOfFull(context, last),
-  };
-  const cadence = { fullEverySeconds: FULL_EVERY, incrementalEverySeconds: INCREMENTAL_EVERY };
-  const verdict = judgeDue(asked, times, cadence, context.now().getTime());
+  const { created_at, kind } = last.manifest;
+  const verdict = await judge(context, asked, last);
   switch (verdict.due) {
-    case 'unknown':
-      throw clockBehind(context, subvolume, created_at);
     case 'full':
       return { kind: 'full', parent: undefined, reason: reasonsForFull[verdict.because] };
     case 'incremental':
@@ -67,11 +59,28 @@ export async function warnIfOverdue(
   asked: BackupKind | 'auto',
   last: PublishedBackup,
 ): Promise<void> {
-  const plan = await planIfDue(context, asked, last, { kind: 'incremental', parent: undefined, reason: '' });
-  if ('next' in plan) return;
+  const { due } = await judge(context, asked, last);
+  if (due === 'nothing') return;
   context.log.warn(
-    `${last.manifest.subvolume}: the next ${plan.kind} backup is due, but there is no snapshot newer than the last one: see that they are still made`,
+    `${last.manifest.subvolume}: the next ${due} backup is due, but there is no snapshot newer than the last one: see that they are still made`,
   );
+}
+
+async function judge(
+  context: StageContext,
+  asked: BackupKind | 'auto',
+  last: PublishedBackup,
+): Promise<Exclude<DueVerdict, { due: 'unknown' }>> {
+  const { created_at, subvolume } = last.manifest;
+  const { FULL_EVERY, INCREMENTAL_EVERY } = context.settings;
+  const times = {
+    newestMs: millisecondsOf(created_at),
+    fullMs: asked === 'incremental' ? undefined : await timeOfFull(context, last),
+  };
+  const cadence = { fullEverySeconds: FULL_EVERY, incrementalEverySeconds: INCREMENTAL_EVERY };
+  const verdict = judgeDue(asked, times, cadence, context.now().getTime());
+  if (verdict.due === 'unknown') throw clockBehind(context, subvolume, created_at);
+  return verdict;
 }
 
 const reasonsForFull = {

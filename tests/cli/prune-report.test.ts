@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type PruneReport, planText, versioningNotice } from '../../lib/cli/prune-report.ts';
+import { type PruneReport, planText, pruneDocument, versioningNotice } from '../../lib/cli/prune-report.ts';
 import type { PrunePlan } from '../../lib/core/prune-plan.ts';
 import { GIB } from '../../lib/core/units.ts';
 
@@ -62,6 +62,21 @@ test('a plan tells of generations, orphans, and what all of it frees and still c
   assert.deepEqual(lines.slice(-2), [
     'to remove: 1 generation, 62 objects, 1 unfinished upload; frees 1.47 TiB; S3 still charges 1238.50 GiB-months for them',
     'nothing was changed; APPLY=1 (--apply) does it',
+  ]);
+});
+
+test('the document has of orphans what README.md names', () => {
+  assert.deepEqual(pruneDocument(report('off')).subvolumes[0]?.orphans, [
+    {
+      manifest_key: 'p/subvol/a/incremental/manifest-20260203T020000Z.json',
+      objects: 2,
+      bytes: 2 * GIB,
+      uploads: 1,
+      action: 'remove',
+      reason: 'old',
+      charged_days: 60,
+      charged_gib_months: 4,
+    },
   ]);
 });
 

@@ -106,6 +106,9 @@ test('a pointer that is gone is not taken for a subvolume that was never backed 
   await writeFile(join(world.data, 'file'), '1');
   const { key, manifest } = await world.backup();
   await remove(world, pointerKey);
+  const listed = await world.run('list.ts');
+  assert.equal(listed.exitCode, 0, listed.stderr);
+  assert.ok(listed.stderr.includes(`${pointerKey} is missing or damaged, or names no backup`), listed.stderr);
   const restore = (...args: readonly string[]) =>
     world.run('restore.ts', '--subvolume', 'data', '--target', join(world.mount, 'restored'), ...args);
   const refused = await restore();
