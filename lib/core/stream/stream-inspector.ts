@@ -1,0 +1,53 @@
+/** Looks at a send stream while it passes: at its head, at paths that no restore could make, and whether it comes to its end. */
+import { CommandScanner, type Memory } from './command-scanner.ts';
+import { COMMANDS } from './commands.ts';
+import { checkPaths } from './path-limits.ts';
+import { type Labels, relabelClone, relabelFirstCommand } from './relabel.ts';
+import { parseFirstCommand, type StreamHead } from './stream-head.ts';
+
+/** What is done about what an inspector sees. */
+export interface Inspection {
+  /** Called with the stream's head before anything of it is passed on; what it throws ends the stream. */
+  readonly onHead?: (head: StreamHead) => void;
+  /** Passes the stream on with other labels. */
+  readonly labels?: Labels;
+}
+
+/** The inspection of one stream. */
+export class StreamInspector {
+  readonly #scanner = new CommandScanner((type, memory, from, to) => this.#visit(type, memory, from, to));
+  readonly #inspection: Inspection;
+  #head: StreamHead | undefined;
+
+  constructor(inspection: Inspection = {}) {
+    this.#inspection = inspection;
+  }
+
+  /**
+   * Takes the next bytes of the stream, and gives what to pass on in their place.
+   * @throws StreamFormatError for bytes that are no stream; PathTooLong.
+   */
+  push(bytes: Uint8Array): readonly Uint8Array[] {
+    return this.#scanner.push(bytes);
+  }
+
+  /** Says that nothing follows; gives the head. @throws StreamFormatError when the stream is not at its end */
+  finish(): StreamHead {
+    this.#scanner.finish();
+    if (!this.#head) throw new Error('a stream that has ended has a head');
+    return this.#head;
+  }
+
+  #visit(type: number, memory: Memory, from: number, to: number): Uint8Array | undefined {
+    const { labels, onHead } = this.#inspection;
+    if (!this.#head) {
+      const command = memory.bytes.subarray(from, to);
+      this.#head = parseFirstCommand(this.#scanner.version ?? 0, command);
+      onHead?.(this.#head);
+      return labels && relabelFirstCommand(type, command, labels);
+    }
+    checkPaths(type, memory, from, to, this.#head.uuid);
+    if (!labels || type !== COMMANDS.clone) return undefined;
+    return relabelClone(memory.bytes.subarray(from, to), this.#head, labels);
+  }
+}
