@@ -32,6 +32,7 @@ await runScript({
   locked: false,
   async run({ context, options, json }) {
     const { restoreBackup } = await import('../lib/stage/restore.ts');
+    const { describeMissing } = await import('../lib/stage/nested-backups.ts');
     const { subvolume, at, manifest } = options;
     const target = options.target?.replace(/(?<=.)\/+$/, '');
     if (!subvolume || !target) {
@@ -59,15 +60,14 @@ await runScript({
       mayWait: options['no-wait'] === undefined,
     });
     const chain = restored.chain.map(({ key }) => key);
-    if (json)
-      console.log(
-        JSON.stringify({ subvolume, target, chain, bytes: restored.bytes, proofs: restored.proofs }),
-      );
+    const { bytes, proofs, missing } = restored;
+    for (const line of describeMissing(missing)) context.log.warn(line);
+    if (json) console.log(JSON.stringify({ subvolume, target, chain, bytes, proofs, missing }));
     else {
       console.log(
-        `restored ${subvolume} to ${target}: ${formatCount(chain.length, 'backup')}, ${formatSize(restored.bytes)} in ${formatDuration((Date.now() - startedMs) / 1000)}`,
+        `restored ${subvolume} to ${target}: ${formatCount(chain.length, 'backup')}, ${formatSize(bytes)} in ${formatDuration((Date.now() - startedMs) / 1000)}`,
       );
-      for (const proof of restored.proofs) console.log(`  ${printable(proof)}`);
+      for (const proof of proofs) console.log(`  ${printable(proof)}`);
     }
     return 0;
   },

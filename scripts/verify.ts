@@ -18,7 +18,7 @@ await runScript({
     const { verifyBackups } = await import('../lib/stage/verify.ts');
     refuseEmptyName(options.subvolume);
     const outcome = await verifyBackups(context, options.subvolume, options.deep !== undefined);
-    const { findings, cold, manifests, chunks, bytes } = outcome;
+    const { findings, cold, unproven, manifests, chunks, bytes } = outcome;
     if (json) console.log(JSON.stringify(outcome));
     else {
       for (const { object, problem } of findings) console.log(printable(`${object}: ${problem}`));
@@ -26,7 +26,12 @@ await runScript({
       const how = outcome.deep ? 'every byte' : 'sizes, ETags and checksums';
       const left = cold.length > 0 ? `, but for ${formatCount(cold.length, 'archived chunk')}` : '';
       const what = `${formatCount(manifests, 'manifest')}, ${formatCount(chunks, 'chunk')}, ${formatSize(bytes)} (${how}${left})`;
-      const sound = cold.length > 0 ? 'sound as far as it could be read' : 'sound';
+      const sound =
+        cold.length > 0
+          ? 'sound as far as it could be read'
+          : unproven > 0
+            ? `sound as far as the manifests tell (earlier versions did not record what ${formatCount(unproven, 'backup')} must be applied to; DEEP=1 reads it)`
+            : 'sound';
       console.log(
         findings.length === 0
           ? `${sound}: ${what}`

@@ -1,11 +1,13 @@
 /** What every script does around its stage: settings, lock, signals, and from an error to an exit code. */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import { isCommonHostName } from '../core/chain-owner.ts';
 import { exitCodeOf, ToolError } from '../core/errors.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
 import { formatCount, formatDuration } from '../core/units.ts';
 import { endingWithin } from '../edge/ending.ts';
+import { readHostId } from '../edge/host-identity.ts';
 import { takeLock } from '../edge/lock.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { TransferMemory } from '../edge/transfer-memory.ts';
@@ -91,6 +93,12 @@ async function runWithBucket<Name extends string>(
   const { ending, signal } = endingWithin(stopped);
   // Loading the SDK takes longer than all that comes before it, and what is wrong with the settings is known already.
   const { openBucket } = await import('../edge/s3-client.ts');
+  if (values.S3_PREFIX === undefined && !('host-prefix' in own) && isCommonHostName(hostName)) {
+    throw new ToolError(`S3_PREFIX is not set, and "${hostName}" is a name that many machines have`, {
+      kind: 'usage',
+      hint: `set S3_PREFIX; S3_PREFIX=${hostName} goes on with backups that were made under that name`,
+    });
+  }
   const bucket = await openBucket(values, hostName, { signal, ...retryEvents(log) });
   const drawBar = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
   const startProgress = drawBar
@@ -106,6 +114,7 @@ async function runWithBucket<Name extends string>(
     signal,
     now: () => new Date(),
     hostName,
+    hostId: await readHostId(),
   };
   try {
     return await definition.run({

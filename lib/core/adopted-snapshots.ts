@@ -22,19 +22,17 @@ export function newestSnapshot<Snapshot extends AdoptableSnapshot>(
 
 /**
  * Why there is nothing to send, or undefined when there is: the newest snapshot is published already, or what was published is
- * newer and its snapshot is gone. Another host's backup is not judged here.
+ * newer and its snapshot is gone.
  */
 export function nothingNew(
   newest: AdoptableSnapshot,
   snapshots: readonly LocalSnapshot[],
   last: LastBackup,
-  hostName: string,
 ): string | undefined {
   if (!last || 'unreadable' in last) return undefined;
-  const { snapshot, created_at, host } = last.manifest;
+  const { snapshot, created_at } = last.manifest;
   const which = `the newest snapshot ${newest.path} of ${readableTime(new Date(msOf(newest)))}`;
   if (snapshot.uuid === newest.uuid) return `${which} is the last backup already`;
-  if (host !== undefined && host !== hostName) return undefined;
   // It came before the newest, whatever the time under which it was published.
   if (snapshots.some(({ uuid, readOnly }) => readOnly && uuid === snapshot.uuid)) return undefined;
   const lastAt = parseTimestamp(created_at);

@@ -2,11 +2,18 @@
 
 /** A subvolume as `btrfs subvolume show` describes it. */
 export interface SubvolumeInfo {
+  /** Its place below the filesystem's top level, `/` for that itself. Cut short where it has a line break in it. */
+  readonly topLevelPath: string;
   readonly uuid: string;
   readonly parentUuid: string | undefined;
   readonly receivedUuid: string | undefined;
   readonly id: number;
   readonly generation: number;
+  /**
+   * Transaction in which it was made, or in which receiving it ended: what was changed later has a later state (`ctransid`).
+   * Undefined where btrfs-progs does not print it.
+   */
+  readonly settledTransid: number | undefined;
   readonly readOnly: boolean;
   /** When it was made (otime), to the second; undefined where the kernel has not written that down. */
   readonly createdAt: Date | undefined;
@@ -29,14 +36,21 @@ export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
   const generation = field('Generation');
   if (!uuid || !id || !generation) return undefined;
   return {
+    topLevelPath: text.slice(0, text.indexOf('\n')),
     uuid,
     parentUuid,
     receivedUuid,
     id: Number(id),
     generation: Number(generation),
+    settledTransid: settledTransid(field('Gen at creation'), field('Receive transid')),
     readOnly: (field('Flags') ?? '').split(/[ ,]+/).includes('readonly'),
     createdAt: parseTime(field('Creation time')),
   };
+}
+
+function settledTransid(made: string | undefined, received: string | undefined): number | undefined {
+  const known = [made, received].flatMap((text) => (text === undefined ? [] : [Number(text)]));
+  return known.length > 0 ? Math.max(...known) : undefined;
 }
 
 /** Reads `2026-11-24 22:27:08 +0100`. */
@@ -53,9 +67,45 @@ function known(text: string | undefined): string | undefined {
   return value === '-' || value === '' ? undefined : value;
 }
 
-/** Reads the paths of `btrfs subvolume list -o`, relative to the filesystem's top level. */
-export function parseSubvolumeList(text: string): readonly string[] {
-  return text.split('\n').flatMap((line) => /^ID \d+ gen \d+ top level \d+ path (.+)$/.exec(line)?.[1] ?? []);
+/** A subvolume as `btrfs subvolume list -u` lists it. */
+export interface ListedSubvolume {
+  readonly id: number;
+  /** ID of the subvolume that it lies in. */
+  readonly containerId: number;
+  readonly uuid: string;
+  /** Relative to the filesystem's top level. */
+  readonly path: string;
+}
+
+/** Reads `btrfs subvolume list -u`. */
+export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
+  return text.split('\n').flatMap((line) => {
+    const [, id, containerId, uuid, path] =
+      /^ID (\d+) gen \d+ top level (\d+) uuid (\S+) path (.+)$/.exec(line) ?? [];
+    if (!uuid || !path) return [];
+    return [
+      { id: Number(id), containerId: Number(containerId), uuid, path: path.replace(/^<FS_TREE>\//, '') },
+    ];
+  });
+}
+
+/** Those of the subvolumes that lie in one, directly or in another one that does, with their paths below it. */
+export function nestedAmong(
+  listed: readonly ListedSubvolume[],
+  { id, topLevelPath }: Pick<SubvolumeInfo, 'id' | 'topLevelPath'>,
+): readonly { readonly path: string; readonly uuid: string }[] {
+  const inside = new Set([id]);
+  // What lies in another may have been listed, and made, before it: renaming moves subvolumes.
+  for (let known = 0; known < inside.size; ) {
+    known = inside.size;
+    for (const each of listed) if (inside.has(each.containerId)) inside.add(each.id);
+  }
+  const root = topLevelPath === '/' ? '' : `${topLevelPath}/`;
+  return listed.flatMap(({ id: nestedId, uuid, path }) =>
+    nestedId !== id && inside.has(nestedId)
+      ? [{ path: path.startsWith(root) ? path.slice(root.length) : path, uuid }]
+      : [],
+  );
 }
 
 /** Version `[major, minor]` in what `btrfs --version` prints, such as `btrfs-progs v6.2`; undefined when it is not there. */

@@ -45,7 +45,17 @@ export function linkProblem(child: StoredManifest, parent: StoredManifest): stri
   if (expected && uuid && expected !== uuid && expected !== streamUuid(parent.manifest.snapshot)) {
     return `${child.key} was sent against snapshot ${expected}, but ${parent.key} holds ${uuid}`;
   }
+  const { parent_transid } = child.manifest.snapshot;
+  const { transid } = parent.manifest.snapshot;
+  if (parent_transid !== undefined && transid !== undefined && parent_transid !== transid) {
+    return `${child.key} was sent against state ${parent_transid} of its parent snapshot, but ${parent.key} holds state ${transid}`;
+  }
   return undefined;
+}
+
+/** Whether two manifests record the states by which their link can be judged; older ones do not. */
+export function recordsLink(child: Manifest, parent: Manifest): boolean {
+  return child.snapshot.parent_transid !== undefined && parent.snapshot.transid !== undefined;
 }
 
 /**

@@ -7,10 +7,14 @@ import { z } from 'zod';
 import { ToolError } from './errors.ts';
 import { isSubvolumeName, parseKey, parseTimestamp } from './names.ts';
 import { S3_LIMITS } from './part-sizes.ts';
+import { printable } from './printable.ts';
 import { TOOL } from './tool.ts';
 
 /** A manifest larger than this is refused unread; 5 million parts fit (about 1 PiB in parts of 200 MiB). */
 export const MAX_MANIFEST_BYTES = 256 * 2 ** 20;
+
+/** Nested subvolumes that a manifest names at most; a host with more, as docker makes them, names the first of them. */
+export const MAX_NESTED = 1000;
 
 const timestamp = z.string().refine((text) => parseTimestamp(text) !== undefined, 'is not YYYYMMDDTHHMMSSZ');
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'is not a UUID');
@@ -71,6 +75,16 @@ export const manifestSchema = z.object({
       .regex(/^-?\d{1,12}\.\d{9}$/, 'is not a number of seconds with nine decimals')
       .optional(),
     received_uuid: uuid.nullish(),
+    /** `ctransid` of the snapshot, and of the parent that its stream was made against: the states of both. */
+    transid: byteCount.optional(),
+    parent_transid: byteCount.optional(),
+    /** UUID of the subvolume that it is a snapshot of. */
+    source_uuid: uuid.optional(),
+    /** Subvolumes that were below it, which no stream carries: paths below the subvolume. */
+    nested: z
+      .array(z.object({ path: z.string().max(4096), uuid }))
+      .max(MAX_NESTED)
+      .optional(),
   }),
   parent_manifest: key.nullable(),
   chunks: z.array(chunkSchema).min(1).max(100_000),
@@ -90,14 +104,24 @@ export const manifestSchema = z.object({
       compressed_data: z.boolean(),
     })
     .optional(),
-  codec: z.object({ compress: words(64), encrypt: words(64) }).optional(),
+  codec: z.looseObject({ compress: words(64), encrypt: words(64) }).optional(),
   host: words(256).optional(),
+  /** Of the machine, as `host-identity.ts` derives it from its machine-id; and of the filesystem that was backed up. */
+  host_id: words(64).optional(),
+  filesystem_uuid: words(64).optional(),
   tool: z.object({ name: words(64), version: words(64) }).optional(),
   timing: z.object({ started_at: words(64), finished_at: words(64) }).optional(),
 });
 
-/** What a later version of the tool may have written; the rest of it is not ours to judge. */
-const newerVersion = z.object({ version: z.int().min(2) });
+/** What another version of the tool may have written; the rest of it is not ours to judge. */
+const foreignDocument = z.object({
+  version: z.int(),
+  codec: z.unknown().optional(),
+  tool: z
+    .object({ name: words(64), version: words(64) })
+    .optional()
+    .catch(undefined),
+});
 
 export const pointerSchema = z.object({ manifest_key: key, kind, created_at: timestamp });
 
@@ -197,13 +221,25 @@ function parseAs<Schema extends z.ZodType>(schema: Schema, text: string, name: s
   } catch (cause) {
     throw damaged(name, 'it is not JSON', cause);
   }
+  const unknown = unknownFormat(json);
+  if (unknown) throw damaged(name, unknown, undefined, `update ${TOOL.name}, and run again`);
   const result = schema.safeParse(json);
   if (result.success) return result.data;
-  const { data: newer } = newerVersion.safeParse(json);
-  if (newer)
-    throw damaged(name, `it is of version ${newer.version}, which needs a newer version of ${TOOL.name}`);
   const issues = result.error.issues.slice(0, 3);
   throw damaged(name, issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`).join('; '));
+}
+
+/** Why a document is in a format that this version cannot read, such as a codec; undefined when nothing says so. */
+function unknownFormat(json: unknown): string | undefined {
+  const { data } = foreignDocument.safeParse(json);
+  if (!data) return undefined;
+  const writer = data.tool ? `; ${data.tool.name} ${data.tool.version} wrote it` : '';
+  const reader = `which ${TOOL.name} ${TOOL.version} cannot read${writer}`;
+  if (data.version > 1) return `it is of version ${data.version}, ${reader}`;
+  if (data.codec === undefined || data.codec === null) return undefined;
+  const steps = typeof data.codec === 'object' ? Object.entries(data.codec) : [['codec', data.codec]];
+  const [step] = steps.filter(([, how]) => how !== 'none');
+  return step && `it uses ${step[0]} = ${printable(JSON.stringify(step[1]))}, ${reader}`;
 }
 
 /**
@@ -220,11 +256,16 @@ function isWithinBounds(text: string): boolean {
   return brackets <= 1_000_000 && commas <= 7_000_000;
 }
 
-function damaged(name: string, reason: string, cause?: unknown): ToolError {
+function damaged(
+  name: string,
+  reason: string,
+  cause?: unknown,
+  hint = 'see what else is affected with: make verify',
+): ToolError {
   return new ToolError(`${name} cannot be used: ${reason}`, {
     kind: 'damage',
     problem: `cannot be used: ${reason}`,
-    hint: 'see what else is affected with: make verify',
+    hint,
     cause,
   });
 }

@@ -25,6 +25,10 @@ export const snapshotFileSchema = z
       parent_uuid: z.string().nullable(),
       received_uuid: z.string().nullable(),
       generation: z.int(),
+      /** UUID of the subvolume that it is a snapshot of. */
+      source_uuid: z.string().optional(),
+      /** Subvolumes below it, which are not sent: paths below the subvolume. */
+      nested: z.array(z.object({ path: z.string(), uuid: z.string() })).optional(),
       /** Modification time of the snapshot's top directory: seconds since 1970, with nanoseconds. */
       mtime: z.string().optional(),
     }),
@@ -34,8 +38,13 @@ export const snapshotFileSchema = z
         uuid: z.string(),
         generation: z.int(),
         manifest_key: z.string(),
+        /** The UUID by which its streams name it: its received one, where it has one. */
+        stream_uuid: z.string().optional(),
+        /** The state in which it was backed up, and has to be still: `ctransid`. */
+        transid: z.int().nonnegative().optional(),
       })
       .nullable(),
+    filesystem_uuid: z.string().optional(),
     /** ETag of current.json while planning, or null when there was none: the precondition of publishing. */
     pointer_etag: z.string().nullable(),
     started_at: z.string(),
@@ -113,6 +122,11 @@ export const chunksFileSchema = z.object({
     sha256: z.string(),
     protocol: z.int(),
     compressed_data: z.boolean(),
+    /** What the stream says of its snapshot and of the parent that it has to be applied to. */
+    transid: z.int().nonnegative().optional(),
+    parent_transid: z.int().nonnegative().optional(),
+    /** Of the top directory when it was sent; it may have been another one when the backup was planned. */
+    mtime: z.string().optional(),
   }),
   started_at: z.string(),
   finished_at: z.string(),
@@ -133,8 +147,16 @@ export const pruningFileSchema = z.object({
 
 export type PruningFile = z.output<typeof pruningFileSchema>;
 
-/** published.json: the last backup that this host published. For people; nothing depends on it. */
-export interface PublishedFile {
-  readonly manifest_key: string;
-  readonly published_at: string;
-}
+/**
+ * published.json: the last backup that was published from this RUN_DIR, and where. It helps to tell this host's backups from those of
+ * another one with the same name; losing it costs nothing else.
+ */
+export const publishedFileSchema = z.object({
+  manifest_key: z.string(),
+  published_at: z.string(),
+  server: z.string().optional(),
+  bucket: z.string().optional(),
+  prefix: z.string().optional(),
+});
+
+export type PublishedFile = z.output<typeof publishedFileSchema>;

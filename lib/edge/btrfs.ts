@@ -3,6 +3,7 @@ import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import {
+  type ListedSubvolume,
   newBytesOf,
   parseBtrfsVersion,
   parseFindmnt,
@@ -46,10 +47,10 @@ export async function filesystemOf(
   return mount;
 }
 
-/** Paths of subvolumes right below one, relative to the filesystem's top level: `btrfs send` leaves them out. */
-export async function listNestedSubvolumes(path: string): Promise<readonly string[]> {
-  const listed = await command`btrfs subvolume list -o -- ${path}`;
-  if (listed.exitCode !== 0) throw btrfsError(`cannot list the subvolumes below ${path}`, listed.stderr);
+/** Every subvolume of the filesystem that a path is on. */
+export async function listSubvolumes(path: string): Promise<readonly ListedSubvolume[]> {
+  const listed = await command`btrfs subvolume list -u -- ${path}`;
+  if (listed.exitCode !== 0) throw btrfsError(`cannot list the subvolumes of ${path}`, listed.stderr);
   return parseSubvolumeList(listed.stdout);
 }
 

@@ -49,8 +49,12 @@ export function hashWorkerProgram(
       running.stream.update(bytes);
       running.chunk?.update(bytes);
     } else if (request.type === 'md5') {
-      const bytes = slot?.subarray(0, request.to) ?? new Uint8Array();
-      reply = { md5: createHash('md5').update(bytes).digest('base64') };
+      const md5 = createHash('md5');
+      // One update takes less than 2 GiB.
+      for (let at = 0; at < request.to; at += 2 ** 30) {
+        md5.update(slot?.subarray(at, Math.min(request.to, at + 2 ** 30)) ?? new Uint8Array());
+      }
+      reply = { md5: md5.digest('base64') };
     } else if (request.type === 'finish-part') {
       const ends = request.endsChunk;
       const { stream, chunk = stream } = running;

@@ -8,6 +8,7 @@ import {
   type PruningFile,
   type PublishedFile,
   pruningFileSchema,
+  publishedFileSchema,
   type SnapshotFile,
   snapshotFileSchema,
 } from '../core/run-files.ts';
@@ -57,6 +58,11 @@ export class RunDirectory {
 
   writeChunks(file: ChunksFile): Promise<void> {
     return writeJsonFile(this.#file('chunks.json'), seal(file));
+  }
+
+  /** What was published last; undefined where that is not known. */
+  readPublished(): Promise<PublishedFile | undefined> {
+    return readJsonFile(this.#file('published.json'), publishedFileSchema).catch(() => undefined);
   }
 
   /** Records a publish, then removes what led to it. */

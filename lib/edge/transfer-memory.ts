@@ -1,4 +1,7 @@
 /** The memory of a process for its transfers. */
+import { constants } from 'node:buffer';
+import { ToolError } from '../core/errors.ts';
+import { formatSize } from '../core/units.ts';
 import { collectGarbage } from './garbage.ts';
 import { Hasher } from './hasher.ts';
 import { makeSlots, PartPool, type SharedSlot } from './part-pool.ts';
@@ -7,6 +10,18 @@ import { makeSlots, PartPool, type SharedSlot } from './part-pool.ts';
 export interface StreamMemory {
   readonly pool: PartPool;
   readonly hasher: Hasher;
+}
+
+/** Refuses parts that this version of Node.js cannot hold: 20 takes 4 GiB in one piece. @throws ToolError (usage) */
+export function refuseOversizedParts(partSizeBytes: number): void {
+  if (partSizeBytes <= constants.MAX_LENGTH) return;
+  throw new ToolError(
+    `parts of ${formatSize(partSizeBytes)} do not fit the memory of Node.js ${process.versions.node}, which takes ${formatSize(constants.MAX_LENGTH)} at most`,
+    {
+      kind: 'usage',
+      hint: 'lower PART_SIZE, or CHUNK_SIZE where PART_SIZE=auto follows it, or use Node.js 22 or newer',
+    },
+  );
 }
 
 /**

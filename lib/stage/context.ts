@@ -29,4 +29,6 @@ export interface StageContext {
   readonly signal: AbortSignal;
   readonly now: () => Date;
   readonly hostName: string;
+  /** Of this machine, whatever its name; undefined where that is not known. */
+  readonly hostId: string | undefined;
 }

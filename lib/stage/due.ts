@@ -1,8 +1,7 @@
 /** With IF_DUE: whether the bucket's own backups make another one due. Nothing local is asked, and nothing is written. */
 import type { BackupPlan, PublishedBackup } from '../core/backup-plan.ts';
-import { followChain } from '../core/chain.ts';
 import { type DueVerdict, judgeDue } from '../core/due.ts';
-import { describeError, ToolError } from '../core/errors.ts';
+import { ToolError } from '../core/errors.ts';
 import {
   type BackupKind,
   parseTimestamp,
@@ -10,11 +9,7 @@ import {
   readableTimestamp,
   SubvolumeKeys,
 } from '../core/names.ts';
-import { listObjects } from '../edge/objects.ts';
-import { readManifest, rootOf, withoutParts } from './backups.ts';
 import type { StageContext } from './context.ts';
-import { refuseLostChunks } from './listed-chunks.ts';
-import { chunksOf } from './thaw.ts';
 
 /** No backup is due, and nothing was done. */
 export interface NothingDue {
@@ -26,16 +21,16 @@ export interface NothingDue {
 /**
  * Judges a subvolume by its last backup and the full one that this builds on, and makes of the plan for its next backup what
  * is due.
- * @throws ToolError when the clock is behind the last backup, or the bucket cannot be read.
+ * @throws ToolError when the clock is behind the last backup.
  */
-export async function planIfDue(
+export function planIfDue(
   context: StageContext,
   asked: BackupKind | 'auto',
   last: PublishedBackup,
   plan: BackupPlan,
-): Promise<BackupPlan | NothingDue> {
+): BackupPlan | NothingDue {
   const { created_at, kind } = last.manifest;
-  const verdict = await judge(context, asked, last);
+  const verdict = judge(context, asked, last);
   switch (verdict.due) {
     case 'full':
       return { kind: 'full', parent: undefined, reason: reasonsForFull[verdict.because] };
@@ -54,28 +49,28 @@ export async function planIfDue(
 }
 
 /** Warns where a backup is due and there is nothing to make it of: somebody else's snapshots are no longer made. */
-export async function warnIfOverdue(
+export function warnIfOverdue(
   context: StageContext,
   asked: BackupKind | 'auto',
   last: PublishedBackup,
-): Promise<void> {
-  const { due } = await judge(context, asked, last);
+): void {
+  const { due } = judge(context, asked, last);
   if (due === 'nothing') return;
   context.log.warn(
     `${last.manifest.subvolume}: the next ${due} backup is due, but there is no snapshot newer than the last one: see that they are still made`,
   );
 }
 
-async function judge(
+function judge(
   context: StageContext,
   asked: BackupKind | 'auto',
   last: PublishedBackup,
-): Promise<Exclude<DueVerdict, { due: 'unknown' }>> {
+): Exclude<DueVerdict, { due: 'unknown' }> {
   const { created_at, subvolume } = last.manifest;
   const { FULL_EVERY, INCREMENTAL_EVERY } = context.settings;
   const times = {
     newestMs: millisecondsOf(created_at),
-    fullMs: asked === 'incremental' ? undefined : await timeOfFull(context, last),
+    fullMs: 'full' in last.chain ? millisecondsOf(last.chain.full.created_at) : undefined,
   };
   const cadence = { fullEverySeconds: FULL_EVERY, incrementalEverySeconds: INCREMENTAL_EVERY };
   const verdict = judgeDue(asked, times, cadence, context.now().getTime());
@@ -98,20 +93,6 @@ export function clockBehind({ bucket, now }: StageContext, subvolume: string, la
       hint: `set the clock (timedatectl set-ntp true) and run again; if it is right, move ${pointer} away, and the next backup is a full one`,
     },
   );
-}
-
-/** Time of the full backup of a chain; undefined, after a warning, when the chain is broken, or has lost a chunk. */
-async function timeOfFull({ bucket, log }: StageContext, last: PublishedBackup): Promise<number | undefined> {
-  const load = async (key: string) => withoutParts(await readManifest(bucket, key));
-  try {
-    const chain = await followChain({ key: last.manifestKey, manifest: last.manifest }, load);
-    refuseLostChunks(chunksOf(chain), await listObjects(bucket, rootOf(bucket, last.manifest.subvolume)));
-    return chain[0] && millisecondsOf(chain[0].manifest.created_at);
-  } catch (error) {
-    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-    log.warn(`${last.manifest.subvolume}: the last backup cannot be restored: ${describeError(error)}`);
-    return undefined;
-  }
 }
 
 /** Of a timestamp that a schema has found to be one. */

@@ -18,8 +18,14 @@ import type { StreamMemory } from '../edge/transfer-memory.ts';
 import type { Progress, StageContext } from './context.ts';
 import type { ThawAgain } from './thaw.ts';
 
-/** Range size for manifests that record no parts. */
-const plainRangeBytes = 64 * MIB;
+/** Range size for what waits on disk. */
+const spooledRangeBytes = 64 * MIB;
+
+/**
+ * Larger parts wait on disk instead of in memory until they are verified: Node 20 holds no more than 4 GiB in one piece, and a
+ * host that restores may have less memory than the one that was lost.
+ */
+const defaultHeldPartBytes = 1024 * MIB;
 
 /** Times that one range is found to have gone cold; a copy stays for days, and a range is read in minutes. */
 const mostThaws = 3;
@@ -40,17 +46,22 @@ export interface FetchedStream {
 
 /** What may be said about a fetch. */
 export interface FetchOptions {
+  /** Parts above this size wait on disk; 1 GiB where nothing is said. */
+  readonly heldPartBytes?: number;
   /** Slot size; the same for all streams of a command, so that they share their memory. */
   readonly largestPartBytes?: number;
   /** Makes a chunk readable again whose thawed copy has expired; without it that ends the fetch. */
   readonly thawAgain?: ThawAgain;
 }
 
-/** Bytes of the largest part that some manifests ask for: the slot size that fits them all. */
-export function largestPartOf(manifests: readonly Manifest[]): number {
+/** Bytes of the largest range that some manifests ask for: the slot size that fits them all. */
+export function largestPartOf(
+  manifests: readonly Manifest[],
+  heldPartBytes: number = defaultHeldPartBytes,
+): number {
   return manifests
     .flatMap(({ chunks }) => chunks)
-    .reduce((most, chunk) => Math.max(most, rangeSizeOf(chunk)), 0);
+    .reduce((most, chunk) => Math.max(most, rangeSizeOf(chunk, heldPartBytes)), 0);
 }
 
 /**
@@ -62,13 +73,16 @@ export async function fetchStream(
   manifest: Manifest,
   sink: Sink,
   progress: Progress,
-  { largestPartBytes = largestPartOf([manifest]), thawAgain }: FetchOptions = {},
+  options: FetchOptions = {},
 ): Promise<FetchedStream> {
+  const { heldPartBytes = defaultHeldPartBytes, thawAgain } = options;
+  const { largestPartBytes = largestPartOf([manifest], heldPartBytes) } = options;
   // One slot less than an upload has: here the network hands over buffers of its own, which count as well.
   const memory = await context.memory.open(largestPartBytes, Math.max(2, context.settings.CONCURRENCY));
   const stream = createHash('sha256');
-  // The hash worker sees the stream only where every chunk has parts.
-  const allParted = manifest.chunks.every((chunk) => chunk.parts);
+  // The hash worker sees the stream only where none of it waits on disk.
+  const isPassed = (chunk: ManifestChunk) => isHeld(chunk, heldPartBytes);
+  const allParted = manifest.chunks.every(isPassed);
   const hashedSink: Sink = (piece) => {
     stream.update(piece);
     return sink(piece);
@@ -78,8 +92,8 @@ export async function fetchStream(
   const read = rangeReader(context, progress, thawAgain);
   for (const chunk of manifest.chunks) {
     if (allParted) sha256 = await fetchChunk(context, chunk, memory, sink, progress, read);
-    else if (chunk.parts) await fetchChunk(context, chunk, memory, hashedSink, progress, read);
-    else await fetchWholeChunk(context, chunk, memory, hashedSink, progress, read);
+    else if (isPassed(chunk)) await fetchChunk(context, chunk, memory, hashedSink, progress, read);
+    else await fetchSpooled(context, chunk, memory, hashedSink, progress, read);
     bytes += chunk.size;
   }
   if (!allParted) sha256 = stream.digest('hex');
@@ -124,7 +138,7 @@ async function fetchChunk(
   const concurrency = context.settings.CONCURRENCY;
   const reading = new Set<Promise<void>>();
   const fetched = pMapIterable(
-    partRanges(chunk.size, rangeSizeOf(chunk)),
+    partRanges(chunk.size, chunk.part_size ?? chunk.size),
     async (range) => {
       const slot = await pool.acquire();
       const bytes = slot.bytes.subarray(0, range.length);
@@ -156,7 +170,7 @@ async function fetchChunk(
         throw damaged(`chunk ${chunk.key}`, `part ${number} is not what was uploaded`);
       }
       if (endsChunk && digests.chunk !== chunk.sha256) {
-        throw damaged(`chunk ${chunk.key}`, 'its SHA-256 is not that of the manifest');
+        throw damaged(`chunk ${chunk.key}`, wrongChunk);
       }
       sha256 = digests.stream;
       // The next part is hashed while this one is written.
@@ -173,8 +187,11 @@ async function fetchChunk(
   return sha256;
 }
 
-/** A chunk of the Python tool `btrfs_to_s3` has one hash for all of it, so it waits on disk until that is known. */
-async function fetchWholeChunk(
+/**
+ * Fetches a chunk piece by piece through a file: parts that are too large for memory; or the whole of a chunk of the Python tool
+ * `btrfs_to_s3`, which has one hash for all of it.
+ */
+async function fetchSpooled(
   context: StageContext,
   chunk: ManifestChunk,
   { pool }: StreamMemory,
@@ -184,30 +201,70 @@ async function fetchWholeChunk(
 ): Promise<void> {
   const slot = await pool.acquire();
   const spool = await Spool.open(context.settings.RUN_DIR);
-  const read = async () => {
-    const hash = createHash('sha256');
-    for (const range of partRanges(chunk.size, rangeSizeOf(chunk))) {
-      const bytes = slot.bytes.subarray(0, range.length);
-      await readRange({ key: chunk.key, ...range }, bytes, context.signal);
-      hash.update(bytes);
-      await spool.write(bytes);
-    }
-    return hash.digest('hex');
-  };
-  const forget = async () => {
-    context.log.warn(`${chunk.key} is not what was uploaded: reading it again`);
-    progress.add(-chunk.size);
-    await spool.clear();
-  };
+  const wholeChunk = createHash('sha256');
   try {
-    if (!(await isOrBecomes(chunk.sha256, read, forget))) {
-      throw damaged(`chunk ${chunk.key}`, 'its SHA-256 is not that of the manifest');
+    for (const piece of piecesOf(chunk)) {
+      const read = async () => {
+        const hash = createHash('sha256');
+        for (const range of partRanges(piece.length, spooledRangeBytes)) {
+          const bytes = slot.bytes.subarray(0, range.length);
+          await readRange(
+            { key: chunk.key, ...range, offset: piece.offset + range.offset },
+            bytes,
+            context.signal,
+          );
+          hash.update(bytes);
+          await spool.write(bytes);
+        }
+        return hash.digest(piece.encoding);
+      };
+      const forget = async () => {
+        context.log.warn(`${piece.name} is not what was uploaded: reading it again`);
+        progress.add(-piece.length);
+        await spool.clear();
+      };
+      if (!(await isOrBecomes(piece.sha256, read, forget))) throw damaged(piece.name, piece.problem);
+      for await (const bytes of spool.read()) {
+        wholeChunk.update(bytes);
+        await sink(bytes);
+      }
+      await spool.clear();
     }
-    for await (const piece of spool.read()) await sink(piece);
   } finally {
     await spool.close();
     pool.release(slot);
   }
+  if (wholeChunk.digest('hex') !== chunk.sha256) throw damaged(`chunk ${chunk.key}`, wrongChunk);
+}
+
+const wrongChunk = 'its SHA-256 is not that of the manifest';
+
+/** What of a chunk has a hash of its own. */
+interface HashedPiece {
+  readonly name: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly sha256: string | undefined;
+  readonly encoding: 'base64' | 'hex';
+  readonly problem: string;
+}
+
+function piecesOf({ key, size, sha256, part_size, parts }: ManifestChunk): readonly HashedPiece[] {
+  const chunk = `chunk ${key}`;
+  if (!parts) return [{ name: chunk, offset: 0, length: size, sha256, encoding: 'hex', problem: wrongChunk }];
+  return partRanges(size, part_size ?? size).map(({ number, offset, length }) => ({
+    name: `part ${number} of ${key}`,
+    offset,
+    length,
+    sha256: parts[number - 1],
+    encoding: 'base64',
+    problem: 'it is not what was uploaded',
+  }));
+}
+
+/** Whether the parts of a chunk are held in memory until they are verified. */
+function isHeld({ parts, part_size, size }: ManifestChunk, heldPartBytes: number): boolean {
+  return parts !== undefined && Math.min(part_size ?? size, size) <= heldPartBytes;
 }
 
 /**
@@ -228,8 +285,11 @@ async function isOrBecomes(
   return true;
 }
 
-function rangeSizeOf(chunk: ManifestChunk): number {
-  return Math.min(chunk.size, chunk.parts ? (chunk.part_size ?? chunk.size) : plainRangeBytes);
+function rangeSizeOf(chunk: ManifestChunk, heldPartBytes: number): number {
+  return Math.min(
+    chunk.size,
+    isHeld(chunk, heldPartBytes) ? (chunk.part_size ?? chunk.size) : spooledRangeBytes,
+  );
 }
 
 function damaged(what: string, problem: string): ToolError {

@@ -24,8 +24,9 @@ import { readDocument, writeDocument, writeText } from '../edge/documents.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
 import { writeOptions } from '../edge/s3-client.ts';
 import { anotherWriter } from './another-writer.ts';
-import { readPointer } from './backups.ts';
+import { readManifest, readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
+import { lookAtChain } from './last-backup.ts';
 import { lookAtChunks } from './look-at-chunks.ts';
 
 /** What was published, for the user. */
@@ -73,10 +74,17 @@ export async function publishBackup(
   parseManifest(text, manifestKey, context.bucket.prefix);
 
   await confirmChunks(context, manifest, run);
+  await confirmChain(context, manifest);
   await writeManifest(context, manifestKey, text);
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
-  await run.finish({ manifest_key: manifestKey, published_at: context.now().toISOString() });
+  await run.finish({
+    manifest_key: manifestKey,
+    published_at: context.now().toISOString(),
+    server,
+    bucket,
+    prefix,
+  });
   const thinned = await tidyUp(context, snapshot, manifestKey, text);
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
   return { manifestKey, manifest, seconds, thinned };
@@ -93,6 +101,24 @@ async function confirmChunks(context: StageContext, manifest: Manifest, run: Run
   throw new ToolError(`nothing was published: chunk ${first.chunk.key} ${first.problem}`, {
     hint: 'run make backup again: it uploads what the bucket does not have',
   });
+}
+
+/**
+ * Looks at the chain once more: it was whole when this backup was planned, which may be weeks ago.
+ * @throws ToolError (damage); the next backup will find the same, and be a full one.
+ */
+async function confirmChain(context: StageContext, { parent_manifest, subvolume }: Manifest): Promise<void> {
+  if (parent_manifest === null) return;
+  const parent = await readManifest(context.bucket, parent_manifest);
+  const chain = await lookAtChain(context, parent_manifest, parent);
+  if (!('problem' in chain)) return;
+  throw new ToolError(
+    `nothing of ${subvolume} was published: its chain has been damaged since: ${chain.problem}`,
+    {
+      kind: 'damage',
+      hint: 'run make backup again: it makes a full one',
+    },
+  );
 }
 
 /** RESTORE.txt and old snapshots: the backup is whole without them, but the user must know. */
@@ -114,13 +140,22 @@ async function tidyUp(
   }
 }
 
-function buildManifest({ bucket, hostName }: StageContext, file: SnapshotFile, upload: ChunksFile): Manifest {
+function buildManifest(
+  { bucket, hostName, hostId }: StageContext,
+  file: SnapshotFile,
+  upload: ChunksFile,
+): Manifest {
   return manifestSchema.parse({
     version: 1,
     subvolume: file.subvolume,
     kind: file.kind,
     created_at: file.created_at,
-    snapshot: file.snapshot,
+    snapshot: {
+      ...file.snapshot,
+      transid: upload.stream.transid,
+      parent_transid: upload.stream.parent_transid,
+      mtime: upload.stream.mtime ?? file.snapshot.mtime,
+    },
     parent_manifest: file.parent?.manifest_key ?? null,
     chunks: upload.chunks.map(({ index: _, ...chunk }) => chunk),
     total_bytes: upload.chunks.reduce((sum, chunk) => sum + chunk.size, 0),
@@ -135,6 +170,8 @@ function buildManifest({ bucket, hostName }: StageContext, file: SnapshotFile, u
       sse: upload.identity.sse,
     },
     host: hostName,
+    host_id: hostId,
+    filesystem_uuid: file.filesystem_uuid,
     tool: TOOL,
     timing: { started_at: file.started_at, finished_at: upload.finished_at },
   });

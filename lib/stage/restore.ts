@@ -2,20 +2,24 @@
  * Restore: pointer → chain → chunks → `btrfs receive` in a staging directory → a snapshot at TARGET. The received chain
  * and the staging directory are removed at the end, whatever the end is.
  */
+import { randomUUID } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { describeError, ToolError } from '../core/errors.ts';
-import { type Manifest, type StoredManifest, streamUuid } from '../core/manifest.ts';
+import type { Manifest, StoredManifest } from '../core/manifest.ts';
 import { readableTimestamp } from '../core/names.ts';
+import type { Labels } from '../core/stream/relabel.ts';
+import type { StreamHead } from '../core/stream/stream-head.ts';
+import { StreamInspector } from '../core/stream/stream-inspector.ts';
 import type { ThawObject } from '../core/thaw-plan.ts';
 import { formatCount, formatSize } from '../core/units.ts';
 import { isWorthReading } from '../core/verdict.ts';
 import {
   deleteSubvolume,
-  type FoundSubvolume,
   filesystemOf,
   makeReadOnly,
   setMtime,
+  subvolumeAt,
   takeSnapshot,
 } from '../edge/btrfs.ts';
 import { pathExists } from '../edge/files.ts';
@@ -25,8 +29,10 @@ import { resolveChain, type Selection } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { type FetchOptions, fetchStream, largestPartOf } from './fetch-stream.ts';
 import { lookAtChunks } from './look-at-chunks.ts';
+import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
 import { namingOtherPoints } from './other-points.ts';
 import { makeStaging, moveOut, removeAbandonedStaging, type Staging } from './staging.ts';
+import { expectedOfManifest, explainStreamError, streamProblem } from './stream-check.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
 import { compareWithSource, type VerifyMode } from './verify-restore.ts';
 
@@ -48,6 +54,8 @@ export interface RestoreOutcome {
   readonly chain: readonly StoredManifest[];
   readonly bytes: number;
   readonly proofs: readonly string[];
+  /** Nested subvolumes of the source, which are not in this backup. */
+  readonly missing: readonly MissingSubvolume[];
 }
 
 /**
@@ -80,10 +88,13 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   };
   let bytes = 0;
   try {
-    let last: FoundSubvolume | undefined;
+    let last: ReceivedStream | undefined;
     for (const [index, { manifest }] of chain.entries()) {
       const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
-      last = await receiveOne(context, manifest, staging, label, fetching);
+      const before = last;
+      last = await receiveOne(context, manifest, before, staging, label, fetching);
+      // What its child was made from takes up room, and nothing needs it any more.
+      if (before) await deleteSubvolume(before.path);
       bytes += manifest.total_bytes;
     }
     if (!last) throw new Error('nothing was received');
@@ -104,14 +115,19 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     log.warn(`${request.target} is restored, and stays; the comparison did not end well`);
     throw error;
   });
-  return { chain, bytes, proofs: [received, compared] };
+  return {
+    chain,
+    bytes,
+    proofs: [received, compared],
+    missing: await findNestedBackups(context, newest.manifest),
+  };
 }
 
 /** Makes TARGET of the last received subvolume, in one step: it is whole from the moment at which it is there. */
 async function publishTarget(
   { target, readOnly }: RestoreRequest,
   { snapshot }: Manifest,
-  received: FoundSubvolume,
+  received: ReceivedStream,
   staging: Staging,
 ): Promise<void> {
   const path = staging.freePath();
@@ -197,34 +213,74 @@ async function checkSpace(chain: readonly StoredManifest[], directory: string): 
   );
 }
 
-/** Receives one stream and applies the three-part test: exit code 0, the expected UUID, and the read-only flag. */
+/** A stream that was received whole. */
+interface ReceivedStream {
+  readonly path: string;
+  /** As the stream was made. */
+  readonly head: StreamHead;
+  /** As it was received. */
+  readonly labels: Labels;
+}
+
+/**
+ * Receives one stream and applies the three-part test: exit code 0, the expected UUID, and the read-only flag. It is received under
+ * a name and a UUID of our own: others of this filesystem may carry the chain's.
+ */
 async function receiveOne(
   context: StageContext,
   manifest: Manifest,
+  before: ReceivedStream | undefined,
   staging: Staging,
   label: string,
   fetching: FetchOptions,
-): Promise<FoundSubvolume> {
+): Promise<ReceivedStream> {
+  const labels = {
+    name: before?.labels.name === 'a' ? 'b' : 'a',
+    uuid: randomUUID(),
+    parentUuid: before?.labels.uuid,
+  };
+  const what = `the stream of ${label}`;
+  const inspector = new StreamInspector({
+    labels,
+    onHead: (head) => {
+      const problem = streamProblem(head, expectedOfManifest(manifest, before?.head));
+      if (problem)
+        throw new ToolError(`${what} cannot be restored: it ${problem}`, {
+          kind: 'damage',
+          hint: damageHint,
+        });
+    },
+  });
   const progress = context.startProgress(`restore ${label}`);
   progress.expect(manifest.total_bytes);
   const receive = openReceiveStream(staging.path, context.signal);
+  let head: StreamHead;
   try {
-    await fetchStream(context, manifest, (bytes) => receive.write(bytes), progress, fetching);
+    const sink = async (bytes: Uint8Array) => {
+      for (const piece of inspector.push(bytes)) await receive.write(piece);
+    };
+    await fetchStream(context, manifest, sink, progress, fetching);
+    head = inspector.finish();
     await receive.finish();
+  } catch (error) {
+    throw explainStreamError(error, what, damageHint);
   } finally {
     await receive.close();
     progress.stop();
   }
-  const received = await staging.takeIn();
-  const expected = streamUuid(manifest.snapshot);
-  if (!received?.readOnly || !received.receivedUuid || (expected && received.receivedUuid !== expected)) {
-    throw new ToolError(
-      `btrfs receive ended well, but left ${received ? `a subvolume with received UUID ${received.receivedUuid ?? 'none'}${received.readOnly ? '' : ', writable,'}` : 'no subvolume'} where ${manifest.snapshot.name} with ${expected} was expected`,
-      { kind: 'damage', hint: 'make verify DEEP=1 checks the bucket; AT= restores an earlier backup' },
-    );
-  }
-  return received;
+  const path = join(staging.path, labels.name);
+  const received = await subvolumeAt(path, labels.name);
+  if (received?.readOnly && received.receivedUuid === labels.uuid) return { path, head, labels };
+  const found = received
+    ? `a ${received.readOnly ? 'read-only' : 'writable'} subvolume with received UUID ${received.receivedUuid ?? 'none'}`
+    : 'no subvolume';
+  throw new ToolError(
+    `btrfs receive exited 0, but produced ${found} where a read-only one with received UUID ${labels.uuid} was expected`,
+    { kind: 'damage', hint: damageHint },
+  );
 }
+
+const damageHint = 'make verify DEEP=1 checks the bucket; AT= restores an earlier backup';
 
 function describeChain(chain: readonly StoredManifest[]): string {
   const [full, ...incrementals] = chain.map(({ manifest }) => manifest);

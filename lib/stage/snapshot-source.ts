@@ -1,6 +1,7 @@
 /** Where the snapshots of a subvolume come from: this tool takes them into SNAPSHOT_DIR, or somebody else has taken them. */
 import { newestSnapshot } from '../core/adopted-snapshots.ts';
 import type { BackupSource } from '../core/backup-plan.ts';
+import { nestedAmong } from '../core/btrfs-output.ts';
 import { ToolError } from '../core/errors.ts';
 import { isSnapshotName } from '../core/manifest.ts';
 import { readableTime } from '../core/names.ts';
@@ -11,20 +12,38 @@ import {
   filesystemOf,
   findByUuid,
   findSubvolumes,
-  listNestedSubvolumes,
+  listSubvolumes,
   showSubvolume,
 } from '../edge/btrfs.ts';
 import { pathExists } from '../edge/files.ts';
+import { readFilesystemUuid } from '../edge/host-identity.ts';
 import { findMatchingSubvolumes } from '../edge/matching-subvolumes.ts';
 import type { StageContext } from './context.ts';
 
 /** What a backup is planned from. */
 export interface SnapshotSource {
-  readonly subvolume: Omit<BackupSource, 'hostName'>;
+  readonly subvolume: BackupSource;
   /** The snapshots that are here, any of which may be a parent. */
   readonly here: readonly FoundSubvolume[];
   /** The snapshot to send, or where to take it. */
-  readonly next: { readonly adopt: FoundSubvolume } | { readonly takeOf: string; readonly into: string };
+  readonly next: { readonly adopt: FoundSubvolume } | SnapshotToTake;
+  /** Subvolumes below, which `btrfs send` leaves out: paths below the subvolume. */
+  readonly nested: readonly NestedSubvolume[];
+  readonly filesystemUuid: string | undefined;
+}
+
+/** Of which subvolume a snapshot is to be taken, and into which directory. */
+export interface SnapshotToTake {
+  readonly takeOf: string;
+  readonly into: string;
+  /** The subvolume has a received UUID, which its read-only snapshots would inherit. */
+  readonly isReceived: boolean;
+}
+
+/** A subvolume in another one. */
+export interface NestedSubvolume {
+  readonly path: string;
+  readonly uuid: string;
 }
 
 /**
@@ -62,7 +81,7 @@ async function lookForSnapshots(
       hint: 'rename it, or delete it; the next snapshot will do as well',
     });
   }
-  const { createdAt, parentUuid, path } = newest;
+  const { createdAt, parentUuid, path, uuid, receivedUuid } = newest;
   if (createdAt && createdAt.getTime() > now().getTime() + clockToleranceMs) {
     throw new ToolError(
       `the clock says ${now().toISOString()}, but snapshot ${path} is of ${readableTime(createdAt)}`,
@@ -71,9 +90,15 @@ async function lookForSnapshots(
   }
   const live = parentUuid === undefined ? undefined : await findByUuid(parentUuid, path);
   return {
-    subvolume: { uuid: parentUuid, parentUuid: live?.parentUuid },
+    subvolume: {
+      uuid: parentUuid,
+      parentUuid: live?.parentUuid,
+      nextStreamUuid: receivedUuid ?? uuid,
+    },
     here: found,
     next: { adopt: newest },
+    nested: live ? nestedAmong(await listSubvolumes(path), live) : [],
+    filesystemUuid: await readFilesystemUuid(path),
   };
 }
 
@@ -97,11 +122,20 @@ async function lookAtSubvolume(
       { hint: 'a snapshot can only be taken within one Btrfs filesystem; choose a directory on it' },
     );
   }
-  const nested = (await listNestedSubvolumes(path)).filter((inner) => !/__\w{16}__(full|inc)$/.test(inner));
+  const nested = nestedAmong(await listSubvolumes(path), info).filter(
+    (inner) => !/__\w{16}__(full|inc)$/.test(inner.path),
+  );
   if (nested.length > 0) {
+    const paths = nested.map((inner) => `${path}/${inner.path}`);
     context.log.warn(
-      `${name}: nested subvolumes are not part of this backup: ${nested.join(', ')}; name them in SUBVOLUMES to back them up`,
+      `${name}: nested subvolumes are not part of this backup: ${paths.join(', ')}; name them in SUBVOLUMES to back them up`,
     );
   }
-  return { subvolume: info, here: await findSubvolumes(directory), next: { takeOf: path, into: directory } };
+  return {
+    subvolume: info,
+    here: await findSubvolumes(directory),
+    next: { takeOf: path, into: directory, isReceived: info.receivedUuid !== undefined },
+    nested,
+    filesystemUuid: await readFilesystemUuid(path),
+  };
 }

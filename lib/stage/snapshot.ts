@@ -2,27 +2,33 @@
 
 import { join } from 'node:path';
 import { nothingNew } from '../core/adopted-snapshots.ts';
-import { type BackupPlan, type LastBackup, planBackup } from '../core/backup-plan.ts';
-import { describeError, ToolError } from '../core/errors.ts';
+import { type BackupPlan, planBackup, snapshotOf } from '../core/backup-plan.ts';
+import { ToolError } from '../core/errors.ts';
+import { MAX_NESTED } from '../core/manifest.ts';
 import { type BackupKind, parseTimestamp, SubvolumeKeys, snapshotName } from '../core/names.ts';
+import { chooseLayout } from '../core/part-sizes.ts';
 import type { SnapshotFile } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import {
   deleteSubvolume,
   type FoundSubvolume,
+  makeReadOnly,
   readMtime,
   showSubvolume,
   takeSnapshot,
 } from '../edge/btrfs.ts';
 import { pathExists } from '../edge/files.ts';
 import { RunDirectory } from '../edge/run-directory.ts';
+import { readStreamHead } from '../edge/stream-head.ts';
+import { refuseOversizedParts } from '../edge/transfer-memory.ts';
 import { adoptedTimestamp, checkClock, freshTimestamp } from './backup-time.ts';
 import { type FoundPointer, findPointer, readManifest } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { type NothingDue, planIfDue, warnIfOverdue } from './due.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
-import { openSource, type SnapshotSource } from './snapshot-source.ts';
+import { findLastBackup, lookAtChain, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
+import { openSource, type SnapshotSource, type SnapshotToTake } from './snapshot-source.ts';
 
 /** What is asked for. */
 export interface SnapshotRequest {
@@ -51,14 +57,21 @@ export async function prepareSnapshot(
   subvolume: SelectedSubvolume,
   request: SnapshotRequest,
 ): Promise<PreparedBackup | NothingDue> {
+  const { CHUNK_SIZE, PART_SIZE } = context.settings;
+  refuseOversizedParts(chooseLayout(CHUNK_SIZE, PART_SIZE).partSizeBytes);
   const source = await openSource(context, subvolume);
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
   const pointer = await findPointer(context.bucket, subvolume.name);
+  const published = await run.readPublished();
+  const isLastNeeded = request.kind !== 'full' || request.ifDue;
+  if (isLastNeeded) refuseMovedPrefix(context, subvolume.name, pointer, published);
 
   const unfinished = await run.readSnapshot();
   if (unfinished) {
     const asked = request.ifDue ? 'auto' : request.kind;
-    const obstacle = obstacleToGoingOn(unfinished, asked, source, pointer, context.bucket.prefix);
+    const obstacle =
+      obstacleToGoingOn(unfinished, asked, source, pointer, context.bucket.prefix) ??
+      (await obstacleInParent(context, unfinished));
     if (!obstacle) {
       const { path } = unfinished.snapshot;
       if (!request.dryRun && !(await pathExists(run.journalPath)))
@@ -73,20 +86,22 @@ export async function prepareSnapshot(
     }
   }
 
-  const isLastNeeded = request.kind !== 'full' || request.ifDue;
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
   const { next, here } = source;
-  if ('adopt' in next && (request.kind !== 'full' || request.ifDue)) {
+  if (last && 'manifest' in last) refuseStranger(context, last, here, source.filesystemUuid, published);
+  if ('adopt' in next && isLastNeeded && !(last && 'chain' in last && 'problem' in last.chain)) {
     // With a clock that is behind, or was ahead, nothing would be newer for a long time.
     if (last && 'manifest' in last)
       checkClock(context, subvolume.name, parseTimestamp(last.manifest.created_at));
-    const reason = nothingNew(next.adopt, here, last, context.hostName);
+    const reason = nothingNew(next.adopt, here, last);
     if (reason !== undefined) {
-      if (request.ifDue && last && 'manifest' in last) await warnIfOverdue(context, request.kind, last);
+      if (request.ifDue && last && 'manifest' in last) warnIfOverdue(context, request.kind, last);
       return { kind: 'none', reason, snapshotPath: undefined };
     }
   }
-  const possible = planBackup(request.kind, { ...source.subvolume, hostName: context.hostName }, last, here);
+  const candidate = snapshotOf(last, here);
+  const state = candidate?.readOnly ? await readStreamHead(candidate.path) : undefined;
+  const possible = planBackup(request.kind, source.subvolume, last, here, state);
   if ('impossible' in possible) {
     const what = request.kind === 'auto' ? 'a backup' : 'an incremental backup';
     throw new ToolError(`${what} of ${subvolume.name} is not possible: ${possible.impossible}`, {
@@ -96,33 +111,15 @@ export async function prepareSnapshot(
   // Planned all the same: what stands in the way of the next backup is told when there is still time to mend it.
   const plan =
     request.ifDue && last && !('unreadable' in last)
-      ? await planIfDue(context, request.kind, last, possible)
+      ? planIfDue(context, request.kind, last, possible)
       : possible;
   if ('next' in plan) return plan;
   const { kind, reason } = plan;
   if (request.dryRun) return { kind, reason, snapshotPath: 'adopt' in next ? next.adopt.path : undefined };
   await run.create();
-  const planned = { context, run, subvolume: subvolume.name, plan, pointer };
+  const planned = { context, run, subvolume: subvolume.name, plan, pointer, source };
   const snapshotPath = await ('adopt' in next ? adopt(planned, next.adopt) : take(planned, next));
   return { kind, reason, snapshotPath };
-}
-
-/** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
-async function findLastBackup(
-  { bucket, log }: StageContext,
-  subvolume: string,
-  pointer: FoundPointer,
-): Promise<LastBackup> {
-  if (!pointer) return undefined;
-  try {
-    if ('damage' in pointer) throw pointer.damage;
-    const manifestKey = pointer.pointer.manifest_key;
-    return { manifestKey, manifest: await readManifest(bucket, manifestKey) };
-  } catch (error) {
-    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-    log.warn(`${subvolume}: the last backup cannot be built on: ${describeError(error)}`);
-    return { unreadable: 'the last backup in the bucket is damaged or missing' };
-  }
 }
 
 /** Why an unfinished run cannot be gone on with, or undefined when it can. */
@@ -151,6 +148,25 @@ function obstacleToGoingOn(
   return undefined;
 }
 
+/** Why an unfinished incremental backup would build on what cannot be restored, or undefined when it would not. */
+async function obstacleInParent(
+  context: StageContext,
+  { parent }: SnapshotFile,
+): Promise<string | undefined> {
+  if (!parent) return undefined;
+  const state = await readStreamHead(parent.path);
+  if (parent.transid !== undefined && state.transid !== parent.transid) {
+    return 'its parent snapshot was changed since it was planned';
+  }
+  const chain = await readManifest(context.bucket, parent.manifest_key)
+    .then((manifest) => lookAtChain(context, parent.manifest_key, manifest))
+    .catch((error: unknown) => {
+      if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+      return { problem: error.message };
+    });
+  return 'problem' in chain ? `the backup that it builds on cannot be restored: ${chain.problem}` : undefined;
+}
+
 /** Snapshots of others may all have one name. */
 function nameForPeople({ snapshot, adopted }: SnapshotFile): string {
   return adopted ? snapshot.path : snapshot.name;
@@ -163,19 +179,19 @@ interface PlannedBackup {
   readonly subvolume: string;
   readonly plan: BackupPlan;
   readonly pointer: FoundPointer;
+  readonly source: SnapshotSource;
 }
 
 /** Takes the snapshot; it is deleted again where it cannot be recorded. */
-async function take(
-  planned: PlannedBackup,
-  { takeOf, into }: { readonly takeOf: string; readonly into: string },
-): Promise<string> {
+async function take(planned: PlannedBackup, { takeOf, into, isReceived }: SnapshotToTake): Promise<string> {
   const { context, subvolume, plan, pointer } = planned;
   const timestamp = await freshTimestamp(context, subvolume, pointer);
   const name = snapshotName(subvolume, timestamp, plan.kind);
   const path = join(into, name);
-  await takeSnapshot(takeOf, path, 'read-only');
+  await takeSnapshot(takeOf, path, isReceived ? 'writable' : 'read-only');
   try {
+    // A read-only snapshot would inherit the received UUID, and so would all the others: btrfs receive could not tell them apart.
+    if (isReceived) await makeReadOnly(path);
     await record(planned, { ...(await showSubvolume(path)), name, path }, timestamp);
   } catch (error) {
     await deleteSubvolume(path);
@@ -193,7 +209,7 @@ async function adopt(planned: PlannedBackup, snapshot: FoundSubvolume): Promise<
 }
 
 async function record(
-  { context, run, subvolume, plan: { kind, parent }, pointer }: PlannedBackup,
+  { context, run, subvolume, plan: { kind, parent }, pointer, source }: PlannedBackup,
   snapshot: FoundSubvolume,
   timestamp: string,
   mark?: Pick<SnapshotFile, 'adopted'>,
@@ -210,6 +226,8 @@ async function record(
       parent_uuid: parent?.uuid ?? null,
       received_uuid: snapshot.receivedUuid ?? null,
       generation: snapshot.generation,
+      source_uuid: source.subvolume.uuid,
+      nested: source.nested.slice(0, MAX_NESTED),
       mtime: await readMtime(snapshot.path),
     },
     parent: parent
@@ -218,8 +236,11 @@ async function record(
           uuid: parent.uuid,
           generation: parent.generation,
           manifest_key: parent.manifestKey,
+          stream_uuid: parent.state.uuid,
+          transid: parent.state.transid,
         }
       : null,
+    filesystem_uuid: source.filesystemUuid,
     pointer_etag: pointer?.etag ?? null,
     started_at: context.now().toISOString(),
   });

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { lstat, mkdtemp, open, readdir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError } from '../core/errors.ts';
-import { deleteSubvolume, type FoundSubvolume, findSubvolumes } from '../edge/btrfs.ts';
+import { deleteSubvolume, findSubvolumes } from '../edge/btrfs.ts';
 import { fileError, pathExists } from '../edge/files.ts';
 import { lockFile } from '../edge/lock.ts';
 import type { StageContext } from './context.ts';
@@ -23,11 +23,6 @@ export interface Staging {
   readonly path: string;
   /** A path in it at which nothing is. */
   freePath(): string;
-  /**
-   * Gives what was received since the last time a name of ours, and gives the subvolume, if there is one. Its own name is whatever
-   * the snapshot was called: bytes that are no text, or the name of the one before it, beside which it could not be received.
-   */
-  takeIn(): Promise<FoundSubvolume | undefined>;
   /** Removes all subvolumes in it, and itself. */
   remove(): Promise<void>;
 }
@@ -42,16 +37,9 @@ export async function makeStaging(parent: string): Promise<Staging> {
       const path = await mkdtemp(join(parent, namePrefix));
       const directory = await open(path, 'r');
       const freePath = () => join(path, randomUUID());
-      const ours = new Set<string>();
-      const takeIn = async () => {
-        const given = await renameEntries(path, (name) => !ours.has(name.toString()));
-        for (const name of given) ours.add(name);
-        return (await findSubvolumes(path)).find(({ name }) => given.includes(name));
-      };
       const remove = () => removeDirectory(path).finally(() => directory.close());
       // Before it is locked, another restore may take it for an abandoned one and remove it.
-      if ((await lockFile(directory, path)) && (await pathExists(path)))
-        return { path, freePath, takeIn, remove };
+      if ((await lockFile(directory, path)) && (await pathExists(path))) return { path, freePath, remove };
       await directory.close();
     } catch (cause) {
       throw fileError(`cannot make a staging directory in ${parent}`, cause, undefined, fullHint);

@@ -7,6 +7,7 @@ import { canSendCompressed } from '../edge/btrfs.ts';
 import { readJournal } from '../edge/journal.ts';
 import type { MultipartUpload } from '../edge/multipart-uploads.ts';
 import type { RunDirectory } from '../edge/run-directory.ts';
+import { refuseOversizedParts } from '../edge/transfer-memory.ts';
 import type { StageContext } from './context.ts';
 import { uploadsIn } from './give-up-uploads.ts';
 
@@ -34,6 +35,7 @@ export async function planUpload(
 ): Promise<UploadPlan> {
   const { settings, bucket, log } = context;
   const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+  refuseOversizedParts(layout.partSizeBytes);
   const identity = {
     snapshot_uuid: snapshot.snapshot.uuid,
     parent_uuid: snapshot.parent?.uuid ?? null,

@@ -2,14 +2,16 @@
  * The second stage: `btrfs send` → pipe → part → hash → S3 → journal → chunks.json. Memory is bounded by the pool of
  * CONCURRENCY + 1 parts; the stream is cut without being copied; nothing is complete before `btrfs send` has exited 0.
  */
-import { cutIntoChunks } from '../core/chunker.ts';
+import { cutIntoChunks, type Slot } from '../core/chunker.ts';
 import { ToolError } from '../core/errors.ts';
 import { SubvolumeKeys } from '../core/names.ts';
 import { differencesOf, replayJournal, withoutChunk } from '../core/resume.ts';
 import type { ChunksFile, SnapshotFile, StoredChunk } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
+import type { StreamHead } from '../core/stream/stream-head.ts';
+import { StreamInspector } from '../core/stream/stream-inspector.ts';
 import { formatSize } from '../core/units.ts';
-import { estimateNewBytes } from '../edge/btrfs.ts';
+import { estimateNewBytes, readMtime } from '../edge/btrfs.ts';
 import { ChunkWriter } from '../edge/chunk-writer.ts';
 import { endingWithin } from '../edge/ending.ts';
 import type { Hasher } from '../edge/hasher.ts';
@@ -25,6 +27,7 @@ import type { Progress, StageContext } from './context.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
 import { checkSameSnapshots } from './same-snapshots.ts';
+import { expectedOfPlan, explainStreamError, streamProblem, UnfitStream } from './stream-check.ts';
 import { TaskGate } from './task-gate.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
@@ -76,6 +79,8 @@ export async function uploadSnapshot(
       }
     };
     const file = await attempt(plan).catch(async (error: unknown) => {
+      // What has become unfit to be sent stays so.
+      if (error instanceof UnfitStream) await giveUpRun(context, run, snapshot);
       if (!(error instanceof KeyTaken || error instanceof MayNotReplace)) throw error;
       // Going on would meet the same object again; the next backup has a time, and so keys, of its own.
       await giveUpRun(context, run, snapshot);
@@ -119,17 +124,24 @@ async function upload(
     );
     estimate = showEstimate(context, snapshot, signal, progress);
     const path = { plan, stream, pool, hasher, writer, journal, progress, ending };
-    const { chunks, sha256 } = await storeStream(context, snapshot, path);
+    const { chunks, sha256, head, mtime } = await storeStream(context, snapshot, path);
     // Again: the first look was before btrfs send had opened them.
     await checkSameSnapshots(snapshot);
     if (writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
-    const protocol = plan.compressedData ? 2 : 1;
     return {
       identity: plan.identity,
       chunks: [...chunks],
       chunk_size: plan.layout.chunkSizeBytes,
-      stream: { bytes, sha256, protocol, compressed_data: plan.compressedData },
+      stream: {
+        bytes,
+        sha256,
+        protocol: head.version,
+        compressed_data: plan.compressedData,
+        transid: head.transid,
+        ...(head.parent && { parent_transid: head.parent.transid }),
+        mtime,
+      },
       started_at: startedAt,
       finished_at: context.now().toISOString(),
     };
@@ -158,7 +170,12 @@ async function storeStream(
   context: StageContext,
   snapshot: SnapshotFile,
   { plan, stream, pool, hasher, writer, journal, progress, ending }: BytePath,
-): Promise<{ readonly chunks: readonly StoredChunk[]; readonly sha256: string }> {
+): Promise<{
+  readonly chunks: readonly StoredChunk[];
+  readonly sha256: string;
+  readonly head: StreamHead;
+  readonly mtime: string | undefined;
+}> {
   const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
   const onReused = (bytes: number) => progress.add(bytes);
   const onLost = (reason: string) => context.log.warn(`${snapshot.subvolume}: ${reason}`);
@@ -166,8 +183,21 @@ async function storeStream(
   const gate = new TaskGate(context.settings.CONCURRENCY, (error) => ending.abort(error));
   const chunks: Promise<StoredChunk>[] = [];
   let sha256 = '';
+  let mtime: Promise<string> | undefined;
+  const inspector = new StreamInspector({
+    onHead: (head) => {
+      refuseUnfit(head, snapshot);
+      // While it is being sent it cannot be made writable.
+      mtime = readMtime(snapshot.snapshot.path);
+      mtime.catch(() => undefined);
+    },
+  });
   try {
-    const onFilled = hasher.update.bind(hasher);
+    const onFilled = (slot: Slot, from: number, to: number) => {
+      hasher.update(slot, from, to);
+      // It is called by the pipe, which could not report an error.
+      if (!ending.signal.aborted) inspect(inspector, slot.bytes.subarray(from, to), snapshot, ending);
+    };
     for await (const { index, parts } of cutIntoChunks(stream, pool, plan.layout, onFilled)) {
       if (index >= maxChunks) {
         throw new ToolError('the stream has more than 100,000 chunks', { hint: 'raise CHUNK_SIZE' });
@@ -188,13 +218,48 @@ async function storeStream(
       completed.catch((error: unknown) => ending.abort(error));
       chunks.push(completed);
     }
-    return { chunks: await Promise.all(chunks), sha256 };
+    const head = endOf(inspector, snapshot);
+    return { chunks: await Promise.all(chunks), sha256, head, mtime: await mtime };
   } catch (error) {
     ending.abort(error);
     throw ending.signal.reason;
   } finally {
     await gate.idle();
     await Promise.allSettled(chunks);
+  }
+}
+
+const pathHint =
+  'shorten the name of a directory above it, or move it up, then run make backup again; nothing was published';
+
+/** @throws UnfitStream for one that btrfs receive would not apply to the parent in the state in which it was backed up */
+function refuseUnfit(head: StreamHead, snapshot: SnapshotFile): void {
+  const isOwnParent = head.uuid === head.parent?.uuid && 'has the UUID of its own parent';
+  const problem = streamProblem(head, expectedOfPlan(snapshot)) ?? (isOwnParent || undefined);
+  if (problem === undefined) return;
+  throw new UnfitStream(`this backup is given up: the stream of ${snapshot.snapshot.path} ${problem}`, {
+    hint: 'nothing was published; run make backup: it plans anew',
+  });
+}
+
+function inspect(
+  inspector: StreamInspector,
+  bytes: Uint8Array,
+  { snapshot }: SnapshotFile,
+  ending: AbortController,
+): void {
+  try {
+    inspector.push(bytes);
+  } catch (error) {
+    ending.abort(explainStreamError(error, `the backup of ${snapshot.path}`, pathHint));
+  }
+}
+
+function endOf(inspector: StreamInspector, { snapshot }: SnapshotFile): StreamHead {
+  try {
+    return inspector.finish();
+  } catch (error) {
+    throw explainStreamError(error, `the backup of ${snapshot.path}`, pathHint);
   }
 }
 

@@ -3,14 +3,19 @@
  * `deep` every byte. Nothing is changed.
  */
 import pMap from 'p-map';
-import { judgeChains, linkProblem } from '../core/chain.ts';
+import { judgeChains, linkProblem, recordsLink } from '../core/chain.ts';
 import { ToolError } from '../core/errors.ts';
-import type { Manifest, StoredManifest } from '../core/manifest.ts';
+import { type Manifest, type StoredManifest, streamUuid } from '../core/manifest.ts';
+import { StreamFormatError } from '../core/stream/commands.ts';
+import type { StreamHead } from '../core/stream/stream-head.ts';
+import { StreamInspector } from '../core/stream/stream-inspector.ts';
+import { formatCount } from '../core/units.ts';
 import { isWorthReading } from '../core/verdict.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { fetchStream, largestPartOf } from './fetch-stream.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
+import { expectedOfManifest, explainStreamError, streamProblem } from './stream-check.ts';
 
 /** Something that is not as it should be; `object` is a key. */
 export interface Finding {
@@ -25,6 +30,8 @@ export interface VerifyOutcome {
   readonly bytes: number;
   readonly deep: boolean;
   readonly findings: readonly Finding[];
+  /** Backups whose link to their parent nothing records: manifests of earlier versions do not, and their streams were not read. */
+  readonly unproven: number;
   /** Keys of sound archived chunks that `deep` did not read because they are not thawed. */
   readonly cold: readonly string[];
 }
@@ -63,18 +70,63 @@ export async function verifyBackups(
   });
   const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings, deep);
   const cold = deep ? unreadable : [];
+  const heads = new Map<string, StreamHead>();
   if (deep) {
     const largestPartBytes = largestPartOf(stored.map(({ manifest }) => manifest));
     const skipped = new Set([...damaged, ...unreadable]);
-    for (const { manifest } of stored) {
-      const chunks = manifest.chunks.filter((chunk) => !skipped.has(chunk.key));
-      await readEverything(context, { ...manifest, chunks }, largestPartBytes, { findings, damaged, cold });
+    for (const backup of stored) {
+      const head = await readEverything(context, backup, skipped, largestPartBytes, {
+        findings,
+        damaged,
+        cold,
+      });
+      if (head) heads.set(backup.key, head);
     }
+    findings.push(...streamFindings(stored, heads));
   }
   findings.push(...chainFindings(stored, manifests, damaged));
+  const unproven = stored.filter(({ key, manifest }) => {
+    const parent = manifests.get(manifest.parent_manifest ?? '');
+    return (
+      parent &&
+      !recordsLink(manifest, parent) &&
+      !(heads.has(key) && heads.has(manifest.parent_manifest ?? ''))
+    );
+  }).length;
+  warnOfRepeatedUuids(context, stored, manifests);
   const chunks = stored.reduce((sum, { manifest }) => sum + manifest.chunks.length, 0);
   const bytes = stored.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
-  return { manifests: keys.length, chunks, bytes, deep, findings, cold };
+  return { manifests: keys.length, chunks, bytes, deep, findings, unproven, cold };
+}
+
+/** What the streams that were read say of themselves, held against their manifests and against each other. */
+function streamFindings(
+  stored: readonly StoredManifest[],
+  heads: ReadonlyMap<string, StreamHead>,
+): readonly Finding[] {
+  return stored.flatMap(({ key, manifest }) => {
+    const head = heads.get(key);
+    const parent = heads.get(manifest.parent_manifest ?? '');
+    const problem = head && streamProblem(head, expectedOfManifest(manifest, parent));
+    return problem ? [{ object: key, problem: `cannot be restored: its stream ${problem}` }] : [];
+  });
+}
+
+/** Those of one snapshot's lineage that earlier versions made of a subvolume with a received UUID. */
+function warnOfRepeatedUuids(
+  { log }: StageContext,
+  stored: readonly StoredManifest[],
+  manifests: ReadonlyMap<string, Manifest>,
+): void {
+  const repeating = stored.filter(({ manifest }) => {
+    const parent = manifests.get(manifest.parent_manifest ?? '');
+    const uuid = streamUuid(manifest.snapshot);
+    return uuid !== null && parent && streamUuid(parent.snapshot) === uuid;
+  });
+  if (repeating.length === 0) return;
+  log.warn(
+    `${formatCount(repeating.length, 'backup')}, such as ${repeating[0]?.key}, and what they build on have one UUID: make restore tells them apart, but btrfs receive by hand does not; the next full backup ends this`,
+  );
 }
 
 /** A backup cannot be restored when something that it builds on cannot, however long the chain between them is. */
@@ -155,23 +207,48 @@ interface Collected {
   readonly cold: string[];
 }
 
-/** Reads every byte of a backup, chunk by chunk, so that one damaged chunk does not hide another. */
+/**
+ * Reads every byte of a backup, chunk by chunk, so that one damaged chunk does not hide another.
+ * @param skipped keys of chunks that are known not to be readable.
+ * @returns what the stream says of itself; undefined when it was not read whole.
+ */
 async function readEverything(
   context: StageContext,
-  manifest: Manifest,
+  { key: manifestKey, manifest }: StoredManifest,
+  skipped: ReadonlySet<string>,
   largestPartBytes: number,
   { findings, damaged, cold }: Collected,
-): Promise<void> {
+): Promise<StreamHead | undefined> {
+  const inspector = new StreamInspector();
+  let isWhole = true;
   const progress = context.startProgress(`read ${manifest.subvolume} ${manifest.created_at}`);
   progress.expect(manifest.total_bytes);
   try {
     for (const chunk of manifest.chunks) {
+      isWhole &&= !skipped.has(chunk.key);
+      if (skipped.has(chunk.key)) continue;
       const { stream: _, ...rest } = manifest;
       const alone = { ...rest, chunks: [chunk], total_bytes: chunk.size };
       const before = findings.length;
       try {
         await collect(findings, chunk.key, () =>
-          fetchStream(context, alone, async () => undefined, progress, { largestPartBytes }),
+          fetchStream(
+            context,
+            alone,
+            async (bytes) => {
+              if (isWhole) inspector.push(bytes);
+            },
+            progress,
+            { largestPartBytes },
+          ).catch((error: unknown) => {
+            // Of one that is too long to be restored there is no need to see more.
+            isWhole = false;
+            throw explainStreamError(
+              error,
+              `the stream of ${manifestKey}`,
+              'it can be read by other means only',
+            );
+          }),
         );
       } catch (error) {
         if (!(error instanceof ToolError) || error.kind !== 'thaw') throw error;
@@ -179,6 +256,14 @@ async function readEverything(
       }
       if (findings.length > before) damaged.add(chunk.key);
     }
+    return isWhole ? inspector.finish() : undefined;
+  } catch (error) {
+    if (!(error instanceof StreamFormatError)) throw error;
+    findings.push({
+      object: manifestKey,
+      problem: `cannot be restored: its stream is none: ${error.message}`,
+    });
+    return undefined;
   } finally {
     progress.stop();
   }

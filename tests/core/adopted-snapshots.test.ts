@@ -10,8 +10,11 @@ import {
 import { parseTimestamp } from '../../lib/core/names.ts';
 import { dayStamp, keyOfDay, manifestOfDay, snapshotOfDay } from './samples.ts';
 
-const host = manifestOfDay(1).host ?? '';
-const published = (day: number) => ({ manifestKey: keyOfDay(day), manifest: manifestOfDay(day) });
+const published = (day: number) => ({
+  manifestKey: keyOfDay(day),
+  manifest: manifestOfDay(day),
+  chain: { full: manifestOfDay(1), streamUuids: [] },
+});
 
 /** The snapshot of a day; made at the time under which it is published, unless that is said otherwise. */
 function adoptable(
@@ -60,38 +63,37 @@ test('the newest is the one made last, not the one whose name or number is highe
 });
 
 test('nothing is new when the newest is the last backup, whatever it is published as', () => {
-  const reason = nothingNew(adoptable(2), [adoptable(1), adoptable(2)], published(2), host);
+  const reason = nothingNew(adoptable(2), [adoptable(1), adoptable(2)], published(2));
   assert.match(reason ?? '', /^the newest snapshot \S+ of 2026-01-02T02:00:00Z is the last backup already$/);
-  assert.match(nothingNew(adoptable(2), [], published(2), 'renamed') ?? '', /already$/);
+  assert.match(nothingNew(adoptable(2), [], published(2)) ?? '', /already$/);
 });
 
 test('nothing is new when only older ones than the last backup are left', () => {
-  const reason = nothingNew(adoptable(2), [adoptable(1), adoptable(2)], published(3), host);
+  const reason = nothingNew(adoptable(2), [adoptable(1), adoptable(2)], published(3));
   assert.match(reason ?? '', /is older than the last backup, of 2026-01-03T02:00:00Z$/);
 });
 
 test('nothing is new when the last backup has been made writable, and only older ones are read-only', () => {
   const madeWritable = { ...adoptable(3), readOnly: false };
-  const reason = nothingNew(adoptable(2), [adoptable(2), madeWritable], published(3), host);
+  const reason = nothingNew(adoptable(2), [adoptable(2), madeWritable], published(3));
   assert.match(reason ?? '', /is older than the last backup/);
 });
 
-for (const [situation, newest, here, last, hostName] of [
-  ['nothing is published', 2, [2], undefined, host],
-  ['the last backup cannot be read', 2, [2], { unreadable: 'it is damaged' }, host],
-  ['the newest was made later', 3, [2, 3], published(2), host],
-  ['it was made later and the last is gone', 3, [3], published(2), host],
-  ['the last backup is of another host', 2, [2], published(3), 'other-host'],
+for (const [situation, newest, here, last] of [
+  ['nothing is published', 2, [2], undefined],
+  ['the last backup cannot be read', 2, [2], { unreadable: 'it is damaged' }],
+  ['the newest was made later', 3, [2, 3], published(2)],
+  ['it was made later and the last is gone', 3, [3], published(2)],
 ] as const) {
   test(`there is something to do when ${situation}`, () => {
     const snapshotsHere = here.map((day) => adoptable(day));
-    assert.equal(nothingNew(adoptable(newest), snapshotsHere, last, hostName), undefined);
+    assert.equal(nothingNew(adoptable(newest), snapshotsHere, last), undefined);
   });
 }
 
 test('a second snapshot of the second of the last backup is new, although that was published under a later time', () => {
   const second = { ...adoptable(4, parseTimestamp(dayStamp(1))), id: 999 };
-  assert.equal(nothingNew(second, [adoptable(2), second], published(2), host), undefined);
+  assert.equal(nothingNew(second, [adoptable(2), second], published(2)), undefined);
 });
 
 test('a backup has the time of its snapshot, unless that is not later than the last', () => {

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planBackup } from '../../lib/core/backup-plan.ts';
+import { type LocalSnapshot, planBackup } from '../../lib/core/backup-plan.ts';
 import { keyOfDay, manifestOfDay, snapshotOfDay, sourceUuid, uuidOf } from './samples.ts';
 
-const source = { uuid: sourceUuid, parentUuid: undefined, hostName: manifestOfDay(2).host ?? 'host' };
-const published = { manifestKey: keyOfDay(2), manifest: manifestOfDay(2) };
+const source = { uuid: sourceUuid, parentUuid: undefined };
+const chain = { full: manifestOfDay(1), streamUuids: [uuidOf(1), uuidOf(2)] };
+/** Of the snapshot of day 2, as it was when it was backed up. */
+const state = { uuid: uuidOf(2), transid: 102 };
+const published = { manifestKey: keyOfDay(2), manifest: manifestOfDay(2), chain };
 const withoutUuid = {
-  manifestKey: keyOfDay(2),
+  ...published,
   manifest: { ...manifestOfDay(2), snapshot: { ...manifestOfDay(2).snapshot, uuid: null } },
 };
 const here = [snapshotOfDay(1), snapshotOfDay(2)];
@@ -32,14 +35,14 @@ for (const [situation, bucket, snapshots, reason] of [
   ['the last backup is damaged', { unreadable: 'it is damaged' }, here, 'it is damaged'],
 ] as const) {
   test(`auto is full when ${situation}, and says so`, () => {
-    assert.deepEqual(planBackup('auto', source, bucket, snapshots), {
+    assert.deepEqual(planBackup('auto', source, bucket, snapshots, state), {
       kind: 'full',
       parent: undefined,
       reason,
     });
   });
   test(`incremental is impossible when ${situation}, and says so`, () => {
-    const plan = planBackup('incremental', source, bucket, snapshots);
+    const plan = planBackup('incremental', source, bucket, snapshots, state);
     const why = 'impossible' in plan ? plan.impossible : 'it is possible';
     assert.equal(why.slice(0, reason.length), reason);
   });
@@ -47,9 +50,9 @@ for (const [situation, bucket, snapshots, reason] of [
 
 for (const requested of ['auto', 'incremental'] as const) {
   test(`${requested} is incremental on the last published backup when its snapshot is here`, () => {
-    assert.deepEqual(planBackup(requested, source, published, here), {
+    assert.deepEqual(planBackup(requested, source, published, here, state), {
       kind: 'incremental',
-      parent: { ...snapshotOfDay(2), manifestKey: keyOfDay(2) },
+      parent: { ...snapshotOfDay(2), manifestKey: keyOfDay(2), state },
       reason: 'on the incremental of 2026-01-02T02:00:00Z',
     });
   });
@@ -57,33 +60,39 @@ for (const requested of ['auto', 'incremental'] as const) {
 
 test('the parent is found by UUID, whatever its path is called', () => {
   const moved = { ...snapshotOfDay(2), path: '/elsewhere/renamed' };
-  const plan = planBackup('auto', source, published, [snapshotOfDay(1), moved]);
+  const plan = planBackup('auto', source, published, [snapshotOfDay(1), moved], state);
   assert.equal('parent' in plan && plan.parent?.path, '/elsewhere/renamed');
 });
 
 test('a snapshot of the same path with another UUID is not the parent', () => {
   const impostor = { ...snapshotOfDay(3), path: snapshotOfDay(2).path };
-  assert.equal('kind' in planBackup('auto', source, published, [impostor]) && 'full', 'full');
-  assert.deepEqual(planBackup('incremental', source, published, [impostor]), { impossible: reasons.gone });
+  assert.equal('kind' in planBackup('auto', source, published, [impostor], state) && 'full', 'full');
+  assert.deepEqual(planBackup('incremental', source, published, [impostor], state), {
+    impossible: reasons.gone,
+  });
 });
 
 test('full is full even when the parent is here', () => {
   const expected = { kind: 'full', parent: undefined, reason: 'asked for with KIND=full' };
-  assert.deepEqual(planBackup('full', source, published, here), expected);
-  assert.deepEqual(planBackup('full', source, undefined, []), expected);
+  assert.deepEqual(planBackup('full', source, published, here, state), expected);
+  assert.deepEqual(planBackup('full', source, undefined, [], state), expected);
 });
 
 test('a subvolume that was rolled back to the parent snapshot goes on incrementally', () => {
   const rolledBack = { ...source, uuid: uuidOf(97), parentUuid: uuidOf(2) };
-  const plan = planBackup('auto', rolledBack, published, here);
+  const plan = planBackup('auto', rolledBack, published, here, state);
   assert.equal('kind' in plan && plan.kind, 'incremental');
 });
 
 test('what was received goes on incrementally on what it was received onto, and on nothing that it is not made from', () => {
   const kindOf = (uuid: string | undefined) => {
-    const plan = planBackup('auto', { ...source, uuid }, published, [
-      { ...snapshotOfDay(2), parentUuid: undefined },
-    ]);
+    const plan = planBackup(
+      'auto',
+      { ...source, uuid },
+      published,
+      [{ ...snapshotOfDay(2), parentUuid: undefined }],
+      state,
+    );
     return 'kind' in plan && plan.kind;
   };
   assert.equal(kindOf(uuidOf(2)), 'incremental');
@@ -97,15 +106,54 @@ test('a parent of another program is called by its path: its name may be that of
     ...manifestOfDay(2),
     snapshot: { ...manifestOfDay(2).snapshot, name: 'snapshot', path },
   };
-  const plan = planBackup('auto', source, { ...published, manifest }, []);
+  const plan = planBackup('auto', source, { ...published, manifest }, [], state);
   assert.equal('reason' in plan && plan.reason, `parent snapshot ${path} is gone`);
 });
 
-test('a prefix that another host uses is not taken over, unless that is asked for with KIND=full', () => {
-  const other = { ...source, hostName: 'other-host' };
-  const plan = planBackup('auto', other, published, []);
-  assert.match('impossible' in plan ? plan.impossible : '', /is of host .*give each host its own S3_PREFIX/);
-  assert.equal('kind' in planBackup('full', other, published, []), true);
-  const renamed = planBackup('auto', other, published, here);
-  assert.equal('kind' in renamed && renamed.kind, 'incremental', 'a host that was renamed has its snapshots');
+const recorded = (transid: number, of: Partial<LocalSnapshot> = {}) => {
+  const manifest = manifestOfDay(2);
+  const snapshots = [{ ...snapshotOfDay(2), ...of }];
+  const last = { ...published, manifest: { ...manifest, snapshot: { ...manifest.snapshot, transid } } };
+  return planBackup('auto', source, last, snapshots, state);
+};
+const whyFull = (plan: ReturnType<typeof planBackup>) =>
+  'kind' in plan && plan.kind === 'full' ? plan.reason : '';
+
+test('a parent that was changed after it was backed up is none', () => {
+  assert.equal(whyFull(recorded(102)), '');
+  assert.match(whyFull(recorded(101)), /was changed after it was backed up$/);
+  const balanced = recorded(102, { generation: 900 });
+  assert.equal('kind' in balanced && balanced.kind, 'incremental', 'balance moves the generation alone');
+});
+
+test('an older manifest without a state takes a parent that was not changed since it was made', () => {
+  const withParent = (of: Partial<LocalSnapshot>) =>
+    planBackup('auto', source, published, [{ ...snapshotOfDay(2), ...of }], state);
+  assert.equal(whyFull(withParent({})), '', 'the generation is the same');
+  assert.equal(
+    whyFull(withParent({ generation: 900, settledTransid: 102 })),
+    '',
+    'changed up to when it was made',
+  );
+  assert.match(whyFull(withParent({ generation: 900, settledTransid: 101 })), /may have been changed/);
+  assert.match(whyFull(withParent({ generation: 900, settledTransid: undefined })), /may have been changed/);
+});
+
+test('a parent that btrfs send knows by another UUID than before is none', () => {
+  const plan = planBackup('auto', source, published, here, { ...state, uuid: uuidOf(50) });
+  assert.match(whyFull(plan), /is known to btrfs send by another UUID/);
+});
+
+test('a snapshot with the UUID of one that its chain holds is sent in full', () => {
+  const next = { ...source, nextStreamUuid: uuidOf(1) };
+  assert.match(whyFull(planBackup('auto', next, published, here, state)), /has the received UUID of one/);
+});
+
+test('nothing builds on a chain that cannot be restored', () => {
+  const broken = { ...published, chain: { problem: 'chunk 0 is missing' } };
+  assert.equal(
+    whyFull(planBackup('auto', source, broken, here, state)),
+    'the last backup cannot be restored',
+  );
+  assert.ok('impossible' in planBackup('incremental', source, broken, here, state), 'refused');
 });

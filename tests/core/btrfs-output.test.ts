@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  nestedAmong,
   newBytesOf,
   parseBtrfsVersion,
   parseFindmnt,
@@ -39,11 +40,13 @@ function withField(name: string, value: string): string {
 
 test('subvolume show of a read-only snapshot is read', () => {
   assert.deepEqual(parseSubvolumeShow(show), {
+    topLevelPath: 'snap/data__2',
     uuid: '3a87e00f-d2f7-b845-9885-e84a4efc50bf',
     parentUuid: '7e151820-3eb7-6c43-ad17-bee74f926f7b',
     receivedUuid: undefined,
     id: 259,
     generation: 8,
+    settledTransid: 8,
     readOnly: true,
     createdAt: new Date('2026-11-24T22:27:08Z'),
   });
@@ -98,17 +101,21 @@ for (const name of ['UUID', 'Subvolume ID', 'Generation']) {
   });
 }
 
+/** What of a subvolume does not depend on how its name is printed. */
+function withoutPath(text: string) {
+  const { topLevelPath: _, ...info } = parseSubvolumeShow(text) ?? assert.fail('it is not understood');
+  return info;
+}
+
 test('a name that pretends to be a field changes nothing, and one that pretends to be all is not believed', () => {
   const field = '\tUUID: \t\t\t00000000-0000-0000-0000-000000000000\n\tFlags: \t\t\tnone';
-  const expected = parseSubvolumeShow(show);
-  assert.ok(expected, 'it is understood');
-  assert.deepEqual(parseSubvolumeShow(`snap/x\n${field}\n${show}`), expected);
-  assert.deepEqual(parseSubvolumeShow(`${show}\t\t\t\tx\n${field}\n`), expected);
+  assert.deepEqual(withoutPath(`snap/x\n${field}\n${show}`), withoutPath(show));
+  assert.deepEqual(withoutPath(`${show}\t\t\t\tx\n${field}\n`), withoutPath(show));
   assert.equal(parseSubvolumeShow(`${show}${show}`), undefined);
 });
 
 test('a name with a line break is no reason not to understand the rest', () => {
-  assert.deepEqual(parseSubvolumeShow(show.replaceAll('data__2', 'line\nbreak')), parseSubvolumeShow(show));
+  assert.deepEqual(withoutPath(show.replaceAll('data__2', 'line\nbreak')), withoutPath(show));
 });
 
 test('no output makes the readers throw, and what they give is of the right kind', () => {
@@ -132,7 +139,7 @@ test('no output makes the readers throw, and what they give is of the right kind
       const info = parseSubvolumeShow(text);
       assert.ok(info === undefined || info.uuid.length > 0, 'a UUID');
       assert.ok(
-        parseSubvolumeList(text).every((path) => path.length > 0),
+        parseSubvolumeList(text).every(({ path }) => path.length > 0),
         'paths',
       );
       assert.ok(newBytesOf(text) >= 0, 'a count');
@@ -148,10 +155,30 @@ test('an error message is no subvolume', () => {
   assert.equal(parseSubvolumeShow(''), undefined);
 });
 
-test('subvolume list gives the paths, blanks in them included', () => {
-  const text =
-    'ID 257 gen 7 top level 256 path data/nested\nID 260 gen 9 top level 256 path data/my photos \n';
-  assert.deepEqual(parseSubvolumeList(text), ['data/nested', 'data/my photos ']);
+const listed = [
+  'ID 256 gen 9 top level 5 uuid 1be8-a path data',
+  'ID 257 gen 7 top level 256 uuid 1be8-b path data/nested',
+  'ID 260 gen 9 top level 261 uuid 1be8-c path data/my photos /in it',
+  'ID 261 gen 9 top level 256 uuid 1be8-d path data/my photos ',
+  'ID 262 gen 9 top level 5 uuid 1be8-e path <FS_TREE>/database',
+].join('\n');
+
+test('subvolume list gives UUIDs and paths, blanks in them included', () => {
+  const paths = parseSubvolumeList(`${listed}\n`).map(({ uuid, path }) => [uuid, path]);
+  assert.deepEqual(paths[1], ['1be8-b', 'data/nested']);
+  assert.deepEqual(paths[3], ['1be8-d', 'data/my photos ']);
+  assert.deepEqual(paths[4], ['1be8-e', 'database']);
+});
+
+test('nested subvolumes are those in a subvolume, and those in them, with paths below it', () => {
+  const all = parseSubvolumeList(listed);
+  assert.deepEqual(nestedAmong(all, { id: 256, topLevelPath: 'data' }), [
+    { path: 'nested', uuid: '1be8-b' },
+    { path: 'my photos /in it', uuid: '1be8-c' },
+    { path: 'my photos ', uuid: '1be8-d' },
+  ]);
+  assert.equal(nestedAmong(all, { id: 5, topLevelPath: '/' }).length, 5);
+  assert.deepEqual(nestedAmong(all, { id: 257, topLevelPath: 'data/nested' }), []);
 });
 
 test('subvolume list of none, and lines of another kind, give no paths', () => {

@@ -196,3 +196,22 @@ test('what is its own ancestor is judged so, and what builds on it after it; a p
     onNothing: 'onNothing on gone on nothing',
   });
 });
+
+test('a backup that was sent against another state of its parent does not link to it', () => {
+  const [full, incremental] = chainOfDays(2);
+  assert.ok(full && incremental);
+  const linked = (parentTransid: number | undefined, transid: number | undefined) => {
+    const child = { ...incremental.manifest.snapshot, parent_transid: parentTransid };
+    return linkProblem(
+      { ...incremental, manifest: { ...incremental.manifest, snapshot: child } },
+      { ...full, manifest: { ...full.manifest, snapshot: { ...full.manifest.snapshot, transid } } },
+    );
+  };
+  assert.match(
+    linked(7, 36) ?? '',
+    /was sent against state 7 of its parent snapshot, but \S+ holds state 36/,
+  );
+  assert.equal(linked(36, 36), undefined);
+  assert.equal(linked(undefined, 36), undefined, 'older manifests do not record it');
+  assert.equal(linked(7, undefined), undefined);
+});

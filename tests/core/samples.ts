@@ -92,7 +92,7 @@ export function manifestOfDay(day: number, kind: BackupKind = day === 1 ? 'full'
     chunk_size: 2500,
     s3: { bucket: 'backups', region: 'eu-central-1', storage_class: 'DEEP_ARCHIVE', sse: 'AES256' },
     stream: { bytes: 3100, sha256: 'd'.repeat(64), protocol: 2, compressed_data: true },
-    codec: { compress: 'zstd', encrypt: 'none' },
+    codec: { compress: 'none', encrypt: 'none' },
     host: 'nas',
     tool: { name: 'btrfs-to-s3', version: '0.1.0' },
     timing: { started_at: '2026-01-01T02:00:00Z', finished_at: '2026-01-01T03:00:00Z' },
@@ -123,6 +123,7 @@ export function snapshotOfDay(day: number): LocalSnapshot {
     parentUuid: sourceUuid,
     receivedUuid: undefined,
     generation: 100 + day,
+    settledTransid: 100 + day,
     readOnly: true,
   };
 }

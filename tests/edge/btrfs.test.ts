@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { nestedAmong } from '../../lib/core/btrfs-output.ts';
 import { ToolError } from '../../lib/core/errors.ts';
 import {
   canSendCompressed,
@@ -11,7 +12,7 @@ import {
   estimateNewBytes,
   filesystemOf,
   findSubvolumes,
-  listNestedSubvolumes,
+  listSubvolumes,
   makeReadOnly,
   readMtime,
   setMtime,
@@ -83,15 +84,19 @@ test('two paths are on the same filesystem when their sources are equal', async 
 
 test('nested subvolumes are listed, those of others are not', async () => {
   const outer = subvolume('outer');
-  assert.deepEqual(await listNestedSubvolumes(outer), []);
+  const nestedIn = async (path: string) =>
+    nestedAmong(await listSubvolumes(mount), await showSubvolume(path))
+      .map((nested) => nested.path)
+      .sort();
+  assert.deepEqual(await nestedIn(outer), []);
   mkdirSync(join(outer, 'folder'));
   subvolume('outer/inner');
   subvolume('outer/folder/with blank');
-  assert.deepEqual([...(await listNestedSubvolumes(outer))].sort(), [
-    'outer/folder/with blank',
-    'outer/inner',
-  ]);
-  await assert.rejects(listNestedSubvolumes(elsewhere), /cannot list the subvolumes below/);
+  subvolume('outer/inner/most');
+  assert.deepEqual(await nestedIn(outer), ['folder/with blank', 'inner', 'inner/most']);
+  assert.deepEqual(await nestedIn(join(outer, 'inner')), ['most']);
+  assert.ok((await nestedIn(mount)).includes('outer/inner/most'), 'all lie below the top level');
+  await assert.rejects(listSubvolumes(elsewhere), /cannot list the subvolumes of/);
 });
 
 test('of a directory only the subvolumes directly in it are found, by name', async () => {

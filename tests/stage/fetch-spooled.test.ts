@@ -63,3 +63,26 @@ test('a refusal while spooling leaves no file', async () => {
   assert.match(error?.message ?? '', /access was denied/);
   assert.deepEqual(readdirSync(spool), []);
 });
+
+test('parts that are too large for memory wait on disk one by one, each until its hash is known to be right', async () => {
+  const chunks = [content(35_000), content(10)];
+  const manifest = await store(chunks, true);
+  flipOnTheWay('bytes=10000-19999', 1, 'another');
+  const { fetched, sunk, progress, warnings } = await fetchInto(manifest, { heldPartBytes: 9_999 });
+  assert.ok(sunk.equals(Buffer.concat(chunks)));
+  assert.equal(fetched?.sha256, sha256(Buffer.concat(chunks)));
+  assert.equal(progress.bytes, 35_010);
+  assert.match(warnings.join(), /^part 2 of \S+ is not what was uploaded: reading it again$/);
+  assert.deepEqual(readdirSync(spool), []);
+});
+
+test('of a large part that is not what was uploaded nothing reaches the sink', async () => {
+  const data = content(25_000);
+  const manifest = await store([data], true);
+  const parts = manifest.chunks[0]?.parts?.with(1, `${'A'.repeat(43)}=`);
+  const { error, sunk } = await fetchInto(withChunk(manifest, 0, { parts }), { heldPartBytes: 1 });
+  assert.match(error?.message ?? '', /^part 2 of \S+ is damaged: it is not what was uploaded/);
+  assert.ok(sunk.equals(data.subarray(0, 10_000)), 'the part before it');
+  const whole = await fetchInto(withChunk(manifest, 0, { sha256: 'a'.repeat(64) }), { heldPartBytes: 1 });
+  assert.match(whole.error?.message ?? '', /its SHA-256 is not that of the manifest/);
+});

@@ -40,6 +40,7 @@ export function stageContext(
     signal,
     now: () => new Date(0),
     hostName: 'host',
+    hostId: undefined,
   };
   return { context, warnings, progress };
 }

@@ -68,7 +68,7 @@ export function storedStreams(
   /** Fetches; what reached the sink is there whether it went well or not. */
   async function fetchInto(
     manifest: Manifest,
-    options: { concurrency?: number; spoolDirectory?: string; slow?: boolean } = {},
+    options: { concurrency?: number; spoolDirectory?: string; slow?: boolean; heldPartBytes?: number } = {},
   ) {
     const { context, progress, warnings } = stageContext(bucket, {
       CONCURRENCY: String(options.concurrency ?? 4),
@@ -80,7 +80,9 @@ export function storedStreams(
       if (options.slow) await new Promise((resolve) => setTimeout(resolve, 5));
       pieces.push(Buffer.from(bytes));
     };
-    const outcome = await fetchStream(context, manifest, sink, context.startProgress('')).then(
+    const outcome = await fetchStream(context, manifest, sink, context.startProgress(''), {
+      ...(options.heldPartBytes !== undefined && { heldPartBytes: options.heldPartBytes }),
+    }).then(
       (fetched) => ({ fetched, error: undefined }),
       (error: ToolError) => ({ fetched: undefined, error }),
     );

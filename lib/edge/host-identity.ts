@@ -1,0 +1,37 @@
+/** Which machine this is, and which filesystem: two hosts may have one name. */
+import { createHmac } from 'node:crypto';
+import { readdir, readFile, realpath } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { filesystemOf } from './btrfs.ts';
+
+/** The application of sd_id128_get_machine_app_specific(3): another one would make every host a stranger to its own backups. */
+const applicationId = Buffer.from('b7f3a0c15d2e4f8c9a61e07d3c48b592', 'hex');
+
+/**
+ * A UUID of this machine that does not give away its machine-id, derived as sd_id128_get_machine_app_specific(3) does; undefined
+ * where there is no machine-id, as in some containers.
+ */
+export async function readHostId(): Promise<string | undefined> {
+  for (const path of ['/etc/machine-id', '/var/lib/dbus/machine-id']) {
+    const text = (await readFile(path, 'latin1').catch(() => '')).trim();
+    if (!/^[0-9a-f]{32}$/.test(text)) continue;
+    const id = createHmac('sha256', Buffer.from(text, 'hex')).update(applicationId).digest().subarray(0, 16);
+    // As of a random UUID: version 4, variant 1.
+    id.writeUInt8((id.readUInt8(6) & 0x0f) | 0x40, 6);
+    id.writeUInt8((id.readUInt8(8) & 0x3f) | 0x80, 8);
+    return id.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  }
+  return undefined;
+}
+
+/** UUID of the Btrfs filesystem that a path is on, as sysfs lists it by its devices; undefined where that cannot be seen. */
+export async function readFilesystemUuid(path: string): Promise<string | undefined> {
+  const { source } = await filesystemOf(path);
+  const device = basename(await realpath(source).catch(() => source));
+  const root = '/sys/fs/btrfs';
+  for (const uuid of await readdir(root).catch((): string[] => [])) {
+    const devices = await readdir(`${root}/${uuid}/devices`).catch((): string[] => []);
+    if (devices.includes(device)) return uuid;
+  }
+  return undefined;
+}

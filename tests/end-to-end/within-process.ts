@@ -1,0 +1,80 @@
+/** Backups and restores within this process, as the scripts make them: much quicker, and between the stages anything may happen. */
+import type { Manifest } from '../../lib/core/manifest.ts';
+import type { Selection } from '../../lib/stage/backups.ts';
+import type { StageContext } from '../../lib/stage/context.ts';
+import type { NothingDue } from '../../lib/stage/due.ts';
+import { publishBackup } from '../../lib/stage/publish.ts';
+import { type RestoreOutcome, restoreBackup } from '../../lib/stage/restore.ts';
+import { type PreparedBackup, prepareSnapshot } from '../../lib/stage/snapshot.ts';
+import { uploadSnapshot } from '../../lib/stage/upload.ts';
+import { type VerifyOutcome, verifyBackups } from '../../lib/stage/verify.ts';
+import { openTestBucket } from '../support/bucket.ts';
+import { stageContext } from '../support/stage-context.ts';
+import { secret, type World } from './world.ts';
+
+/** A host in this process. */
+export interface Host {
+  readonly context: StageContext;
+  /** What it has warned of so far. */
+  readonly warnings: readonly string[];
+  /** The first stage. */
+  plan(kind?: 'auto' | 'full' | 'incremental', ifDue?: boolean): Promise<PreparedBackup | NothingDue>;
+  upload(): Promise<unknown>;
+  /** All three stages; every one must succeed. */
+  backUp(
+    kind?: 'auto' | 'full' | 'incremental',
+  ): Promise<{ readonly key: string; readonly manifest: Manifest; readonly reason: string }>;
+  /** Restores to a path, and compares nothing: who calls does. */
+  restore(target: string, selection?: Selection): Promise<RestoreOutcome>;
+  verify(deep?: boolean): Promise<VerifyOutcome>;
+}
+
+/** What is different from the world: settings, the subvolume, and who the host is. */
+export interface HostOptions {
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly name?: string;
+  readonly path?: string;
+  readonly hostName?: string;
+  readonly hostId?: string;
+}
+
+/** A host that works in a world. */
+export async function hostIn(world: World, options: HostOptions = {}): Promise<Host> {
+  const settings = { ...world.settings, ...options.settings };
+  const credentials = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
+  const bucket = await openTestBucket(world.server.endpoint, settings, credentials);
+  world.cleanUp(async () => bucket.close());
+  const { context: made, warnings } = stageContext(bucket, settings);
+  const context: StageContext = {
+    ...made,
+    now: () => new Date(),
+    hostName: options.hostName ?? 'host-1',
+    hostId: options.hostId ?? 'one',
+  };
+  const subvolume = { name: options.name ?? 'data', path: options.path ?? world.data };
+  const plan = (kind: 'auto' | 'full' | 'incremental' = 'auto', ifDue = false) =>
+    prepareSnapshot(context, subvolume, { kind, ifDue, dryRun: false });
+  return {
+    context,
+    warnings,
+    plan,
+    upload: () => uploadSnapshot(context, subvolume),
+    async backUp(kind) {
+      const { reason } = await plan(kind);
+      await uploadSnapshot(context, subvolume);
+      const { manifestKey: key, manifest } = await publishBackup(context, subvolume);
+      return { key, manifest, reason };
+    },
+    restore: (target, selection = {}) =>
+      restoreBackup(context, {
+        subvolume: subvolume.name,
+        target,
+        selection,
+        verifyMode: 'none',
+        readOnly: false,
+        thaw: {},
+        mayWait: true,
+      }),
+    verify: (deep = false) => verifyBackups(context, undefined, deep),
+  };
+}
