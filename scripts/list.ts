@@ -23,6 +23,7 @@ await runScript({
   async run({ context, options, json }) {
     const { nothingFound } = await import('../lib/stage/backups.ts');
     const { listBackups } = await import('../lib/stage/list.ts');
+    const { rememberedPrefix } = await import('../lib/stage/last-backup.ts');
     const { adviseOnUploads } = await import('../lib/stage/lifecycle-advice.ts');
     const { listHosts } = await import('../lib/stage/list-hosts.ts');
     const { subvolume } = options;
@@ -42,6 +43,10 @@ await runScript({
     const backups = await listBackups(context, subvolume);
     if (subvolume && backups.length === 0) {
       throw await nothingFound(context.bucket, `there is no backup of subvolume "${subvolume}"`);
+    }
+    const elsewhere = backups.length === 0 ? await rememberedPrefix(context) : undefined;
+    if (elsewhere !== undefined) {
+      context.log.warn(`the last backup of this host is under ${elsewhere}/: set S3_PREFIX=${elsewhere}`);
     }
     for (const problem of pointerProblems({ prefix, backups })) context.log.warn(problem);
     const report = listReport(name, { prefix, backups });

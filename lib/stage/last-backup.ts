@@ -1,4 +1,5 @@
 /** The last backup of a subvolume, as the next one needs to know it: whose it is, and whether it can be restored. */
+import { readdir } from 'node:fs/promises';
 import type { LastBackup, LocalSnapshot, PublishedBackup } from '../core/backup-plan.ts';
 import { followChain } from '../core/chain.ts';
 import { strangerTo } from '../core/chain-owner.ts';
@@ -6,6 +7,7 @@ import { describeError, ToolError } from '../core/errors.ts';
 import { type Manifest, streamUuid } from '../core/manifest.ts';
 import type { PublishedFile } from '../core/run-files.ts';
 import { listObjects } from '../edge/objects.ts';
+import { RunDirectory } from '../edge/run-directory.ts';
 import { type FoundPointer, readManifest, rootOf, withoutParts } from './backups.ts';
 import type { StageContext } from './context.ts';
 import { refuseLostChunks } from './listed-chunks.ts';
@@ -78,7 +80,7 @@ export function refuseStranger(
   });
   if (why === undefined) return;
   throw new ToolError(`the last backup of ${manifest.subvolume} under ${bucket.prefix}/ ${why}`, {
-    hint: 'give each host its own S3_PREFIX, or take this one over with KIND=full',
+    hint: 'give each host its own S3_PREFIX, or take this one over with KIND=full, without IF_DUE',
   });
 }
 
@@ -105,6 +107,21 @@ export function refuseMovedPrefix(
   throw new ToolError(`${moved}, which is the name of this host now`, {
     hint: `set S3_PREFIX=${before} to go on with its backups, or begin anew with KIND=full`,
   });
+}
+
+/**
+ * Where the backups of this host are, by what RUN_DIR remembers: a prefix of this bucket other than the one in use; undefined when
+ * it remembers none.
+ */
+export async function rememberedPrefix(context: StageContext): Promise<string | undefined> {
+  const { bucket, settings } = context;
+  const names = await readdir(settings.RUN_DIR).catch((): string[] => []);
+  for (const name of names) {
+    const published = await new RunDirectory(settings.RUN_DIR, name).readPublished();
+    const before = published && isHere(context, published) && published.manifest_key.split('/subvol/')[0];
+    if (before && before !== bucket.prefix) return before;
+  }
+  return undefined;
 }
 
 /** Whether what RUN_DIR remembers was published to this bucket; earlier versions did not write down which. */

@@ -8,12 +8,14 @@ import { SubvolumeKeys } from '../core/names.ts';
 import { differencesOf, replayJournal, withoutChunk } from '../core/resume.ts';
 import type { ChunksFile, SnapshotFile, StoredChunk } from '../core/run-files.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
+import { MAX_PATH_BYTES, PathTooLong } from '../core/stream/path-limits.ts';
 import type { StreamHead } from '../core/stream/stream-head.ts';
 import { StreamInspector } from '../core/stream/stream-inspector.ts';
 import { formatSize } from '../core/units.ts';
 import { estimateNewBytes, readMtime } from '../edge/btrfs.ts';
 import { ChunkWriter } from '../edge/chunk-writer.ts';
 import { endingWithin } from '../edge/ending.ts';
+import { findLongPath } from '../edge/find-long-path.ts';
 import type { Hasher } from '../edge/hasher.ts';
 import { Journal, readJournal } from '../edge/journal.ts';
 import type { PartPool } from '../edge/part-pool.ts';
@@ -145,6 +147,8 @@ async function upload(
       started_at: startedAt,
       finished_at: context.now().toISOString(),
     };
+  } catch (error) {
+    throw await explainSendFailure(error, snapshot, context.signal);
   } finally {
     ending.abort();
     await Promise.all([stream?.close(), estimate]);
@@ -240,6 +244,17 @@ function refuseUnfit(head: StreamHead, snapshot: SnapshotFile): void {
   throw new UnfitStream(`this backup is given up: the stream of ${snapshot.snapshot.path} ${problem}`, {
     hint: 'nothing was published; run make backup: it plans anew',
   });
+}
+
+/** btrfs send ends with ENAMETOOLONG at a path that does not fit its buffer of 4096 bytes, and does not say which it is. */
+async function explainSendFailure(
+  error: unknown,
+  { snapshot }: SnapshotFile,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (!(error instanceof ToolError) || !/File name too long/.test(error.childOutput ?? '')) return error;
+  const path = await findLongPath(snapshot.path, MAX_PATH_BYTES, signal).catch(() => undefined);
+  return path ? explainStreamError(new PathTooLong(path), `the backup of ${snapshot.path}`, pathHint) : error;
 }
 
 function inspect(

@@ -43,7 +43,8 @@ export const settingNotes = {
   S3_BUCKET: { section: where, about: 'the bucket', example: 'my-backups' },
   S3_PREFIX: {
     section: where,
-    about: 'what every key begins with; default: the host name',
+    about:
+      'what every key begins with; default: the host name, unless that is one which many machines have, such as localhost or debian',
     example: 'home-server',
   },
   AWS_REGION: {
