@@ -1,0 +1,92 @@
+/** The property: every published point restores as it was, and verify finds what was damaged and nothing else. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describeError, ToolError } from '../../../lib/core/errors.ts';
+import type { StageContext } from '../../../lib/stage/context.ts';
+import { restoreBackup } from '../../../lib/stage/restore.ts';
+import { verifyBackups } from '../../../lib/stage/verify.ts';
+import { brokenPoints, manifestsIn } from './bucket-view.ts';
+import { btrfs } from './commands.ts';
+import { differencesOf, type TreeRecord } from './hands.ts';
+import type { HistoryWorld } from './history-world.ts';
+import { PropertyFailure } from './step.ts';
+
+/** @throws PropertyFailure with the first point that is not as it was */
+export async function checkPoints(world: HistoryWorld): Promise<void> {
+  const manifests = await manifestsIn(world);
+  const broken = await brokenPoints(world, world.lost);
+  for (const { key } of world.points) {
+    if (!manifests.has(key) && !world.lost.has(key))
+      throw new PropertyFailure(`${key} is gone from the bucket`);
+  }
+  for (const [key, { snapshot, created_at }] of manifests) {
+    const truth = world.uploaded.get(`${snapshot.uuid} ${created_at}`);
+    if (!truth) throw new PropertyFailure(`${key} is in the bucket, but was never uploaded`);
+    await checkPoint(world, key, truth, broken.has(key));
+  }
+  if (manifests.size > 0) await checkVerify(world, broken);
+}
+
+/** As another host would restore: without snapshots to compare with. */
+function restoring(world: HistoryWorld): StageContext {
+  const settings = {
+    ...world.context.settings,
+    SUBVOLUMES: undefined,
+    SNAPSHOT_DIR: undefined,
+    RUN_DIR: join(world.ground.directory, 'restoring'),
+  };
+  return { ...world.context, settings };
+}
+
+async function checkPoint(
+  world: HistoryWorld,
+  manifest: string,
+  truth: TreeRecord,
+  isBroken: boolean,
+): Promise<void> {
+  const { restores, hands } = world.ground;
+  const target = join(restores, 'target');
+  const which = manifest.slice(world.bucket.prefix.length + 1);
+  const failure = await restoreBackup(restoring(world), {
+    subvolume: 'data',
+    target,
+    selection: { manifest },
+    verifyMode: 'none',
+    readOnly: false,
+    thaw: {},
+    mayWait: false,
+  }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  world.tally.count('restores', isBroken ? 'refused, as the chain is damaged' : 'of a whole chain');
+  if (failure !== undefined && !(failure instanceof ToolError)) {
+    throw new PropertyFailure(
+      `restore of ${which} broke: ${failure instanceof Error ? failure.stack : failure}`,
+    );
+  }
+  if (failure && !isBroken) {
+    const words = failure.childOutput ? `; ${failure.childOutput}` : '';
+    throw new PropertyFailure(`restore of ${which} failed: ${describeError(failure)}${words}`);
+  }
+  if (!failure) {
+    if (isBroken) throw new PropertyFailure(`restore of ${which} succeeded, although its chain is damaged`);
+    const differences = differencesOf(truth, await hands.walk(target));
+    await btrfs('subvolume', 'delete', target);
+    if (differences.length > 0) {
+      const shown = differences.slice(0, 10).join('\n  ');
+      throw new PropertyFailure(`restore of ${which} differs in ${differences.length} places:\n  ${shown}`);
+    }
+  }
+  const left = await readdir(restores);
+  if (left.length > 0) throw new PropertyFailure(`restore of ${which} left ${left.join(', ')} behind`);
+}
+
+async function checkVerify(world: HistoryWorld, broken: ReadonlySet<string>): Promise<void> {
+  const { findings } = await verifyBackups(world.context, 'data', true);
+  const mayBeNamed = (object: string) =>
+    broken.has(object) || world.lost.has(object) || (object.endsWith('/current.json') && world.lost.size > 0);
+  const wrong = findings.find(({ object }) => !mayBeNamed(object));
+  if (wrong) throw new PropertyFailure(`verify found ${wrong.object}: ${wrong.problem}`);
+  if (broken.size > 0 && findings.length === 0) throw new PropertyFailure('verify found no damage');
+}
