@@ -167,6 +167,7 @@ function contextOf(
     signal: new AbortController().signal,
     now,
     hostName: 'host',
+    hostId: 'one',
   };
 }
 
