@@ -1,32 +1,9 @@
-/** What every stage is given: settings, the bucket, somewhere to report to, and the signal that ends the run. */
-import type { SettingValues } from '../core/settings/settings.ts';
-import type { Bucket } from '../edge/s3-client.ts';
-import type { TransferMemory } from '../edge/transfer-memory.ts';
-
-/** Lines for the log; each is a sentence that a person can act on. */
-export interface Log {
-  debug(message: string): void;
-  info(message: string): void;
-  warn(message: string): void;
-}
-
-/** A running measure of bytes. */
-export interface Progress {
-  /** Sets how many bytes are expected in all. */
-  expect(totalBytes: number): void;
-  /** Adds bytes; negative when some have to be done again. */
-  add(bytes: number): void;
-  stop(): void;
-}
+/** What every stage is given, beside what its transfers are: who this host is, the clock, and progress to show. */
+import type { Progress, TransferContext } from './transfer-context.ts';
 
 /** Handed to every stage by the command line. */
-export interface StageContext {
-  readonly settings: SettingValues;
-  readonly bucket: Bucket;
-  readonly memory: TransferMemory;
-  readonly log: Log;
+export interface StageContext extends TransferContext {
   readonly startProgress: (label: string) => Progress;
-  readonly signal: AbortSignal;
   readonly now: () => Date;
   readonly hostName: string;
   /** Of this machine, whatever its name; undefined where that is not known. */

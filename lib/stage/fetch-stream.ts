@@ -15,8 +15,7 @@ import type { PartDigests } from '../edge/hash-worker.ts';
 import { type ObjectRange, type ReaderEvents, readRange } from '../edge/range-reader.ts';
 import { Spool } from '../edge/spool.ts';
 import type { StreamMemory } from '../edge/transfer-memory.ts';
-import type { Progress, StageContext } from './context.ts';
-import type { ThawAgain } from './thaw.ts';
+import type { Progress, TransferContext } from './transfer-context.ts';
 
 /** Range size for what waits on disk. */
 const spooledRangeBytes = 64 * MIB;
@@ -34,6 +33,9 @@ const mostThaws = 3;
 const mostReadings = 5;
 
 const noDigests: PartDigests = { part: '', chunk: '', stream: '' };
+
+/** Called when a chunk cannot be read any more; resolves when it can. */
+export type ThawAgain = (key: string, signal: AbortSignal) => Promise<void>;
 
 /** Takes verified bytes; what is handed over may change once the promise resolves. */
 export type Sink = (bytes: Uint8Array) => Promise<void>;
@@ -69,7 +71,7 @@ export function largestPartOf(
  * @throws ToolError (damage) naming the chunk whose bytes are not those of the manifest.
  */
 export async function fetchStream(
-  context: StageContext,
+  context: TransferContext,
   manifest: Manifest,
   sink: Sink,
   progress: Progress,
@@ -107,7 +109,7 @@ export async function fetchStream(
 type ReadRange = (range: ObjectRange, target: Uint8Array, signal: AbortSignal) => Promise<void>;
 
 /** Reads ranges; one that has gone cold is waited for, where that is wanted. */
-function rangeReader(context: StageContext, progress: Progress, thawAgain?: ThawAgain): ReadRange {
+function rangeReader(context: TransferContext, progress: Progress, thawAgain?: ThawAgain): ReadRange {
   const events: ReaderEvents = { onReceived: (bytes) => progress.add(bytes) };
   return async (range, target, signal) => {
     for (let thaws = 1; ; thaws++) {
@@ -126,7 +128,7 @@ function rangeReader(context: StageContext, progress: Progress, thawAgain?: Thaw
 
 /** Returns the SHA-256, in hex, of the stream up to the end of this chunk. */
 async function fetchChunk(
-  context: StageContext,
+  context: TransferContext,
   chunk: ManifestChunk,
   { pool, hasher }: StreamMemory,
   sink: Sink,
@@ -192,7 +194,7 @@ async function fetchChunk(
  * `btrfs_to_s3`, which has one hash for all of it.
  */
 async function fetchSpooled(
-  context: StageContext,
+  context: TransferContext,
   chunk: ManifestChunk,
   { pool }: StreamMemory,
   sink: Sink,

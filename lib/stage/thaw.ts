@@ -25,6 +25,7 @@ import { listObjects } from '../edge/objects.ts';
 import { requestThaw, type ThawWish, thawStates } from '../edge/thaw-requests.ts';
 import { REQUESTS_AT_ONCE } from './backups.ts';
 import type { StageContext } from './context.ts';
+import type { ThawAgain } from './fetch-stream.ts';
 import { refuseLostChunks } from './listed-chunks.ts';
 
 /** What is to be readable, and for how long. */
@@ -170,9 +171,6 @@ export async function thawAndWait(
     await sleep(pauseMs, undefined, { signal });
   }
 }
-
-/** Called when a chunk cannot be read any more; resolves when it can. */
-export type ThawAgain = (key: string, signal: AbortSignal) => Promise<void>;
 
 /**
  * What a restore does when copies expire in the middle of it: thaws everything from that chunk on. Ranges that find out at the

@@ -25,12 +25,13 @@ import { openSendStream, type SendStream } from '../edge/send-stream.ts';
 import { KeyTaken, MayNotReplace } from '../edge/unless-taken.ts';
 import { anotherWriter, mayNotReplace } from './another-writer.ts';
 import { ChunkUpload, StreamChanged } from './chunk-upload.ts';
-import type { Progress, StageContext } from './context.ts';
+import type { StageContext } from './context.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
 import { checkSameSnapshots } from './same-snapshots.ts';
 import { expectedOfPlan, explainStreamError, streamProblem, UnfitStream } from './stream-check.ts';
 import { TaskGate } from './task-gate.ts';
+import type { Progress } from './transfer-context.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
 /** More chunks than this do not fit the manifest. */
