@@ -1,8 +1,8 @@
 /** Lists the backups in the bucket. */
 
-import { readHostPrefix } from '../lib/cli/host-prefix.ts';
-import { hostsReport, listReport, pointerProblems } from '../lib/cli/list-report.ts';
-import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/point-options.ts';
+import { readHostPrefix } from '../lib/cli/options/host-prefix.ts';
+import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/options/point-options.ts';
+import { hostsReport, listReport, pointerProblems } from '../lib/cli/reports/list-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { describeError, worstExitCode } from '../lib/core/errors.ts';
 
@@ -21,11 +21,11 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const { nothingFound } = await import('../lib/stage/backups.ts');
-    const { listBackups } = await import('../lib/stage/list.ts');
-    const { rememberedPrefix } = await import('../lib/stage/last-backup.ts');
-    const { adviseOnUploads } = await import('../lib/stage/lifecycle-advice.ts');
-    const { listHosts } = await import('../lib/stage/list-hosts.ts');
+    const { nothingFound } = await import('../lib/stage/bucket/backups.ts');
+    const { listBackups } = await import('../lib/stage/bucket/list.ts');
+    const { rememberedPrefix } = await import('../lib/stage/backup/last-backup.ts');
+    const { adviseOnUploads } = await import('../lib/stage/bucket/lifecycle-advice.ts');
+    const { listHosts } = await import('../lib/stage/bucket/list-hosts.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);
     const hostPrefix = readHostPrefix(options['host-prefix']);

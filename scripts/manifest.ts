@@ -1,7 +1,7 @@
 /** Stage 3 of a backup: publish manifest and pointer, thin local snapshots. */
-import { subvolumeOption } from '../lib/cli/help.ts';
+import { subvolumeOption } from '../lib/cli/options/help.ts';
+import { formatTable } from '../lib/cli/reports/table.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { formatTable } from '../lib/cli/table.ts';
 import { formatDuration, formatSize } from '../lib/core/units.ts';
 
 await runScript({
@@ -18,7 +18,7 @@ await runScript({
   locked: true,
   isPrepared: async (run) => (await run.readChunks()) !== undefined,
   async run({ context, json, forEachSubvolume }) {
-    const { publishBackup } = await import('../lib/stage/publish.ts');
+    const { publishBackup } = await import('../lib/stage/backup/publish.ts');
     const { results, exitCode } = await forEachSubvolume((subvolume) => publishBackup(context, subvolume));
     const published = results.map(([name, { manifestKey, manifest, seconds, thinned }]) => ({
       name,

@@ -1,8 +1,8 @@
 /** Shows, or removes, what is in the bucket beyond KEEP_GENERATIONS, and what dead runs left. */
-import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/point-options.ts';
-import { doneText, planText, pruneDocument, versioningNotice } from '../lib/cli/prune-report.ts';
+import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/options/point-options.ts';
+import { doneText, planText, pruneDocument, versioningNotice } from '../lib/cli/reports/prune-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import type { PruneOutcome } from '../lib/stage/apply-prune.ts';
+import type { PruneOutcome } from '../lib/stage/bucket/apply-prune.ts';
 
 await runScript({
   file: 'prune.ts',
@@ -15,9 +15,9 @@ await runScript({
   needs: 'bucket',
   locked: 'apply',
   async run({ context, options, json }) {
-    const { applyPrune } = await import('../lib/stage/apply-prune.ts');
-    const { nothingFound } = await import('../lib/stage/backups.ts');
-    const { planPrunes, problemsOf } = await import('../lib/stage/prune.ts');
+    const { applyPrune } = await import('../lib/stage/bucket/apply-prune.ts');
+    const { nothingFound } = await import('../lib/stage/bucket/backups.ts');
+    const { planPrunes, problemsOf } = await import('../lib/stage/bucket/prune.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);
     const survey = await planPrunes(context, subvolume);

@@ -1,7 +1,7 @@
 /** Restores one backup of one subvolume to a path that does not exist yet. */
-import { pointOptions, refuseTwoPoints, thawOptions } from '../lib/cli/point-options.ts';
+import { pointOptions, refuseTwoPoints, thawOptions } from '../lib/cli/options/point-options.ts';
+import { readThawWish } from '../lib/cli/options/thaw-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { readThawWish } from '../lib/cli/thaw-options.ts';
 import { ToolError } from '../lib/core/errors.ts';
 import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatDuration, formatSize } from '../lib/core/units.ts';
@@ -31,8 +31,8 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const { restoreBackup } = await import('../lib/stage/restore.ts');
-    const { describeMissing } = await import('../lib/stage/nested-backups.ts');
+    const { restoreBackup } = await import('../lib/stage/restore/restore.ts');
+    const { describeMissing } = await import('../lib/stage/restore/nested-backups.ts');
     const { subvolume, at, manifest } = options;
     const target = options.target?.replace(/(?<=.)\/+$/, '');
     if (!subvolume || !target) {

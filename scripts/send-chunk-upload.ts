@@ -1,7 +1,7 @@
 /** Stage 2 of a backup: btrfs send, cut into chunks, uploaded part by part. */
-import { subvolumeOption } from '../lib/cli/help.ts';
+import { subvolumeOption } from '../lib/cli/options/help.ts';
+import { formatTable } from '../lib/cli/reports/table.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { formatTable } from '../lib/cli/table.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
 
 await runScript({
@@ -19,8 +19,8 @@ await runScript({
   locked: true,
   isPrepared: async (run) => (await run.readSnapshot()) !== undefined,
   async run({ context, json, forEachSubvolume }) {
-    const { checkAccess } = await import('../lib/edge/objects.ts');
-    const { uploadSnapshot } = await import('../lib/stage/upload.ts');
+    const { checkAccess } = await import('../lib/edge/s3/objects.ts');
+    const { uploadSnapshot } = await import('../lib/stage/backup/upload.ts');
     await checkAccess(context.bucket);
     const { results, exitCode } = await forEachSubvolume((subvolume) => uploadSnapshot(context, subvolume));
     if (json) {

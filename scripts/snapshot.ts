@@ -1,10 +1,10 @@
 /** Stage 1 of a backup: plan full or incremental, take read-only snapshots. */
-import { subvolumeOption } from '../lib/cli/help.ts';
+import { subvolumeOption } from '../lib/cli/options/help.ts';
+import { formatTable } from '../lib/cli/reports/table.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { formatTable } from '../lib/cli/table.ts';
 import { ToolError } from '../lib/core/errors.ts';
 import { printable } from '../lib/core/printable.ts';
-import type { NothingDue } from '../lib/stage/due.ts';
+import type { NothingDue } from '../lib/stage/backup/plan-if-due.ts';
 
 const kinds = ['auto', 'full', 'incremental'] as const;
 
@@ -24,8 +24,8 @@ await runScript({
   needs: 'sources and bucket',
   locked: true,
   async run({ context, options, json, forEachSubvolume }) {
-    const { checkAccess } = await import('../lib/edge/objects.ts');
-    const { prepareSnapshot } = await import('../lib/stage/snapshot.ts');
+    const { checkAccess } = await import('../lib/edge/s3/objects.ts');
+    const { prepareSnapshot } = await import('../lib/stage/backup/snapshot.ts');
     const kind = kinds.find((known) => known === (options.kind ?? 'auto'));
     if (!kind) {
       throw new ToolError(`KIND=${options.kind} is not a kind of backup`, {

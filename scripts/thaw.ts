@@ -1,8 +1,8 @@
 /** Requests the thaw of a whole chain, and tells how far it is. */
-import { pointOptions, thawOptions } from '../lib/cli/point-options.ts';
+import { pointOptions, thawOptions } from '../lib/cli/options/point-options.ts';
+import { readThawOptions } from '../lib/cli/options/thaw-options.ts';
+import { exportReport, thawReport } from '../lib/cli/reports/thaw-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { readThawOptions } from '../lib/cli/thaw-options.ts';
-import { exportReport, thawReport } from '../lib/cli/thaw-report.ts';
 import { describeError, worstExitCode } from '../lib/core/errors.ts';
 
 await runScript({
@@ -23,9 +23,9 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const { resolveChain } = await import('../lib/stage/backups.ts');
-    const { exportThaw } = await import('../lib/stage/export-thaw.ts');
-    const { lookAtThaw, thawChunks, thawRequestFor } = await import('../lib/stage/thaw.ts');
+    const { resolveChain } = await import('../lib/stage/bucket/backups.ts');
+    const { exportThaw } = await import('../lib/stage/restore/export-thaw.ts');
+    const { lookAtThaw, thawChunks, thawRequestFor } = await import('../lib/stage/restore/thaw.ts');
     const wishes = readThawOptions(options);
     if (wishes.mode === 'export') {
       const outcome = await exportThaw(context, wishes);

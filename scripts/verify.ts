@@ -1,5 +1,5 @@
 /** Checks the bucket against its manifests. */
-import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/point-options.ts';
+import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/options/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
@@ -15,7 +15,7 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const { verifyBackups } = await import('../lib/stage/verify.ts');
+    const { verifyBackups } = await import('../lib/stage/bucket/verify.ts');
     refuseEmptyName(options.subvolume);
     const outcome = await verifyBackups(context, options.subvolume, options.deep !== undefined);
     const { findings, cold, unproven, manifests, chunks, bytes } = outcome;

@@ -1,22 +1,22 @@
 /** What every script does around its stage: settings, lock, signals, and from an error to an exit code. */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
-import { isCommonHostName } from '../core/chain-owner.ts';
 import { exitCodeOf, ToolError } from '../core/errors.ts';
+import { isCommonHostName } from '../core/plan/chain-owner.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
 import { formatCount, formatDuration } from '../core/units.ts';
-import { endingWithin } from '../edge/ending.ts';
-import { readHostId } from '../edge/host-identity.ts';
-import { takeLock } from '../edge/lock.ts';
-import { RunDirectory } from '../edge/run-directory.ts';
-import { TransferMemory } from '../edge/transfer-memory.ts';
+import { readHostId } from '../edge/btrfs/host-identity.ts';
+import { takeLock } from '../edge/files/lock.ts';
+import { RunDirectory } from '../edge/files/run-directory.ts';
+import { endingWithin } from '../edge/process/abort-scope.ts';
+import { TransferMemory } from '../transfer/transfer-memory.ts';
 import { forEachSubvolume, selectSubvolumes } from './for-each-subvolume.ts';
-import { loadSettings } from './load-settings.ts';
 import { createLog, isPretty, logError } from './log.ts';
-import { type OptionValues, parseOptions } from './parse-options.ts';
+import { loadSettings } from './options/load-settings.ts';
+import { type OptionValues, parseOptions } from './options/parse-options.ts';
+import type { ScriptDefinition } from './options/script-definition.ts';
 import { startLines } from './progress.ts';
-import type { ScriptDefinition } from './script-definition.ts';
 
 /** SIGHUP: the terminal was closed, or the connection to it lost. */
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
@@ -92,7 +92,7 @@ async function runWithBucket<Name extends string>(
   const hostName = hostname();
   const { ending, signal } = endingWithin(stopped);
   // Loading the SDK takes longer than all that comes before it, and what is wrong with the settings is known already.
-  const { openBucket } = await import('../edge/s3-client.ts');
+  const { openBucket } = await import('../edge/s3/s3-client.ts');
   if (values.S3_PREFIX === undefined && !('host-prefix' in own) && isCommonHostName(hostName)) {
     throw new ToolError(`S3_PREFIX is not set, and "${hostName}" is a name that many machines have`, {
       kind: 'usage',

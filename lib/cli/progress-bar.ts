@@ -1,6 +1,6 @@
 /** How far a transfer is, as a bar on a terminal. */
 import { SingleBar } from 'cli-progress';
-import type { Progress } from '../stage/transfer-context.ts';
+import type { Progress } from '../transfer/transfer-context.ts';
 import { describeProgress } from './progress.ts';
 
 /** Bars that are being drawn; a log line clears the current one, and its next tick draws it again. */

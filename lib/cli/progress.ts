@@ -1,6 +1,6 @@
 /** How far a transfer is, in words: a line every 30 seconds where there is no terminal for a bar. */
 import { formatDuration, formatSize } from '../core/units.ts';
-import type { Progress } from '../stage/transfer-context.ts';
+import type { Progress } from '../transfer/transfer-context.ts';
 
 const lineEveryMs = 30_000;
 

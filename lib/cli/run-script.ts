@@ -1,7 +1,7 @@
 /** The beginning of every script. What a run needs is loaded by a run, and not by `--help`. */
-import { helpText } from './help.ts';
-import { parseOptions } from './parse-options.ts';
-import type { ScriptDefinition } from './script-definition.ts';
+import { helpText } from './options/help.ts';
+import { parseOptions } from './options/parse-options.ts';
+import type { ScriptDefinition } from './options/script-definition.ts';
 
 /** Runs a script and ends the process with the exit code that `--help` documents. */
 export async function runScript<Name extends string>(definition: ScriptDefinition<Name>): Promise<void> {

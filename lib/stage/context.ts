@@ -1,5 +1,5 @@
 /** What every stage is given, beside what its transfers are: who this host is, the clock, and progress to show. */
-import type { Progress, TransferContext } from './transfer-context.ts';
+import type { Progress, TransferContext } from '../transfer/transfer-context.ts';
 
 /** Handed to every stage by the command line. */
 export interface StageContext extends TransferContext {

@@ -1,10 +1,10 @@
 /** The ground of one comparison: a data set on a filesystem of its own, its snapshot and stream, a sink, and a backup in it. */
 import { copyFile, mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SubvolumeKeys } from '../../lib/core/names.ts';
+import { SubvolumeKeys } from '../../lib/core/format/names.ts';
 import { GIB } from '../../lib/core/units.ts';
-import { canSendCompressed } from '../../lib/edge/btrfs.ts';
-import { RunDirectory } from '../../lib/edge/run-directory.ts';
+import { canSendCompressed } from '../../lib/edge/btrfs/btrfs.ts';
+import { RunDirectory } from '../../lib/edge/files/run-directory.ts';
 import { createLoopFilesystem } from '../harness/loop-filesystem.ts';
 import { shell } from '../harness/processes/shell.ts';
 import { writeSettings } from '../harness/settings-file.ts';

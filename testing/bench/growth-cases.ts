@@ -1,7 +1,7 @@
 /** How upload, and what looks at all backups, grow: each case in a folder and with a sink of its own. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RunDirectory } from '../../lib/edge/run-directory.ts';
+import { RunDirectory } from '../../lib/edge/files/run-directory.ts';
 import { writeSettings } from '../harness/settings-file.ts';
 import type { Workspace } from '../harness/workspace.ts';
 import { type MeasuredCommand, type Measurement, measure, nodeCommand } from './meter.ts';

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { formatTable } from '../../lib/cli/table.ts';
+import { formatTable } from '../../lib/cli/reports/table.ts';
 import { formatSize, GIB, MIB } from '../../lib/core/units.ts';
 import { listenForStop } from '../harness/processes/stop.ts';
 import { testDirectory } from '../harness/test-directory.ts';

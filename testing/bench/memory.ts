@@ -1,7 +1,7 @@
 /** Measures how much memory upload and restore take, against the bound that is promised. */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { formatTable } from '../../lib/cli/table.ts';
+import { formatTable } from '../../lib/cli/reports/table.ts';
 import { formatDuration, formatSize, GIB } from '../../lib/core/units.ts';
 import { createLoopFilesystem } from '../harness/loop-filesystem.ts';
 import { listenForStop, Stopped } from '../harness/processes/stop.ts';

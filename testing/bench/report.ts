@@ -1,5 +1,5 @@
 /** What was measured, as a table. */
-import { formatTable } from '../../lib/cli/table.ts';
+import { formatTable } from '../../lib/cli/reports/table.ts';
 import { formatSize } from '../../lib/core/units.ts';
 import type { Result } from './contest.ts';
 import { type Summary, summarise } from './statistics.ts';

@@ -3,8 +3,13 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import pMap from 'p-map';
-import { type Manifest, serialiseDocument } from '../../lib/core/manifest.ts';
-import { type BackupKind, formatTimestamp, SubvolumeKeys, snapshotName } from '../../lib/core/names.ts';
+import { type Manifest, serialiseDocument } from '../../lib/core/format/manifest.ts';
+import {
+  type BackupKind,
+  formatTimestamp,
+  SubvolumeKeys,
+  snapshotName,
+} from '../../lib/core/format/names.ts';
 import type { RunningSink } from './sink/start-sink.ts';
 
 const subvolume = 'data';

@@ -1,8 +1,8 @@
 /** A `btrfs` that sends as much as one likes, from one file again and again, so that no disk has to hold it. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { snapshotName } from '../../lib/core/names.ts';
-import type { SnapshotFile } from '../../lib/core/run-files.ts';
+import { snapshotName } from '../../lib/core/format/names.ts';
+import type { SnapshotFile } from '../../lib/core/format/run-files.ts';
 import { MIB } from '../../lib/core/units.ts';
 import { writeIncompressible } from './data-sets.ts';
 

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { manifestSchema } from '../../lib/core/manifest.ts';
-import { exampleSettings, settingsTable } from '../../lib/core/settings/documents.ts';
+import { manifestSchema } from '../../lib/core/format/manifest.ts';
+import { exampleSettings, settingsTable } from '../../lib/core/settings/describe-settings.ts';
 import { repositoryRoot } from './test-directory.ts';
 
 const tableStart = '<!-- settings: made by "make schema" -->';

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { ToolError } from '../../lib/core/errors.ts';
 import { formatCount } from '../../lib/core/units.ts';
-import { pathExists } from '../../lib/edge/files.ts';
+import { pathExists } from '../../lib/edge/files/files.ts';
 import { shell } from '../harness/processes/shell.ts';
 import { type HarnessBucket, openHarnessBucket } from '../harness/steps/bucket.ts';
 import { demandBackups, demandS3, type StateWithS3 } from '../harness/steps/demand-setup.ts';

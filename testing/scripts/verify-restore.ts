@@ -1,7 +1,7 @@
 /** Compares what was restored with what was backed up, to the bit. */
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { pathExists } from '../../lib/edge/files.ts';
+import { pathExists } from '../../lib/edge/files/files.ts';
 import { demandEqual } from '../harness/digest-facts.ts';
 import { startChecks } from '../harness/steps/check.ts';
 import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';

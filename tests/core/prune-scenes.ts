@@ -1,8 +1,9 @@
 /** Listings and manifests of one subvolume, from which a prune is planned. */
-import type { ReadManifest } from '../../lib/core/generations.ts';
-import type { ListedObject } from '../../lib/core/inventory.ts';
-import type { Manifest } from '../../lib/core/manifest.ts';
-import { type PruneInput, type PrunePlan, planPrune } from '../../lib/core/prune-plan.ts';
+
+import type { ListedObject } from '../../lib/core/format/inventory.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
+import type { ReadManifest } from '../../lib/core/plan/generations.ts';
+import { type PruneInput, type PrunePlan, planPrune } from '../../lib/core/plan/prune-plan.ts';
 import { dayStamp, keys, manifestOfDay, prefix, subvolume, uuidOf } from './samples.ts';
 
 const now = new Date('2026-02-01T00:00:00Z');

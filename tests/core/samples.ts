@@ -1,7 +1,8 @@
 /** Realistic values that the tests of lib/core start from; each test changes what it is about. */
-import type { LocalSnapshot } from '../../lib/core/backup-plan.ts';
-import type { Manifest, StoredManifest } from '../../lib/core/manifest.ts';
-import { type BackupKind, SubvolumeKeys, snapshotName } from '../../lib/core/names.ts';
+
+import type { Manifest, StoredManifest } from '../../lib/core/format/manifest.ts';
+import { type BackupKind, SubvolumeKeys, snapshotName } from '../../lib/core/format/names.ts';
+import type { LocalSnapshot } from '../../lib/core/plan/backup-plan.ts';
 
 export const prefix = 'home-server/btrfs';
 export const subvolume = 'data';

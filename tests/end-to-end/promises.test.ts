@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
-import { seal } from '../../lib/edge/seal.ts';
+import { seal } from '../../lib/edge/files/checked-json.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import {

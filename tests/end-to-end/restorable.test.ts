@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { exitCodeOf, ToolError } from '../../lib/core/errors.ts';
-import type { Manifest } from '../../lib/core/manifest.ts';
-import { showSubvolume } from '../../lib/edge/btrfs.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
+import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { hostIn } from './within-process.ts';
@@ -92,8 +92,8 @@ test('adopted snapshots that share a received UUID are each sent in full, and th
   await mkdir(theirs);
   const settings = { SUBVOLUMES: `data=snapshots:${theirs}/*` };
   const host = await hostIn(world, { settings });
-  const { prepareSnapshot } = await import('../../lib/stage/snapshot.ts');
-  const { publishBackup } = await import('../../lib/stage/publish.ts');
+  const { prepareSnapshot } = await import('../../lib/stage/backup/snapshot.ts');
+  const { publishBackup } = await import('../../lib/stage/backup/publish.ts');
   const subvolume = { name: 'data', snapshots: `${theirs}/*` };
   for (const [day, kind] of [
     ['1', 'full'],
@@ -258,7 +258,7 @@ test('a chain that is damaged during the upload is not built on either', async (
   await host.plan();
   await host.upload();
   await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: manifest.chunks[0]?.key ?? '' }));
-  const { publishBackup } = await import('../../lib/stage/publish.ts');
+  const { publishBackup } = await import('../../lib/stage/backup/publish.ts');
   const error = await refusal(publishBackup(host.context, { name: 'data', path: world.data }));
   assert.match(error.message, /^nothing of data was published: its chain has been damaged since/);
   assert.equal(exitCodeOf(error), 4);
@@ -301,7 +301,7 @@ test('verify checks which state of its parent a backup builds on, as far as mani
   const { path } = full.manifest.snapshot;
   await edit(path, () => rm(join(path, 'a')));
   // As an earlier version would have gone on with it: it recorded no state.
-  const { readStreamHead } = await import('../../lib/edge/stream-head.ts');
+  const { readStreamHead } = await import('../../lib/edge/btrfs/read-stream-head.ts');
   const { transid } = await readStreamHead(path);
   await rewrite(world, full.key, (snapshot) => Object.assign(snapshot, { transid }));
   await write(world, 'c');
@@ -376,7 +376,7 @@ test('a host whose name has changed does not begin anew under another prefix in 
   const { S3_PREFIX: _, ...withoutPrefix } = world.settings;
   const renamed = await hostIn(world, { settings: { S3_PREFIX: 'fedora-38' } });
   const unset = { ...renamed.context, settings: { ...renamed.context.settings, S3_PREFIX: undefined } };
-  const { prepareSnapshot } = await import('../../lib/stage/snapshot.ts');
+  const { prepareSnapshot } = await import('../../lib/stage/backup/snapshot.ts');
   const subvolume = { name: 'data', path: world.data };
   const request = { kind: 'auto', ifDue: true, dryRun: false } as const;
   const error = await refusal(prepareSnapshot(unset, subvolume, request));

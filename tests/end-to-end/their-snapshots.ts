@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Manifest } from '../../lib/core/manifest.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { readObject, runProcess, type ScriptResult, type World } from './world.ts';

@@ -1,13 +1,13 @@
 /** Backups and restores within this process, as the scripts make them: much quicker, and between the stages anything may happen. */
-import type { Manifest } from '../../lib/core/manifest.ts';
-import type { Selection } from '../../lib/stage/backups.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
+import type { NothingDue } from '../../lib/stage/backup/plan-if-due.ts';
+import { publishBackup } from '../../lib/stage/backup/publish.ts';
+import { type PreparedBackup, prepareSnapshot } from '../../lib/stage/backup/snapshot.ts';
+import { uploadSnapshot } from '../../lib/stage/backup/upload.ts';
+import type { Selection } from '../../lib/stage/bucket/backups.ts';
+import { type VerifyOutcome, verifyBackups } from '../../lib/stage/bucket/verify.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
-import type { NothingDue } from '../../lib/stage/due.ts';
-import { publishBackup } from '../../lib/stage/publish.ts';
-import { type RestoreOutcome, restoreBackup } from '../../lib/stage/restore.ts';
-import { type PreparedBackup, prepareSnapshot } from '../../lib/stage/snapshot.ts';
-import { uploadSnapshot } from '../../lib/stage/upload.ts';
-import { type VerifyOutcome, verifyBackups } from '../../lib/stage/verify.ts';
+import { type RestoreOutcome, restoreBackup } from '../../lib/stage/restore/restore.ts';
 import { openTestBucket } from '../support/bucket.ts';
 import { stageContext } from '../support/stage-context.ts';
 import { secret, type World } from './world.ts';

@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import type { Manifest } from '../../lib/core/manifest.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import {

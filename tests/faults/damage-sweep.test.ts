@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { DeleteObjectCommand, PutBucketVersioningCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { exitCodeOf, ToolError } from '../../lib/core/errors.ts';
+import { verifyBackups } from '../../lib/stage/bucket/verify.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
-import { restoreBackup } from '../../lib/stage/restore.ts';
-import { verifyBackups } from '../../lib/stage/verify.ts';
+import { restoreBackup } from '../../lib/stage/restore/restore.ts';
 import type { DeterministicRandom } from '../../testing/harness/deterministic-random.ts';
 import {
   allKeys,

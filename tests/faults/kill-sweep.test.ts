@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
-import type { Manifest } from '../../lib/core/manifest.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
 import type { DeterministicRandom } from '../../testing/harness/deterministic-random.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';

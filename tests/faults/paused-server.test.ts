@@ -36,7 +36,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const mib = 2 ** 20;
 const directory = temporaryDirectory('paused-server');
 
-/** As lib/edge/s3-client.ts has it. */
+/** As lib/edge/s3/s3-client.ts has it. */
 const idleTimeoutMs = 60_000;
 /** Bytes that are still under way in the kernel, and a slow machine. */
 const noticesWithinMs = 20_000;

@@ -1,7 +1,7 @@
 /** What the sweeps share: choices that a seed repeats, the stages of a backup, and what makes a failure a clear one. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { type Manifest, parseManifest, parsePointer } from '../../lib/core/manifest.ts';
+import { type Manifest, parseManifest, parsePointer } from '../../lib/core/format/manifest.ts';
 import { type DeterministicRandom, deterministicRandom } from '../../testing/harness/deterministic-random.ts';
 import {
   errorLines,

@@ -21,19 +21,20 @@ function importsOf(path: string): readonly string[] {
 
 const imports = new Map(sources.map((path) => [path, importsOf(path)]));
 
-/** `core`, `edge`, `stage`, `cli` or `scripts`. */
+/** `core`, `edge`, `transfer`, `stage`, `cli` or `scripts`. */
 const layerOf = (path: string) =>
   path.startsWith('lib/') ? (path.split('/')[1] ?? '') : (path.split('/')[0] ?? '');
 
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  scripts: ['cli', 'stage', 'core', 'edge'],
-  cli: ['cli', 'stage', 'core', 'edge'],
-  stage: ['stage', 'core', 'edge'],
+  scripts: ['cli', 'stage', 'transfer', 'edge', 'core'],
+  cli: ['cli', 'stage', 'transfer', 'edge', 'core'],
+  stage: ['stage', 'transfer', 'edge', 'core'],
+  transfer: ['transfer', 'edge', 'core'],
   edge: ['edge', 'core'],
   core: ['core'],
 };
 
-test('imports point one way: scripts, cli, stage, then core and edge; edge to core', () => {
+test('imports point one way: scripts, cli, stage, transfer, edge, core', () => {
   assert.ok(sources.length > 40);
   const wrong = [...imports].flatMap(([path, names]) =>
     names

@@ -108,8 +108,8 @@ test('what a target passes on, its script knows', () => {
     ...benches,
     'testing/scripts/demo.ts',
     'testing/scripts/run-all.ts',
-    'lib/cli/help.ts',
-    'lib/cli/point-options.ts',
+    'lib/cli/options/help.ts',
+    'lib/cli/options/point-options.ts',
     'scripts/systemd.sh',
   ]
     .map((path) => readFileSync(join(repositoryRoot, path), 'utf8'))

@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
-import { readableTimestamp } from '../../lib/core/names.ts';
+import { readableTimestamp } from '../../lib/core/format/names.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectsCommand } from '@aws-sdk/client-s3';
 import pMap from 'p-map';
-import type { Manifest } from '../../lib/core/manifest.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import {
   createWorld,

@@ -4,8 +4,8 @@ import { appendFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
-import type { Manifest } from '../../lib/core/manifest.ts';
-import { formatTimestamp } from '../../lib/core/names.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
+import { formatTimestamp } from '../../lib/core/format/names.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { backUpAt } from '../end-to-end/back-up-at.ts';
 import {

@@ -1,6 +1,11 @@
 /** A bucket on the embedded server, opened as the scripts open it. */
 import { after } from 'node:test';
-import { type Bucket, type BucketEvents, openBucket, type WriteOptions } from '../../lib/edge/s3-client.ts';
+import {
+  type Bucket,
+  type BucketEvents,
+  openBucket,
+  type WriteOptions,
+} from '../../lib/edge/s3/s3-client.ts';
 import {
   type S3Server,
   type S3ServerOptions,

@@ -4,8 +4,8 @@ import {
   DeleteObjectsCommand,
   GetObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
-import { Retrier } from '../../lib/edge/retry.ts';
-import type { Bucket } from '../../lib/edge/s3-client.ts';
+import { Retrier } from '../../lib/edge/s3/retry.ts';
+import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 
 /** Stands for SIGKILL: nothing comes after it. */
 export class Killed extends Error {}

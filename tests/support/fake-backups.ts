@@ -1,9 +1,9 @@
 /** Backups that are whole to anybody who looks and hold no stream: for tests of what is done with backups as objects. */
 import { createHash } from 'node:crypto';
 import { PutObjectCommand, type StorageClass } from '@aws-sdk/client-s3';
-import { type Manifest, serialiseDocument } from '../../lib/core/manifest.ts';
-import { SubvolumeKeys, snapshotName } from '../../lib/core/names.ts';
-import type { Bucket } from '../../lib/edge/s3-client.ts';
+import { type Manifest, serialiseDocument } from '../../lib/core/format/manifest.ts';
+import { SubvolumeKeys, snapshotName } from '../../lib/core/format/names.ts';
+import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 
 /** A backup that was put into a bucket. */
 export interface FakeBackup {

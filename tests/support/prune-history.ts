@@ -1,10 +1,15 @@
 /** Histories of a bucket, made up at random: what a prune has to find its way through, and what it must not touch. */
 import fc from 'fast-check';
-import type { ReadManifest } from '../../lib/core/generations.ts';
-import type { BegunUpload, ListedObject } from '../../lib/core/inventory.ts';
-import type { Manifest } from '../../lib/core/manifest.ts';
-import { type BackupKind, formatTimestamp, SubvolumeKeys, snapshotName } from '../../lib/core/names.ts';
-import type { PruneInput } from '../../lib/core/prune-plan.ts';
+import type { BegunUpload, ListedObject } from '../../lib/core/format/inventory.ts';
+import type { Manifest } from '../../lib/core/format/manifest.ts';
+import {
+  type BackupKind,
+  formatTimestamp,
+  SubvolumeKeys,
+  snapshotName,
+} from '../../lib/core/format/names.ts';
+import type { ReadManifest } from '../../lib/core/plan/generations.ts';
+import type { PruneInput } from '../../lib/core/plan/prune-plan.ts';
 
 export const prefix = 'host with blanks/x';
 const keys = new SubvolumeKeys(prefix, 'data');

@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { DAY_MS } from '../../lib/core/units.ts';
-import { listKeys } from '../../lib/edge/objects.ts';
-import type { Bucket } from '../../lib/edge/s3-client.ts';
-import { applyPrune, type PruneOutcome } from '../../lib/stage/apply-prune.ts';
-import { planPrunes, problemsOf } from '../../lib/stage/prune.ts';
+import { listKeys } from '../../lib/edge/s3/objects.ts';
+import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
+import { applyPrune, type PruneOutcome } from '../../lib/stage/bucket/apply-prune.ts';
+import { planPrunes, problemsOf } from '../../lib/stage/bucket/prune.ts';
 import { openTestBucket, startTestBucket } from './bucket.ts';
 import { stageContext } from './stage-context.ts';
 

@@ -1,6 +1,6 @@
 /** Objects in storage classes of their own. */
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import type { Bucket } from '../../lib/edge/s3-client.ts';
+import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 
 /** Stores `abc` in a storage class, with its checksum if one is given. */
 export async function putAs(

@@ -1,8 +1,8 @@
 /** What a stage is given, for tests: warnings and progress are kept to be looked at. */
 import { after } from 'node:test';
-import type { Bucket } from '../../lib/edge/s3-client.ts';
-import { TransferMemory } from '../../lib/edge/transfer-memory.ts';
+import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
+import { TransferMemory } from '../../lib/transfer/transfer-memory.ts';
 import { settingsOf } from './settings.ts';
 
 /** A context that tells what it was told. */

@@ -1,10 +1,10 @@
 /** Streams that are stored in a bucket as a backup would store them, and what fetching them brings. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { ToolError } from '../../lib/core/errors.ts';
-import type { Manifest, ManifestChunk } from '../../lib/core/manifest.ts';
-import { SubvolumeKeys } from '../../lib/core/names.ts';
-import { writeText } from '../../lib/edge/documents.ts';
-import { fetchStream } from '../../lib/stage/fetch-stream.ts';
+import type { Manifest, ManifestChunk } from '../../lib/core/format/manifest.ts';
+import { SubvolumeKeys } from '../../lib/core/format/names.ts';
+import { writeText } from '../../lib/edge/s3/documents.ts';
+import { fetchStream } from '../../lib/transfer/fetch-stream.ts';
 import { manifestOfDay } from '../core/samples.ts';
 import { plainWrite, type startTestBucket } from './bucket.ts';
 import { stageContext } from './stage-context.ts';

@@ -1,9 +1,9 @@
 /** The rule of every setting: which values are good, and what they become. */
 import { z } from 'zod';
-import { thawTiers } from '../archive-classes.ts';
-import { S3_LIMITS } from '../part-sizes.ts';
-import { manifestStorageClasses, storageClasses } from '../storage-classes.ts';
-import { MOST_THAW_DAYS } from '../thaw-plan.ts';
+import { S3_LIMITS } from '../stream/part-sizes.ts';
+import { thawTiers } from '../thaw/archive-classes.ts';
+import { manifestStorageClasses, storageClasses } from '../thaw/storage-classes.ts';
+import { MOST_THAW_DAYS } from '../thaw/thaw-plan.ts';
 import type { SettingKey } from './keys.ts';
 import { absolutePath, duration, flag, oneOf, size, subvolumes, wholeNumber } from './rules.ts';
 

@@ -2,7 +2,7 @@
  * Every setting: its key, its default and what it means. The documents and `--help` are made from this table; which values are
  * good, `key-rules.ts` says.
  */
-import { storageClasses } from '../storage-classes.ts';
+import { storageClasses } from '../thaw/storage-classes.ts';
 
 /** What people read about a key. */
 export interface SettingNotes {

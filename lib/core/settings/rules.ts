@@ -1,6 +1,6 @@
 /** The kinds of values that settings have, as zod types over the text that stands in the file. */
 import { z } from 'zod';
-import { isSubvolumeName } from '../names.ts';
+import { isSubvolumeName } from '../format/names.ts';
 import { formatSize, parseDuration, parseSize } from '../units.ts';
 
 /** A size within bounds, in bytes. */

@@ -4,7 +4,7 @@
  */
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
-import { chooseLayout } from '../part-sizes.ts';
+import { chooseLayout } from '../stream/part-sizes.ts';
 import { settingRules } from './key-rules.ts';
 import { awsVariables, notesOf, type SettingKey, settingKeys, type settingNotes } from './keys.ts';
 import type { SettingLine, SettingProblem } from './lines.ts';

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { Readable } from 'node:stream';
-import { partRanges } from '../../../lib/core/part-sizes.ts';
+import { partRanges } from '../../../lib/core/stream/part-sizes.ts';
 import { MIB } from '../../../lib/core/units.ts';
 
 const [direction, url = '', bytes, connections] = process.argv.slice(2);

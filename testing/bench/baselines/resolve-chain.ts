@@ -3,9 +3,9 @@
  * `node --import tsx resolve-chain.ts --config FILE SUBVOLUME LENGTH`. Fails when the chain has another length.
  */
 import { parseArgs } from 'node:util';
-import { loadSettings } from '../../../lib/cli/load-settings.ts';
-import { openBucket } from '../../../lib/edge/s3-client.ts';
-import { resolveChain } from '../../../lib/stage/backups.ts';
+import { loadSettings } from '../../../lib/cli/options/load-settings.ts';
+import { openBucket } from '../../../lib/edge/s3/s3-client.ts';
+import { resolveChain } from '../../../lib/stage/bucket/backups.ts';
 
 const { values, positionals } = parseArgs({
   options: { config: { type: 'string' } },

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { Manifest } from '../../../lib/core/manifest.ts';
+import type { Manifest } from '../../../lib/core/format/manifest.ts';
 import { repositoryRoot } from '../test-directory.ts';
 import type { HarnessBucket } from './bucket.ts';
 import type { RecordedBackup } from './state.ts';

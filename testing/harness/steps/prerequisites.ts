@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { which } from 'zx';
 import { ToolError } from '../../../lib/core/errors.ts';
-import { pathExists } from '../../../lib/edge/files.ts';
+import { pathExists } from '../../../lib/edge/files/files.ts';
 import { shell } from '../processes/shell.ts';
 import { type Places, transient } from './places.ts';
 

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeError, exitCodeOf, ToolError } from '../../../lib/core/errors.ts';
 import { formatDuration } from '../../../lib/core/units.ts';
-import { type Lock, takeLock } from '../../../lib/edge/lock.ts';
+import { type Lock, takeLock } from '../../../lib/edge/files/lock.ts';
 import { listenForStop, Stopped } from '../processes/stop.ts';
 import { repositoryRoot } from '../test-directory.ts';
 import { isRoot, runAsRoot } from './elevate.ts';

@@ -1,7 +1,7 @@
 /** The S3 server of a run: one of the harness's own that outlives the step that starts it, or the one of the environment. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { formatTimestamp } from '../../../lib/core/names.ts';
+import { formatTimestamp } from '../../../lib/core/format/names.ts';
 import { startCeph } from '../ceph/start-ceph.ts';
 import type { BucketAccess } from '../servers/bucket-access.ts';
 import type { Feature } from '../servers/features.ts';

@@ -6,7 +6,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { ToolError } from '../../../lib/core/errors.ts';
-import { pathExists, writeJsonFile } from '../../../lib/edge/files.ts';
+import { pathExists, writeJsonFile } from '../../../lib/edge/files/files.ts';
 import { type Feature, features } from '../servers/features.ts';
 import { serverKinds } from './harness-settings.ts';
 import { type Places, subvolumeNames, transient } from './places.ts';

@@ -1,7 +1,7 @@
 /** Undoes what setup recorded, and nothing else, in an order in which it can be done again if it breaks off. */
 import { realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathExists } from '../../../lib/edge/files.ts';
+import { pathExists } from '../../../lib/edge/files/files.ts';
 import { removeFilesystemIn } from '../loop-filesystem.ts';
 import { endProcessesWithMark } from '../processes/marked-processes.ts';
 import { openHarnessBucket } from './bucket.ts';

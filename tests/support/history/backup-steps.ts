@@ -1,10 +1,10 @@
 /** Backups and their stages, as the scripts run them; what was uploaded and published is recorded. */
 import { describeError, ToolError } from '../../../lib/core/errors.ts';
-import type { BackupKind } from '../../../lib/core/names.ts';
+import type { BackupKind } from '../../../lib/core/format/names.ts';
+import { publishBackup } from '../../../lib/stage/backup/publish.ts';
+import { prepareSnapshot } from '../../../lib/stage/backup/snapshot.ts';
+import { uploadSnapshot } from '../../../lib/stage/backup/upload.ts';
 import type { StageContext } from '../../../lib/stage/context.ts';
-import { publishBackup } from '../../../lib/stage/publish.ts';
-import { prepareSnapshot } from '../../../lib/stage/snapshot.ts';
-import { uploadSnapshot } from '../../../lib/stage/upload.ts';
 import type { FaultRule } from '../../../testing/harness/s3-server/fault-rules.ts';
 import { brokenPoints } from './bucket-view.ts';
 import { isSubvolume } from './commands.ts';

@@ -1,6 +1,6 @@
 /** What is in the bucket, read without any code of the tool. */
 import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
-import type { Manifest } from '../../../lib/core/manifest.ts';
+import type { Manifest } from '../../../lib/core/format/manifest.ts';
 import type { HistoryWorld } from './history-world.ts';
 
 /** Every manifest below the prefix, by key. */

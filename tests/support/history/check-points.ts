@@ -2,9 +2,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError, ToolError } from '../../../lib/core/errors.ts';
+import { verifyBackups } from '../../../lib/stage/bucket/verify.ts';
 import type { StageContext } from '../../../lib/stage/context.ts';
-import { restoreBackup } from '../../../lib/stage/restore.ts';
-import { verifyBackups } from '../../../lib/stage/verify.ts';
+import { restoreBackup } from '../../../lib/stage/restore/restore.ts';
 import { brokenPoints, manifestsIn } from './bucket-view.ts';
 import { btrfs } from './commands.ts';
 import { differencesOf, type TreeRecord } from './hands.ts';

@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeleteObjectsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
-import type { Bucket } from '../../../lib/edge/s3-client.ts';
-import { TransferMemory } from '../../../lib/edge/transfer-memory.ts';
+import type { Bucket } from '../../../lib/edge/s3/s3-client.ts';
+import { TransferMemory } from '../../../lib/transfer/transfer-memory.ts';
 import { createLoopFilesystem } from '../../../testing/harness/loop-filesystem.ts';
 import { type S3Server, startS3Server } from '../../../testing/harness/s3-server/server.ts';
 import { testDirectory } from '../../../testing/harness/test-directory.ts';

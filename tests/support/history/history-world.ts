@@ -1,10 +1,10 @@
 /** The world of one history: a source filesystem, a prefix in the bucket, what was published, and what is known to be damaged. */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Manifest } from '../../../lib/core/manifest.ts';
+import type { Manifest } from '../../../lib/core/format/manifest.ts';
 import type { SelectedSubvolume } from '../../../lib/core/settings/rules.ts';
 import type { SettingValues } from '../../../lib/core/settings/settings.ts';
-import { type Bucket, openBucket } from '../../../lib/edge/s3-client.ts';
+import { type Bucket, openBucket } from '../../../lib/edge/s3/s3-client.ts';
 import type { StageContext } from '../../../lib/stage/context.ts';
 import { createLoopFilesystem } from '../../../testing/harness/loop-filesystem.ts';
 import { settingsOf } from '../settings.ts';

@@ -1,0 +1,157 @@
+/** Settings for one run: the file, then `--set`, checked as a whole. */
+import { isUtf8 } from 'node:buffer';
+import { readFile, stat } from 'node:fs/promises';
+import { ToolError } from '../../core/errors.ts';
+import { printable } from '../../core/printable.ts';
+import { type SettingKey, secretVariables } from '../../core/settings/keys.ts';
+import {
+  readSettingLine,
+  readSettingLines,
+  type SettingLine,
+  type SettingProblem,
+} from '../../core/settings/lines.ts';
+import { resolveSettings, type SettingValues } from '../../core/settings/settings.ts';
+import { codeOf, fileError } from '../../edge/files/files.ts';
+
+/** Far more than a file of settings needs. */
+const maxFileBytes = 2 ** 20;
+
+/** As many problems as are mended in one go; a file that is none of ours has thousands. */
+const maxProblems = 20;
+
+/** Which keys a script cannot do without. */
+export type Needs = 'sources and bucket' | 'bucket';
+
+/** Settings as they were read. They may be used only after `check` has returned. */
+export interface LoadedSettings {
+  readonly values: SettingValues;
+  /**
+   * Hands the AWS SDK's variables to the SDK's own lookup, which reads the environment.
+   * @throws ToolError (usage) with every problem on a line of its own: file, line, key, reason.
+   */
+  readonly check: (needs: Needs) => Promise<void>;
+}
+
+/**
+ * Reads the settings file and the `--set` options.
+ * @throws ToolError (usage) when the file cannot be read.
+ */
+export async function loadSettings(file: string, sets: readonly string[]): Promise<LoadedSettings> {
+  const { lines, problems } = readSettingLines(await readSettingsFile(file));
+  const found = problems.map((problem) => describe(file, problem));
+  const overrides = sets.flatMap((text) => {
+    const parsed = refuseSecret(readSettingLine(text.trim()));
+    if (!('reason' in parsed)) return [{ ...parsed, line: 0 }];
+    // Never the text itself: it may be a secret that was mistyped.
+    found.push(describe(file, { line: 0, ...parsed }));
+    return [];
+  });
+  const { values, aws, problems: wrong } = resolveSettings([...linesOfEnvironment(), ...lines, ...overrides]);
+  found.push(...wrong.map((problem) => describe(file, problem)));
+  const check = async (needs: Needs) => {
+    if (found.length === 0) found.push(...missingKeys(file, values, needs));
+    if (found.length > 0) {
+      throw new ToolError(firstOf(found).join('\n'), {
+        kind: 'usage',
+        isList: true,
+        hint: 'config/README.md explains every key',
+      });
+    }
+    if (secretVariables.some((key) => aws[key])) await refuseReadableByOthers(file);
+    Object.assign(process.env, aws);
+  };
+  return { values, check };
+}
+
+/** Every user of this host can read the arguments of a process. */
+function refuseSecret(parsed: ReturnType<typeof readSettingLine>): ReturnType<typeof readSettingLine> {
+  const key = secretVariables.find((secret) => secret === parsed.key);
+  if (key === undefined) return parsed;
+  return { key, reason: 'is a secret, which others can see in the list of processes; put it into the file' };
+}
+
+/** Two of our keys are variables of the AWS SDK as well: from its environment they follow the same rules. */
+function linesOfEnvironment(): SettingLine[] {
+  const { AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
+  const endpoint = AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL;
+  return [
+    ...(AWS_REGION ? [{ key: 'AWS_REGION', value: AWS_REGION, line: environmentLine }] : []),
+    ...(endpoint ? [{ key: 'AWS_ENDPOINT_URL_S3', value: endpoint, line: environmentLine }] : []),
+  ];
+}
+
+async function readSettingsFile(file: string): Promise<string> {
+  try {
+    const status = await stat(file);
+    // A FIFO would keep us waiting, and a device may have no end.
+    if (!status.isFile()) throw unusable(file, 'is not a regular file');
+    if (status.size > maxFileBytes) throw unusable(file, `has more than ${maxFileBytes} bytes`);
+    const bytes = await readFile(file);
+    const text = bytes.toString('utf8');
+    if (isUtf8(bytes)) return text;
+    const line = text.slice(0, text.indexOf('\uFFFD')).split('\n').length;
+    throw unusable(
+      `${file}:${line}`,
+      'is not UTF-8 text; paths with other bytes cannot be named in settings',
+    );
+  } catch (cause) {
+    if (cause instanceof ToolError) throw cause;
+    if (codeOf(cause) !== 'ENOENT') throw fileError(`cannot read the settings file ${file}`, cause);
+    throw new ToolError(`the settings file ${file} does not exist`, {
+      kind: 'usage',
+      hint: 'copy config/backup.env.example to config/backup.env (mode 0600) and fill it in, or name another with CONFIG=',
+      cause,
+    });
+  }
+}
+
+function unusable(place: string, problem: string): ToolError {
+  return new ToolError(`the settings file ${place} ${problem}`, {
+    kind: 'usage',
+    hint: 'config/backup.env.example shows what one looks like; CONFIG= names it',
+  });
+}
+
+function firstOf(problems: readonly string[]): readonly string[] {
+  if (problems.length <= maxProblems) return problems;
+  return [...problems.slice(0, maxProblems), `and ${problems.length - maxProblems} more problems`];
+}
+
+/** On one line, and not longer than a person reads, whatever stands in the file. */
+function describe(file: string, problem: SettingProblem): string {
+  const text = printable(problemText(file, problem));
+  return text.length <= maxProblemLength ? text : `${text.slice(0, maxProblemLength)}…`;
+}
+
+function problemText(file: string, { line, key, reason }: SettingProblem): string {
+  const place = line === undefined ? file : (places.get(line) ?? `${file}:${line}`);
+  return key === undefined ? `${place}: the line ${reason}` : `${place}: ${key} ${reason}`;
+}
+
+function missingKeys(file: string, values: SettingValues, needs: Needs): string[] {
+  const takesSnapshots = values.SUBVOLUMES?.some((subvolume) => 'path' in subvolume) ?? true;
+  const wanted: readonly SettingKey[] =
+    needs === 'bucket'
+      ? ['S3_BUCKET']
+      : ['SUBVOLUMES', ...(takesSnapshots ? (['SNAPSHOT_DIR'] as const) : []), 'S3_BUCKET'];
+  return wanted
+    .filter((key) => values[key] === undefined)
+    .map((key) => `${file}: ${key} is not set, but is required`);
+}
+
+const maxProblemLength = 1000;
+
+const environmentLine = -1;
+const places: ReadonlyMap<number, string> = new Map([
+  [0, '--set'],
+  [environmentLine, 'the environment'],
+]);
+
+async function refuseReadableByOthers(file: string): Promise<void> {
+  const { mode } = await stat(file);
+  if ((mode & 0o077) === 0) return;
+  throw new ToolError(`${file} holds a secret, but others can read it (mode ${(mode & 0o777).toString(8)})`, {
+    kind: 'usage',
+    hint: `run: chmod 600 ${file}`,
+  });
+}

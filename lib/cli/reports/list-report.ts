@@ -1,0 +1,106 @@
+/** What `list.ts` tells: a table for people, a document for programs, whose fields README.md names. */
+import { describeError } from '../../core/errors.ts';
+import { formatTimestamp, readableTimestamp, SubvolumeKeys } from '../../core/format/names.ts';
+import { formatSize } from '../../core/units.ts';
+import type { ListedBackup, Restorability } from '../../stage/bucket/list.ts';
+import type { ListedHost } from '../../stage/bucket/list-hosts.ts';
+import { formatTable } from './table.ts';
+
+/** What is printed: one or the other. */
+interface Report {
+  readonly text: string;
+  readonly json: unknown;
+}
+
+/** The backups of one host, as text and as the document. */
+export function listReport(bucket: string, { prefix, backups }: ListedHost): Report {
+  return {
+    text: backups.length === 0 ? `no backups in ${bucket} under ${prefix}/` : listTable(backups),
+    json: { bucket, prefix, backups: backups.map(listedJson) },
+  };
+}
+
+/** The backups of many hosts: a block and an element for each. @param hostPrefix empty for the whole bucket */
+export function hostsReport(bucket: string, hostPrefix: string, hosts: readonly ListedHost[]): Report {
+  const blocks = hosts.map(({ prefix, backups, failure }) => {
+    const nothing = failure ? `  cannot be listed: ${failure.message}` : '  no backups';
+    return `${prefix}\n${backups.length === 0 ? nothing : listTable(backups)}`;
+  });
+  const where = hostPrefix === '' ? bucket : `${bucket} under ${hostPrefix}/`;
+  return {
+    text: hosts.length === 0 ? `no backups in ${where}` : blocks.join('\n\n'),
+    json: {
+      bucket,
+      host_prefix: hostPrefix,
+      hosts: hosts.map(({ prefix, backups, failure }) => ({
+        prefix,
+        backups: backups.map(listedJson),
+        problem: failure ? describeError(failure) : null,
+      })),
+    },
+  };
+}
+
+/** A line for each subvolume of which no backup is the last one: a restore does not know which to take. */
+export function pointerProblems({ prefix, backups }: ListedHost): readonly string[] {
+  const names = [...new Set(backups.map(({ subvolume }) => subvolume))];
+  const lost = names.filter(
+    (name) => !backups.some(({ subvolume, current }) => subvolume === name && current),
+  );
+  return lost.map(
+    (name) =>
+      `${new SubvolumeKeys(prefix, name).current} is missing or damaged, or names no backup that is here: make restore needs AT= or MANIFEST=, and the next backup is a full one`,
+  );
+}
+
+function listTable(backups: readonly ListedBackup[]): string {
+  const rows = backups.map((backup) => [
+    `${backup.current ? '*' : ' '} ${backup.subvolume}`,
+    readableTimestamp(backup.created_at),
+    backup.kind,
+    backup.problem ?? formatSize(backup.bytes),
+    String(backup.chunks),
+    backup.storage_class ?? '',
+    restorableText(backup.restorability),
+    backup.manifest_key,
+  ]);
+  return formatTable(
+    ['  SUBVOLUME', 'TIME', 'KIND', 'SIZE', 'CHUNKS', 'CLASS', 'RESTORABLE', 'MANIFEST'],
+    rows,
+  );
+}
+
+/** A backup as it stands in the document: every field is there, null where it has no value. */
+function listedJson({ restorability, ...listed }: ListedBackup): unknown {
+  const backup = { ...listed, problem: listed.problem ?? null };
+  if ('whyNot' in restorability) {
+    return { ...backup, restorable: 'no', why_not: restorability.whyNot, thaw: null };
+  }
+  const { doubt } = restorability;
+  const { expiresAtMs, ...thaw } = restorability.thaw;
+  const isNow = thaw.readable === thaw.objects;
+  return {
+    ...backup,
+    restorable: doubt ? 'unsure' : isNow ? 'now' : thaw.cold > 0 ? 'after a thaw' : 'thawing',
+    why_not: doubt ?? null,
+    thaw: {
+      objects: thaw.objects,
+      readable: thaw.readable,
+      thawing: thaw.thawing,
+      cold: thaw.cold,
+      expires_at: expiresAtMs === undefined ? null : new Date(expiresAtMs).toISOString(),
+    },
+  };
+}
+
+/** `now`, `until …`, `thaw first: 26 of 26`, `thawing: 3 of 26`, `unsure: …`, `no: …`: of the whole chain of a backup. */
+export function restorableText(restorability: Restorability): string {
+  if ('whyNot' in restorability) return `no: ${restorability.whyNot}`;
+  if (restorability.doubt) return `unsure: ${restorability.doubt}`;
+  const { objects, readable, cold, expiresAtMs } = restorability.thaw;
+  if (cold > 0) return `thaw first: ${cold} of ${objects}`;
+  if (readable < objects) return `thawing: ${readable} of ${objects}`;
+  return expiresAtMs === undefined
+    ? 'now'
+    : `until ${readableTimestamp(formatTimestamp(new Date(expiresAtMs)))}`;
+}

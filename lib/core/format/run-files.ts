@@ -1,0 +1,162 @@
+/** The files under RUN_DIR/<subvolume>/ by which one stage hands over to the next. */
+import { z } from 'zod';
+import { S3_LIMITS } from '../stream/part-sizes.ts';
+import { isSubvolumeName, parseTimestamp, snapshotName } from './names.ts';
+
+const kind = z.enum(['full', 'incremental']);
+/** What a file may not lead us away from: these values become keys, and paths of what is sent or deleted. */
+const subvolume = z.string().refine(isSubvolumeName, 'is not a subvolume name');
+const timestamp = z.string().refine((text) => parseTimestamp(text) !== undefined, 'is not YYYYMMDDTHHMMSSZ');
+const byteCount = z.int().positive();
+const chunkIndex = z.int().nonnegative();
+
+/** snapshot.json: what is to be sent, and what the bucket looked like while that was decided. */
+export const snapshotFileSchema = z
+  .object({
+    subvolume,
+    kind,
+    created_at: timestamp,
+    /** The snapshot is somebody else's: it is sent, and never deleted. */
+    adopted: z.literal(true).optional(),
+    snapshot: z.object({
+      name: z.string(),
+      path: z.string(),
+      uuid: z.string(),
+      parent_uuid: z.string().nullable(),
+      received_uuid: z.string().nullable(),
+      generation: z.int(),
+      /** UUID of the subvolume that it is a snapshot of. */
+      source_uuid: z.string().optional(),
+      /** Subvolumes below it, which are not sent: paths below the subvolume. */
+      nested: z.array(z.object({ path: z.string(), uuid: z.string() })).optional(),
+      /** Modification time of the snapshot's top directory: seconds since 1970, with nanoseconds. */
+      mtime: z.string().optional(),
+    }),
+    parent: z
+      .object({
+        path: z.string(),
+        uuid: z.string(),
+        generation: z.int(),
+        manifest_key: z.string(),
+        /** The UUID by which its streams name it: its received one, where it has one. */
+        stream_uuid: z.string().optional(),
+        /** The state in which it was backed up, and has to be still: `ctransid`. */
+        transid: z.int().nonnegative().optional(),
+      })
+      .nullable(),
+    filesystem_uuid: z.string().optional(),
+    /** ETag of current.json while planning, or null when there was none: the precondition of publishing. */
+    pointer_etag: z.string().nullable(),
+    started_at: z.string(),
+  })
+  .refine(isOfOwnSnapshot, 'names a snapshot that is not the one of its subvolume, time and kind');
+
+function isOfOwnSnapshot(file: {
+  readonly subvolume: string;
+  readonly created_at: string;
+  readonly kind: 'full' | 'incremental';
+  readonly adopted?: true | undefined;
+  readonly snapshot: { readonly name: string; readonly path: string };
+}): boolean {
+  const { name, path } = file.snapshot;
+  const isOurs = name === snapshotName(file.subvolume, file.created_at, file.kind);
+  return (isOurs || file.adopted === true) && path.startsWith('/') && path.endsWith(`/${name}`);
+}
+
+export type SnapshotFile = z.output<typeof snapshotFileSchema>;
+
+const storedPart = z.object({
+  number: z.int().min(1).max(S3_LIMITS.maxPartsPerObject),
+  size: byteCount.max(S3_LIMITS.maxPartBytes),
+  sha256: z.string(),
+  etag: z.string(),
+});
+
+export type StoredPart = z.output<typeof storedPart>;
+
+const storedChunk = z.object({
+  index: chunkIndex,
+  key: z.string(),
+  size: byteCount.max(S3_LIMITS.maxObjectBytes),
+  sha256: z.string(),
+  etag: z.string(),
+  part_size: byteCount.max(S3_LIMITS.maxPartBytes),
+  parts: z.array(z.string()).min(1).max(S3_LIMITS.maxPartsPerObject),
+  checksum: z.string().optional(),
+});
+
+export type StoredChunk = z.output<typeof storedChunk>;
+
+/** What must be the same for the bytes of an earlier run to be of use to this one. */
+const uploadIdentity = z.object({
+  snapshot_uuid: z.string(),
+  parent_uuid: z.string().nullable(),
+  server: z.string(),
+  bucket: z.string(),
+  prefix: z.string(),
+  storage_class: z.string(),
+  sse: z.string(),
+  chunk_size: byteCount,
+  part_size: byteCount,
+});
+
+export type UploadIdentity = z.output<typeof uploadIdentity>;
+
+/** upload.jsonl: one line per event. */
+export const journalEventSchema = z.discriminatedUnion('event', [
+  uploadIdentity.extend({ event: z.literal('upload-begun') }),
+  z.object({ event: z.literal('chunk-begun'), index: chunkIndex, key: z.string(), upload_id: z.string() }),
+  storedPart.extend({ event: z.literal('part-stored'), index: chunkIndex }),
+  storedChunk.extend({ event: z.literal('chunk-completed') }),
+]);
+
+export type JournalEvent = z.output<typeof journalEventSchema>;
+
+/** chunks.json: the finished upload. With the identity of this upload, every byte of the stream was stored. */
+export const chunksFileSchema = z.object({
+  identity: uploadIdentity,
+  chunks: z.array(storedChunk).min(1),
+  chunk_size: byteCount,
+  stream: z.object({
+    bytes: byteCount,
+    sha256: z.string(),
+    protocol: z.int(),
+    compressed_data: z.boolean(),
+    /** What the stream says of its snapshot and of the parent that it has to be applied to. */
+    transid: z.int().nonnegative().optional(),
+    parent_transid: z.int().nonnegative().optional(),
+    /** Of the top directory when it was sent; it may have been another one when the backup was planned. */
+    mtime: z.string().optional(),
+  }),
+  started_at: z.string(),
+  finished_at: z.string(),
+});
+
+export type ChunksFile = z.output<typeof chunksFileSchema>;
+
+/**
+ * pruning.json: the manifests that a prune has removed, or was about to. What is left below them is known to be nobody's, and
+ * needs not wait as other chunks without a manifest do. Without it nothing goes wrong.
+ */
+export const pruningFileSchema = z.object({
+  server: z.string(),
+  bucket: z.string(),
+  prefix: z.string(),
+  manifest_keys: z.array(z.string()),
+});
+
+export type PruningFile = z.output<typeof pruningFileSchema>;
+
+/**
+ * published.json: the last backup that was published from this RUN_DIR, and where. It helps to tell this host's backups from those of
+ * another one with the same name; losing it costs nothing else.
+ */
+export const publishedFileSchema = z.object({
+  manifest_key: z.string(),
+  published_at: z.string(),
+  server: z.string().optional(),
+  bucket: z.string().optional(),
+  prefix: z.string().optional(),
+});
+
+export type PublishedFile = z.output<typeof publishedFileSchema>;

@@ -1,0 +1,174 @@
+/** The `btrfs` command: what the stages ask of it, and its complaints in words that say what to do. */
+import { lstat, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ToolError } from '../../core/errors.ts';
+import {
+  type ListedSubvolume,
+  newBytesOf,
+  parseBtrfsVersion,
+  parseFindmnt,
+  parseSubvolumeList,
+  parseSubvolumeShow,
+  type SubvolumeInfo,
+} from '../../core/format/btrfs-output.ts';
+import { fileError } from '../files/files.ts';
+import { command, startStreamChild } from '../process/child.ts';
+
+/** Inode number of every subvolume's root (linux/btrfs_tree.h, BTRFS_FIRST_FREE_OBJECTID). */
+const subvolumeRootInode = 256n;
+
+/**
+ * Describes a subvolume.
+ * @throws ToolError when the path is not one.
+ */
+export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
+  const status = await stat(path, { bigint: true }).catch((cause: unknown) => {
+    throw fileError(`cannot use ${path}`, cause, 'check SUBVOLUMES and whether its filesystem is mounted');
+  });
+  if (!status.isDirectory() || status.ino !== subvolumeRootInode) {
+    throw new ToolError(`${path} is not a Btrfs subvolume`, {
+      hint: 'make one with "btrfs subvolume create", or name the subvolume that holds it',
+    });
+  }
+  const shown = await command`btrfs subvolume show -- ${path}`;
+  const info = parseSubvolumeShow(shown.stdout);
+  if (shown.exitCode !== 0 || !info) throw btrfsError(`cannot read the subvolume ${path}`, shown.stderr);
+  return info;
+}
+
+/** Where a path's filesystem is mounted from; equal for two paths on the same Btrfs filesystem. */
+export async function filesystemOf(
+  path: string,
+): Promise<{ readonly source: string; readonly type: string }> {
+  const found = await command`findmnt -n -v -o SOURCE,FSTYPE -T ${path}`;
+  const mount = parseFindmnt(found.stdout);
+  if (found.exitCode !== 0 || !mount) throw new ToolError(`cannot find the filesystem of ${path}`);
+  return mount;
+}
+
+/** Every subvolume of the filesystem that a path is on. */
+export async function listSubvolumes(path: string): Promise<readonly ListedSubvolume[]> {
+  const listed = await command`btrfs subvolume list -u -- ${path}`;
+  if (listed.exitCode !== 0) throw btrfsError(`cannot list the subvolumes of ${path}`, listed.stderr);
+  return parseSubvolumeList(listed.stdout);
+}
+
+/** A subvolume in a directory. */
+export interface FoundSubvolume extends SubvolumeInfo {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** The subvolumes that lie directly in a directory. */
+export async function findSubvolumes(directory: string): Promise<readonly FoundSubvolume[]> {
+  const found: FoundSubvolume[] = [];
+  for (const name of (await readdir(directory)).sort()) {
+    const subvolume = await subvolumeAt(join(directory, name), name);
+    if (subvolume) found.push(subvolume);
+  }
+  return found;
+}
+
+/** The subvolume at a path; undefined for what is none. */
+export async function subvolumeAt(path: string, name: string): Promise<FoundSubvolume | undefined> {
+  const status = await stat(path, { bigint: true }).catch(() => undefined);
+  if (!status?.isDirectory() || status.ino !== subvolumeRootInode) return undefined;
+  return { ...(await showSubvolume(path)), name, path };
+}
+
+/** The subvolume with a UUID, wherever on the filesystem of a path; undefined when there is none, or it is out of reach. */
+export async function findByUuid(uuid: string, path: string): Promise<SubvolumeInfo | undefined> {
+  const shown = await command`btrfs subvolume show -u ${uuid} -- ${path}`;
+  return shown.exitCode === 0 ? parseSubvolumeShow(shown.stdout) : undefined;
+}
+
+/**
+ * Takes a snapshot.
+ * @throws ToolError; an active swap file in the source is explained (ETXTBSY, btrfs(5) "SWAPFILE SUPPORT").
+ */
+export async function takeSnapshot(
+  source: string,
+  target: string,
+  access: 'read-only' | 'writable',
+): Promise<void> {
+  const flags = access === 'read-only' ? ['-r'] : [];
+  const taken = await command`btrfs subvolume snapshot ${flags} -- ${source} ${target}`;
+  if (taken.exitCode === 0) return;
+  if (taken.stderr.includes('Text file busy')) {
+    throw new ToolError(`cannot take a snapshot of ${source}: it holds an active swap file`, {
+      hint: 'move the swap file into a subvolume of its own, or switch it off with swapoff',
+      childOutput: taken.stderr,
+    });
+  }
+  throw btrfsError(`cannot take a snapshot of ${source} at ${target}`, taken.stderr);
+}
+
+/** Makes a subvolume read-only that was writable so far. */
+export async function makeReadOnly(path: string): Promise<void> {
+  const set = await command`btrfs property set -t subvol -- ${path} ro true`;
+  if (set.exitCode !== 0) throw btrfsError(`cannot make ${path} read-only`, set.stderr);
+}
+
+/** A file's modification time in seconds since 1970 with nine decimals, which a number of JavaScript could not hold. */
+export async function readMtime(path: string): Promise<string> {
+  const { mtimeNs } = await lstat(path, { bigint: true });
+  const digits = String(mtimeNs < 0n ? -mtimeNs : mtimeNs).padStart(10, '0');
+  return `${mtimeNs < 0n ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
+}
+
+/** Sets what readMtime gave, to the nanosecond, which only touch(1) can. @throws ToolError when that is refused */
+export async function setMtime(path: string, seconds: string): Promise<void> {
+  const { exitCode, stderr } = await command`touch --no-create -m --date=@${seconds} -- ${path}`;
+  if (exitCode !== 0)
+    throw new ToolError(`cannot set the modification time of ${path}`, { childOutput: stderr });
+}
+
+/** Deletes a subvolume and waits until the deletion is on disk. */
+export async function deleteSubvolume(path: string): Promise<void> {
+  const deleted = await command`btrfs subvolume delete --commit-after -- ${path}`;
+  if (deleted.exitCode !== 0) throw btrfsError(`cannot delete the subvolume ${path}`, deleted.stderr);
+}
+
+/**
+ * True where compressed extents can be sent as they are: a kernel that writes version 2 of the stream, which it names
+ * in sysfs, and btrfs-progs 6.0 (btrfs-send(8), "--compressed-data").
+ */
+export async function canSendCompressed(): Promise<boolean> {
+  const streamVersion = await readFile('/sys/fs/btrfs/features/send_stream_version', 'utf8').catch(() => '1');
+  const [major] = parseBtrfsVersion((await command`btrfs --version`).stdout) ?? [0];
+  return Number(streamVersion) >= 2 && major >= 6;
+}
+
+/**
+ * Bytes of file data in a snapshot that are newer than a generation (0: all): an estimate of the stream's length. It
+ * reads metadata only; holes, clones and compression make it differ from what is sent.
+ */
+export async function estimateNewBytes(
+  snapshotPath: string,
+  sinceGeneration: number,
+  signal: AbortSignal,
+): Promise<number> {
+  // find-new lists what is of the generation that it is given as well.
+  const args = ['subvolume', 'find-new', snapshotPath, String(sinceGeneration + 1)];
+  const child = startStreamChild('btrfs subvolume find-new', 'btrfs', args, ['ignore', 'pipe']);
+  const stop = () => void child.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  let bytes = 0;
+  try {
+    if (child.process.stdout) {
+      for await (const line of createInterface({ input: child.process.stdout })) bytes += newBytesOf(line);
+    }
+    await child.finished;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+  return bytes;
+}
+
+function btrfsError(message: string, stderr: string): ToolError {
+  const denied = /Operation not permitted|Permission denied/.test(stderr);
+  const missing = /command not found|No such file or directory: btrfs/.test(stderr);
+  const hint = denied ? 'run as root' : missing ? 'install btrfs-progs with: make setup' : undefined;
+  return new ToolError(message, { ...(hint && { hint }), childOutput: stderr });
+}

@@ -1,0 +1,119 @@
+/** Files that are written whole or not at all, and read back through a schema. */
+import { randomBytes } from 'node:crypto';
+import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { z } from 'zod';
+import { ToolError } from '../../core/errors.ts';
+
+/**
+ * Writes JSON beside the target, flushes it, renames it into place and flushes the directory, so that after a crash
+ * there is the old file or the new one.
+ * @throws ToolError when it cannot be written; nothing is left behind then.
+ */
+export async function writeJsonFile(path: string, value: unknown): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw fileError(`cannot write ${path}`, cause);
+  });
+  await writeTextFile(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Writes a text in the same way, into a directory that is there. @throws ToolError when it cannot be written */
+export async function writeTextFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    await writeFlushed(temporary, text);
+    await rename(temporary, path);
+    await flushDirectory(dirname(path));
+  } catch (cause) {
+    // Where this fails too, the first failure is the one to report.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw fileError(`cannot write ${path}`, cause);
+  }
+}
+
+/**
+ * Reads JSON that an earlier stage wrote; undefined when there is none.
+ * @throws ToolError when it is not what the schema says.
+ */
+export async function readJsonFile<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+): Promise<z.output<Schema> | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return undefined;
+    throw fileError(`cannot read ${path}`, cause);
+  }
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new ToolError(`${path} cannot be understood`, {
+      hint: 'remove it to begin this backup again; nothing that is published depends on it',
+      cause,
+    });
+  }
+}
+
+/** True when there is something at a path; a dangling link counts. */
+export async function pathExists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return false;
+    throw fileError(`cannot look at ${path}`, cause);
+  }
+}
+
+/**
+ * An error of the file system in words.
+ * @param fullHint for a full disk, which users meet most; by default about RUN_DIR, where nearly all files of ours are.
+ */
+export function fileError(
+  what: string,
+  cause: unknown,
+  otherHint?: string,
+  fullHint = 'make room, or set RUN_DIR to another disk, and run again',
+): ToolError {
+  const code = codeOf(cause);
+  const says = {
+    ENOSPC: 'the disk is full',
+    EDQUOT: 'the quota is used up',
+    EACCES: 'permission was denied',
+    EPERM: 'permission was denied',
+    EROFS: 'the filesystem is read-only',
+    ENOENT: 'it does not exist',
+    ENOTDIR: 'a part of the path is not a directory',
+  }[code];
+  const hint = code === 'ENOSPC' || code === 'EDQUOT' ? fullHint : otherHint;
+  return new ToolError(`${what}: ${says ?? (cause instanceof Error ? cause.message : String(cause))}`, {
+    ...(hint && { hint }),
+    cause,
+  });
+}
+
+/** The code of a system error such as `ENOENT`; empty for anything else. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+async function writeFlushed(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function flushDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

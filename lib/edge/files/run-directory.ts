@@ -1,0 +1,101 @@
+/** RUN_DIR/<subvolume>/: what one stage leaves for the next. Losing it means that an unfinished upload begins again. */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ToolError } from '../../core/errors.ts';
+import {
+  type ChunksFile,
+  chunksFileSchema,
+  type PruningFile,
+  type PublishedFile,
+  pruningFileSchema,
+  publishedFileSchema,
+  type SnapshotFile,
+  snapshotFileSchema,
+} from '../../core/format/run-files.ts';
+import { seal, sealed } from './checked-json.ts';
+import { fileError, readJsonFile, writeJsonFile } from './files.ts';
+
+/** The run files of one subvolume. */
+export class RunDirectory {
+  readonly path: string;
+  readonly #subvolume: string;
+
+  constructor(runDirectory: string, subvolume: string) {
+    this.path = join(runDirectory, subvolume);
+    this.#subvolume = subvolume;
+  }
+
+  /** Makes the directory, 0700. */
+  async create(): Promise<void> {
+    try {
+      await mkdir(this.path, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw fileError(`cannot make ${this.path}`, cause);
+    }
+  }
+
+  get journalPath(): string {
+    return join(this.path, 'upload.jsonl');
+  }
+
+  /** @throws ToolError also for a file of another subvolume, whose snapshot is not ours to send or to delete */
+  async readSnapshot(): Promise<SnapshotFile | undefined> {
+    const path = this.#file('snapshot.json');
+    const file = await readJsonFile(path, sealed(snapshotFileSchema));
+    if (file === undefined || file.subvolume === this.#subvolume) return file;
+    throw new ToolError(`${path} is of subvolume "${file.subvolume}", not of "${this.#subvolume}"`, {
+      hint: 'remove it to begin this backup again; nothing that is published depends on it',
+    });
+  }
+
+  writeSnapshot(file: SnapshotFile): Promise<void> {
+    return writeJsonFile(this.#file('snapshot.json'), seal(file));
+  }
+
+  readChunks(): Promise<ChunksFile | undefined> {
+    return readJsonFile(this.#file('chunks.json'), sealed(chunksFileSchema));
+  }
+
+  writeChunks(file: ChunksFile): Promise<void> {
+    return writeJsonFile(this.#file('chunks.json'), seal(file));
+  }
+
+  /** What was published last; undefined where that is not known. */
+  readPublished(): Promise<PublishedFile | undefined> {
+    return readJsonFile(this.#file('published.json'), publishedFileSchema).catch(() => undefined);
+  }
+
+  /** Records a publish, then removes what led to it. */
+  async finish(file: PublishedFile): Promise<void> {
+    await writeJsonFile(this.#file('published.json'), file);
+    await this.clear();
+  }
+
+  /** Takes back that the upload is whole; the journal stays. */
+  async forgetChunks(): Promise<void> {
+    await rm(this.#file('chunks.json'), { force: true });
+  }
+
+  /** Removes an unfinished run. snapshot.json goes last: without it the others mean nothing. */
+  async clear(): Promise<void> {
+    await rm(this.#file('chunks.json'), { force: true });
+    await rm(this.journalPath, { force: true });
+    await rm(this.#file('snapshot.json'), { force: true });
+  }
+
+  readPruning(): Promise<PruningFile | undefined> {
+    return readJsonFile(this.#file('pruning.json'), sealed(pruningFileSchema));
+  }
+
+  writePruning(file: PruningFile): Promise<void> {
+    return writeJsonFile(this.#file('pruning.json'), seal(file));
+  }
+
+  async forgetPruning(): Promise<void> {
+    await rm(this.#file('pruning.json'), { force: true });
+  }
+
+  #file(name: string): string {
+    return join(this.path, name);
+  }
+}

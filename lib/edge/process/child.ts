@@ -1,0 +1,85 @@
+/**
+ * Child processes: zx for short commands, `spawn` for the two that carry the stream, because zx keeps every byte of
+ * output in memory. Children see a minimal environment, so that no credential of ours reaches them.
+ */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { $ } from 'zx/core';
+import { ToolError } from '../../core/errors.ts';
+
+/** Kept of a child's stderr: enough for its last words, bounded whatever it prints. */
+const keptStderrBytes = 16_384;
+
+/** What children see: a search path that includes sbin, and messages in English, because some are parsed. */
+export function childEnvironment(): Record<string, string> {
+  return { PATH: `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: 'C' };
+}
+
+/**
+ * zx, set up for our commands: quiet, minimal environment, no exception on a non-zero exit. Nothing on stdin: bash takes
+ * a socket there, which is what a pipe of Node is, for a remote login and runs ~/.bashrc first. Like all of our children it is
+ * no member of our process group: Ctrl-C is for us alone, and must not end what cleans up.
+ */
+export const command = $({
+  env: childEnvironment(),
+  stdio: ['ignore', 'pipe', 'pipe'],
+  detached: true,
+  quiet: true,
+  nothrow: true,
+  verbose: false,
+});
+
+/** A running child that carries a stream. */
+export interface StreamChild {
+  readonly process: ChildProcess;
+  /** Resolves when the child exited 0 and its pipes are closed; rejects with a ToolError otherwise. */
+  readonly finished: Promise<void>;
+  /** Ends the child (SIGTERM, after 3 s SIGKILL) and waits until it is gone. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a child whose stdin or stdout is the stream. stderr is always captured apart.
+ * @param name what to call it in messages, such as `btrfs send`.
+ */
+export function startStreamChild(
+  name: string,
+  file: string,
+  args: readonly string[],
+  stdio: readonly ['ignore' | 'pipe', 'ignore' | 'pipe' | number],
+): StreamChild {
+  const options: StdioOptions = [stdio[0], stdio[1], 'pipe'];
+  const child = spawn(file, args, { stdio: options, env: childEnvironment(), detached: true });
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-keptStderrBytes);
+  });
+  const finished = new Promise<void>((resolve, reject) => {
+    child.once('error', (cause: NodeJS.ErrnoException) => {
+      const missing = cause.code === 'ENOENT';
+      reject(
+        new ToolError(missing ? `the command ${file} is not installed` : `${name} could not be started`, {
+          ...(missing && { hint: 'install it with: make setup' }),
+          cause,
+        }),
+      );
+    });
+    child.once('close', (code, signal) => {
+      if (code === 0) resolve();
+      else {
+        const how = signal ? `was ended by ${signal}` : `failed with exit code ${code}`;
+        reject(new ToolError(`${name} ${how}`, { childOutput: stderr }));
+      }
+    });
+  });
+  // A caller that fails on something else first must not be ended by this rejection.
+  finished.catch(() => undefined);
+  return { process: child, finished, stop: () => stopChild(child, finished) };
+}
+
+async function stopChild(child: ChildProcess, finished: Promise<void>): Promise<void> {
+  child.stdin?.destroy();
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
+  await finished.catch(() => undefined);
+  clearTimeout(timer);
+}

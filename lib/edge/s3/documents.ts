@@ -1,0 +1,163 @@
+/** Small objects, read and written whole: manifests, pointers, texts. */
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+import { ToolError } from '../../core/errors.ts';
+import { piecesOf } from './body.ts';
+import { conditionOf, explain, isDenied, isNamed, isRefusedFor, type Precondition } from './conditions.ts';
+import { isUnlisted } from './objects.ts';
+import { TransferError } from './retry.ts';
+import type { Bucket, WriteOptions } from './s3-client.ts';
+
+/** A document and the ETag under which it was read. */
+export interface Document {
+  readonly text: string;
+  readonly etag: string;
+}
+
+/**
+ * Reads a document; undefined when there is none.
+ * @throws ToolError when it is larger than `maxBytes` or cannot be read; of the kind damage when its bytes are, time and again,
+ *   not those that were stored, where the server keeps a checksum.
+ */
+export async function readDocument(
+  bucket: Bucket,
+  key: string,
+  maxBytes: number,
+): Promise<Document | undefined> {
+  const what = `read ${key}`;
+  try {
+    return await bucket.retrier.run(what, () => readIfThere(bucket, key, maxBytes));
+  } catch (error) {
+    if (error instanceof OtherBytes) {
+      throw new ToolError(`${key} is damaged: ${error.message}`, {
+        kind: 'damage',
+        problem: `is damaged: ${error.message}`,
+        hint: 'see what else is affected with: make verify',
+        cause: error,
+      });
+    }
+    if (isNamed(error, 'InvalidObjectState')) {
+      throw new ToolError(
+        `cannot ${what}: the object is in an archive class and not thawed (bucket ${bucket.name})`,
+        {
+          kind: 'thaw',
+          hint: `it is never stored so, and a lifecycle rule must have moved it: take it out of the rule, and request it with "aws s3api restore-object --bucket ${bucket.name} --key ${key} --restore-request Days=30"`,
+          cause: error,
+        },
+      );
+    }
+    throw explain(bucket, what, error);
+  }
+}
+
+/** A document is small and has no hash anywhere else, so that one wrong digit in it would pass for the truth. */
+class OtherBytes extends TransferError {}
+
+async function readIfThere(bucket: Bucket, key: string, maxBytes: number): Promise<Document | undefined> {
+  try {
+    return await readOnce(bucket, key, maxBytes);
+  } catch (error) {
+    if (isNamed(error, 'NoSuchKey') || (isDenied(error) && (await isUnlisted(bucket, key)))) return undefined;
+    throw error;
+  }
+}
+
+async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<Document> {
+  const { signal } = bucket;
+  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' });
+  const response = await bucket.client.send(command, { abortSignal: signal });
+  const body = response.Body as Readable;
+  const { ContentLength: bytes = 0, ETag: etag = '' } = response;
+  if (bytes > maxBytes) {
+    // A body that is not read keeps its connection, and there are only so many.
+    body.destroy();
+    throw tooLarge(key, maxBytes);
+  }
+  const content = await text(limited(piecesOf(body, key, signal), key, maxBytes)).catch((error: unknown) => {
+    // The SDK compares the checksum; its error has no name.
+    if (!(error instanceof Error) || !error.message.startsWith('Checksum mismatch')) throw error;
+    throw new OtherBytes('its bytes are not those that were stored', { cause: error });
+  });
+  return { text: content, etag };
+}
+
+/** The length that was told in front may be wrong, or missing. */
+async function* limited(
+  pieces: AsyncIterable<Buffer>,
+  key: string,
+  maxBytes: number,
+): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const piece of pieces) {
+    bytes += piece.length;
+    if (bytes > maxBytes) throw tooLarge(key, maxBytes);
+    yield piece;
+  }
+}
+
+function tooLarge(key: string, maxBytes: number): ToolError {
+  const problem = `has more than ${maxBytes} bytes, and is not read`;
+  return new ToolError(`${key} ${problem}`, {
+    kind: 'damage',
+    problem,
+    hint: 'see what else is affected with: make verify',
+  });
+}
+
+/** Writes a document under a precondition; false when the precondition does not hold. */
+export async function writeDocument(
+  bucket: Bucket,
+  key: string,
+  content: string,
+  options: WriteOptions,
+  precondition: Precondition,
+): Promise<boolean> {
+  const what = `write ${key}`;
+  try {
+    const request = {
+      Bucket: bucket.name,
+      Key: key,
+      Body: content,
+      ContentType: 'application/json',
+      ChecksumSHA256: createHash('sha256').update(content).digest('base64'),
+      ...options,
+    };
+    const command = () => new PutObjectCommand({ ...request, ...conditionOf(precondition) });
+    await bucket.retrier.run(what, () => bucket.client.send(command(), { abortSignal: bucket.signal }));
+    return true;
+  } catch (error) {
+    if (isRefusedFor(precondition, error)) return false;
+    throw explain(bucket, what, error);
+  }
+}
+
+/** Writes a text for people, over whatever was there. */
+export async function writeText(
+  bucket: Bucket,
+  key: string,
+  content: string,
+  options: WriteOptions,
+): Promise<void> {
+  const params = {
+    Bucket: bucket.name,
+    Key: key,
+    Body: content,
+    ContentType: 'text/plain; charset=utf-8',
+    ...options,
+  };
+  const what = `write ${key}`;
+  const abortController = new AbortController();
+  const abort = () => abortController.abort(bucket.signal.reason);
+  bucket.signal.addEventListener('abort', abort, { once: true });
+  try {
+    const upload = () => new Upload({ client: bucket.client, params, abortController });
+    await bucket.retrier.run(what, () => upload().done());
+  } catch (error) {
+    throw explain(bucket, what, error);
+  } finally {
+    bucket.signal.removeEventListener('abort', abort);
+  }
+}

@@ -1,0 +1,169 @@
+/** Objects from outside: which there are, and what the bucket says of them without sending them. */
+import type { Readable } from 'node:stream';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+  type _Object as S3Object,
+} from '@aws-sdk/client-s3';
+import type { ListedObject as DatedObject } from '../../core/format/inventory.ts';
+import {
+  archiveOf,
+  parseRestoreHeader,
+  type ThawState,
+  type ToldThaw,
+  thawStateOf,
+} from '../../core/thaw/archive-classes.ts';
+import { explain, isDenied, isNamed } from './conditions.ts';
+import { pagesOf } from './pages.ts';
+import type { Bucket } from './s3-client.ts';
+import { statusOf } from './s3-errors.ts';
+
+/** An object that was stored whole; `checksum` is the server's own, where it keeps one. */
+export interface StoredObject {
+  readonly etag: string;
+  readonly checksum: string | undefined;
+}
+
+/** An object as the bucket describes it without sending it. */
+export interface ObjectHead {
+  readonly sizeBytes: number;
+  readonly etag: string;
+  /** Base64 SHA-256, with `-N` when it is composed of N parts; undefined where the server keeps none. */
+  readonly sha256: string | undefined;
+  readonly storageClass: string;
+  /** Whether it can be read, or has to be thawed first. */
+  readonly thaw: ThawState;
+}
+
+/** Looks at an object; undefined when there is none. */
+export async function headObject(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+  const what = `look at ${key}`;
+  try {
+    return await bucket.retrier.run(what, () => headOnce(bucket, key));
+  } catch (error) {
+    throw explain(bucket, what, error);
+  }
+}
+
+/** Looks at an object with a single request, and lets its error through as it is: for use within a request that is repeated. */
+export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+  try {
+    const request = { Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' as const };
+    const head = await bucket.client.send(new HeadObjectCommand(request), { abortSignal: bucket.signal });
+    const storageClass = head.StorageClass ?? 'STANDARD';
+    return {
+      sizeBytes: head.ContentLength ?? 0,
+      etag: head.ETag ?? '',
+      sha256: head.ChecksumSHA256,
+      storageClass,
+      thaw: thawStateOf(archiveOf(storageClass, head.ArchiveStatus), parseRestoreHeader(head.Restore)),
+    };
+  } catch (error) {
+    const reason = await reasonOfRefusal(bucket, key, error);
+    if (isNamed(reason, 'NoSuchKey') || (isDenied(reason) && (await isUnlisted(bucket, key))))
+      return undefined;
+    throw reason;
+  }
+}
+
+/**
+ * True when a key that may not be read is not there at all: who may list a bucket only below a prefix is told 403, not 404, for what
+ * is missing (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). A single request, as `headOnce` is.
+ */
+export async function isUnlisted(bucket: Bucket, key: string): Promise<boolean> {
+  const command = new ListObjectsV2Command({ Bucket: bucket.name, Prefix: key, MaxKeys: 1 });
+  try {
+    const { Contents = [] } = await bucket.client.send(command, { abortSignal: bucket.signal });
+    // Of all keys that begin with it, the key itself is the first.
+    return Contents[0]?.Key !== key;
+  } catch (error) {
+    if (isDenied(error)) return false;
+    throw error;
+  }
+}
+
+/**
+ * HEAD has an answer without a body, and so without a code: a missing key or bucket, expired credentials and a wrong clock
+ * look like any 404, 400 and 403 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). GET of one byte says more.
+ */
+async function reasonOfRefusal(bucket: Bucket, key: string, error: unknown): Promise<unknown> {
+  const status = statusOf(error);
+  if (status < 400 || status >= 500) return error;
+  const request = { Bucket: bucket.name, Key: key, Range: 'bytes=0-0' };
+  try {
+    const answer = await bucket.client.send(new GetObjectCommand(request), { abortSignal: bucket.signal });
+    (answer.Body as Readable).destroy();
+    return error;
+  } catch (reason) {
+    // What is refused for itself alone: the body of an archived object, and the first byte of an empty one.
+    return isNamed(reason, 'InvalidObjectState', 'InvalidRange') ? error : reason;
+  }
+}
+
+/** All keys under a prefix, in the order of their bytes. @throws ToolError */
+export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly string[]> {
+  return (await listObjects(bucket, prefix)).map(({ key }) => key);
+}
+
+/** An object as a listing describes it. */
+export interface ListedObject extends DatedObject {
+  /** What was told of its thaw; undefined where nobody asked for one, and where the server does not tell it in listings. */
+  readonly toldThaw: ToldThaw | undefined;
+}
+
+/** All objects under a prefix, in the order of the bytes of their keys, with what the server tells of thaws. */
+export async function listObjects(bucket: Bucket, prefix: string): Promise<readonly ListedObject[]> {
+  const what = `list ${prefix}`;
+  const objects: ListedObject[] = [];
+  try {
+    // Page by page, so that a page that fails is asked for again, and not all of them.
+    const ask = (before: ListObjectsV2CommandOutput | undefined) => {
+      const from = { ContinuationToken: before?.NextContinuationToken };
+      const told = { OptionalObjectAttributes: ['RestoreStatus' as const] };
+      const command = new ListObjectsV2Command({ Bucket: bucket.name, Prefix: prefix, ...told, ...from });
+      return bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
+    };
+    for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
+      for (const object of page.Contents ?? []) if (object.Key) objects.push(describe(object, object.Key));
+    }
+  } catch (error) {
+    throw explain(bucket, what, error);
+  }
+  return objects;
+}
+
+function describe(
+  { Size = 0, ETag = '', StorageClass = 'STANDARD', LastModified, RestoreStatus }: S3Object,
+  key: string,
+): ListedObject {
+  const { IsRestoreInProgress, RestoreExpiryDate } = RestoreStatus ?? {};
+  const toldThaw =
+    IsRestoreInProgress === undefined
+      ? undefined
+      : { isInProgress: IsRestoreInProgress, expiresAtMs: RestoreExpiryDate?.getTime() };
+  return {
+    key,
+    sizeBytes: Size,
+    etag: ETag,
+    storageClass: StorageClass,
+    modifiedAt: LastModified,
+    toldThaw,
+  };
+}
+
+/**
+ * Asks the server one cheap question, so that a wrong bucket or secret is found before anything is done.
+ * @throws ToolError that says what is wrong.
+ */
+export async function checkAccess(bucket: Bucket): Promise<void> {
+  const what = 'use the bucket';
+  try {
+    const request = { Bucket: bucket.name, Prefix: `${bucket.prefix}/`, MaxKeys: 1 };
+    const command = new ListObjectsV2Command(request);
+    await bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
+  } catch (error) {
+    throw explain(bucket, what, error);
+  }
+}

@@ -1,0 +1,117 @@
+/** The S3 client as settings describe it, and the target that objects are written to. */
+import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk/client-s3';
+import { ToolError } from '../../core/errors.ts';
+import type { SettingValues } from '../../core/settings/settings.ts';
+import { cleanErrors } from './clean-error.ts';
+import { Retrier, type RetrierOptions } from './retry.ts';
+import { explainS3Error } from './s3-errors.ts';
+
+const connectTimeoutMs = 10_000;
+const idleTimeoutMs = 60_000;
+
+/** The SDK prints to the console unless it is given a log; what matters of it comes out of the calls as an error. */
+const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/** Where a command works: one bucket of one server. */
+export interface Bucket {
+  readonly client: S3Client;
+  readonly name: string;
+  readonly prefix: string;
+  readonly region: string;
+  /** For messages: the endpoint, or AWS and its region. */
+  readonly server: string;
+  /** False where another endpoint is set. */
+  readonly isAws: boolean;
+  /** Ends every request. */
+  readonly signal: AbortSignal;
+  /** Every request of the bucket goes through it. */
+  readonly retrier: Retrier;
+  close(): void;
+}
+
+/** What happens while a bucket is used, and what ends it. */
+export type BucketEvents = Pick<RetrierOptions, 'signal' | 'onRetry' | 'onSlowDown' | 'random'>;
+
+/**
+ * Connects to the bucket; nothing is sent yet, but region and credentials are looked for.
+ * @param hostName the default of S3_PREFIX.
+ * @throws ToolError (usage) when the bucket, the region or credentials are missing.
+ */
+export async function openBucket(
+  settings: SettingValues,
+  hostName: string,
+  events: BucketEvents,
+): Promise<Bucket> {
+  const name = settings.S3_BUCKET;
+  if (!name)
+    throw new ToolError('S3_BUCKET is not set', {
+      kind: 'usage',
+      hint: 'name the bucket in the settings file',
+    });
+  const endpoint = settings.AWS_ENDPOINT_URL_S3;
+  // Node 20 is supported; the SDK's notice about future versions is for developers, not for a nightly log.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+  const client = new S3Client({
+    ...(settings.AWS_REGION && { region: settings.AWS_REGION }),
+    ...(endpoint && { endpoint, forcePathStyle: true }),
+    // The Retrier repeats requests: its waits end with the run, and it has a deadline.
+    maxAttempts: 1,
+    // The SDK would ask before each part whether it may send it, and take a new connection for each.
+    expectContinueHeader: false,
+    logger: silent,
+    // Every checksum is ours: the digest of a part is known before it is sent, and checked after it is read.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      connectionTimeout: connectTimeoutMs,
+      socketTimeout: idleTimeoutMs,
+      httpAgent: { maxSockets: settings.CONCURRENCY + 8 },
+      httpsAgent: { maxSockets: settings.CONCURRENCY + 8 },
+    },
+  });
+  cleanErrors(client);
+  const region = await client.config.region().catch((cause: unknown) => {
+    throw new ToolError('AWS_REGION is not set, and no AWS profile names a region', {
+      kind: 'usage',
+      hint: 'set AWS_REGION in the settings file',
+      cause,
+    });
+  });
+  const server = endpoint ?? `AWS ${region}`;
+  await client.config.credentials().catch((cause: unknown) => {
+    throw explainS3Error(cause, { bucket: name, server, what: 'sign requests' });
+  });
+  return {
+    client,
+    name,
+    prefix: settings.S3_PREFIX ?? hostName,
+    region,
+    server,
+    isAws: endpoint === undefined,
+    signal: events.signal,
+    retrier: new Retrier({
+      retryForMs: settings.RETRY_FOR * 1000,
+      concurrency: settings.CONCURRENCY,
+      ...events,
+    }),
+    close: () => client.destroy(),
+  };
+}
+
+/** How objects are written: storage class and server-side encryption, as the SDK names them. */
+export interface WriteOptions {
+  readonly StorageClass: StorageClass;
+  readonly ServerSideEncryption?: ServerSideEncryption;
+  readonly SSEKMSKeyId?: string;
+}
+
+/** The options for chunks or for manifests and pointers. */
+export function writeOptions(settings: SettingValues, what: 'chunks' | 'manifest'): WriteOptions {
+  return {
+    StorageClass: what === 'chunks' ? settings.STORAGE_CLASS_CHUNKS : settings.STORAGE_CLASS_MANIFEST,
+    ...(settings.SSE !== 'none' && { ServerSideEncryption: settings.SSE }),
+    ...(settings.SSE_KMS_KEY_ID && { SSEKMSKeyId: settings.SSE_KMS_KEY_ID }),
+  };
+}
+
+function ignore(): void {}

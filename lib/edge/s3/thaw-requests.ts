@@ -1,0 +1,77 @@
+/** Thaws in the bucket: asking for one, and reading how far they are. Nothing of it is remembered on this host. */
+import { RestoreObjectCommand } from '@aws-sdk/client-s3';
+import pMap from 'p-map';
+import {
+  archiveOf,
+  hasExpiry,
+  type ThawState,
+  type ThawTier,
+  thawStateOf,
+} from '../../core/thaw/archive-classes.ts';
+import type { ColdObject } from '../../core/thaw/thaw-plan.ts';
+import { explain, isNamed } from './conditions.ts';
+import { headObject, type ListedObject } from './objects.ts';
+import type { Bucket } from './s3-client.ts';
+
+/** What to ask for. `days` is how long a copy is to stay. */
+export interface ThawWish {
+  readonly tier: ThawTier;
+  readonly days: number;
+}
+
+/**
+ * What a request came to: `requested` is charged for; `under way` was asked for before; `needless` can be read as it is by
+ * now; `unknown` is the answer of a server that keeps the name of an archive class, but knows no thaw.
+ */
+export type ThawAnswer = 'requested' | 'under way' | 'needless' | 'unknown';
+
+/**
+ * Asks for a thawed copy of an object, or for an existing one to stay longer
+ * (https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html).
+ * @throws ToolError when it is refused.
+ */
+export async function requestThaw(
+  bucket: Bucket,
+  { key, archive }: ColdObject,
+  { tier, days }: ThawWish,
+): Promise<ThawAnswer> {
+  const what = `request the thaw of ${key}`;
+  const RestoreRequest = { ...(hasExpiry(archive) && { Days: days }), GlacierJobParameters: { Tier: tier } };
+  const command = () => new RestoreObjectCommand({ Bucket: bucket.name, Key: key, RestoreRequest });
+  try {
+    await bucket.retrier.run(what, () => bucket.client.send(command(), { abortSignal: bucket.signal }));
+    return 'requested';
+  } catch (error) {
+    if (isNamed(error, 'RestoreAlreadyInProgress')) return 'under way';
+    // S3's answer to a request for an object in a class that needs none, such as one that a copy has moved out meanwhile.
+    if (isNamed(error, 'InvalidObjectState')) return 'needless';
+    if (isNamed(error, 'NotImplemented', 'MethodNotAllowed')) return 'unknown';
+    throw explain(bucket, what, error);
+  }
+}
+
+/**
+ * The states of some of the objects of a listing, by key. A listing that tells nothing of an archived object may be of one that
+ * is cold, or of a server that tells of thaws to HEAD alone: unless it is AWS or tells of some object, each is looked at.
+ * @param wanted keys; those that are not listed have no state.
+ */
+export async function thawStates(
+  bucket: Bucket,
+  listed: readonly ListedObject[],
+  wanted: ReadonlySet<string>,
+  concurrency: number,
+): Promise<ReadonlyMap<string, ThawState>> {
+  const isTold = bucket.isAws || listed.some(({ toldThaw }) => toldThaw !== undefined);
+  const states = await pMap(
+    listed.filter(({ key }) => wanted.has(key)),
+    async ({ key, storageClass, toldThaw }): Promise<readonly [string, ThawState]> => {
+      const archive = archiveOf(storageClass);
+      // Whether Intelligent-Tiering has archived an object is told to HEAD alone.
+      const isSilent = storageClass === 'INTELLIGENT_TIERING' || (archive !== undefined && !isTold);
+      if (!isSilent) return [key, thawStateOf(archive, toldThaw)];
+      return [key, (await headObject(bucket, key))?.thaw ?? { kind: 'readable' }];
+    },
+    { concurrency, signal: bucket.signal },
+  );
+  return new Map(states);
+}

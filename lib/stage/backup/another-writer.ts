@@ -1,0 +1,18 @@
+/** A chunk that cannot be stored under its key, so that its backup is given up: another writer's is there, or nothing may be replaced. */
+import { ToolError } from '../../core/errors.ts';
+
+/** The failure of whoever came second. @param what it found: `x exists already` */
+export function anotherWriter(what: string, cause?: unknown): ToolError {
+  return new ToolError(`another writer was first: ${what}; nothing of theirs was touched`, {
+    hint: 'give each host its own S3_PREFIX; the next make backup plans anew on what is there',
+    cause,
+  });
+}
+
+/** The failure of a backup that has to store a chunk anew with credentials that may not. @param cause names the key */
+export function mayNotReplace(cause: Error): ToolError {
+  return new ToolError(`this backup is given up: ${cause.message}`, {
+    hint: 'run make backup: it begins another one; make prune removes what this one has stored',
+    cause,
+  });
+}

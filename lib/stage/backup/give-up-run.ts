@@ -1,0 +1,37 @@
+/** A backup that is not gone on with: what it had begun is given up, and its snapshot, which nobody needs, unless it is another's. */
+
+import type { SnapshotFile } from '../../core/format/run-files.ts';
+import { replayJournal } from '../../core/plan/resume.ts';
+import { deleteSubvolume, findSubvolumes, showSubvolume } from '../../edge/btrfs/btrfs.ts';
+import { pathExists } from '../../edge/files/files.ts';
+import { readJournal } from '../../edge/files/journal.ts';
+import type { RunDirectory } from '../../edge/files/run-directory.ts';
+import type { StageContext } from '../context.ts';
+import { giveUpUploads, uploadsIn } from './give-up-uploads.ts';
+
+/**
+ * Gives up the uploads that the journal names, deletes the snapshot, if we took it, and removes the run files.
+ * @throws ToolError when snapshot or run files cannot be removed.
+ */
+export async function giveUpRun(
+  context: StageContext,
+  run: RunDirectory,
+  { snapshot, adopted }: SnapshotFile,
+): Promise<void> {
+  await giveUpUploads(context, uploadsIn(context, replayJournal(await readJournal(run.journalPath))));
+  const { SNAPSHOT_DIR: directory } = context.settings;
+  const here = directory && !adopted ? await findSubvolumes(directory) : [];
+  const moved = here.find(({ uuid }) => uuid === snapshot.uuid);
+  if (moved) await deleteSubvolume(moved.path);
+  // SNAPSHOT_DIR may be another one by now, or not set any more.
+  else if (!adopted && (await isAt(snapshot.path, snapshot.uuid))) await deleteSubvolume(snapshot.path);
+  await run.clear();
+}
+
+async function isAt(path: string, uuid: string): Promise<boolean> {
+  if (!(await pathExists(path))) return false;
+  return showSubvolume(path).then(
+    (found) => found.uuid === uuid,
+    () => false,
+  );
+}

@@ -1,0 +1,130 @@
+/** The last backup of a subvolume, as the next one needs to know it: whose it is, and whether it can be restored. */
+import { readdir } from 'node:fs/promises';
+import { describeError, ToolError } from '../../core/errors.ts';
+import { type Manifest, streamUuid } from '../../core/format/manifest.ts';
+import type { PublishedFile } from '../../core/format/run-files.ts';
+import type { LastBackup, LocalSnapshot, PublishedBackup } from '../../core/plan/backup-plan.ts';
+import { followChain } from '../../core/plan/chain.ts';
+import { strangerTo } from '../../core/plan/chain-owner.ts';
+import { RunDirectory } from '../../edge/files/run-directory.ts';
+import { listObjects } from '../../edge/s3/objects.ts';
+import { type FoundPointer, readManifest, rootOf, withoutParts } from '../bucket/backups.ts';
+import { refuseLostChunks } from '../bucket/listed-chunks.ts';
+import type { StageContext } from '../context.ts';
+import { chunksOf } from '../restore/thaw.ts';
+
+/** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
+export async function findLastBackup(
+  context: StageContext,
+  subvolume: string,
+  pointer: FoundPointer,
+): Promise<LastBackup> {
+  if (!pointer) return undefined;
+  try {
+    if ('damage' in pointer) throw pointer.damage;
+    const manifestKey = pointer.pointer.manifest_key;
+    const manifest = await readManifest(context.bucket, manifestKey);
+    return { manifestKey, manifest, chain: await lookAtChain(context, manifestKey, manifest) };
+  } catch (error) {
+    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    context.log.warn(`${subvolume}: the last backup cannot be built on: ${describeError(error)}`);
+    return { unreadable: 'the last backup in the bucket is damaged or missing' };
+  }
+}
+
+/**
+ * Makes the checks of a restore that need no bytes: the links of a chain, and whether the bucket has every chunk in its size. One
+ * listing, and a small object for each backup of the chain. A chain that fails them is warned of.
+ */
+export async function lookAtChain(
+  { bucket, log }: StageContext,
+  manifestKey: string,
+  manifest: Manifest,
+): Promise<PublishedBackup['chain']> {
+  const load = async (key: string) => withoutParts(await readManifest(bucket, key));
+  try {
+    const chain = await followChain({ key: manifestKey, manifest }, load);
+    refuseLostChunks(chunksOf(chain), await listObjects(bucket, rootOf(bucket, manifest.subvolume)));
+    const [full] = chain;
+    if (!full) throw new Error('a chain has at least one manifest');
+    const streamUuids = chain.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
+    return { full: full.manifest, streamUuids };
+  } catch (error) {
+    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    log.warn(`${manifest.subvolume}: the last backup cannot be restored: ${describeError(error)}`);
+    return { problem: error.message };
+  }
+}
+
+/**
+ * Refuses to go on with a chain of another host: each would take the other's backups for its own, and none would be made here.
+ * @throws ToolError
+ */
+export function refuseStranger(
+  context: StageContext,
+  { manifestKey, manifest }: PublishedBackup,
+  here: readonly LocalSnapshot[],
+  filesystemUuid: string | undefined,
+  published: PublishedFile | undefined,
+): void {
+  const { bucket, hostName, hostId } = context;
+  const { host, host_id, filesystem_uuid, snapshot } = manifest;
+  const known = streamUuid(snapshot);
+  const why = strangerTo({
+    last: { manifestKey, hostName: host, hostId: host_id, filesystemUuid: filesystem_uuid },
+    here: { hostName, hostId, filesystemUuid },
+    hasSnapshot: here.some(
+      ({ uuid, receivedUuid }) => uuid === snapshot.uuid || (known !== null && receivedUuid === known),
+    ),
+    published: published && isHere(context, published) ? published.manifest_key : undefined,
+  });
+  if (why === undefined) return;
+  throw new ToolError(`the last backup of ${manifest.subvolume} under ${bucket.prefix}/ ${why}`, {
+    hint: 'give each host its own S3_PREFIX, or take this one over with KIND=full, without IF_DUE',
+  });
+}
+
+/**
+ * Refuses to begin anew under another prefix only because the host has another name than when it was backed up last, as early in
+ * the boot or after DHCP.
+ * @throws ToolError
+ */
+export function refuseMovedPrefix(
+  context: StageContext,
+  subvolume: string,
+  pointer: FoundPointer,
+  published: PublishedFile | undefined,
+): void {
+  const { bucket, settings, log } = context;
+  if (pointer || !published || !isHere(context, published)) return;
+  const before = published.manifest_key.split('/subvol/')[0];
+  if (before === undefined || before === bucket.prefix) return;
+  const moved = `the last backup of ${subvolume} from here is under ${before}/, and there is none under ${bucket.prefix}/`;
+  if (settings.S3_PREFIX !== undefined) {
+    log.warn(`${moved}: a new chain begins`);
+    return;
+  }
+  throw new ToolError(`${moved}, which is the name of this host now`, {
+    hint: `set S3_PREFIX=${before} to go on with its backups, or begin anew with KIND=full`,
+  });
+}
+
+/**
+ * Where the backups of this host are, by what RUN_DIR remembers: a prefix of this bucket other than the one in use; undefined when
+ * it remembers none.
+ */
+export async function rememberedPrefix(context: StageContext): Promise<string | undefined> {
+  const { bucket, settings } = context;
+  const names = await readdir(settings.RUN_DIR).catch((): string[] => []);
+  for (const name of names) {
+    const published = await new RunDirectory(settings.RUN_DIR, name).readPublished();
+    const before = published && isHere(context, published) && published.manifest_key.split('/subvol/')[0];
+    if (before && before !== bucket.prefix) return before;
+  }
+  return undefined;
+}
+
+/** Whether what RUN_DIR remembers was published to this bucket; earlier versions did not write down which. */
+function isHere({ bucket }: StageContext, { server, bucket: name }: PublishedFile): boolean {
+  return (name ?? bucket.name) === bucket.name && (server ?? bucket.server) === bucket.server;
+}

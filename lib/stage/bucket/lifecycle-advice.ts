@@ -1,0 +1,22 @@
+/** Advice on a bucket that keeps the parts of uploads which nobody completes: they are charged for, and no listing shows them. */
+import { readUploadExpiry } from '../../edge/s3/bucket-lifecycle.ts';
+import type { StageContext } from '../context.ts';
+
+/** As long as prune waits, and longer than a run is likely to be cut off and gone on with. */
+const DAYS = 7;
+
+/** Says in one line which lifecycle rule is missing, if one is known to be; it never fails. */
+export async function adviseOnUploads({ bucket, log }: StageContext, prefix = bucket.prefix): Promise<void> {
+  const expiry = await readUploadExpiry({ ...bucket, prefix });
+  if (expiry === 'unknown') log.debug('the bucket does not tell its lifecycle rules');
+  if (expiry !== 'missing') return;
+  const rule = {
+    ID: 'end-incomplete-uploads',
+    Status: 'Enabled',
+    Filter: { Prefix: prefix === '' ? '' : `${prefix}/` },
+    AbortIncompleteMultipartUpload: { DaysAfterInitiation: DAYS },
+  };
+  log.info(
+    `no lifecycle rule of bucket ${bucket.name} ends incomplete uploads, whose parts are charged for: add ${JSON.stringify(rule)} (config/README.md, "Incomplete uploads")`,
+  );
+}

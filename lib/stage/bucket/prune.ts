@@ -1,0 +1,153 @@
+/**
+ * Pruning: what is in the bucket beyond KEEP_GENERATIONS, and what dead runs left. Looking is apart from deleting
+ * (apply-prune.ts), so that a plan cannot write.
+ */
+import pMap from 'p-map';
+import { describeError, ToolError } from '../../core/errors.ts';
+import { manifestKeyOf, parseKey, SubvolumeKeys } from '../../core/format/names.ts';
+import { groupBy } from '../../core/group-by.ts';
+import { type BegunBackups, type PruneInput, type PrunePlan, planPrune } from '../../core/plan/prune-plan.ts';
+import { replayJournal } from '../../core/plan/resume.ts';
+import { readJournal } from '../../edge/files/journal.ts';
+import { RunDirectory } from '../../edge/files/run-directory.ts';
+import { readVersioning, type Versioning } from '../../edge/s3/bucket-versioning.ts';
+import { isNamed } from '../../edge/s3/conditions.ts';
+import { type ListedUpload, listUploads } from '../../edge/s3/multipart-uploads.ts';
+import { listObjects } from '../../edge/s3/objects.ts';
+import type { StageContext } from '../context.ts';
+import type { PruneOutcome } from './apply-prune.ts';
+import { findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
+
+/** The plans for all subvolumes, by name. */
+export interface PruneSurvey {
+  readonly versioning: Versioning;
+  readonly plans: readonly PrunePlan[];
+  /** Why unfinished uploads could not be looked at; undefined when they were. */
+  readonly uploadsProblem: string | undefined;
+}
+
+/**
+ * Looks at one subvolume, or at all below the prefix, and plans. Nothing is written, here or there.
+ * @throws ToolError when the bucket cannot be read
+ */
+export async function planPrunes(context: StageContext, subvolume?: string): Promise<PruneSurvey> {
+  const { bucket } = context;
+  const root = rootOf(bucket, subvolume);
+  const subvolumeOf = ({ key }: { readonly key: string }) => parseKey(bucket.prefix, key)?.subvolume ?? '';
+  const objects = groupBy(await listObjects(bucket, root), subvolumeOf);
+  const { uploads: begun, problem: uploadsProblem } = await lookForUploads(context, root);
+  const uploads = groupBy(begun, subvolumeOf);
+  const names = [...new Set([...objects.keys(), ...uploads.keys()])].filter((name) => name !== '').sort();
+  const plans: PrunePlan[] = [];
+  for (const name of names) {
+    const known = { objects: objects.get(name) ?? [], uploads: uploads.get(name) ?? [] };
+    plans.push(planPrune(await lookAt(context, name, known)));
+  }
+  return { versioning: await readVersioning(bucket), plans, uploadsProblem };
+}
+
+/** They are a part of what is to be pruned; the rest can go without them. */
+async function lookForUploads(
+  { bucket, log }: StageContext,
+  root: string,
+): Promise<{ readonly uploads: readonly ListedUpload[]; readonly problem: string | undefined }> {
+  try {
+    return { uploads: await listUploads(bucket, root), problem: undefined };
+  } catch (error) {
+    const cause = error instanceof ToolError ? error.cause : undefined;
+    if (isNamed(cause, 'AccessDenied')) return { uploads: [], problem: describeError(error) };
+    if (!isNamed(cause, 'NotImplemented')) throw error;
+    log.warn('the server cannot list unfinished uploads: none is looked at');
+    return { uploads: [], problem: undefined };
+  }
+}
+
+async function lookAt(
+  context: StageContext,
+  subvolume: string,
+  known: Pick<PruneInput, 'objects' | 'uploads'>,
+): Promise<PruneInput> {
+  const { bucket, settings, now, signal } = context;
+  const run = new RunDirectory(settings.RUN_DIR, subvolume);
+  // Soon after the listing, which must have what it names: a backup may be published while a plan is made.
+  const pointer = await pointerOf(context, subvolume);
+  const keys = known.objects
+    .map(({ key }) => key)
+    .filter((key) => parseKey(bucket.prefix, key)?.type === 'manifest');
+  const manifests = await pMap(keys, async (key) => [key, await readForOverview(bucket, key)] as const, {
+    concurrency: REQUESTS_AT_ONCE,
+    signal,
+  });
+  return {
+    ...known,
+    prefix: bucket.prefix,
+    subvolume,
+    keep: settings.KEEP_GENERATIONS,
+    now: now(),
+    manifests: new Map(manifests),
+    pointer,
+    begun: await begunIn(run, subvolume, bucket.prefix),
+    pruned: await prunedBefore(context, run),
+  };
+}
+
+async function pointerOf({ bucket }: StageContext, subvolume: string): Promise<PruneInput['pointer']> {
+  const found = await findPointer(bucket, subvolume);
+  if (!found) return undefined;
+  if ('damage' in found) return { unusable: found.damage.problem };
+  return { manifestKey: found.pointer.manifest_key };
+}
+
+/** What snapshot.json and the journal name; a file that cannot be understood may name anything. */
+async function begunIn(run: RunDirectory, subvolume: string, prefix: string): Promise<BegunBackups> {
+  try {
+    const snapshot = await run.readSnapshot();
+    const journal = replayJournal(await readJournal(run.journalPath));
+    const stored = [...[...journal.chunks.values()].map(({ key }) => key), ...journal.own.keys()];
+    const manifestKeys = new Set(stored.flatMap((key) => manifestKeyOf(prefix, key) ?? []));
+    if (snapshot) {
+      manifestKeys.add(new SubvolumeKeys(prefix, subvolume).manifest(snapshot.kind, snapshot.created_at));
+    }
+    return { manifestKeys: [...manifestKeys], parentKey: snapshot?.parent?.manifest_key };
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    return { manifestKeys: [], parentKey: undefined, unknown: describeError(error) };
+  }
+}
+
+async function prunedBefore({ bucket, log }: StageContext, run: RunDirectory): Promise<readonly string[]> {
+  try {
+    const file = await run.readPruning();
+    const isHere =
+      file?.server === bucket.server && file.bucket === bucket.name && file.prefix === bucket.prefix;
+    return isHere ? file.manifest_keys : [];
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    log.warn(`${error.message}: what an interrupted prune left is known by its age alone`);
+    return [];
+  }
+}
+
+/** What the user has to know and do, a line for each; undefined when all is well. Damage has the exit code 4. */
+export function problemsOf(
+  { plans, uploadsProblem }: PruneSurvey,
+  outcomes: ReadonlyMap<string, PruneOutcome> | undefined,
+): ToolError | undefined {
+  const damage = plans.flatMap(({ subvolume, blocked, broken }) => [
+    ...broken.map(({ key, problem }) => `${key} is left alone, with all that it builds on: ${problem}`),
+    ...(blocked ? [`no generation of ${subvolume} is removed, and no orphan: ${blocked.problem}`] : []),
+  ]);
+  const failures = [...(outcomes?.values() ?? [])].flatMap(({ refused }) =>
+    refused.map(({ key, problem }) => `cannot delete ${key}: ${problem}`),
+  );
+  const lines = [...damage, ...failures, ...(uploadsProblem === undefined ? [] : [uploadsProblem])];
+  if (lines.length === 0) return undefined;
+  const isDamage = plans.some(({ broken, blocked }) => broken.length > 0 || blocked?.where === 'bucket');
+  return new ToolError(lines.join('\n'), {
+    kind: isDamage ? 'damage' : 'failed',
+    isList: true,
+    hint: isDamage
+      ? 'see what is affected with: make verify'
+      : 'mend that and run again: what is left is found again',
+  });
+}

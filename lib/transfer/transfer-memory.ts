@@ -1,0 +1,60 @@
+/** The memory of a process for its transfers. */
+import { constants } from 'node:buffer';
+import { ToolError } from '../core/errors.ts';
+import { formatSize } from '../core/units.ts';
+import { collectGarbage } from '../edge/process/garbage.ts';
+import { Hasher } from './hasher.ts';
+import { makeSlots, PartPool, type SharedSlot } from './part-pool.ts';
+
+/** What one stream passes through. */
+export interface StreamMemory {
+  readonly pool: PartPool;
+  readonly hasher: Hasher;
+}
+
+/** Refuses parts that this version of Node.js cannot hold: 20 takes 4 GiB in one piece. @throws ToolError (usage) */
+export function refuseOversizedParts(partSizeBytes: number): void {
+  if (partSizeBytes <= constants.MAX_LENGTH) return;
+  throw new ToolError(
+    `parts of ${formatSize(partSizeBytes)} do not fit the memory of Node.js ${process.versions.node}, which takes ${formatSize(constants.MAX_LENGTH)} at most`,
+    {
+      kind: 'usage',
+      hint: 'lower PART_SIZE, or CHUNK_SIZE where PART_SIZE=auto follows it, or use Node.js 22 or newer',
+    },
+  );
+}
+
+/**
+ * The slots and the hash worker of a process, used by one stream after another: a pool for each would stay until the
+ * next full garbage collection, so memory would grow with the number of streams (measured: 1.3 GiB after four).
+ */
+export class TransferMemory {
+  readonly #slotCount: number;
+  #slots: readonly SharedSlot[] = [];
+  #hasher: Hasher | undefined;
+
+  constructor(slotCount: number) {
+    this.#slotCount = slotCount;
+  }
+
+  /**
+   * Memory for a stream in parts of up to `partSizeBytes`, of which `slotCount` are used. The stream before must have
+   * ended, however it did.
+   */
+  async open(partSizeBytes: number, slotCount = this.#slotCount): Promise<StreamMemory> {
+    collectGarbage();
+    if ((this.#slots[0]?.bytes.length ?? 0) < partSizeBytes) {
+      await this.close();
+      this.#slots = makeSlots(this.#slotCount, partSizeBytes);
+    }
+    this.#hasher ??= new Hasher(this.#slots);
+    this.#hasher.beginStream();
+    return { pool: new PartPool(this.#slots.slice(0, slotCount)), hasher: this.#hasher };
+  }
+
+  /** Ends the hash worker. */
+  async close(): Promise<void> {
+    await this.#hasher?.close();
+    this.#hasher = undefined;
+  }
+}

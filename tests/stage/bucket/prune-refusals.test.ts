@@ -1,0 +1,84 @@
+/** A prune that is refused something does the rest, and tells. */
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { RunDirectory } from '../../../lib/edge/files/run-directory.ts';
+import { publish, publishGeneration } from '../../support/fake-backups.ts';
+import { errorAnswer } from '../../support/faulty-proxy.ts';
+import { keysIn, startPruning } from '../../support/pruning.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const directory = temporaryDirectory('prune-refusals');
+const { server, proxy, warnings, runDirectory, place } = await startPruning(directory);
+
+test('keys that may not be deleted are told one by one, and the rest goes', async () => {
+  const { bucket, prune } = await place('denied');
+  const [old] = [await publishGeneration(bucket, { day: 1, backups: 3 })];
+  const [full, second, third] = old;
+  assert.ok(full && second && third, 'three backups');
+  for (const at of [5, 9]) await publishGeneration(bucket, { day: at, backups: 1 });
+  const chunk = third.manifest.chunks[0]?.key ?? '';
+  server.permissions.set({ denied: [`s3:DeleteObject ${second.key}`, `s3:DeleteObject ${chunk}`] });
+  const { outcomes, problem } = await prune(true);
+  server.permissions.clear();
+  assert.deepEqual(
+    outcomes.get('data')?.refused.map(({ key }) => key),
+    [second.key, full.key, chunk],
+  );
+  assert.equal(problem?.kind, 'failed');
+  const lines = problem?.message.split('\n') ?? [];
+  assert.match(lines[0] ?? '', /^cannot delete .*20260102.*: AccessDenied: .* not authorized/);
+  assert.match(lines[1] ?? '', /^cannot delete .*20260101.*: .*20260102.* is still there and builds on it$/);
+  const left = await keysIn(bucket);
+  for (const { key, manifest } of [full, second]) {
+    for (const each of [key, ...manifest.chunks.map((named) => named.key)])
+      assert.ok(left.includes(each), each);
+  }
+  assert.deepEqual(
+    left.filter((key) => key.includes('20260103')),
+    [chunk],
+  );
+  assert.equal((await prune(true)).problem, undefined, 'allowed again, the next prune does the rest at once');
+  assert.deepEqual(
+    (await keysIn(bucket)).filter((key) => /2026010[123]/.test(key)),
+    [],
+  );
+});
+
+test('without leave to list uploads the rest is done, and that is told', async () => {
+  const { bucket, prune } = await place('uploads');
+  for (const at of [1, 5, 9]) await publishGeneration(bucket, { day: at, backups: 1 });
+  server.permissions.set({ denied: ['s3:ListBucketMultipartUploads', 's3:GetBucketVersioning'] });
+  const { survey, outcomes, problem } = await prune(true);
+  server.permissions.clear();
+  assert.equal(survey.versioning, 'unknown');
+  assert.equal(outcomes.get('data')?.manifests, 1);
+  assert.match(problem?.message ?? '', /^cannot list the unfinished uploads of .*access was denied/);
+});
+
+test('a server without a listing of uploads is pruned of all else', async () => {
+  const { bucket, prune } = await place('no-uploads');
+  await publish(bucket, { day: 1 });
+  proxy.expect({
+    matches: ({ url }) => /[?&]uploads/.test(url),
+    before: () => errorAnswer(501, 'NotImplemented'),
+  });
+  const { survey, problem } = await prune(false);
+  proxy.expect();
+  assert.deepEqual([survey.plans.length, survey.uploadsProblem, problem], [1, undefined, undefined]);
+  assert.deepEqual(warnings, ['the server cannot list unfinished uploads: none is looked at']);
+});
+
+test('a damaged record of an interrupted prune is told of, and is no reason to stop', async () => {
+  const { bucket, prune } = await place('record');
+  await publish(bucket, { day: 1 });
+  const run = new RunDirectory(runDirectory, 'data');
+  await run.create();
+  writeFileSync(join(run.path, 'pruning.json'), '{');
+  warnings.length = 0;
+  assert.equal((await prune(true)).problem, undefined);
+  assert.match(warnings.join(), /^\S+pruning\.json cannot be understood: what an interrupted prune left/);
+  assert.equal(await run.readPruning(), undefined);
+  rmSync(run.path, { recursive: true });
+});

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { Hasher } from '../../lib/transfer/hasher.ts';
+import { makeSlots } from '../../lib/transfer/part-pool.ts';
+
+const slotBytes = 5000;
+const slots = makeSlots(2, slotBytes);
+const hasher = new Hasher(slots);
+after(() => hasher.close());
+
+const of = (algorithm: string, data: Uint8Array) => createHash(algorithm).update(data);
+
+/** Chunks of parts, each a slot's length and the places at which its bytes are reported. */
+const anyChunks = fc.array(
+  fc.array(
+    fc.record({
+      length: fc.integer({ min: 1, max: slotBytes }),
+      cuts: fc.array(fc.integer({ min: 1, max: slotBytes }), { maxLength: 4 }),
+      /** Other bytes that come first, and are taken back before the part is finished, or after. */
+      takenBack: fc.constantFrom('nothing', 'unfinished', 'finished'),
+    }),
+    { minLength: 1, maxLength: 4 },
+  ),
+  { minLength: 1, maxLength: 4 },
+);
+
+test('digests of parts, chunks and stream are those of node:crypto, however the bytes are reported and taken back', async () => {
+  const stream = createHash('sha256');
+  await fc.assert(
+    fc.asyncProperty(anyChunks, async (chunks) => {
+      for (const parts of chunks) {
+        const chunk = createHash('sha256');
+        for (const [index, { length, cuts, takenBack }] of parts.entries()) {
+          const data = randomBytes(length);
+          const slot = slots[index % slots.length];
+          assert.ok(slot, 'there is a slot');
+          const endsChunk = index === parts.length - 1;
+          if (takenBack !== 'nothing') {
+            hasher.update(slot, 0, slotBytes);
+            if (takenBack === 'finished') await hasher.finishPart(endsChunk);
+            hasher.takePartBack();
+          }
+          slot.bytes.set(data);
+          const places = [0, ...cuts.filter((cut) => cut < length).sort((a, b) => a - b), length];
+          for (const [at, from] of places.slice(0, -1).entries())
+            hasher.update(slot, from, places[at + 1] ?? 0);
+          chunk.update(data);
+          stream.update(data);
+          assert.deepEqual(await hasher.finishPart(endsChunk), {
+            part: of('sha256', data).digest('base64'),
+            chunk: endsChunk ? chunk.digest('hex') : '',
+            stream: endsChunk ? stream.copy().digest('hex') : '',
+          });
+        }
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('MD5 is of the first bytes of a slot, and does not disturb the part that is being hashed', async () => {
+  const [slot, other] = slots;
+  assert.ok(slot && other);
+  const data = randomBytes(slotBytes);
+  slot.bytes.set(data);
+  other.bytes.set(data);
+  hasher.update(slot, 0, 1000);
+  assert.equal(await hasher.md5(other, 700), of('md5', data.subarray(0, 700)).digest('base64'));
+  hasher.update(slot, 1000, 2000);
+  assert.equal((await hasher.finishPart(false)).part, of('sha256', data.subarray(0, 2000)).digest('base64'));
+});
+
+test('answers come in the order of the questions', async () => {
+  const [slot] = slots;
+  assert.ok(slot);
+  const data = randomBytes(slotBytes);
+  slot.bytes.set(data);
+  hasher.update(slot, 0, 10);
+  const answers = await Promise.all([hasher.finishPart(false), hasher.md5(slot, 20), hasher.md5(slot, 30)]);
+  assert.deepEqual(
+    [answers[0].part, answers[1], answers[2]],
+    [
+      of('sha256', data.subarray(0, 10)).digest('base64'),
+      of('md5', data.subarray(0, 20)).digest('base64'),
+      of('md5', data.subarray(0, 30)).digest('base64'),
+    ],
+  );
+});
+
+test('a new stream forgets what was added before, in the middle of a part as well', async () => {
+  const [slot] = slots;
+  assert.ok(slot, 'there is a slot');
+  const data = randomBytes(slotBytes);
+  slot.bytes.set(data);
+  hasher.update(slot, 0, 10);
+  await hasher.finishPart(true);
+  hasher.update(slot, 0, 20);
+  hasher.beginStream();
+  hasher.update(slot, 30, 40);
+  const hex = of('sha256', data.subarray(30, 40)).digest('hex');
+  const { part, chunk, stream } = await hasher.finishPart(true);
+  assert.deepEqual([Buffer.from(part, 'base64').toString('hex'), chunk, stream], [hex, hex, hex]);
+});
+
+test('closing rejects the answers that are awaited, and all questions after it', async () => {
+  const large = makeSlots(1, 64 * 2 ** 20);
+  const closing = new Hasher(large);
+  const [slot] = large;
+  assert.ok(slot);
+  closing.update(slot, 0, slot.bytes.length);
+  const waiting = [closing.finishPart(true), closing.md5(slot, slot.bytes.length)];
+  const outcomes = Promise.allSettled(waiting);
+  await closing.close();
+  for (const outcome of await outcomes) {
+    assert.equal(outcome.status, 'rejected');
+    assert.match(String(outcome.reason), /the hash worker has ended/);
+  }
+  await assert.rejects(closing.finishPart(true), /the hash worker has ended/);
+});
+
+test('a worker that fails rejects what is awaited with its own reason', async () => {
+  const failing = new Hasher(makeSlots(1, 10));
+  failing.update({ index: 7 }, 0, 1);
+  await assert.rejects(failing.finishPart(true), /there is no slot 7/);
+  await assert.rejects(failing.md5({ index: 0 }, 1), /there is no slot 7/);
+  await failing.close();
+});

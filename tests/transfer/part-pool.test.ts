@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { copyInto, makeSlots, PartPool } from '../../lib/transfer/part-pool.ts';
+
+test('slots are of the size asked for, numbered, and each has memory of its own that threads can share', () => {
+  const slots = makeSlots(3, 1000);
+  assert.deepEqual(
+    slots.map(({ index, bytes }) => [index, bytes.length]),
+    [
+      [0, 1000],
+      [1, 1000],
+      [2, 1000],
+    ],
+  );
+  assert.ok(slots.every(({ bytes }) => bytes.buffer instanceof SharedArrayBuffer));
+  assert.equal(new Set(slots.map(({ bytes }) => bytes.buffer)).size, 3);
+});
+
+test('no slot is given out twice, and the next caller waits until one comes back', async () => {
+  const pool = new PartPool(makeSlots(2, 10));
+  const [first, second] = [await pool.acquire(), await pool.acquire()];
+  assert.notEqual(first.index, second.index);
+  let given: number | undefined;
+  const third = pool.acquire().then((slot) => {
+    given = slot.index;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(given, undefined);
+  pool.release(second);
+  await third;
+  assert.equal(given, second.index);
+});
+
+test('who has waited longest is served first', async () => {
+  const pool = new PartPool(makeSlots(1, 10));
+  const slot = await pool.acquire();
+  const order: string[] = [];
+  const waiting = ['first', 'second', 'third'].map((name) =>
+    pool.acquire().then((own) => {
+      order.push(name);
+      pool.release(own);
+    }),
+  );
+  pool.release(slot);
+  await Promise.all(waiting);
+  assert.deepEqual(order, ['first', 'second', 'third']);
+  assert.equal((await pool.acquire()).index, 0);
+});
+
+test('bytes are copied to their place whatever its alignment, and never beyond the end', () => {
+  const [slot] = makeSlots(1, 64);
+  assert.ok(slot, 'there is a slot');
+  for (const [viewAt, at, length] of [
+    [0, 0, 64],
+    [3, 5, 17],
+    [1, 62, 1],
+    [8, 55, 1],
+    [9, 20, 0],
+  ] as const) {
+    slot.bytes.fill(0);
+    const bytes = Uint8Array.from({ length }, (_, index) => index + 1);
+    copyInto(slot.bytes.subarray(viewAt), at, bytes);
+    const expected = new Uint8Array(64);
+    expected.set(bytes, viewAt + at);
+    assert.deepEqual(Uint8Array.from(slot.bytes), expected);
+  }
+  assert.throws(() => copyInto(slot.bytes.subarray(0, 10), 8, new Uint8Array(3)), RangeError);
+  assert.throws(() => copyInto(slot.bytes, 64, new Uint8Array(1)), RangeError);
+});
