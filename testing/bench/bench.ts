@@ -8,12 +8,12 @@ import { testDirectory } from '../harness/test-directory.ts';
 import { fromRoot } from '../harness/workspace.ts';
 import { restoreContest, uploadContest } from './candidates.ts';
 import { drawChart } from './chart.ts';
-import { readCount, readNames, readSize, runCommandLine } from './command.ts';
 import { hold } from './contest.ts';
 import { type DataSet, dataSets } from './data-sets.ts';
-import { withGround } from './ground.ts';
-import { describeMachine, machineLine } from './machine.ts';
-import { needsOf, type Place, parentDirectory, withPlace } from './place.ts';
+import { readCount, readNames, readSize, runCommandLine } from './measure/command.ts';
+import { withGround } from './measure/ground.ts';
+import { describeMachine, machineLine } from './measure/machine.ts';
+import { needsOf, type Place, parentDirectory, withPlace } from './measure/place.ts';
 import { type Comparison, formatComparison } from './report.ts';
 import type { LineOptions } from './sink/start-sink.ts';
 

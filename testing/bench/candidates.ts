@@ -2,8 +2,8 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shell } from '../harness/processes/shell.ts';
-import type { Ground } from './ground.ts';
-import type { MeasuredCommand } from './meter.ts';
+import type { Ground } from './measure/ground.ts';
+import type { MeasuredCommand } from './measure/meter.ts';
 
 /** One way to move the stream. */
 export interface Candidate {

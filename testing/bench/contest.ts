@@ -1,6 +1,7 @@
 /** Lets the candidates of one direction run in turns, so that what else the machine does meets them all alike. */
 import type { Candidate, Contest } from './candidates.ts';
-import { type Measurement, measure } from './meter.ts';
+import { measure } from './measure/meter.ts';
+import type { Measurement } from './measure/statistics.ts';
 import type { RunningSink } from './sink/start-sink.ts';
 
 /** All rounds of one candidate. */

@@ -7,12 +7,12 @@ import { formatSize, GIB, MIB } from '../../lib/core/units.ts';
 import { listenForStop } from '../harness/processes/stop.ts';
 import { testDirectory } from '../harness/test-directory.ts';
 import { fromRoot } from '../harness/workspace.ts';
-import { readCount, readSize, runCommandLine, UsageError } from './command.ts';
 import { type Look, looks, measureLooks, measureUpload } from './growth-cases.ts';
-import { describeMachine, machineLine } from './machine.ts';
-import type { Measurement } from './meter.ts';
-import { parentDirectory, withPlace } from './place.ts';
-import { median, perUnit } from './statistics.ts';
+import { readCount, readSize, runCommandLine, UsageError } from './measure/command.ts';
+import { describeMachine, machineLine } from './measure/machine.ts';
+import { parentDirectory, withPlace } from './measure/place.ts';
+import type { Measurement } from './measure/statistics.ts';
+import { median, perUnit } from './measure/statistics.ts';
 import { streamStepBytes } from './synthetic-stream.ts';
 
 const usage = `Usage: make bench-growth [SIZES= COUNTS= ROUNDS= TLS=1 DIR=]

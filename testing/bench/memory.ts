@@ -6,7 +6,7 @@ import { formatDuration, formatSize, GIB } from '../../lib/core/units.ts';
 import { createLoopFilesystem } from '../harness/loop-filesystem.ts';
 import { listenForStop, Stopped } from '../harness/processes/stop.ts';
 import { createWorkspace, sweepDeadWorkspaces } from '../harness/workspace.ts';
-import { type MemoryCase, type MemoryResult, measureMemory, memoryBound } from './memory-case.ts';
+import { type MemoryCase, type MemoryResult, measureMemory, memoryBound } from './measure/memory-case.ts';
 
 const usage = `Usage: node --import tsx testing/bench/memory.ts [--gib N]
 

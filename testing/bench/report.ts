@@ -2,7 +2,7 @@
 import { formatTable } from '../../lib/cli/reports/table.ts';
 import { formatSize } from '../../lib/core/units.ts';
 import type { Result } from './contest.ts';
-import { type Summary, summarise } from './statistics.ts';
+import { type Summary, summarise } from './measure/statistics.ts';
 
 /** One direction of one data set. */
 export interface Comparison {

@@ -1,8 +1,8 @@
 /** Removes what a run has put into the bucket. */
 import { formatCount } from '../../lib/core/units.ts';
-import { demandS3 } from '../harness/steps/demand-setup.ts';
-import { runStep } from '../harness/steps/run-step.ts';
-import { emptyPrefix } from '../harness/steps/undo.ts';
+import { demandS3 } from '../harness/runner/demand-setup.ts';
+import { runStep } from '../harness/runner/run-step.ts';
+import { emptyPrefix } from '../harness/runner/undo.ts';
 
 await runStep({
   name: 'cleanup-s3-prefix',

@@ -1,7 +1,7 @@
 /** Changes the subvolumes in every way that an incremental backup must carry over. */
-import { demandSetup } from '../harness/steps/demand-setup.ts';
+import { demandSetup } from '../harness/runner/demand-setup.ts';
+import { runStep } from '../harness/runner/run-step.ts';
 import { mutateAll } from '../harness/steps/mutate.ts';
-import { runStep } from '../harness/steps/run-step.ts';
 
 await runStep({
   name: 'mutate-data',

@@ -1,6 +1,6 @@
 /** The whole integration run: every step in its order, and the end of it whatever happens. */
-import { runAll } from '../harness/steps/run-all.ts';
-import { runStep } from '../harness/steps/run-step.ts';
+import { runAll } from '../harness/runner/run-all.ts';
+import { runStep } from '../harness/runner/run-step.ts';
 
 await runStep({
   name: 'run-all',

@@ -1,8 +1,8 @@
 /** Backs up every subvolume incrementally. */
-import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
+import { demandBackups, demandS3 } from '../harness/runner/demand-setup.ts';
+import { runStep } from '../harness/runner/run-step.ts';
+import { make } from '../harness/runner/tool.ts';
 import { digestSubvolumes, recordBackups } from '../harness/steps/record-backups.ts';
-import { runStep } from '../harness/steps/run-step.ts';
-import { make } from '../harness/steps/tool.ts';
 
 await runStep({
   name: 'run-incremental',

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatSize, MIB } from '../../lib/core/units.ts';
 import { deterministicRandom } from '../harness/deterministic-random.ts';
+import { demandBackups, demandS3, type StateWithS3 } from '../harness/runner/demand-setup.ts';
+import { runStep, type Step } from '../harness/runner/run-step.ts';
+import { make } from '../harness/runner/tool.ts';
 import { type HarnessBucket, openHarnessBucket } from '../harness/steps/bucket.ts';
 import { startChecks } from '../harness/steps/check.ts';
-import { demandBackups, demandS3, type StateWithS3 } from '../harness/steps/demand-setup.ts';
 import { type JournalLine, killUpload, readJournal } from '../harness/steps/kill-upload.ts';
 import { mutateAll } from '../harness/steps/mutate.ts';
 import {
@@ -15,9 +17,7 @@ import {
   pointedManifest,
   recordBackups,
 } from '../harness/steps/record-backups.ts';
-import { runStep, type Step } from '../harness/steps/run-step.ts';
 import { sentAgain, servedRequests } from '../harness/steps/served-requests.ts';
-import { make } from '../harness/steps/tool.ts';
 
 const victim = 'data';
 const attempts = 3;

@@ -1,9 +1,9 @@
 /** Fills the subvolumes with the same bytes every time. */
 import { formatCount, formatSize } from '../../lib/core/units.ts';
+import { demandSetup } from '../harness/runner/demand-setup.ts';
+import { runStep } from '../harness/runner/run-step.ts';
 import { seedData } from '../harness/seed-data.ts';
-import { demandSetup } from '../harness/steps/demand-setup.ts';
 import { seedsOf } from '../harness/steps/mutate.ts';
-import { runStep } from '../harness/steps/run-step.ts';
 
 await runStep({
   name: 'seed-data',

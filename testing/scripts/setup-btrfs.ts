@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { formatSize } from '../../lib/core/units.ts';
 import { createFilesystemIn } from '../harness/loop-filesystem.ts';
 import { shell } from '../harness/processes/shell.ts';
+import { subvolumeNames, transient } from '../harness/runner/places.ts';
+import { demandEmptyPlace, demandLoopDevices } from '../harness/runner/prerequisites.ts';
+import { runStep, type Step } from '../harness/runner/run-step.ts';
+import { startServer } from '../harness/runner/start-server.ts';
+import { type State, writeState } from '../harness/runner/state.ts';
+import { undoRecorded } from '../harness/runner/undo.ts';
 import { writeSettingsFile } from '../harness/settings-file.ts';
 import { demandBucket } from '../harness/steps/bucket.ts';
-import { subvolumeNames, transient } from '../harness/steps/places.ts';
-import { demandEmptyPlace, demandLoopDevices } from '../harness/steps/prerequisites.ts';
-import { runStep, type Step } from '../harness/steps/run-step.ts';
-import { startServer } from '../harness/steps/start-server.ts';
-import { type State, writeState } from '../harness/steps/state.ts';
-import { undoRecorded } from '../harness/steps/undo.ts';
 
 await runStep({
   name: 'setup-btrfs',

@@ -1,6 +1,6 @@
 /** The last step: undoes what setup recorded, also when a run was killed in between. */
-import { runStep } from '../harness/steps/run-step.ts';
-import { undoRecorded } from '../harness/steps/undo.ts';
+import { runStep } from '../harness/runner/run-step.ts';
+import { undoRecorded } from '../harness/runner/undo.ts';
 
 await runStep({
   name: 'teardown-btrfs',

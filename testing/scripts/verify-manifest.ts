@@ -1,13 +1,13 @@
 /** Checks every manifest of the run, without the tool's own code. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { demandBackups, demandS3 } from '../harness/runner/demand-setup.ts';
+import { subvolumeNames } from '../harness/runner/places.ts';
+import { runStep } from '../harness/runner/run-step.ts';
 import { openHarnessBucket } from '../harness/steps/bucket.ts';
 import { type Checks, startChecks } from '../harness/steps/check.ts';
-import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
 import { type ManifestOfRun, readManifests } from '../harness/steps/manifests.ts';
-import { subvolumeNames } from '../harness/steps/places.ts';
 import { pointedManifest } from '../harness/steps/record-backups.ts';
-import { runStep } from '../harness/steps/run-step.ts';
 
 await runStep({
   name: 'verify-manifest',

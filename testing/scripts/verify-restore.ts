@@ -3,12 +3,12 @@ import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pathExists } from '../../lib/edge/files/files.ts';
 import { demandEqual } from '../harness/digest-facts.ts';
+import { demandBackups, demandS3 } from '../harness/runner/demand-setup.ts';
+import { subvolumeNames } from '../harness/runner/places.ts';
+import { runStep } from '../harness/runner/run-step.ts';
 import { startChecks } from '../harness/steps/check.ts';
-import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
-import { subvolumeNames } from '../harness/steps/places.ts';
 import { expectedDigest } from '../harness/steps/record-backups.ts';
 import { restoredPath } from '../harness/steps/restored.ts';
-import { runStep } from '../harness/steps/run-step.ts';
 import { treeDigest } from '../harness/tree-digest.ts';
 
 await runStep({

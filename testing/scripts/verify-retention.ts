@@ -2,12 +2,12 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shell } from '../harness/processes/shell.ts';
+import { demandBackups, demandS3 } from '../harness/runner/demand-setup.ts';
+import { subvolumeNames } from '../harness/runner/places.ts';
+import { runStep } from '../harness/runner/run-step.ts';
 import { openHarnessBucket } from '../harness/steps/bucket.ts';
 import { startChecks } from '../harness/steps/check.ts';
-import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
 import { readManifests } from '../harness/steps/manifests.ts';
-import { subvolumeNames } from '../harness/steps/places.ts';
-import { runStep } from '../harness/steps/run-step.ts';
 
 await runStep({
   name: 'verify-retention',

@@ -1,13 +1,14 @@
 /** Checks what is in the bucket, without the tool's own code; then lets the tool check it. */
+
+import { demandBackups, demandS3 } from '../harness/runner/demand-setup.ts';
+import { subvolumeNames } from '../harness/runner/places.ts';
+import { runStep } from '../harness/runner/run-step.ts';
+import { make } from '../harness/runner/tool.ts';
 import { openHarnessBucket } from '../harness/steps/bucket.ts';
 import { startChecks } from '../harness/steps/check.ts';
-import { demandBackups, demandS3 } from '../harness/steps/demand-setup.ts';
 import { readManifests } from '../harness/steps/manifests.ts';
 import { checkDocument, checkObjects, checkOrder, isRecoveryText } from '../harness/steps/object-checks.ts';
-import { subvolumeNames } from '../harness/steps/places.ts';
-import { runStep } from '../harness/steps/run-step.ts';
 import { servedRequests } from '../harness/steps/served-requests.ts';
-import { make } from '../harness/steps/tool.ts';
 
 await runStep({
   name: 'verify-s3',

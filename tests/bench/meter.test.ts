@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MIB } from '../../lib/core/units.ts';
-import { measure } from '../../testing/bench/meter.ts';
+import { measure } from '../../testing/bench/measure/meter.ts';
 import { processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
 import { plainEnvironment } from '../../testing/harness/processes/plain-environment.ts';
 

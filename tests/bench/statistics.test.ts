@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MIB } from '../../lib/core/units.ts';
-import { median, parseTimes, perUnit, summarise } from '../../testing/bench/statistics.ts';
+import { median, parseTimes, perUnit, summarise } from '../../testing/bench/measure/statistics.ts';
 
 test('the median is the middle value, or the mean of the two in the middle', () => {
   assert.equal(median([3]), 3);

@@ -16,8 +16,8 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import type { FaultRule } from '../../testing/harness/s3-server/fault-rules.ts';
-import type { S3Server } from '../../testing/harness/s3-server/server.ts';
+import type { FaultRule } from '../../testing/s3-server/faults/fault-rules.ts';
+import type { S3Server } from '../../testing/s3-server/server.ts';
 import { BUCKET as Bucket, withServer } from './start.ts';
 import { assertRefusal, beginPut, encodeKey, raw, refused, signer, type Target } from './target.ts';
 

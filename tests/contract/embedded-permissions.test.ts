@@ -22,8 +22,8 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { requiredActions } from '../../testing/harness/s3-server/actions.ts';
-import type { S3Server, S3ServerOptions } from '../../testing/harness/s3-server/server.ts';
+import { requiredActions } from '../../testing/s3-server/auth/actions.ts';
+import type { S3Server, S3ServerOptions } from '../../testing/s3-server/server.ts';
 import { ACCOUNT, BUCKET as Bucket, withServer } from './start.ts';
 import { assertRefusal, raw, refused, type Target } from './target.ts';
 

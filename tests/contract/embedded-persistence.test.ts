@@ -25,7 +25,7 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { startS3Server } from '../../testing/harness/s3-server/server.ts';
+import { startS3Server } from '../../testing/s3-server/server.ts';
 import { ACCOUNT, BUCKET as Bucket, createClient, makeScratch, withServer } from './start.ts';
 import { refused } from './target.ts';
 

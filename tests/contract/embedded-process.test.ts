@@ -15,7 +15,7 @@ const ROOT = join(import.meta.dirname, '../..');
 
 function spawnServer(args: readonly string[], withAccount = true): ChildProcess {
   const account = { AWS_ACCESS_KEY_ID: ACCOUNT.accessKeyId, AWS_SECRET_ACCESS_KEY: ACCOUNT.secretAccessKey };
-  return spawn(process.execPath, ['--import', 'tsx', 'testing/harness/s3-server/main.ts', ...args], {
+  return spawn(process.execPath, ['--import', 'tsx', 'testing/s3-server/main.ts', ...args], {
     cwd: ROOT,
     env: { PATH: process.env.PATH ?? '', ...(withAccount ? account : {}) },
     stdio: ['ignore', 'pipe', 'pipe'],

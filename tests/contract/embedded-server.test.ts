@@ -18,7 +18,7 @@ import {
   RestoreObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { startS3Server } from '../../testing/harness/s3-server/server.ts';
+import { startS3Server } from '../../testing/s3-server/server.ts';
 import { ACCOUNT, BUCKET as Bucket, makeScratch, withServer } from './start.ts';
 import { assertRefusal, beginPut, raw, refused } from './target.ts';
 

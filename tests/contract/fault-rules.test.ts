@@ -1,9 +1,9 @@
 /** Which requests a fault rule is about, which of them it fires for, and what a rule may not say. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type FaultRule, readFaultRules } from '../../testing/harness/s3-server/fault-rules.ts';
-import { type FaultSubject, Faults, isDue, matches } from '../../testing/harness/s3-server/faults.ts';
-import { matchesKey } from '../../testing/harness/s3-server/key-pattern.ts';
+import { type FaultRule, readFaultRules } from '../../testing/s3-server/faults/fault-rules.ts';
+import { type FaultSubject, Faults, isDue, matches } from '../../testing/s3-server/faults/faults.ts';
+import { matchesKey } from '../../testing/s3-server/faults/key-pattern.ts';
 
 const put: FaultSubject = { method: 'PUT', operation: 'PutObject', key: 'host/a.json', conditional: false };
 

@@ -1,6 +1,6 @@
 /** The whole contract against the server that S3_SERVER names: `local` (default), the embedded one, or `env`. */
 import { rm } from 'node:fs/promises';
-import { startS3Server } from '../../testing/harness/s3-server/server.ts';
+import { startS3Server } from '../../testing/s3-server/server.ts';
 import { contract } from './contract.ts';
 import { namedTarget } from './named-target.ts';
 import { ACCOUNT, BUCKET, createTarget, makeScratch } from './start.ts';

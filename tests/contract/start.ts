@@ -2,11 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
-import {
-  type S3Server,
-  type S3ServerOptions,
-  startS3Server,
-} from '../../testing/harness/s3-server/server.ts';
+import { type S3Server, type S3ServerOptions, startS3Server } from '../../testing/s3-server/server.ts';
 import { Outcomes } from './outcomes.ts';
 import type { Target } from './target.ts';
 

@@ -7,9 +7,9 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import type { RequestRecord } from '../../testing/harness/s3-server/request.ts';
-import type { S3Server } from '../../testing/harness/s3-server/server.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import type { RequestRecord } from '../../testing/s3-server/http/request.ts';
+import type { S3Server } from '../../testing/s3-server/server.ts';
 import {
   type EndedScript,
   processesAbout,

@@ -12,12 +12,8 @@ import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } fr
 import type { Manifest } from '../../lib/core/format/manifest.ts';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import {
-  type S3Server,
-  type S3ServerOptions,
-  startS3Server,
-} from '../../testing/harness/s3-server/server.ts';
 import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
+import { type S3Server, type S3ServerOptions, startS3Server } from '../../testing/s3-server/server.ts';
 
 export const secret = 'end-to-end-secret';
 const bucketName = 'backups';

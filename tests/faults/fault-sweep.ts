@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DeterministicRandom } from '../../testing/harness/deterministic-random.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import type { FaultRule } from '../../testing/harness/s3-server/fault-rules.ts';
 import { mutateData, seedData } from '../../testing/harness/seed-data.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import type { FaultRule } from '../../testing/s3-server/faults/fault-rules.ts';
 import { createWorld, mustSucceed, type World } from '../end-to-end/world.ts';
 import { assertClearFailure, restoreElsewhere, seededRandom, stages } from './sweep.ts';
 

@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { type S3Server, startS3Server } from '../../testing/s3-server/server.ts';
 import { whileRunning } from '../end-to-end/running-script.ts';
 import {
   chunkBytes,

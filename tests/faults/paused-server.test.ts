@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
-import type { FaultRule } from '../../testing/harness/s3-server/fault-rules.ts';
-import type { FaultStatus } from '../../testing/harness/s3-server/faults.ts';
-import type { RequestRecord } from '../../testing/harness/s3-server/request.ts';
 import { startServerProcess } from '../../testing/harness/servers/local-server.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import type { FaultRule } from '../../testing/s3-server/faults/fault-rules.ts';
+import type { FaultStatus } from '../../testing/s3-server/faults/faults.ts';
+import type { RequestRecord } from '../../testing/s3-server/http/request.ts';
 import {
   processesAbout,
   type RunningScript,

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { awsVariables } from '../../lib/core/settings/keys.ts';
 import { readSettingLines } from '../../lib/core/settings/lines.ts';
 import { MIB } from '../../lib/core/units.ts';
-import { readHarnessSettings } from '../../testing/harness/steps/harness-settings.ts';
+import { readHarnessSettings } from '../../testing/harness/runner/harness-settings.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { repositoryFiles } from '../support/repository-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

@@ -4,7 +4,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { which } from 'zx';
-import { stepNames } from '../../testing/harness/steps/run-all.ts';
+import { stepNames } from '../../testing/harness/runner/run-all.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { runProcess, type ScriptResult } from '../end-to-end/world.ts';
 import { repositoryFiles } from '../support/repository-files.ts';

@@ -10,7 +10,7 @@ import {
   DeleteObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import type { FaultRule } from '../../testing/harness/s3-server/fault-rules.ts';
+import type { FaultRule } from '../../testing/s3-server/faults/fault-rules.ts';
 import {
   allKeys,
   createWorld,

@@ -15,10 +15,10 @@ import {
 } from '@aws-sdk/client-s3';
 import { mountPointsBelow } from '../../testing/harness/mount-table.ts';
 import { processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
-import { startS3Server } from '../../testing/harness/s3-server/server.ts';
+import { placesIn } from '../../testing/harness/runner/places.ts';
 import { openHarnessBucket } from '../../testing/harness/steps/bucket.ts';
-import { placesIn } from '../../testing/harness/steps/places.ts';
 import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
+import { startS3Server } from '../../testing/s3-server/server.ts';
 import { cleanUpAfter, runProcess, type ScriptResult } from '../end-to-end/world.ts';
 
 /** A run of the harness in a directory of its own. */

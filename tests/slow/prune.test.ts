@@ -5,8 +5,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
-import { type S3Server, startS3Server } from '../../testing/harness/s3-server/server.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { type S3Server, startS3Server } from '../../testing/s3-server/server.ts';
 import {
   allKeys,
   createWorld,

@@ -6,11 +6,7 @@ import {
   openBucket,
   type WriteOptions,
 } from '../../lib/edge/s3/s3-client.ts';
-import {
-  type S3Server,
-  type S3ServerOptions,
-  startS3Server,
-} from '../../testing/harness/s3-server/server.ts';
+import { type S3Server, type S3ServerOptions, startS3Server } from '../../testing/s3-server/server.ts';
 import { type FaultyProxy, startProxy } from './faulty-proxy.ts';
 import { settingsOf } from './settings.ts';
 

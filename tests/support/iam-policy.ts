@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { PermissionSettings } from '../../testing/harness/s3-server/permissions.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+import type { PermissionSettings } from '../../testing/s3-server/auth/permissions.ts';
 
 /** The roles that there is a policy for. */
 export const roles = ['backup', 'restore', 'verify', 'prune'] as const;

@@ -24,7 +24,7 @@ export interface ServerProcessOptions {
 }
 
 const region = 'us-east-1';
-const mainPath = join(import.meta.dirname, '../s3-server/main.ts');
+const mainPath = join(import.meta.dirname, '../../s3-server/main.ts');
 const guardPath = join(import.meta.dirname, '../processes/end-with-parent.ts');
 
 /**

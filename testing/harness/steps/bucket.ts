@@ -15,7 +15,7 @@ import {
 import { z } from 'zod';
 import { ToolError } from '../../../lib/core/errors.ts';
 import { readSettingLines } from '../../../lib/core/settings/lines.ts';
-import type { Places } from './places.ts';
+import type { Places } from '../runner/places.ts';
 
 /** A key below the prefix, and the bytes under it. */
 export interface ListedObject {

@@ -1,5 +1,5 @@
 /** Claims that a step checks: all of them are looked at, and what does not hold is reported together. */
-import type { StepLog } from './step-log.ts';
+import type { StepLog } from '../runner/step-log.ts';
 
 /** The claims of one step. */
 export interface Checks {

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processesWithMark, sendSignal } from '../processes/marked-processes.ts';
-import type { Places } from './places.ts';
-import type { Step } from './run-step.ts';
-import { markOf, tryMake } from './tool.ts';
+import type { Places } from '../runner/places.ts';
+import type { Step } from '../runner/run-step.ts';
+import { markOf, tryMake } from '../runner/tool.ts';
 
 const pollMs = 2;
 const endWithinMs = 10_000;

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Manifest } from '../../../lib/core/format/manifest.ts';
+import type { RecordedBackup } from '../runner/state.ts';
 import { repositoryRoot } from '../test-directory.ts';
 import type { HarnessBucket } from './bucket.ts';
-import type { RecordedBackup } from './state.ts';
 
 /** A manifest with the backup that it was recorded for, and its text in the bucket. */
 export interface ManifestOfRun {

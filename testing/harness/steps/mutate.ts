@@ -1,9 +1,9 @@
 /** One round of changes to every subvolume of a run. */
 import { join } from 'node:path';
 import { mutateData } from '../mutate-data.ts';
-import { subvolumeNames } from './places.ts';
-import type { Step } from './run-step.ts';
-import { type State, writeState } from './state.ts';
+import { subvolumeNames } from '../runner/places.ts';
+import type { Step } from '../runner/run-step.ts';
+import { type State, writeState } from '../runner/state.ts';
 
 /** Every subvolume has a seed of its own, so that no two hold the same. In bytes and files. */
 export function seedsOf({ settings, places }: Pick<Step, 'settings' | 'places'>) {

@@ -1,11 +1,11 @@
 /** What has to hold of the objects of a backup, judged without the tool's own code. */
 import { createHash } from 'node:crypto';
+import type { StateWithS3 } from '../runner/demand-setup.ts';
+import { isFrozen } from '../runner/frozen.ts';
+import type { Step } from '../runner/run-step.ts';
 import type { HarnessBucket } from './bucket.ts';
 import type { Checks } from './check.ts';
-import type { StateWithS3 } from './demand-setup.ts';
-import { isFrozen } from './frozen.ts';
 import type { ManifestOfRun } from './manifests.ts';
-import type { Step } from './run-step.ts';
 import type { ServedRequest } from './served-requests.ts';
 
 /**

@@ -3,11 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { demandEqual } from '../digest-facts.ts';
+import { type Places, subvolumeNames } from '../runner/places.ts';
+import type { Step } from '../runner/run-step.ts';
+import { type RecordedBackup, type State, writeState } from '../runner/state.ts';
 import { treeDigest } from '../tree-digest.ts';
 import { type HarnessBucket, openHarnessBucket } from './bucket.ts';
-import { type Places, subvolumeNames } from './places.ts';
-import type { Step } from './run-step.ts';
-import { type RecordedBackup, type State, writeState } from './state.ts';
 
 const pointerSchema = z.object({ manifest_key: z.string(), kind: z.string(), created_at: z.string() });
 const snapshotSchema = z.object({ snapshot: z.object({ path: z.string() }) });

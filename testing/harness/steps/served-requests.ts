@@ -1,9 +1,9 @@
 /** What the embedded server was asked, by its own record: a witness of what the tool really sent, and in which order. */
 import { z } from 'zod';
+import type { StateWithS3 } from '../runner/demand-setup.ts';
+import type { Places } from '../runner/places.ts';
 import { readToolSettings } from './bucket.ts';
-import type { StateWithS3 } from './demand-setup.ts';
 import type { JournalLine } from './kill-upload.ts';
-import type { Places } from './places.ts';
 
 const requestSchema = z.object({
   operation: z.string(),

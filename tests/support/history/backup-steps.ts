@@ -5,7 +5,7 @@ import { publishBackup } from '../../../lib/stage/backup/publish.ts';
 import { prepareSnapshot } from '../../../lib/stage/backup/snapshot.ts';
 import { uploadSnapshot } from '../../../lib/stage/backup/upload.ts';
 import type { StageContext } from '../../../lib/stage/context.ts';
-import type { FaultRule } from '../../../testing/harness/s3-server/fault-rules.ts';
+import type { FaultRule } from '../../../testing/s3-server/faults/fault-rules.ts';
 import { brokenPoints } from './bucket-view.ts';
 import { isSubvolume } from './commands.ts';
 import { chance, choose } from './edit.ts';

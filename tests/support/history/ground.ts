@@ -5,8 +5,8 @@ import { DeleteObjectsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Bucket } from '../../../lib/edge/s3/s3-client.ts';
 import { TransferMemory } from '../../../lib/transfer/transfer-memory.ts';
 import { createLoopFilesystem } from '../../../testing/harness/loop-filesystem.ts';
-import { type S3Server, startS3Server } from '../../../testing/harness/s3-server/server.ts';
 import { testDirectory } from '../../../testing/harness/test-directory.ts';
+import { type S3Server, startS3Server } from '../../../testing/s3-server/server.ts';
 import { Hands } from './hands.ts';
 
 /** Who may write to the server. */
