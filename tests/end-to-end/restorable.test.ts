@@ -390,3 +390,21 @@ test('a host whose name has changed does not begin anew under another prefix in 
   assert.equal(asked.manifest.kind, 'full');
   assert.match(renamed.warnings.join('\n'), /a new chain begins/);
 });
+
+test('files do not inherit on a restore what the top directory was given after them', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'before');
+  await shell`btrfs property set ${world.data} compression lzo`;
+  await shell`setfacl -d -m u:1000:rwx ${world.data}`;
+  await write(world, 'after');
+  const host = await hostIn(world);
+  const first = await host.backUp();
+  await shell`btrfs property set ${world.data} compression zstd`;
+  await write(world, 'later');
+  await shell`setfattr -x btrfs.compression ${join(world.data, 'later')}`;
+  const second = await host.backUp();
+  assert.equal(second.manifest.kind, 'incremental');
+  for (const { key, manifest } of [first, second]) {
+    await proveIs(world, await treeDigest(manifest.snapshot.path), key);
+  }
+});

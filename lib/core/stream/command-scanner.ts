@@ -1,6 +1,6 @@
 /**
  * Walks along the commands of a send stream while it passes, in pieces of any size. A visitor sees every command in one piece:
- * where it lies, or gathered; of a command with data only its beginning. The rest passes unseen.
+ * where it lies, or gathered; of a write only its beginning. The rest passes unseen.
  */
 import {
   COMMAND_HEADER_BYTES,
@@ -10,7 +10,7 @@ import {
   StreamFormatError,
 } from './commands.ts';
 
-/** Of a command with data only the header and the first attribute, which is the path (at most 4096 bytes), are gathered. */
+/** Of a write only the header and the first attribute, which is the path (at most 4096 bytes), are gathered. */
 const dataHeadBytes = COMMAND_HEADER_BYTES + 4 + 4096;
 /** Far above what any kernel sends: 64 KiB, and from version 2 on 16 KiB of attributes and 128 KiB of compressed data. */
 const mostCommandBytes = 4 * 2 ** 20;
@@ -23,7 +23,7 @@ export interface Memory {
 
 /**
  * Looks at a command, which lies in the memory from one position to another. What it returns goes on in the command's place;
- * undefined: as it is. Of a command with data it can replace nothing.
+ * undefined: as it is. Of a write it can replace nothing.
  */
 export type CommandVisitor = (
   type: number,
@@ -127,7 +127,7 @@ export class CommandScanner {
 }
 
 function hasData(type: number): boolean {
-  return type === COMMANDS.write || type === COMMANDS.encodedWrite || type === COMMANDS.setXattr;
+  return type === COMMANDS.write || type === COMMANDS.encodedWrite;
 }
 
 function memoryOf(bytes: Uint8Array): Memory {

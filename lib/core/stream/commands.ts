@@ -18,6 +18,7 @@ export const COMMANDS = {
   snapshot: 2,
   symlink: 8,
   setXattr: 13,
+  removeXattr: 14,
   write: 15,
   clone: 16,
   end: 21,
@@ -28,6 +29,8 @@ export const COMMANDS = {
 export const ATTRIBUTES = {
   uuid: 1,
   transid: 2,
+  xattrName: 13,
+  xattrData: 14,
   path: 15,
   pathTo: 16,
   pathLink: 17,

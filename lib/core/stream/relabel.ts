@@ -13,6 +13,7 @@ import {
   parseUuid,
   readTransid,
 } from './commands.ts';
+import type { RootAttributes } from './root-attributes.ts';
 import type { StreamHead, SubvolumeState } from './stream-head.ts';
 
 /** What a stream is received as. */
@@ -22,9 +23,11 @@ export interface Labels {
   readonly uuid: string;
   /** What its parent was received as; undefined for a full stream. */
   readonly parentUuid: string | undefined;
+  /** Of the top directory; the same for all streams of a chain. */
+  readonly rootAttributes: RootAttributes;
 }
 
-/** The first command of a stream with these labels. */
+/** The first command of a stream with these labels, and what has to follow it. */
 export function relabelFirstCommand(type: number, command: Uint8Array, labels: Labels): Uint8Array {
   const replaced = new Map([
     [ATTRIBUTES.path, new TextEncoder().encode(labels.name)],
@@ -33,7 +36,12 @@ export function relabelFirstCommand(type: number, command: Uint8Array, labels: L
       ? []
       : [[ATTRIBUTES.cloneUuid, parseUuid(labels.parentUuid)] as const]),
   ]);
-  return rebuild(type, command, replaced);
+  return concatenate(rebuild(type, command, replaced), ...labels.rootAttributes.removing());
+}
+
+/** The last command of a stream, and what has to come before it. */
+export function relabelEnd(command: Uint8Array, { rootAttributes }: Labels): Uint8Array {
+  return concatenate(...rootAttributes.setting(), command);
 }
 
 /** A clone command with the label of what it clones from; undefined where that is neither the snapshot nor its parent. */
@@ -50,6 +58,16 @@ export function relabelClone(command: Uint8Array, head: StreamHead, labels: Labe
       : undefined;
   if (label === undefined) return undefined;
   return rebuild(COMMANDS.clone, command, new Map([[ATTRIBUTES.cloneUuid, parseUuid(label)]]));
+}
+
+function concatenate(...pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 function isState(one: SubvolumeState, other: SubvolumeState | undefined): boolean {

@@ -2,8 +2,15 @@
 import { CommandScanner, type Memory } from './command-scanner.ts';
 import { COMMANDS } from './commands.ts';
 import { checkPaths } from './path-limits.ts';
-import { type Labels, relabelClone, relabelFirstCommand } from './relabel.ts';
+import { type Labels, relabelClone, relabelEnd, relabelFirstCommand } from './relabel.ts';
 import { parseFirstCommand, type StreamHead } from './stream-head.ts';
+
+const relabelled: ReadonlySet<number> = new Set([
+  COMMANDS.clone,
+  COMMANDS.end,
+  COMMANDS.setXattr,
+  COMMANDS.removeXattr,
+]);
 
 /** What is done about what an inspector sees. */
 export interface Inspection {
@@ -47,7 +54,10 @@ export class StreamInspector {
       return labels && relabelFirstCommand(type, command, labels);
     }
     checkPaths(type, memory, from, to, this.#head.uuid);
-    if (!labels || type !== COMMANDS.clone) return undefined;
-    return relabelClone(memory.bytes.subarray(from, to), this.#head, labels);
+    if (!labels || !relabelled.has(type)) return undefined;
+    const command = memory.bytes.subarray(from, to);
+    if (type === COMMANDS.clone) return relabelClone(command, this.#head, labels);
+    if (type === COMMANDS.end) return relabelEnd(command, labels);
+    return labels.rootAttributes.hold(type, command) ? new Uint8Array() : undefined;
   }
 }

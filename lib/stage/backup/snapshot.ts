@@ -1,6 +1,7 @@
 /** The first stage: decide what to send, take the read-only snapshot or adopt one, and leave snapshot.json for the upload. */
 
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../../core/errors.ts';
 import { MAX_NESTED } from '../../core/format/manifest.ts';
 import { type BackupKind, parseTimestamp, SubvolumeKeys, snapshotName } from '../../core/format/names.ts';
@@ -185,9 +186,17 @@ interface PlannedBackup {
 /** Takes the snapshot; it is deleted again where it cannot be recorded. */
 async function take(planned: PlannedBackup, { takeOf, into, isReceived }: SnapshotToTake): Promise<string> {
   const { context, subvolume, plan, pointer } = planned;
-  const timestamp = await freshTimestamp(context, subvolume, pointer);
-  const name = snapshotName(subvolume, timestamp, plan.kind);
-  const path = join(into, name);
+  const fresh = async () => {
+    const timestamp = await freshTimestamp(context, subvolume, pointer);
+    const name = snapshotName(subvolume, timestamp, plan.kind);
+    return { timestamp, name, path: join(into, name) };
+  };
+  let { timestamp, name, path } = await fresh();
+  // One that was taken for another bucket or prefix in this second.
+  while (await pathExists(path)) {
+    await sleep(1000, undefined, { signal: context.signal });
+    ({ timestamp, name, path } = await fresh());
+  }
   await takeSnapshot(takeOf, path, isReceived ? 'writable' : 'read-only');
   try {
     // A read-only snapshot would inherit the received UUID, and so would all the others: btrfs receive could not tell them apart.

@@ -10,6 +10,7 @@ import type { Manifest, StoredManifest } from '../../core/format/manifest.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { Labels } from '../../core/stream/relabel.ts';
+import { RootAttributes } from '../../core/stream/root-attributes.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { StreamInspector } from '../../core/stream/stream-inspector.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
@@ -238,6 +239,7 @@ async function receiveOne(
     name: before?.labels.name === 'a' ? 'b' : 'a',
     uuid: randomUUID(),
     parentUuid: before?.labels.uuid,
+    rootAttributes: before?.labels.rootAttributes ?? new RootAttributes(),
   };
   const what = `the stream of ${label}`;
   const inspector = new StreamInspector({

@@ -70,6 +70,23 @@ export function write(name: string, data: Uint8Array): Uint8Array {
   ]);
 }
 
+/** Sets an extended attribute; the top directory's path is empty. */
+export function setXattr(name: string, attributeName: string, value: string): Uint8Array {
+  return buildCommand(COMMANDS.setXattr, [
+    path(ATTRIBUTES.path, name),
+    path(ATTRIBUTES.xattrName, attributeName),
+    path(ATTRIBUTES.xattrData, value),
+  ]);
+}
+
+/** Removes an extended attribute. */
+export function removeXattr(name: string, attributeName: string): Uint8Array {
+  return buildCommand(COMMANDS.removeXattr, [
+    path(ATTRIBUTES.path, name),
+    path(ATTRIBUTES.xattrName, attributeName),
+  ]);
+}
+
 /** A clone of something in a subvolume, in a state. */
 export function clone(name: string, uuid: string, transid: number, from: string): Uint8Array {
   return buildCommand(COMMANDS.clone, [

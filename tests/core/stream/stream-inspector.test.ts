@@ -4,10 +4,22 @@ import fc from 'fast-check';
 import { StreamFormatError } from '../../../lib/core/stream/commands.ts';
 import { crc32c } from '../../../lib/core/stream/crc32c.ts';
 import { PathTooLong } from '../../../lib/core/stream/path-limits.ts';
+import { RootAttributes } from '../../../lib/core/stream/root-attributes.ts';
 import type { StreamHead } from '../../../lib/core/stream/stream-head.ts';
 import { StreamInspector } from '../../../lib/core/stream/stream-inspector.ts';
 import { runs } from '../../support/fuzz.ts';
-import { clone, end, firstCommand, header, makeFile, rename, symlink, write } from './send-streams.ts';
+import {
+  clone,
+  end,
+  firstCommand,
+  header,
+  makeFile,
+  removeXattr,
+  rename,
+  setXattr,
+  symlink,
+  write,
+} from './send-streams.ts';
 
 const own = '11111111-2222-4333-8444-555555555555';
 const parent = '99999999-8888-4777-8666-555555555555';
@@ -92,7 +104,7 @@ test('a stream gets other labels: name, UUIDs, and what is cloned from, told apa
       clone('j', cloned[2], 40, 'k'),
       end,
     ]);
-  const labels = { name: 'a', uuid: label, parentUuid: parentLabel };
+  const labels = { name: 'a', uuid: label, parentUuid: parentLabel, rootAttributes: new RootAttributes() };
   // As of a subvolume that gives its received UUID to its snapshots: one UUID for both.
   const other = 'bbbbbbbb-0000-4000-8000-000000000003';
   const stream = make('a long name', own, own, [own, own, other]);
@@ -194,3 +206,33 @@ function flip(bytes: Uint8Array, at: number): Buffer {
   flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
   return flipped;
 }
+
+test('what files would inherit of the top directory is set last, and taken away before the next stream', () => {
+  const rootAttributes = new RootAttributes();
+  const passed = (parentUuid: string | undefined, ...commands: readonly Uint8Array[]) => {
+    const labels = { name: 'a', uuid: label, parentUuid, rootAttributes };
+    const first = firstCommand('x', own, 40, parentUuid === undefined ? undefined : [parent, 36]);
+    const stream = Buffer.concat([header(), first, ...commands, end]);
+    const relabelled = firstCommand('a', label, 40, parentUuid === undefined ? undefined : [parentUuid, 36]);
+    const out = pass(new StreamInspector({ labels }), stream, [7]);
+    assert.ok(
+      out.subarray(0, 17 + relabelled.length).equals(Buffer.concat([header(), relabelled])),
+      'the labels',
+    );
+    return out.subarray(17 + relabelled.length);
+  };
+  const zstd = setXattr('', 'btrfs.compression', 'zstd');
+  const others = [setXattr('f', 'btrfs.compression', 'lzo'), setXattr('', 'user.a', 'b')];
+  assert.deepEqual(passed(undefined, zstd, ...others), Buffer.concat([...others, zstd, end]));
+  const lzo = setXattr('', 'btrfs.compression', 'lzo');
+  const acl = setXattr('', 'system.posix_acl_default', 'acl');
+  const [removeCompression, removeAcl] = ['btrfs.compression', 'system.posix_acl_default'].map((name) =>
+    removeXattr('', name),
+  );
+  assert.ok(removeCompression && removeAcl);
+  assert.deepEqual(passed(parentLabel, lzo, acl), Buffer.concat([removeCompression, lzo, acl, end]));
+  assert.deepEqual(
+    passed(parentLabel, removeCompression),
+    Buffer.concat([removeCompression, removeAcl, acl, end]),
+  );
+});

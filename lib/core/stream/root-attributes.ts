@@ -1,0 +1,45 @@
+/**
+ * Attributes of a subvolume's top directory that what is made in it inherits. `btrfs receive` makes every file there, under a
+ * temporary name, before it moves it to its place; so files would get a compression property or an ACL that they do not have in
+ * the snapshot. They are held back while a stream is received, and set as its last step.
+ */
+import { ATTRIBUTES, attributesOf, buildCommand, COMMANDS } from './commands.ts';
+
+const inherited: ReadonlySet<string> = new Set(['btrfs.compression', 'system.posix_acl_default']);
+
+/** The held attributes of one chain, from stream to stream. */
+export class RootAttributes {
+  /** What the top directory has, by name, once a stream is received. */
+  readonly #values = new Map<string, Uint8Array>();
+
+  /** Commands that take the attributes away which the stream before has left. */
+  removing(): readonly Uint8Array[] {
+    return [...this.#values.keys()].map((name) => command(COMMANDS.removeXattr, name));
+  }
+
+  /** Commands that set them, for the end of a stream. */
+  setting(): readonly Uint8Array[] {
+    return [...this.#values].map(([name, value]) => command(COMMANDS.setXattr, name, value));
+  }
+
+  /** Takes note of a command that sets or removes one of them; true when it is to be left out for now. */
+  hold(type: number, bytes: Uint8Array): boolean {
+    if (type !== COMMANDS.setXattr && type !== COMMANDS.removeXattr) return false;
+    const found = new Map([...attributesOf(bytes)].map((attribute) => [attribute.type, attribute.bytes]));
+    const name = new TextDecoder().decode(found.get(ATTRIBUTES.xattrName));
+    const isOfRoot = found.get(ATTRIBUTES.path)?.length === 0;
+    if (!isOfRoot || !inherited.has(name)) return false;
+    const value = found.get(ATTRIBUTES.xattrData);
+    if (type === COMMANDS.setXattr && value) this.#values.set(name, new Uint8Array(value));
+    else this.#values.delete(name);
+    return true;
+  }
+}
+
+function command(type: number, name: string, value?: Uint8Array): Uint8Array {
+  return buildCommand(type, [
+    { type: ATTRIBUTES.path, bytes: new Uint8Array() },
+    { type: ATTRIBUTES.xattrName, bytes: new TextEncoder().encode(name) },
+    ...(value ? [{ type: ATTRIBUTES.xattrData, bytes: value }] : []),
+  ]);
+}
