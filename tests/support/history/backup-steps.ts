@@ -24,10 +24,13 @@ async function attempt<Result>(
   world: HistoryWorld,
   stage: string,
   work: () => Promise<Result>,
+  signal?: AbortSignal,
 ): Promise<Outcome<Result>> {
   try {
     return { result: await work() };
-  } catch (error) {
+  } catch (thrown) {
+    // As the scripts have it: whatever a stopped run stumbles over, it was stopped.
+    const error: unknown = signal?.aborted ? signal.reason : thrown;
     if (!(error instanceof ToolError)) {
       throw new PropertyFailure(`${stage} broke: ${error instanceof Error ? error.stack : String(error)}`);
     }
@@ -56,7 +59,12 @@ async function upload(world: HistoryWorld, context: StageContext = world.context
   const planned = await readPlanned(world);
   const isHere = planned !== undefined && (await isSubvolume(planned.path));
   const truth = isHere ? await world.ground.hands.walk(planned.path) : undefined;
-  const outcome = await attempt(world, 'upload', () => uploadSnapshot(context, world.selected));
+  const outcome = await attempt(
+    world,
+    'upload',
+    () => uploadSnapshot(context, world.selected),
+    context.signal,
+  );
   if ('refused' in outcome) return outcome;
   if (!outcome.result.alreadyDone) {
     if (!planned || !truth) throw new PropertyFailure('an upload succeeded without a snapshot to send');

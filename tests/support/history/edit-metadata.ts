@@ -1,21 +1,22 @@
 /** Edits of modes, owners, times, attributes and flags. */
-import { chance, choose, chooseEntry, type Edit, quoted } from './edit.ts';
+import { chance, choose, chooseEntry, type Edit, type EditPlace, quoted } from './edit.ts';
 
 const modes = [0o644, 0o600, 0, 0o755, 0o4755, 0o2755, 0o1777, 0o7777];
 const owners = [0, 1, 1000, 65_534, 4_000_000_000];
 /** Before 1970, after 2038, and between. */
 const times = ['-1000000001', '0', '1', '1000000000123456789', '4000000000999999999', '9000000000000000001'];
 const attributeSizes = [0, 1, 100, 3000, 15_000];
-/** FS_NOCOW_FL, FS_COMPR_FL, FS_NOCOMP_FL and FS_NODUMP_FL, as linux/fs.h has them. */
+/** FS_NOCOW_FL, FS_NOCOMP_FL and FS_NODUMP_FL, as linux/fs.h has them. */
 const flags = [
   ['+C', 0x0080_0000],
-  ['+c', 0x4],
   ['+m', 0x400],
   ['+d', 0x40],
 ] as const;
+/** FS_COMPR_FL: Btrfs sets the property btrfs.compression with it, which new entries below inherit. */
+const compressFlag = ['+c', 0x4] as const;
 
 /** The top directory now and then. */
-const anything = (place: Parameters<Edit>[0], types: string) =>
+const anything = (place: EditPlace, types: string) =>
   chance(place.random, 10) ? '.' : chooseEntry(place, types);
 
 const chmod: Edit = async (place) => {
@@ -99,14 +100,20 @@ const setCompression: Edit = async (place) => {
   return `set the compression of ${quoted(path)} to ${algorithm}`;
 };
 
-const setFlag: Edit = async (place) => {
+async function changeFlag(
+  place: EditPlace,
+  [letter, bit]: readonly [string, number],
+): Promise<string | undefined> {
   const path = anything(place, 'fd');
   if (path === undefined) return undefined;
-  const [letter, bit] = choose(place.random, flags) ?? flags[0];
   const drop = chance(place.random, 30);
   await place.hands.do('setflags', place.root, { path, [drop ? 'drop' : 'add']: bit });
   return `chattr ${drop ? letter.replace('+', '-') : letter} ${quoted(path)}`;
-};
+}
+
+const setFlag: Edit = (place) => changeFlag(place, choose(place.random, flags) ?? flags[0]);
+
+const setCompressFlag: Edit = (place) => changeFlag(place, compressFlag);
 
 /** The edits, by name. */
 export const metadataEdits = {
@@ -120,4 +127,5 @@ export const metadataEdits = {
   'set-capability': setCapability,
   'set-compression': setCompression,
   'set-flag': setFlag,
+  'set-compress-flag': setCompressFlag,
 } as const satisfies Readonly<Record<string, Edit>>;

@@ -1,4 +1,5 @@
 /** The world of one history: a source filesystem, a prefix in the bucket, what was published, and what is known to be damaged. */
+import { setMaxListeners } from 'node:events';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Manifest } from '../../../lib/core/format/manifest.ts';
@@ -144,11 +145,18 @@ function openAs(settings: SettingValues): Promise<Bucket> {
     AWS_SECRET_ACCESS_KEY: account.secretAccessKey,
   });
   return openBucket(settings, 'host', {
-    signal: new AbortController().signal,
+    signal: endless(),
     onRetry: () => undefined,
     onSlowDown: () => undefined,
     random: () => 0,
   });
+}
+
+/** A signal that never comes; many listen to it. */
+function endless(): AbortSignal {
+  const { signal } = new AbortController();
+  setMaxListeners(0, signal);
+  return signal;
 }
 
 /** A context as the scripts make it, without anything to print to. */
@@ -164,7 +172,7 @@ function contextOf(
     memory,
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
     startProgress: () => ({ expect: () => undefined, add: () => undefined, stop: () => undefined }),
-    signal: new AbortController().signal,
+    signal: endless(),
     now,
     hostName: 'host',
     hostId: 'one',

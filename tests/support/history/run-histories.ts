@@ -51,7 +51,7 @@ export async function runHistories(ground: Ground, request: HistoriesRequest): P
     failed.push(outcome);
     const isNew = !reasons.has(reasonOf(outcome.failure));
     reasons.add(reasonOf(outcome.failure));
-    print(`SEED=${plan.seed} fails: ${outcome.failure}`);
+    print(`SEED=${plan.seed} fails: ${isNew ? outcome.failure : reasonOf(outcome.failure)}`);
     if (!isNew) continue;
     const shown = request.shrink ? await shrinkHistory(ground, outcome, isOn, signal) : outcome;
     printStory(shown, print);
