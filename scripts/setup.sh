@@ -42,7 +42,36 @@ fi
 
 node_major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
 if ((node_major < 20)); then
-  echo "setup: Node.js 20 or newer is needed (found: $(node --version 2>/dev/null || echo none)); see https://nodejs.org" >&2
+  echo "setup: Node.js 20 or newer is needed, 24 is best (found: $(node --version 2>/dev/null || echo none)); see https://nodejs.org" >&2
   exit 1
 fi
-npm ci --no-audit --no-fund --loglevel=error >&2
+
+# Scripts may be running. So the packages are installed beside those in use, into a tree of their own, and the link node_modules is
+# replaced in one step; what has begun with the old tree finds all of it there. One setup at a time.
+mkdir -p .modules
+exec {setups}> .modules/lock
+flock "$setups"
+in_use=$(readlink node_modules || :)
+is_installed() { cmp -s package.json node_modules/../package.json && cmp -s package-lock.json node_modules/../package-lock.json; }
+if [[ ! $in_use ]] || ! is_installed; then
+  tree=.modules/$(date +%Y%m%dT%H%M%S)-$$
+  mkdir "$tree"
+  trap 'rm -rf "$tree"' EXIT
+  cp package.json package-lock.json "$tree"
+  (cd "$tree" && npm ci --no-audit --no-fund --loglevel=error >&2)
+  if [[ ! $in_use && -d node_modules ]]; then
+    # As npm by itself would have it.
+    in_use=$tree-replaced/node_modules
+    mkdir "${in_use%/*}"
+    mv -T node_modules "$in_use"
+  fi
+  ln -s "$tree/node_modules" .modules/link
+  mv -T .modules/link node_modules
+  trap - EXIT
+  # Older trees go, but not the one just replaced, nor one that scripts/tsx.sh has locked. One without this file is half of one.
+  for old in .modules/*/; do
+    [[ $old != "$tree/" && $old != "${in_use%/*}/" ]] || continue
+    if [[ ! -e $old/node_modules/.package-lock.json ]]; then rm -rf "$old"
+    else flock --exclusive --nonblock "$old/node_modules/.package-lock.json" rm -rf "$old" || :; fi
+  done
+fi

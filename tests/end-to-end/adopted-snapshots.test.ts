@@ -154,7 +154,7 @@ test('a glob that finds nothing to send: one clear line, the documented exit cod
   ] as const) {
     await t.test(`one that ${name}: exit ${code}`, async () => {
       const config = await world.settingsFile({ SUBVOLUMES: `home=snapshots:${glob}` });
-      const result = await runProcess('node', ['--import', 'tsx', 'scripts/snapshot.ts', '--config', config]);
+      const result = await runProcess('scripts/tsx.sh', ['scripts/snapshot.ts', '--config', config]);
       assert.equal(result.exitCode, code, result.stderr);
       const lines = errorLines(result);
       assert.equal(lines.length, 1, result.stderr);

@@ -31,8 +31,11 @@ function crawl(world: World): void {
 async function restoreHalfway(world: World, target: string): Promise<ChildProcess> {
   const before = (await readdir(world.mount)).filter(isStaging);
   const config = await world.settingsFile();
-  const args = ['--import', 'tsx', 'scripts/restore.ts', '--config', config, '--subvolume', 'data'];
-  const child = spawn('node', [...args, '--target', target], { cwd: repositoryRoot, stdio: 'ignore' });
+  const args = ['scripts/restore.ts', '--config', config, '--subvolume', 'data'];
+  const child = spawn('scripts/tsx.sh', [...args, '--target', target], {
+    cwd: repositoryRoot,
+    stdio: 'ignore',
+  });
   world.cleanUp(async () => child.kill('SIGKILL'));
   for (let received: readonly string[] = []; received.length === 0; await sleep(20)) {
     assert.equal(child.exitCode, null, 'the restore still runs');

@@ -64,8 +64,8 @@ test('SIGKILL in the middle of an upload publishes nothing, and the next run goe
 
   const before = world.server.requests.length;
   const config = await world.settingsFile();
-  const args = ['--import', 'tsx', 'scripts/send-chunk-upload.ts', '--config', config];
-  const child = spawn('node', args, { cwd: repositoryRoot, stdio: 'ignore' });
+  const args = ['scripts/send-chunk-upload.ts', '--config', config];
+  const child = spawn('scripts/tsx.sh', args, { cwd: repositoryRoot, stdio: 'ignore' });
   const exited = new Promise((resolve) => child.once('exit', resolve));
   while (bytesReceived(world, before) < 40 * mib && child.exitCode === null) await sleep(5);
   assert.equal(child.exitCode, null, 'the upload still runs');

@@ -197,8 +197,8 @@ async function killAt(request: number, args: readonly string[]): Promise<boolean
   server.faults.set([
     { fault: 'stall', operation: ['DeleteObjects', 'AbortMultipartUpload'], skip: request, next: 1 },
   ]);
-  const all = ['--import', 'tsx', ...args, '--apply'];
-  const child = spawn('node', all, { cwd: repositoryRoot, stdio: ['ignore', 'pipe', 'ignore'] });
+  const all = [...args, '--apply'];
+  const child = spawn('scripts/tsx.sh', all, { cwd: repositoryRoot, stdio: ['ignore', 'pipe', 'ignore'] });
   const said = text(child.stdout);
   const exited = once(child, 'exit');
   const isStalled = () => server.faults.list().some(({ fired }) => fired > 0);

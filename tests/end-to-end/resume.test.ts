@@ -44,8 +44,8 @@ async function succeed(
   script: string,
   changes: Readonly<Record<string, string>> = {},
 ): Promise<ScriptResult> {
-  const args = ['--import', 'tsx', `scripts/${script}`, '--config', await world.settingsFile(changes)];
-  const result = await runProcess('node', args);
+  const args = [`scripts/${script}`, '--config', await world.settingsFile(changes)];
+  const result = await runProcess('scripts/tsx.sh', args);
   assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
   return result;
 }
@@ -71,7 +71,7 @@ async function goOn(world: World, changes: Readonly<Record<string, string>> = {}
   const target = join(world.mount, 'restored');
   const config = await world.settingsFile(changes);
   const args = ['--config', config, '--subvolume', 'data', '--target', target];
-  const restored = await runProcess('node', ['--import', 'tsx', 'scripts/restore.ts', ...args]);
+  const restored = await runProcess('scripts/tsx.sh', ['scripts/restore.ts', ...args]);
   assert.equal(restored.exitCode, 0, restored.stderr);
   const [snapshot = ''] = await namesIn(world.snapshots);
   assert.deepEqual(await treeDigest(target), await treeDigest(join(world.snapshots, snapshot)));

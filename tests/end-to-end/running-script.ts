@@ -28,7 +28,7 @@ export function startScript(
   script: string,
   ...args: readonly string[]
 ): RunningScript {
-  return start(world, 'node', ['--import', 'tsx', `scripts/${script}`, '--config', config, ...args]);
+  return start(world, 'scripts/tsx.sh', [`scripts/${script}`, '--config', config, ...args]);
 }
 
 /** Starts a command in the repository; it is killed with the world. */

@@ -98,7 +98,7 @@ export async function proveIs(
   const target = join(world.mount, 'restored');
   const config = await world.settingsFile(settings);
   const args = ['--config', config, '--subvolume', 'home', '--target', target, ...selection];
-  const result = await runProcess('node', ['--import', 'tsx', 'scripts/restore.ts', ...args]);
+  const result = await runProcess('scripts/tsx.sh', ['scripts/restore.ts', ...args]);
   assert.equal(result.exitCode, 0, result.stderr);
   assert.deepEqual(await treeDigest(target), await treeDigest(snapshot));
   await shell`btrfs subvolume delete --commit-after -- ${target}`;

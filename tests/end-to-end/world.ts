@@ -121,14 +121,7 @@ export async function createWorld(
       return path;
     },
     async run(script, ...args) {
-      return runProcess('node', [
-        '--import',
-        'tsx',
-        `scripts/${script}`,
-        '--config',
-        await standard,
-        ...args,
-      ]);
+      return runProcess('scripts/tsx.sh', [`scripts/${script}`, '--config', await standard, ...args]);
     },
     async backup(...args) {
       await mustSucceed(world, 'snapshot.ts', ...args);

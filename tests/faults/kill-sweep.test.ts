@@ -24,8 +24,8 @@ async function backUpAndKill(world: World, afterMs: number): Promise<string | un
   const config = await world.settingsFile();
   const killAt = performance.now() + afterMs;
   for (const script of stages) {
-    const args = ['--import', 'tsx', `scripts/${script}`, '--config', config];
-    const child = spawn('node', args, { cwd: repositoryRoot, stdio: 'ignore' });
+    const args = [`scripts/${script}`, '--config', config];
+    const child = spawn('scripts/tsx.sh', args, { cwd: repositoryRoot, stdio: 'ignore' });
     const timer = setTimeout(() => child.kill('SIGKILL'), killAt - performance.now());
     const [exitCode, signal] = await once(child, 'exit');
     clearTimeout(timer);

@@ -40,8 +40,8 @@ export function assertClearFailure(result: ScriptResult, what: string): void {
 /** Restores as another host would, which has no source snapshot to compare with. */
 export async function restoreElsewhere(world: World, target: string): Promise<ScriptResult> {
   const config = await world.settingsFile({ SUBVOLUMES: undefined, SNAPSHOT_DIR: undefined });
-  const script = ['--import', 'tsx', 'scripts/restore.ts', '--config', config];
-  return runProcess('node', [...script, '--subvolume', 'data', '--target', target]);
+  const script = ['scripts/restore.ts', '--config', config];
+  return runProcess('scripts/tsx.sh', [...script, '--subvolume', 'data', '--target', target]);
 }
 
 /** The published backup, read as any reader of the bucket would; it has to be whole. */

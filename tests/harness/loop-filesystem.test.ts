@@ -30,13 +30,24 @@ async function traces(mountPoint: string): Promise<string[]> {
   return [...mounts, ...loops, ...files].filter((line) => line.includes(folder));
 }
 
+/**
+ * Another user, who can read the checkout wherever it is, such as below /root; access(2) too takes the capability only with this
+ * securebit (capabilities(7)).
+ */
+const asNobody = [
+  ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+  ...['--securebits=+no_setuid_fixup', '--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'],
+];
+
 /** Runs `code` in a node process of its own, which sees createLoopFilesystem. */
-function startNode(code: string, options: { env?: NodeJS.ProcessEnv; uid?: number } = {}): ChildProcess {
+function startNode(
+  code: string,
+  { env, user = [] }: { env?: NodeJS.ProcessEnv; user?: readonly string[] } = {},
+): ChildProcess {
   const program = `import { createLoopFilesystem } from '${modulePath}'; ${code}`;
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...options,
-  });
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', program];
+  const [command = '', ...args] = [...user, ...node];
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(env && { env }) });
   children.add(child);
   child.once('exit', () => children.delete(child));
   return child;
@@ -55,7 +66,7 @@ async function killedOwner(): Promise<string> {
 }
 
 /** The error message of a process that tries to create a filesystem and must fail. */
-async function refusal(options: { env?: NodeJS.ProcessEnv; uid?: number }, mountOption = 'noatime') {
+async function refusal(options: Parameters<typeof startNode>[1], mountOption = 'noatime') {
   const child = startNode(
     `await createLoopFilesystem({ name: 'refused', sizeBytes: ${sizeBytes}, mountOptions: ['${mountOption}'] })
       .then(() => console.log('created'), (error) => console.log(error.message));`,
@@ -143,7 +154,7 @@ test('a busy mount is detached lazily, and the error names the process that held
 test('refusals are one line and leave nothing', async () => {
   const folders = async () =>
     (await readdir(join(runDirectory, 'loop'))).filter((f) => f.startsWith('refused-'));
-  assert.match(await refusal({ uid: 65534 }), /^loop filesystems need root.*sudo -n$/);
+  assert.match(await refusal({ user: asNobody }), /^loop filesystems need root.*sudo -n$/);
   assert.match(await refusal({}, 'no-such-option'), /^mount was refused: .*[^\n]$/);
 
   const fewTools = await mkdtemp(join(runDirectory, 'path-'));

@@ -46,8 +46,8 @@ test('a last backup of the future is no reason to wait for it: the clock is told
   await take(1);
   const config = await world.settingsFile(theirs.settings);
   for (const options of [[], ['--if-due']]) {
-    const args = ['--import', 'tsx', 'scripts/snapshot.ts', '--config', config, ...options];
-    const result = await runProcess('node', args);
+    const args = ['scripts/snapshot.ts', '--config', config, ...options];
+    const result = await runProcess('scripts/tsx.sh', args);
     assert.equal(result.exitCode, 1, result.stdout);
     assert.match(errorLines(result).join(), /the clock says \S+, but the last backup of home is of /);
   }

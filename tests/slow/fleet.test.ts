@@ -163,8 +163,8 @@ test('ten hosts with three subvolumes each share a bucket, and nothing of one is
   const config = join(directory, 'list.env');
   const lines = Object.entries({ ...common, ...credentials }).map(([key, value]) => `${key}=${value}\n`);
   await writeFile(config, lines.join(''), { mode: 0o600 });
-  const list = ['--import', 'tsx', 'scripts/list.ts', '--config', config, '--host-prefix', fleet, '--json'];
-  const result = await runProcess('node', list);
+  const list = ['scripts/list.ts', '--config', config, '--host-prefix', fleet, '--json'];
+  const result = await runProcess('scripts/tsx.sh', list);
   assert.equal(result.exitCode, 0, result.stderr);
   const listed: { prefix: string; backups: Record<string, unknown>[]; problem: unknown }[] = JSON.parse(
     result.stdout,

@@ -165,8 +165,8 @@ test('a chunk that has to be stored anew, and may not be, ends its backup; the n
   );
   const bytes = await unrestricted(world, () => readBytes(world, first));
   const changed = await world.settingsFile({ CHUNK_SIZE: '15MiB' });
-  const upload = ['--import', 'tsx', 'scripts/send-chunk-upload.ts', '--config', changed];
-  const refused = await runProcess('node', upload);
+  const upload = ['scripts/send-chunk-upload.ts', '--config', changed];
+  const refused = await runProcess('scripts/tsx.sh', upload);
   assert.equal(refused.exitCode, 1, refused.stderr);
   const lines = errorLines(refused);
   assert.equal(lines.length, 1, refused.stderr);
@@ -187,7 +187,7 @@ test('a chunk that has to be stored anew, and may not be, ends its backup; the n
   world.server.faults.clear();
   const { allowed = [] } = permissionsOf('backup', Bucket, prefix);
   world.server.permissions.set({ allowed, denied: ['s3:PutObject'] });
-  const denied = await runProcess('node', upload);
+  const denied = await runProcess('scripts/tsx.sh', upload);
   assert.match(errorLines(denied).join('\n'), /access was denied/);
   become(world, 'backup');
   await mustSucceed(world, 'send-chunk-upload.ts');

@@ -125,8 +125,8 @@ test('what is not due is told in a line each and left alone; what is due is publ
 
   await t.test('--json names what is next', async () => {
     const config = await world.settingsFile();
-    const { stdout } = await runProcess('node', [
-      ...['--import', 'tsx', 'scripts/snapshot.ts', '--config', config, '--if-due', '--json'],
+    const { stdout } = await runProcess('scripts/tsx.sh', [
+      ...['scripts/snapshot.ts', '--config', config, '--if-due', '--json'],
     ]);
     assert.deepEqual(JSON.parse(stdout).subvolumes, [
       {

@@ -25,8 +25,8 @@ async function startUpload(world: World): Promise<ChildProcess> {
   await writeFile(join(world.data, 'random'), randomBytes(64 * 2 ** 20));
   assert.equal((await world.run('snapshot.ts')).exitCode, 0);
   world.server.faults.set([{ fault: 'stall', operation: ['PutObject', 'UploadPart'], key: '*/chunk-*' }]);
-  const args = ['--import', 'tsx', 'scripts/send-chunk-upload.ts', '--config', await world.settingsFile()];
-  const holder = spawn('node', args, { cwd: repositoryRoot, stdio: 'ignore' });
+  const args = ['scripts/send-chunk-upload.ts', '--config', await world.settingsFile()];
+  const holder = spawn('scripts/tsx.sh', args, { cwd: repositoryRoot, stdio: 'ignore' });
   world.cleanUp(async () => holder.kill('SIGKILL'));
   await until('a part', async () => world.server.faults.list().find(({ fired }) => fired > 0));
   return holder;

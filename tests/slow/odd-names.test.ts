@@ -48,14 +48,7 @@ function assertNothingOwned(world: World): void {
 test('odd names everywhere: subvolume, snapshots, run files, content and target', async (t) => {
   const { world, config, source } = await oddWorld(t);
   const run = async (script: string, ...args: readonly string[]) => {
-    const result = await runProcess('node', [
-      '--import',
-      'tsx',
-      `scripts/${script}`,
-      '--config',
-      config,
-      ...args,
-    ]);
+    const result = await runProcess('scripts/tsx.sh', [`scripts/${script}`, '--config', config, ...args]);
     assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
     return result;
   };
@@ -116,7 +109,7 @@ test('names that cannot be used are refused in one line, before anything is done
   ] as const;
   for (const [what, target, code, says] of cases) {
     await t.test(what, async () => {
-      const script = `node --import tsx scripts/restore.ts --config ${config} --subvolume data ${target}`;
+      const script = `scripts/tsx.sh scripts/restore.ts --config ${config} --subvolume data ${target}`;
       const result = await runProcess('bash', ['--norc', '-c', script]);
       assert.equal(result.exitCode, code, result.stderr);
       const lines = errorLines(result);
@@ -131,7 +124,7 @@ test('names that cannot be used are refused in one line, before anything is done
     const other = join(world.directory, 'other-bytes.env');
     const text = `SUBVOLUMES=x=${world.mount}/a`;
     await writeFile(other, Buffer.concat([Buffer.from(text), Buffer.from([0xff, 0x0a])]), { mode: 0o600 });
-    const result = await runProcess('node', ['--import', 'tsx', 'scripts/snapshot.ts', '--config', other]);
+    const result = await runProcess('scripts/tsx.sh', ['scripts/snapshot.ts', '--config', other]);
     assert.equal(result.exitCode, 2, result.stderr);
     assert.match(
       errorLines(result).join('\n'),
@@ -143,7 +136,7 @@ test('names that cannot be used are refused in one line, before anything is done
     const fifo = join(world.directory, 'fifo');
     await shell`mkfifo ${fifo}`;
     for (const path of [fifo, '/dev/zero', world.directory]) {
-      const result = await runProcess('node', ['--import', 'tsx', 'scripts/list.ts', '--config', path]);
+      const result = await runProcess('scripts/tsx.sh', ['scripts/list.ts', '--config', path]);
       assert.equal(result.exitCode, 2, result.stderr);
       assert.match(errorLines(result).join('\n'), /^the settings file [^\n]* is not a regular file; [^\n]*$/);
     }

@@ -80,11 +80,7 @@ test('no failure makes a secret known: each is one line and a documented exit co
   ) => {
     const config = await world.settingsFile(changes);
     const environment = { PATH: children.path };
-    return runProcess(
-      'node',
-      ['--import', 'tsx', `scripts/${script}`, '--config', config, ...args],
-      environment,
-    );
+    return runProcess('scripts/tsx.sh', [`scripts/${script}`, '--config', config, ...args], environment);
   };
   const fails = async (what: string, result: Promise<ScriptResult>, codes: readonly number[] = [1]) => {
     const { exitCode, stdout, stderr } = await result;
@@ -151,7 +147,7 @@ test('no failure makes a secret known: each is one line and a documented exit co
     await t.test(`a line such as: ${line.replaceAll(/wJ\w+\S*/g, '…')}`, async () => {
       const config = await world.settingsFile();
       await writeFile(config, `${line}\n`, { flag: 'a' });
-      const result = runProcess('node', ['--import', 'tsx', 'scripts/list.ts', '--config', config]);
+      const result = runProcess('scripts/tsx.sh', ['scripts/list.ts', '--config', config]);
       await fails(line, result, [2]);
       const { stderr } = await result;
       assert.doesNotMatch(stderr, /wJalrXUtnFEMI/);
@@ -162,14 +158,14 @@ test('no failure makes a secret known: each is one line and a documented exit co
   await t.test('an address with credentials in the environment', async () => {
     const config = await world.settingsFile({ AWS_ENDPOINT_URL_S3: undefined });
     const environment = { AWS_ENDPOINT_URL_S3: 'https://user:pass-of-the-address@127.0.0.1' };
-    const args = ['--import', 'tsx', 'scripts/list.ts', '--config', config];
-    await fails('the environment', runProcess('node', args, environment), [2]);
+    const args = ['scripts/list.ts', '--config', config];
+    await fails('the environment', runProcess('scripts/tsx.sh', args, environment), [2]);
   });
 
   await t.test('a settings file that others can read is refused', async () => {
     const config = await world.settingsFile();
     await chmod(config, 0o640);
-    const result = runProcess('node', ['--import', 'tsx', 'scripts/list.ts', '--config', config]);
+    const result = runProcess('scripts/tsx.sh', ['scripts/list.ts', '--config', config]);
     await fails('mode 640', result, [2]);
     assert.match((await result).stderr, /holds a secret, but others can read it/);
     await rm(config);

@@ -97,8 +97,8 @@ for (const [ways, [way, handOver]] of Object.entries(handOvers).entries()) {
     for (const [index, [script, ...options]] of scripts.entries()) {
       const config = await world.settingsFile({ ...settings, LOG_FORMAT: formats[(index + ways) % 2] });
       const target = script === 'restore.ts' ? ['--target', join(world.mount, 'restored')] : [];
-      const args = ['--import', 'tsx', `scripts/${script}`, '--config', config, ...options, ...target];
-      const result = await runProcess('node', args, { ...environment, PATH: children.path });
+      const args = [`scripts/${script}`, '--config', config, ...options, ...target];
+      const result = await runProcess('scripts/tsx.sh', args, { ...environment, PATH: children.path });
       assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
       assertClean(result.stdout + result.stderr, script);
     }

@@ -43,7 +43,7 @@ test('a terminal that is closed takes nothing to write to with it: the restore s
   const config = await world.settingsFile();
   world.server.faults.set([{ fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' }]);
   const target = join(world.mount, 'restored');
-  const command = `exec node --import tsx scripts/restore.ts --config ${config} --subvolume data --target ${target}`;
+  const command = `exec scripts/tsx.sh scripts/restore.ts --config ${config} --subvolume data --target ${target}`;
   // script(1) owns a terminal for the command; when it dies, the kernel hangs that up.
   const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null'], {
     cwd: repositoryRoot,

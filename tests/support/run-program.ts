@@ -9,7 +9,10 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs `node --import tsx` with these arguments in the repository, with a bare environment, and waits for its end. */
+/**
+ * Runs a script of the repository as make does, or node with these arguments and TypeScript; with a bare environment, in the
+ * repository, to its end.
+ */
 export async function runNode(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
@@ -20,7 +23,10 @@ export async function runNode(
     AWS_EC2_METADATA_DISABLED: 'true',
     ...environment,
   };
-  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: repositoryRoot, env });
+  const isScript = args[0]?.startsWith('scripts/') === true;
+  const command = isScript ? ['scripts/tsx.sh'] : [process.execPath, '--import', 'tsx'];
+  const [program = '', ...rest] = [...command, ...args];
+  const child = spawn(program, rest, { cwd: repositoryRoot, env });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
