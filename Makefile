@@ -44,7 +44,7 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
 .PHONY: backup
 backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental IF_DUE=1 DRY_RUN=1]
-	@exec scripts/backup.sh $(settings) $(planning)
+	@$(TSX) scripts/backup.ts $(settings) $(planning)
 
 .PHONY: snapshot
 snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= IF_DUE=1 DRY_RUN=1]

@@ -10,14 +10,9 @@ await runScript({
     'Uploads the prepared snapshot of each subvolume; parts that are in the bucket already are not sent again.',
   options: {
     subvolume: subvolumeOption,
-    prepared: {
-      type: 'boolean',
-      about: 'only those with a prepared snapshot, which may be none (what make backup passes)',
-    },
   },
   needs: 'sources and bucket',
   locked: true,
-  isPrepared: async (run) => (await run.readSnapshot()) !== undefined,
   async run({ context, json, forEachSubvolume }) {
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
     const { uploadSnapshot } = await import('../lib/stage/backup/upload.ts');

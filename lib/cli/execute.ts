@@ -8,7 +8,6 @@ import type { SettingValues } from '../core/settings/settings.ts';
 import { formatCount, formatDuration } from '../core/units.ts';
 import { readHostId } from '../edge/btrfs/host-identity.ts';
 import { takeLock } from '../edge/files/lock.ts';
-import { RunDirectory } from '../edge/files/run-directory.ts';
 import { endingWithin } from '../edge/process/abort-scope.ts';
 import { TransferMemory } from '../transfer/transfer-memory.ts';
 import { forEachSubvolume, selectSubvolumes } from './for-each-subvolume.ts';
@@ -34,8 +33,7 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
     const { values, check } = await loadSettings(config, sets);
     log = await createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
     await check(definition.needs);
-    const subvolumes = await subvolumesOf(definition, values, own);
-    if (subvolumes === 'none prepared') return 0;
+    const subvolumes = subvolumesOf(definition, values, own);
     // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
     const lock = isLocked(definition, own) ? await takeLock(values.RUN_DIR) : undefined;
     try {
@@ -61,19 +59,12 @@ function isLocked<Name extends string>({ locked }: ScriptDefinition<Name>, own: 
 }
 
 /** The subvolumes to work on; scripts that need only the bucket take names that are not in SUBVOLUMES as well. */
-async function subvolumesOf<Name extends string>(
-  { needs, isPrepared }: ScriptDefinition<Name>,
+function subvolumesOf<Name extends string>(
+  { needs }: ScriptDefinition<Name>,
   values: SettingValues,
   own: OptionValues<string>,
-): Promise<readonly SelectedSubvolume[] | 'none prepared'> {
-  if (needs === 'bucket') return [];
-  const selected = selectSubvolumes(values.SUBVOLUMES ?? [], own.subvolume);
-  if (!isPrepared || own.prepared === undefined) return selected;
-  const prepared: SelectedSubvolume[] = [];
-  for (const subvolume of selected) {
-    if (await isPrepared(new RunDirectory(values.RUN_DIR, subvolume.name))) prepared.push(subvolume);
-  }
-  return prepared.length > 0 ? prepared : 'none prepared';
+): readonly SelectedSubvolume[] {
+  return needs === 'bucket' ? [] : selectSubvolumes(values.SUBVOLUMES ?? [], own.subvolume);
 }
 
 interface Prepared<Name extends string> {
@@ -121,7 +112,10 @@ async function runWithBucket<Name extends string>(
       context,
       options: own,
       json,
-      forEachSubvolume: (stage) => forEachSubvolume(subvolumes, stage, log, signal),
+      forEachSubvolume: (stage, names) => {
+        const meant = names ? subvolumes.filter(({ name }) => names.includes(name)) : subvolumes;
+        return forEachSubvolume(meant, stage, log, signal, subvolumes.length > 1);
+      },
     });
   } finally {
     // Requests beside one that failed would be repeated, and told of, until they gave up too.

@@ -36,6 +36,7 @@ export async function forEachSubvolume<Result>(
   stage: (subvolume: SelectedSubvolume) => Promise<Result>,
   log: Logger,
   signal: AbortSignal,
+  namesFailures = subvolumes.length > 1,
 ): Promise<StageResults<Result>> {
   const results: (readonly [string, Result])[] = [];
   const errors: unknown[] = [];
@@ -45,7 +46,7 @@ export async function forEachSubvolume<Result>(
       results.push([subvolume.name, await stage(subvolume)]);
     } catch (error) {
       signal.throwIfAborted();
-      logError(log, error, subvolumes.length > 1 ? `${subvolume.name}: ` : '');
+      logError(log, error, namesFailures ? `${subvolume.name}: ` : '');
       errors.push(error);
     }
   }

@@ -55,9 +55,13 @@ export function exitCodeOf(error: unknown): number {
 
 /** The exit code of a run in which several things failed: the most telling one, damage first. */
 export function worstExitCode(errors: readonly unknown[]): number {
+  return worstOfCodes(errors.map(exitCodeOf));
+}
+
+/** The most telling of some exit codes. */
+export function worstOfCodes(codes: readonly number[]): number {
   const order: readonly number[] = [130, 4, 2, 3, 5, 1];
-  const codes = new Set(errors.map(exitCodeOf));
-  return order.find((code) => codes.has(code)) ?? 0;
+  return order.find((code) => codes.includes(code)) ?? 0;
 }
 
 /** The error's one line, with its hint: `what; hint`. */

@@ -48,7 +48,7 @@ export interface World {
   settingsFile(changes?: Readonly<Record<string, string | undefined>>): Promise<string>;
   /** Runs a script with the world's settings. */
   run(script: string, ...args: readonly string[]): Promise<ScriptResult>;
-  /** Runs the three stages of a backup; every one must succeed. Gives the manifest and its key. */
+  /** Makes a backup, which must succeed. Gives the manifest and its key. */
   backup(...args: readonly string[]): Promise<{ readonly key: string; readonly manifest: Manifest }>;
 }
 
@@ -124,9 +124,7 @@ export async function createWorld(
       return runProcess('scripts/tsx.sh', [`scripts/${script}`, '--config', await standard, ...args]);
     },
     async backup(...args) {
-      await mustSucceed(world, 'snapshot.ts', ...args);
-      await mustSucceed(world, 'send-chunk-upload.ts');
-      const { stdout } = await mustSucceed(world, 'manifest.ts', '--json');
+      const { stdout } = await mustSucceed(world, 'backup.ts', '--json', ...args);
       const key: string = JSON.parse(stdout).subvolumes[0].manifest_key;
       return { key, manifest: JSON.parse(await readObject(world, key)) };
     },

@@ -63,7 +63,10 @@ test('systemd finds no fault with them, and would run this checkout with CONFIG'
   const other = join(repositoryRoot, 'config/other.env');
   assert.match(
     service,
-    new RegExp(`^ExecStart=${repositoryRoot}/scripts/backup\\.sh --config ${other} --if-due$`, 'm'),
+    new RegExp(
+      `^ExecStart=${repositoryRoot}/scripts/tsx\\.sh scripts/backup\\.ts --config ${other} --if-due$`,
+      'm',
+    ),
   );
   assert.match(service, new RegExp(`^WorkingDirectory=${repositoryRoot}$`, 'm'));
   assert.match(service, new RegExp(`^Environment=PATH=${dirname(process.execPath)}:`, 'm'));

@@ -1,6 +1,5 @@
 /** How a script is described: its flags, what it needs, and its work. */
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
-import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { StageContext } from '../../stage/context.ts';
 import type { StageResults } from '../for-each-subvolume.ts';
 import type { OptionDefinition } from './help.ts';
@@ -16,8 +15,6 @@ export interface ScriptDefinition<Name extends string> {
   readonly needs: Needs;
   /** True for what changes this host or the bucket: one such run at a time. Or the option without which it changes nothing. */
   readonly locked: boolean | NoInfer<Name>;
-  /** With the option `--prepared`, which such a script declares: what the stage before must have left behind. */
-  readonly isPrepared?: (run: RunDirectory) => Promise<boolean>;
   /** Does the work, prints the result and gives the exit code. */
   readonly run: (script: RunningScript<Name>) => Promise<number>;
 }
@@ -27,8 +24,9 @@ export interface RunningScript<Name extends string> {
   readonly context: StageContext;
   readonly options: OptionValues<Name>;
   readonly json: boolean;
-  /** Runs a stage for each selected subvolume. */
+  /** Runs a stage for each selected subvolume, or for those among them that are named. */
   readonly forEachSubvolume: <Result>(
     stage: (subvolume: SelectedSubvolume) => Promise<Result>,
+    names?: readonly string[],
   ) => Promise<StageResults<Result>>;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import pMap from 'p-map';
 import { helpText } from '../../../lib/cli/options/help.ts';
+import { planningOptions } from '../../../lib/cli/options/planning-options.ts';
 import { pointOptions, thawOptions } from '../../../lib/cli/options/point-options.ts';
 import { settingKeys } from '../../../lib/core/settings/keys.ts';
 import { repositoryRoot } from '../../../testing/harness/test-directory.ts';
@@ -21,10 +22,13 @@ function declaredOptions(script: string): readonly string[] {
   const spread = [...options.matchAll(/^ {4}\.\.\.(\w+),/gm)].flatMap(([, group = '']) =>
     Object.keys(sharedOptions[group] ?? assert.fail(`${script}: ...${group} is not known`)),
   );
-  return [...named, ...spread];
+  const [, only] = /^ {2}options: (\w+),$/m.exec(source) ?? [];
+  const all =
+    only === undefined ? [] : Object.keys(sharedOptions[only] ?? assert.fail(`${only} is not known`));
+  return [...named, ...spread, ...all];
 }
 
-const sharedOptions: Readonly<Record<string, object>> = { pointOptions, thawOptions };
+const sharedOptions: Readonly<Record<string, object>> = { planningOptions, pointOptions, thawOptions };
 
 test('the help names every option with its value, every exit code and every setting', () => {
   const text = helpText('try.ts', 'Tries it.', {

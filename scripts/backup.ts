@@ -1,0 +1,49 @@
+/** A whole backup in one process: plan and snapshot, upload, publish, under one lock. */
+import { planningOptions, readSnapshotRequest } from '../lib/cli/options/planning-options.ts';
+import { runScript } from '../lib/cli/run-script.ts';
+
+await runScript({
+  file: 'backup.ts',
+  summary:
+    'Backs up each subvolume: plans, takes a read-only snapshot, uploads it and publishes it. One that fails does not stop the others.',
+  options: planningOptions,
+  needs: 'sources and bucket',
+  locked: true,
+  async run({ context, options, json, forEachSubvolume }) {
+    const { planLines, publishedJson, publishedLines } = await import('../lib/cli/reports/backup-report.ts');
+    const { worstOfCodes } = await import('../lib/core/errors.ts');
+    const { checkAccess } = await import('../lib/edge/s3/objects.ts');
+    const { prepareSnapshot } = await import('../lib/stage/backup/snapshot.ts');
+    const request = readSnapshotRequest(options);
+    await checkAccess(context.bucket);
+    const planned = await forEachSubvolume((subvolume) => prepareSnapshot(context, subvolume, request));
+    if (!json) for (const line of planLines(planned.results)) console.log(line);
+    const toSend = planned.results.flatMap(([name, plan]) =>
+      'snapshotPath' in plan && plan.snapshotPath ? [name] : [],
+    );
+    const isOn = request.dryRun ? [] : toSend;
+
+    const { uploadSnapshot } = await import('../lib/stage/backup/upload.ts');
+    const uploaded = await forEachSubvolume((subvolume) => uploadSnapshot(context, subvolume), isOn);
+    const { publishBackup } = await import('../lib/stage/backup/publish.ts');
+    const published = await forEachSubvolume(
+      (subvolume) => publishBackup(context, subvolume),
+      uploaded.results.map(([name]) => name),
+    );
+
+    if (json) {
+      const done = new Map(published.results.map((result) => [result[0], publishedJson(result)]));
+      const subvolumes = planned.results.map(([name, plan]) => ({
+        name,
+        ...plan,
+        ...done.get(name),
+        published: done.has(name),
+      }));
+      console.log(JSON.stringify({ dry_run: request.dryRun, bucket: context.bucket.name, subvolumes }));
+    } else for (const line of publishedLines(published.results)) console.log(line);
+    for (const name of published.results.flatMap(([, { thinned }]) => thinned)) {
+      context.log.info(`removed local snapshot ${name}`);
+    }
+    return worstOfCodes([planned.exitCode, uploaded.exitCode, published.exitCode]);
+  },
+});

@@ -1,0 +1,54 @@
+/** scripts/backup.ts: the three stages in one process. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { shell } from '../../testing/harness/processes/shell.ts';
+import { startScript, whileRunning } from './running-script.ts';
+import { allKeys, createWorld, errorLines, namesIn, pointerKey, readObject } from './world.ts';
+
+test('one subvolume that fails does not stop the others; the result is one document, and the exit code tells', async (t) => {
+  const world = await createWorld(t, {}, 512 * 2 ** 20);
+  await writeFile(join(world.data, 'a'), 'a');
+  const home = join(world.mount, 'home');
+  await shell`btrfs subvolume create ${home}`;
+  const config = await world.settingsFile({ SUBVOLUMES: `none=${world.mount}/none,${world.data},${home}` });
+  const { exitCode, stdout, stderr } = await world.run('backup.ts', '--config', config, '--json');
+  assert.equal(exitCode, 1, stderr);
+  assert.match(errorLines({ exitCode, stdout, stderr }).join('\n'), /^none: cannot use .*\/none/);
+  const { subvolumes, dry_run } = JSON.parse(stdout);
+  assert.equal(dry_run, false);
+  const told = subvolumes.map((each: Record<string, unknown>) => [each.name, each.kind, each.published]);
+  assert.deepEqual(told, [
+    ['data', 'full', true],
+    ['home', 'full', true],
+  ]);
+  assert.equal(JSON.parse(await readObject(world, pointerKey)).manifest_key, subvolumes[0].manifest_key);
+
+  const keys = await allKeys(world);
+  const dry = await world.run('backup.ts', '--dry-run');
+  assert.equal(dry.exitCode, 0, dry.stderr);
+  assert.match(dry.stdout, /data +incremental +on the full of .* \(dry run\)/);
+  assert.deepEqual(await allKeys(world), keys);
+  assert.equal((await namesIn(world.snapshots)).length, 2);
+});
+
+test('a backup that is stopped while it uploads publishes nothing, and the next one goes on with it', async (t) => {
+  const world = await createWorld(t, {}, 512 * 2 ** 20);
+  await writeFile(join(world.data, 'a'), randomBytes(24 * 2 ** 20));
+  const config = await world.settingsFile();
+  world.server.faults.set([{ fault: 'stall', operation: 'UploadPart' }]);
+  const running = startScript(world, config, 'backup.ts');
+  const isUploading = () => world.server.requests.some(({ operation }) => operation === 'UploadPart');
+  await whileRunning(running, 'a part is sent', isUploading);
+  running.child.kill('SIGTERM');
+  const { exitCode, stderr } = await running.ended;
+  assert.equal(exitCode, 143, stderr);
+  assert.ok(!(await allKeys(world)).includes(pointerKey));
+  world.server.faults.clear();
+  const next = await world.run('backup.ts');
+  assert.equal(next.exitCode, 0, next.stderr);
+  assert.match(next.stdout, /going on with unfinished data__/);
+  assert.equal((await namesIn(world.snapshots)).length, 1);
+});
