@@ -8,6 +8,7 @@ import type { Hash } from 'node:crypto';
 export type HashRequest =
   | { readonly type: 'update'; readonly slot: number; readonly from: number; readonly to: number }
   | { readonly type: 'finish-part'; readonly endsChunk: boolean }
+  | { readonly type: 'catch-up' }
   | { readonly type: 'take-part-back' }
   | { readonly type: 'begin-stream' }
   | { readonly type: 'md5'; readonly slot: number; readonly to: number };
@@ -19,7 +20,7 @@ export interface PartDigests {
   readonly stream: string;
 }
 
-export type HashReply = PartDigests | { readonly md5: string };
+export type HashReply = PartDigests | { readonly md5: string } | 'caught up';
 
 /**
  * What the worker runs. It is handed over as text, because Node 20 needs a loader for TypeScript in every thread, and
@@ -48,7 +49,8 @@ export function hashWorkerProgram(
       part.update(bytes);
       running.stream.update(bytes);
       running.chunk?.update(bytes);
-    } else if (request.type === 'md5') {
+    } else if (request.type === 'catch-up') reply = 'caught up';
+    else if (request.type === 'md5') {
       const md5 = createHash('md5');
       // One update takes less than 2 GiB.
       for (let at = 0; at < request.to; at += 2 ** 30) {

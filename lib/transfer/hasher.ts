@@ -41,6 +41,11 @@ export class Hasher {
     return (await this.#ask({ type: 'finish-part', endsChunk })) as PartDigests;
   }
 
+  /** Resolves when all bytes that were added have been hashed, so that their slots may change. */
+  async caughtUp(): Promise<void> {
+    await this.#ask({ type: 'catch-up' });
+  }
+
   /** Forgets the bytes of the part that was finished last, or is being added: they will come again. */
   takePartBack(): void {
     this.#post({ type: 'take-part-back' });

@@ -5,6 +5,8 @@ import type { Manifest, ManifestChunk } from '../../lib/core/format/manifest.ts'
 import { SubvolumeKeys } from '../../lib/core/format/names.ts';
 import { writeText } from '../../lib/edge/s3/documents.ts';
 import { fetchStream } from '../../lib/transfer/fetch-stream.ts';
+import { type FetchOptions, openFetching, type Sink } from '../../lib/transfer/fetching.ts';
+import type { Progress, TransferContext } from '../../lib/transfer/transfer-context.ts';
 import { manifestOfDay } from '../core/samples.ts';
 import { plainWrite, type startTestBucket } from './bucket.ts';
 import { stageContext } from './stage-context.ts';
@@ -30,6 +32,17 @@ export function withChunk(manifest: Manifest, index: number, change: Partial<Man
     ...manifest,
     chunks: manifest.chunks.map((chunk, at) => (at === index ? { ...chunk, ...change } : chunk)),
   };
+}
+
+/** Fetches the stream of one manifest by itself. */
+export async function fetchManifest(
+  context: TransferContext,
+  manifest: Manifest,
+  sink: Sink,
+  progress: Progress,
+  options: FetchOptions = {},
+): Promise<{ readonly sha256: string }> {
+  return fetchStream(await openFetching(context, manifest.chunks, progress, options), manifest, sink);
 }
 
 /** Stores and fetches in a bucket; chunks without parts wait in the directory `spool`. */
@@ -80,7 +93,7 @@ export function storedStreams(
       if (options.slow) await new Promise((resolve) => setTimeout(resolve, 5));
       pieces.push(Buffer.from(bytes));
     };
-    const outcome = await fetchStream(context, manifest, sink, context.startProgress(''), {
+    const outcome = await fetchManifest(context, manifest, sink, context.startProgress(''), {
       ...(options.heldPartBytes !== undefined && { heldPartBytes: options.heldPartBytes }),
     }).then(
       (fetched) => ({ fetched, error: undefined }),

@@ -7,15 +7,13 @@ import { ToolError } from '../../core/errors.ts';
 import { type Manifest, type StoredManifest, streamUuid } from '../../core/format/manifest.ts';
 import { judgeChains, linkProblem, recordsLink } from '../../core/plan/chain.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
-import { StreamFormatError } from '../../core/stream/commands.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
-import { StreamInspector } from '../../core/stream/stream-inspector.ts';
 import { formatCount } from '../../core/units.ts';
-import { fetchStream, largestPartOf } from '../../transfer/fetch-stream.ts';
-import { expectedOfManifest, explainStreamError, streamProblem } from '../../transfer/stream-check.ts';
+import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
+import { readBackup } from './read-backup.ts';
 
 /** Something that is not as it should be; `object` is a key. */
 export interface Finding {
@@ -72,15 +70,14 @@ export async function verifyBackups(
   const cold = deep ? unreadable : [];
   const heads = new Map<string, StreamHead>();
   if (deep) {
-    const largestPartBytes = largestPartOf(stored.map(({ manifest }) => manifest));
     const skipped = new Set([...damaged, ...unreadable]);
+    const allChunks = stored.flatMap(({ manifest }) => manifest.chunks);
     for (const backup of stored) {
-      const head = await readEverything(context, backup, skipped, largestPartBytes, {
-        findings,
-        damaged,
-        cold,
-      });
-      if (head) heads.set(backup.key, head);
+      const reading = await readBackup(context, { backup, skipped, allChunks });
+      if (reading.head) heads.set(backup.key, reading.head);
+      for (const finding of reading.problems) damaged.add(finding.object);
+      findings.push(...reading.problems);
+      cold.push(...reading.cold);
     }
     findings.push(...streamFindings(stored, heads));
   }
@@ -199,74 +196,6 @@ async function lookAtAllChunks(
     damaged: new Set(found.map(({ object }) => object)),
     unreadable: looked.flatMap(({ chunk, head, problem }) => (!problem && isCold(head) ? [chunk.key] : [])),
   };
-}
-
-interface Collected {
-  readonly findings: Finding[];
-  readonly damaged: Set<string>;
-  readonly cold: string[];
-}
-
-/**
- * Reads every byte of a backup, chunk by chunk, so that one damaged chunk does not hide another.
- * @param skipped keys of chunks that are known not to be readable.
- * @returns what the stream says of itself; undefined when it was not read whole.
- */
-async function readEverything(
-  context: StageContext,
-  { key: manifestKey, manifest }: StoredManifest,
-  skipped: ReadonlySet<string>,
-  largestPartBytes: number,
-  { findings, damaged, cold }: Collected,
-): Promise<StreamHead | undefined> {
-  const inspector = new StreamInspector();
-  let isWhole = true;
-  const progress = context.startProgress(`read ${manifest.subvolume} ${manifest.created_at}`);
-  progress.expect(manifest.total_bytes);
-  try {
-    for (const chunk of manifest.chunks) {
-      isWhole &&= !skipped.has(chunk.key);
-      if (skipped.has(chunk.key)) continue;
-      const { stream: _, ...rest } = manifest;
-      const alone = { ...rest, chunks: [chunk], total_bytes: chunk.size };
-      const before = findings.length;
-      try {
-        await collect(findings, chunk.key, () =>
-          fetchStream(
-            context,
-            alone,
-            async (bytes) => {
-              if (isWhole) inspector.push(bytes);
-            },
-            progress,
-            { largestPartBytes },
-          ).catch((error: unknown) => {
-            // Of one that is too long to be restored there is no need to see more.
-            isWhole = false;
-            throw explainStreamError(
-              error,
-              `the stream of ${manifestKey}`,
-              'it can be read by other means only',
-            );
-          }),
-        );
-      } catch (error) {
-        if (!(error instanceof ToolError) || error.kind !== 'thaw') throw error;
-        cold.push(chunk.key);
-      }
-      if (findings.length > before) damaged.add(chunk.key);
-    }
-    return isWhole ? inspector.finish() : undefined;
-  } catch (error) {
-    if (!(error instanceof StreamFormatError)) throw error;
-    findings.push({
-      object: manifestKey,
-      problem: `cannot be restored: its stream is none: ${error.message}`,
-    });
-    return undefined;
-  } finally {
-    progress.stop();
-  }
 }
 
 /** Turns damage into a finding; anything else is a failure of the check itself. */

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { describeError, ToolError } from '../../core/errors.ts';
-import type { Manifest, StoredManifest } from '../../core/format/manifest.ts';
+import type { Manifest, ManifestChunk, StoredManifest } from '../../core/format/manifest.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { Labels } from '../../core/stream/relabel.ts';
@@ -25,7 +25,8 @@ import {
 } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
-import { type FetchOptions, fetchStream, largestPartOf } from '../../transfer/fetch-stream.ts';
+import { fetchStream } from '../../transfer/fetch-stream.ts';
+import { openFetching, type ThawAgain } from '../../transfer/fetching.ts';
 import { openReceiveStream } from '../../transfer/receive-stream.ts';
 import { expectedOfManifest, explainStreamError, streamProblem } from '../../transfer/stream-check.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
@@ -83,17 +84,14 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   await checkSpace(chain, dirname(request.target));
 
   const staging = await makeStaging(dirname(request.target));
-  const fetching = {
-    largestPartBytes: largestPartOf(chain.map(({ manifest }) => manifest)),
-    thawAgain: thawingAgain(context, chain, request),
-  };
+  const source = { chunks: chunksOf(chain), thawAgain: thawingAgain(context, chain, request) };
   let bytes = 0;
   try {
     let last: ReceivedStream | undefined;
     for (const [index, { manifest }] of chain.entries()) {
       const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
       const before = last;
-      last = await receiveOne(context, manifest, before, staging, label, fetching);
+      last = await receiveOne(context, manifest, before, staging, label, source);
       // What its child was made from takes up room, and nothing needs it any more.
       if (before) await deleteSubvolume(before.path);
       bytes += manifest.total_bytes;
@@ -233,7 +231,7 @@ async function receiveOne(
   before: ReceivedStream | undefined,
   staging: Staging,
   label: string,
-  fetching: FetchOptions,
+  source: { readonly chunks: readonly ManifestChunk[]; readonly thawAgain: ThawAgain },
 ): Promise<ReceivedStream> {
   const labels = {
     name: before?.labels.name === 'a' ? 'b' : 'a',
@@ -261,7 +259,7 @@ async function receiveOne(
     const sink = async (bytes: Uint8Array) => {
       for (const piece of inspector.push(bytes)) await receive.write(piece);
     };
-    await fetchStream(context, manifest, sink, progress, fetching);
+    await fetchStream(await openFetching(context, source.chunks, progress, source), manifest, sink);
     head = inspector.finish();
     await receive.finish();
   } catch (error) {
