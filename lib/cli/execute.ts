@@ -9,7 +9,7 @@ import { formatCount, formatDuration } from '../core/units.ts';
 import { readHostId } from '../edge/btrfs/host-identity.ts';
 import { takeLock } from '../edge/files/lock.ts';
 import { endingWithin } from '../edge/process/abort-scope.ts';
-import { TransferMemory } from '../transfer/transfer-memory.ts';
+import { TransferMemory } from '../transfer/memory/transfer-memory.ts';
 import { forEachSubvolume, selectSubvolumes } from './for-each-subvolume.ts';
 import { createLog, isPretty, logError } from './log.ts';
 import { loadSettings } from './options/load-settings.ts';

@@ -1,7 +1,7 @@
 /** What the transfer of bytes is given: where from or to, its memory, somewhere to report to, and the signal that ends it. */
 import type { SettingValues } from '../core/settings/settings.ts';
 import type { Bucket } from '../edge/s3/s3-client.ts';
-import type { TransferMemory } from './transfer-memory.ts';
+import type { TransferMemory } from './memory/transfer-memory.ts';
 
 /** Lines for the log; each is a sentence that a person can act on. */
 export interface Log {

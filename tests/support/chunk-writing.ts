@@ -3,8 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { MIB } from '../../lib/core/units.ts';
 import type { Bucket, WriteOptions } from '../../lib/edge/s3/s3-client.ts';
-import { ChunkWriter } from '../../lib/transfer/chunk-writer.ts';
-import type { PartBody } from '../../lib/transfer/part-payload.ts';
+import { ChunkWriter } from '../../lib/transfer/out/chunk-writer.ts';
+import type { PartBody } from '../../lib/transfer/out/part-payload.ts';
 import { plainWrite } from './bucket.ts';
 import type { ProxiedRequest } from './faulty-proxy.ts';
 

@@ -2,7 +2,7 @@
 import { after } from 'node:test';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
-import { TransferMemory } from '../../lib/transfer/transfer-memory.ts';
+import { TransferMemory } from '../../lib/transfer/memory/transfer-memory.ts';
 import { settingsOf } from './settings.ts';
 
 /** A context that tells what it was told. */

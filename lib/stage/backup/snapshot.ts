@@ -21,7 +21,7 @@ import {
 import { readStreamHead } from '../../edge/btrfs/read-stream-head.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
-import { refuseOversizedParts } from '../../transfer/transfer-memory.ts';
+import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
 import { type FoundPointer, findPointer, readManifest } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import { adoptedTimestamp, checkClock, freshTimestamp } from './backup-time.ts';

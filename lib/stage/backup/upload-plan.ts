@@ -7,7 +7,7 @@ import { canSendCompressed } from '../../edge/btrfs/btrfs.ts';
 import { readJournal } from '../../edge/files/journal.ts';
 import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { MultipartUpload } from '../../edge/s3/multipart-uploads.ts';
-import { refuseOversizedParts } from '../../transfer/transfer-memory.ts';
+import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
 import type { StageContext } from '../context.ts';
 import { uploadsIn } from './give-up-uploads.ts';
 

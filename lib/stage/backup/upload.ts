@@ -20,11 +20,11 @@ import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { endingWithin } from '../../edge/process/abort-scope.ts';
 import { KeyTaken, MayNotReplace } from '../../edge/s3/conditional-write.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
-import { ChunkUpload, StreamChanged } from '../../transfer/chunk-upload.ts';
-import { ChunkWriter } from '../../transfer/chunk-writer.ts';
-import type { Hasher } from '../../transfer/hasher.ts';
-import type { PartPool } from '../../transfer/part-pool.ts';
-import { openSendStream, type SendStream } from '../../transfer/send-stream.ts';
+import type { Hasher } from '../../transfer/memory/hasher.ts';
+import type { PartPool } from '../../transfer/memory/part-pool.ts';
+import { ChunkUpload, StreamChanged } from '../../transfer/out/chunk-upload.ts';
+import { ChunkWriter } from '../../transfer/out/chunk-writer.ts';
+import { openSendStream, type SendStream } from '../../transfer/out/send-stream.ts';
 import {
   expectedOfPlan,
   explainStreamError,

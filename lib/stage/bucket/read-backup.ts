@@ -4,9 +4,9 @@ import type { ManifestChunk, StoredManifest } from '../../core/format/manifest.t
 import { StreamFormatError } from '../../core/stream/commands.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { StreamInspector } from '../../core/stream/stream-inspector.ts';
-import { fetchChunk } from '../../transfer/fetch-chunk.ts';
-import { checkStreamHash } from '../../transfer/fetch-stream.ts';
-import { openFetching } from '../../transfer/fetching.ts';
+import { fetchChunk } from '../../transfer/back/fetch-chunk.ts';
+import { checkStreamHash } from '../../transfer/back/fetch-stream.ts';
+import { openFetching } from '../../transfer/back/fetching.ts';
 import { explainStreamError } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
 

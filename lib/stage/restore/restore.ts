@@ -25,9 +25,9 @@ import {
 } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
-import { fetchStream } from '../../transfer/fetch-stream.ts';
-import { openFetching, type ThawAgain } from '../../transfer/fetching.ts';
-import { openReceiveStream } from '../../transfer/receive-stream.ts';
+import { fetchStream } from '../../transfer/back/fetch-stream.ts';
+import { openFetching, type ThawAgain } from '../../transfer/back/fetching.ts';
+import { openReceiveStream } from '../../transfer/back/receive-stream.ts';
 import { expectedOfManifest, explainStreamError, streamProblem } from '../../transfer/stream-check.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';

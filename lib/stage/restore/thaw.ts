@@ -23,7 +23,7 @@ import {
 import { DAY_MS, formatCount, formatDuration } from '../../core/units.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
 import { requestThaw, type ThawWish, thawStates } from '../../edge/s3/thaw-requests.ts';
-import type { ThawAgain } from '../../transfer/fetching.ts';
+import type { ThawAgain } from '../../transfer/back/fetching.ts';
 import { REQUESTS_AT_ONCE } from '../bucket/backups.ts';
 import { refuseLostChunks } from '../bucket/listed-chunks.ts';
 import type { StageContext } from '../context.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { abortUpload, listUploads } from '../../../lib/edge/s3/multipart-uploads.ts';
-import { ChunkWriter } from '../../../lib/transfer/chunk-writer.ts';
+import { ChunkWriter } from '../../../lib/transfer/out/chunk-writer.ts';
 import { openTestBucket, plainWrite, startTestBucket } from '../../support/bucket.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 

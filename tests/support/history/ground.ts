@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeleteObjectsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Bucket } from '../../../lib/edge/s3/s3-client.ts';
-import { TransferMemory } from '../../../lib/transfer/transfer-memory.ts';
+import { TransferMemory } from '../../../lib/transfer/memory/transfer-memory.ts';
 import { createLoopFilesystem } from '../../../testing/harness/loop-filesystem.ts';
 import { testDirectory } from '../../../testing/harness/test-directory.ts';
 import { type S3Server, startS3Server } from '../../../testing/s3-server/server.ts';

@@ -1,12 +1,12 @@
 /** Ranges out of the bucket: each with an idle timeout and its own retries, because a started body is not retried. */
 import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
-import { noteReceivedBytes, noteRequest } from '../edge/process/garbage.ts';
-import { piecesOf } from '../edge/s3/body.ts';
-import { explain } from '../edge/s3/conditions.ts';
-import { TransferError } from '../edge/s3/retry.ts';
-import type { Bucket } from '../edge/s3/s3-client.ts';
-import { copyInto } from './part-pool.ts';
+import { noteReceivedBytes, noteRequest } from '../../edge/process/garbage.ts';
+import { piecesOf } from '../../edge/s3/body.ts';
+import { explain } from '../../edge/s3/conditions.ts';
+import { TransferError } from '../../edge/s3/retry.ts';
+import type { Bucket } from '../../edge/s3/s3-client.ts';
+import { copyInto } from '../memory/part-pool.ts';
 
 /** Bytes of an object. */
 export interface ObjectRange {

@@ -2,11 +2,11 @@
  * Fetches a chunk piece by piece through a file, for pieces that are too large for memory: large parts, or the whole of a chunk of
  * the Python tool `btrfs_to_s3`, which has one hash for all of it.
  */
-import type { ManifestChunk } from '../core/format/manifest.ts';
-import { partRanges } from '../core/stream/part-sizes.ts';
-import { Spool } from '../edge/files/spool.ts';
+import type { ManifestChunk } from '../../core/format/manifest.ts';
+import { partRanges } from '../../core/stream/part-sizes.ts';
+import { Spool } from '../../edge/files/spool.ts';
+import type { PartDigests } from '../memory/hash-worker.ts';
 import { type Fetching, type Sink, SPOOLED_RANGE_BYTES } from './fetching.ts';
-import type { PartDigests } from './hash-worker.ts';
 import { damagedBytes, isOrBecomes } from './verified-bytes.ts';
 
 /** What of a chunk has a hash of its own: SHA-256 in base64. */

@@ -1,5 +1,5 @@
 /** The way back of a whole backup: its chunks, one after the other, and the hash of the stream that they make. */
-import type { Manifest } from '../core/format/manifest.ts';
+import type { Manifest } from '../../core/format/manifest.ts';
 import { fetchChunk } from './fetch-chunk.ts';
 import type { Fetching, Sink } from './fetching.ts';
 import { damagedBytes } from './verified-bytes.ts';

@@ -4,11 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ToolError } from '../../lib/core/errors.ts';
-import { openReceiveStream, type ReceiveStream } from '../../lib/transfer/receive-stream.ts';
-import { withFakeBtrfs } from '../support/fake-btrfs.ts';
-import { btrfs, loopBtrfs } from '../support/loop-btrfs.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import type { ToolError } from '../../../lib/core/errors.ts';
+import { openReceiveStream, type ReceiveStream } from '../../../lib/transfer/back/receive-stream.ts';
+import { withFakeBtrfs } from '../../support/fake-btrfs.ts';
+import { btrfs, loopBtrfs } from '../../support/loop-btrfs.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const mount = await loopBtrfs('receive-stream');
 const directory = temporaryDirectory('receive-stream');

@@ -1,8 +1,8 @@
 /** The memory of a process for its transfers. */
 import { constants } from 'node:buffer';
-import { ToolError } from '../core/errors.ts';
-import { formatSize } from '../core/units.ts';
-import { collectGarbage } from '../edge/process/garbage.ts';
+import { ToolError } from '../../core/errors.ts';
+import { formatSize } from '../../core/units.ts';
+import { collectGarbage } from '../../edge/process/garbage.ts';
 import { Hasher } from './hasher.ts';
 import { makeSlots, PartPool, type SharedSlot } from './part-pool.ts';
 

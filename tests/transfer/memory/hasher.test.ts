@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { Hasher } from '../../lib/transfer/hasher.ts';
-import { makeSlots } from '../../lib/transfer/part-pool.ts';
+import { Hasher } from '../../../lib/transfer/memory/hasher.ts';
+import { makeSlots } from '../../../lib/transfer/memory/part-pool.ts';
 
 const slotBytes = 5000;
 const slots = makeSlots(2, slotBytes);

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
-import { exitCodeOf, type ToolError } from '../../lib/core/errors.ts';
-import { writeText } from '../../lib/edge/s3/documents.ts';
-import { plainWrite, startTestBucket } from '../support/bucket.ts';
-import { errorAnswer, type ProxiedRequest } from '../support/faulty-proxy.ts';
-import { shortenWaits } from '../support/short-waits.ts';
-import { stageContext } from '../support/stage-context.ts';
+import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
+import { writeText } from '../../../lib/edge/s3/documents.ts';
+import { plainWrite, startTestBucket } from '../../support/bucket.ts';
+import { errorAnswer, type ProxiedRequest } from '../../support/faulty-proxy.ts';
+import { shortenWaits } from '../../support/short-waits.ts';
+import { stageContext } from '../../support/stage-context.ts';
 import {
   content,
   fetchManifest,
@@ -15,8 +15,8 @@ import {
   partSize,
   storedStreams,
   withChunk,
-} from '../support/stored-streams.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+} from '../../support/stored-streams.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 shortenWaits();
 const directory = temporaryDirectory('fetch-stream');

@@ -1,5 +1,5 @@
 /** When bytes are right, when they are read again, and the error for bytes that stay wrong. */
-import { ToolError } from '../core/errors.ts';
+import { ToolError } from '../../core/errors.ts';
 
 /** Readings of a part or a chunk that is each time another than the one that was uploaded. */
 const mostReadings = 5;

@@ -3,17 +3,17 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
-import { KeyTaken, MayNotReplace } from '../../lib/edge/s3/conditional-write.ts';
-import { startTestBucket } from '../support/bucket.ts';
-import { chunkWriting, isPut, small, threeParts } from '../support/chunk-writing.ts';
+import { KeyTaken, MayNotReplace } from '../../../lib/edge/s3/conditional-write.ts';
+import { startTestBucket } from '../../support/bucket.ts';
+import { chunkWriting, isPut, small, threeParts } from '../../support/chunk-writing.ts';
 import {
   errorAnswer,
   type ProxiedAnswer,
   type ProxiedRequest,
   withoutChecksums,
-} from '../support/faulty-proxy.ts';
-import { shortenWaits } from '../support/short-waits.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+} from '../../support/faulty-proxy.ts';
+import { shortenWaits } from '../../support/short-waits.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 shortenWaits();
 const directory = temporaryDirectory('stored-already');

@@ -6,10 +6,10 @@
 import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { join } from 'node:path';
-import { ToolError } from '../core/errors.ts';
-import { KIB, MIB } from '../core/units.ts';
-import { command } from '../edge/process/child.ts';
-import { copyInto } from './part-pool.ts';
+import { ToolError } from '../../core/errors.ts';
+import { KIB, MIB } from '../../core/units.ts';
+import { command } from '../../edge/process/child.ts';
+import { copyInto } from '../memory/part-pool.ts';
 
 const readBytes = 64 * KIB;
 const reportEveryBytes = MIB;

@@ -1,12 +1,12 @@
 /** What the chunks of one stream are fetched with: memory, ranges that are read again, and what waits on disk. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lookAgainMs } from '../core/backoff.ts';
-import { ToolError } from '../core/errors.ts';
-import type { ManifestChunk } from '../core/format/manifest.ts';
-import { MIB } from '../core/units.ts';
+import { lookAgainMs } from '../../core/backoff.ts';
+import { ToolError } from '../../core/errors.ts';
+import type { ManifestChunk } from '../../core/format/manifest.ts';
+import { MIB } from '../../core/units.ts';
+import type { StreamMemory } from '../memory/transfer-memory.ts';
+import type { Progress, TransferContext } from '../transfer-context.ts';
 import { type ObjectRange, type ReaderEvents, readRange } from './range-reader.ts';
-import type { Progress, TransferContext } from './transfer-context.ts';
-import type { StreamMemory } from './transfer-memory.ts';
 
 /**
  * Larger parts wait on disk instead of in memory until they are verified: Node 20 holds no more than 4 GiB in one piece, and a

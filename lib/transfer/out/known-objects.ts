@@ -1,7 +1,7 @@
 /** What S3 says of an object, worked out from what was sent: to know it again where the answer was lost. */
 import { createHash } from 'node:crypto';
-import type { StoredPart } from '../core/format/run-files.ts';
-import type { ObjectHead, StoredObject } from '../edge/s3/objects.ts';
+import type { StoredPart } from '../../core/format/run-files.ts';
+import type { ObjectHead, StoredObject } from '../../edge/s3/objects.ts';
 import type { PartBody } from './part-payload.ts';
 
 /**

@@ -1,7 +1,7 @@
 /** The body of a part's request: never copied, hashed once. */
 import { Readable } from 'node:stream';
 import type { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
-import { MIB } from '../core/units.ts';
+import { MIB } from '../../core/units.ts';
 
 /** Bytes to send, with their SHA-256 in base64. `md5` is asked for only where the server knows no SHA-256. */
 export interface PartBody {

@@ -3,15 +3,20 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
-import type { ToolError } from '../../lib/core/errors.ts';
-import { MIB } from '../../lib/core/units.ts';
-import { abortUpload } from '../../lib/edge/s3/multipart-uploads.ts';
-import { ChunkWriter } from '../../lib/transfer/chunk-writer.ts';
-import { openTestBucket, plainWrite, startTestBucket } from '../support/bucket.ts';
-import { chunkWriting, isPart, isPut, small, threeParts } from '../support/chunk-writing.ts';
-import { errorAnswer, type Fault, type ProxiedRequest, withoutChecksums } from '../support/faulty-proxy.ts';
-import { shortenWaits } from '../support/short-waits.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import type { ToolError } from '../../../lib/core/errors.ts';
+import { MIB } from '../../../lib/core/units.ts';
+import { abortUpload } from '../../../lib/edge/s3/multipart-uploads.ts';
+import { ChunkWriter } from '../../../lib/transfer/out/chunk-writer.ts';
+import { openTestBucket, plainWrite, startTestBucket } from '../../support/bucket.ts';
+import { chunkWriting, isPart, isPut, small, threeParts } from '../../support/chunk-writing.ts';
+import {
+  errorAnswer,
+  type Fault,
+  type ProxiedRequest,
+  withoutChecksums,
+} from '../../support/faulty-proxy.ts';
+import { shortenWaits } from '../../support/short-waits.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 shortenWaits();
 const directory = temporaryDirectory('chunk-writer');

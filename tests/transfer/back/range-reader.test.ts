@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { exitCodeOf, type ToolError } from '../../lib/core/errors.ts';
-import { readRange } from '../../lib/transfer/range-reader.ts';
-import { startTestBucket } from '../support/bucket.ts';
-import { errorAnswer, type Fault, type ProxiedRequest } from '../support/faulty-proxy.ts';
-import { shortenWaits } from '../support/short-waits.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
+import { readRange } from '../../../lib/transfer/back/range-reader.ts';
+import { startTestBucket } from '../../support/bucket.ts';
+import { errorAnswer, type Fault, type ProxiedRequest } from '../../support/faulty-proxy.ts';
+import { shortenWaits } from '../../support/short-waits.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 shortenWaits();
 const {

@@ -4,8 +4,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { closeWriteEnd, openPipe, PipeReader } from '../../lib/transfer/pipe-reader.ts';
-import { testDirectory } from '../../testing/harness/test-directory.ts';
+import { closeWriteEnd, openPipe, PipeReader } from '../../../lib/transfer/out/pipe-reader.ts';
+import { testDirectory } from '../../../testing/harness/test-directory.ts';
 
 const directory = mkdtempSync(join(testDirectory(), 'pipe-'));
 after(() => rmSync(directory, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
 /** `btrfs receive` as a sink of bytes, confined to a directory. */
-import { ToolError } from '../core/errors.ts';
-import { startStreamChild } from '../edge/process/child.ts';
+import { ToolError } from '../../core/errors.ts';
+import { startStreamChild } from '../../edge/process/child.ts';
 
 /** A running `btrfs receive`. */
 export interface ReceiveStream {

@@ -3,12 +3,12 @@
  * verified against the manifest leaves this module. One hash worker sees all that passes: parts, chunks and the stream.
  */
 import { pMapIterable } from 'p-map';
-import type { ManifestChunk } from '../core/format/manifest.ts';
-import { partRanges } from '../core/stream/part-sizes.ts';
-import { endingWithin } from '../edge/process/abort-scope.ts';
+import type { ManifestChunk } from '../../core/format/manifest.ts';
+import { partRanges } from '../../core/stream/part-sizes.ts';
+import { endingWithin } from '../../edge/process/abort-scope.ts';
+import type { PartDigests } from '../memory/hash-worker.ts';
 import { fetchSpooled } from './fetch-spooled.ts';
 import { type Fetching, isHeld, type Sink } from './fetching.ts';
-import type { PartDigests } from './hash-worker.ts';
 import { damagedBytes, isOrBecomes } from './verified-bytes.ts';
 
 const noDigests: PartDigests = { part: '', chunk: '', stream: '' };

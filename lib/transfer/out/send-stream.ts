@@ -3,10 +3,10 @@
  * reported, so whatever waits for the end of the stream waits for the exit code too.
  */
 
-import { ToolError } from '../core/errors.ts';
-import type { ByteSource } from '../core/stream/chunker.ts';
-import { pathExists } from '../edge/files/files.ts';
-import { startStreamChild } from '../edge/process/child.ts';
+import { ToolError } from '../../core/errors.ts';
+import type { ByteSource } from '../../core/stream/chunker.ts';
+import { pathExists } from '../../edge/files/files.ts';
+import { startStreamChild } from '../../edge/process/child.ts';
 import { closeWriteEnd, openPipe, PipeReader } from './pipe-reader.ts';
 
 /** What to send, and how. */

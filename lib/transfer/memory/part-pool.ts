@@ -1,5 +1,5 @@
 /** The memory of transfers: a fixed number of slots that the hash worker can see too. */
-import type { Slot, SlotPool } from '../core/stream/chunker.ts';
+import type { Slot, SlotPool } from '../../core/stream/chunker.ts';
 
 /** A slot over memory shared with the hash worker. */
 export interface SharedSlot extends Slot {

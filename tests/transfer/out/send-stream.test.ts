@@ -4,11 +4,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ToolError } from '../../lib/core/errors.ts';
-import { openSendStream, type SendStream } from '../../lib/transfer/send-stream.ts';
-import { withFakeBtrfs } from '../support/fake-btrfs.ts';
-import { btrfs, loopBtrfs } from '../support/loop-btrfs.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import type { ToolError } from '../../../lib/core/errors.ts';
+import { openSendStream, type SendStream } from '../../../lib/transfer/out/send-stream.ts';
+import { withFakeBtrfs } from '../../support/fake-btrfs.ts';
+import { btrfs, loopBtrfs } from '../../support/loop-btrfs.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const mount = await loopBtrfs('send-stream');
 const directory = temporaryDirectory('send-stream');

@@ -11,16 +11,16 @@ import {
   UploadPartCommand,
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
-import type { StoredPart } from '../core/format/run-files.ts';
-import { noteRequest } from '../edge/process/garbage.ts';
-import { unlessTaken } from '../edge/s3/conditional-write.ts';
-import { type Condition, conditionOf, explain } from '../edge/s3/conditions.ts';
-import { abortUpload, isUnknownUpload, type MultipartUpload } from '../edge/s3/multipart-uploads.ts';
-import { headObject, headOnce, type ObjectHead, type StoredObject } from '../edge/s3/objects.ts';
-import { pagesOf } from '../edge/s3/pages.ts';
-import { TransferError } from '../edge/s3/retry.ts';
-import type { Bucket, WriteOptions } from '../edge/s3/s3-client.ts';
-import { asksToSlowDown, isTransient } from '../edge/s3/s3-errors.ts';
+import type { StoredPart } from '../../core/format/run-files.ts';
+import { noteRequest } from '../../edge/process/garbage.ts';
+import { unlessTaken } from '../../edge/s3/conditional-write.ts';
+import { type Condition, conditionOf, explain } from '../../edge/s3/conditions.ts';
+import { abortUpload, isUnknownUpload, type MultipartUpload } from '../../edge/s3/multipart-uploads.ts';
+import { headObject, headOnce, type ObjectHead, type StoredObject } from '../../edge/s3/objects.ts';
+import { pagesOf } from '../../edge/s3/pages.ts';
+import { TransferError } from '../../edge/s3/retry.ts';
+import type { Bucket, WriteOptions } from '../../edge/s3/s3-client.ts';
+import { asksToSlowDown, isTransient } from '../../edge/s3/s3-errors.ts';
 import { objectMadeOf, objectOfBody } from './known-objects.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { copyInto, makeSlots, PartPool } from '../../lib/transfer/part-pool.ts';
+import { copyInto, makeSlots, PartPool } from '../../../lib/transfer/memory/part-pool.ts';
 
 test('slots are of the size asked for, numbered, and each has memory of its own that threads can share', () => {
   const slots = makeSlots(3, 1000);

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
-import { exitCodeOf } from '../../lib/core/errors.ts';
-import { startTestBucket } from '../support/bucket.ts';
-import { errorAnswer } from '../support/faulty-proxy.ts';
-import { shortenWaits } from '../support/short-waits.ts';
-import { content, sha256, storedStreams, withChunk } from '../support/stored-streams.ts';
-import { temporaryDirectory, tinyFilesystem } from '../support/temporary-directory.ts';
+import { exitCodeOf } from '../../../lib/core/errors.ts';
+import { startTestBucket } from '../../support/bucket.ts';
+import { errorAnswer } from '../../support/faulty-proxy.ts';
+import { shortenWaits } from '../../support/short-waits.ts';
+import { content, sha256, storedStreams, withChunk } from '../../support/stored-streams.ts';
+import { temporaryDirectory, tinyFilesystem } from '../../support/temporary-directory.ts';
 
 shortenWaits();
 const directory = temporaryDirectory('fetch-spooled');
