@@ -1,40 +1,29 @@
 /**
- * The second stage: `btrfs send` → pipe → part → hash → S3 → journal → chunks.json. Memory is bounded by the pool of
+ * The second stage: `btrfs send` → its check → chunks in the bucket → chunks.json. Memory is bounded by the pool of
  * CONCURRENCY + 1 parts; the stream is cut without being copied; nothing is complete before `btrfs send` has exited 0.
  */
 
 import { ToolError } from '../../core/errors.ts';
 import { SubvolumeKeys } from '../../core/format/names.ts';
-import type { ChunksFile, SnapshotFile, StoredChunk } from '../../core/format/run-files.ts';
+import type { ChunksFile, SnapshotFile } from '../../core/format/run-files.ts';
 import { differencesOf, replayJournal, withoutChunk } from '../../core/plan/resume.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
-import { cutIntoChunks, type Slot } from '../../core/stream/chunker.ts';
-import { MAX_PATH_BYTES, PathTooLong } from '../../core/stream/path-limits.ts';
-import type { StreamHead } from '../../core/stream/stream-head.ts';
-import { StreamInspector } from '../../core/stream/stream-inspector.ts';
 import { formatSize } from '../../core/units.ts';
-import { estimateNewBytes, readMtime } from '../../edge/btrfs/btrfs.ts';
-import { findLongPath } from '../../edge/btrfs/find-long-path.ts';
+import { estimateNewBytes } from '../../edge/btrfs/btrfs.ts';
 import { Journal, readJournal } from '../../edge/files/journal.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { endingWithin } from '../../edge/process/abort-scope.ts';
 import { KeyTaken, MayNotReplace } from '../../edge/s3/conditional-write.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
-import type { Hasher } from '../../transfer/memory/hasher.ts';
-import type { PartPool } from '../../transfer/memory/part-pool.ts';
-import { ChunkUpload, StreamChanged } from '../../transfer/out/chunk-upload.ts';
+import { ChunkUpload, type ChunkUploadTools, StreamChanged } from '../../transfer/out/chunk-upload.ts';
 import { ChunkWriter } from '../../transfer/out/chunk-writer.ts';
 import { openSendStream, type SendStream } from '../../transfer/out/send-stream.ts';
-import {
-  expectedOfPlan,
-  explainStreamError,
-  streamProblem,
-  UnfitStream,
-} from '../../transfer/stream-check.ts';
-import { TaskGate } from '../../transfer/task-gate.ts';
+import { storeStream } from '../../transfer/out/store-stream.ts';
+import { UnfitStream } from '../../transfer/stream-check.ts';
 import type { Progress } from '../../transfer/transfer-context.ts';
 import type { StageContext } from '../context.ts';
 import { anotherWriter, mayNotReplace } from './another-writer.ts';
+import { CheckedStream } from './checked-stream.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
 import { checkSameSnapshots } from './same-snapshots.ts';
@@ -113,7 +102,8 @@ async function upload(
   const { settings, bucket } = context;
   const startedAt = context.now().toISOString();
   const { ending, signal } = endingWithin(context.signal);
-  const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
+  const memory = await context.memory.open(plan.layout.partSizeBytes);
+  const checked = new CheckedStream(snapshot);
   const events = { onSent: (bytes: number) => progress.add(bytes) };
   const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
   const journal = await Journal.open(run.journalPath);
@@ -132,8 +122,16 @@ async function upload(
       signal,
     );
     estimate = showEstimate(context, snapshot, signal, progress);
-    const path = { plan, stream, pool, hasher, writer, journal, progress, ending };
-    const { chunks, sha256, head, mtime } = await storeStream(context, snapshot, path);
+    const tools = { writer, journal, hasher: memory.hasher };
+    const { chunks, sha256 } = await storeStream({
+      source: stream,
+      memory,
+      layout: plan.layout,
+      inspect: (bytes) => checked.inspect(bytes),
+      openChunk: chunkOpener(context, snapshot, plan, tools, progress),
+      ending,
+    });
+    const { head, mtime } = await checked.finish();
     // Again: the first look was before btrfs send had opened them.
     await checkSameSnapshots(snapshot);
     if (writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
@@ -155,7 +153,7 @@ async function upload(
       finished_at: context.now().toISOString(),
     };
   } catch (error) {
-    throw await explainSendFailure(error, snapshot, context.signal);
+    throw await checked.explainSendFailure(error, context.signal);
   } finally {
     ending.abort();
     await Promise.all([stream?.close(), estimate]);
@@ -163,126 +161,25 @@ async function upload(
   }
 }
 
-/** What the bytes pass through, in this order. */
-interface BytePath {
-  readonly plan: UploadPlan;
-  readonly stream: SendStream;
-  readonly pool: PartPool;
-  readonly hasher: Hasher;
-  readonly writer: ChunkWriter;
-  readonly journal: Journal;
-  readonly progress: Progress;
-  /** Aborted with the first failure, so that everything else stops. */
-  readonly ending: AbortController;
-}
-
-/** The way of the bytes: cut, hash, store; chunk after chunk, CONCURRENCY parts at a time. */
-async function storeStream(
+/** Where each chunk goes, and what an earlier run has stored of it. */
+function chunkOpener(
   context: StageContext,
   snapshot: SnapshotFile,
-  { plan, stream, pool, hasher, writer, journal, progress, ending }: BytePath,
-): Promise<{
-  readonly chunks: readonly StoredChunk[];
-  readonly sha256: string;
-  readonly head: StreamHead;
-  readonly mtime: string | undefined;
-}> {
+  plan: UploadPlan,
+  tools: Pick<ChunkUploadTools, 'writer' | 'journal' | 'hasher'>,
+  progress: Progress,
+): (index: number) => ChunkUpload {
   const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
   const onReused = (bytes: number) => progress.add(bytes);
   const onLost = (reason: string) => context.log.warn(`${snapshot.subvolume}: ${reason}`);
-  const tools = { writer, journal, hasher, onReused, onLost };
-  const gate = new TaskGate(context.settings.CONCURRENCY, (error) => ending.abort(error));
-  const chunks: Promise<StoredChunk>[] = [];
-  let sha256 = '';
-  let mtime: Promise<string> | undefined;
-  const inspector = new StreamInspector({
-    onHead: (head) => {
-      refuseUnfit(head, snapshot);
-      // While it is being sent it cannot be made writable.
-      mtime = readMtime(snapshot.snapshot.path);
-      mtime.catch(() => undefined);
-    },
-  });
-  try {
-    const onFilled = (slot: Slot, from: number, to: number) => {
-      hasher.update(slot, from, to);
-      // It is called by the pipe, which could not report an error.
-      if (!ending.signal.aborted) inspect(inspector, slot.bytes.subarray(from, to), snapshot, ending);
-    };
-    for await (const { index, parts } of cutIntoChunks(stream, pool, plan.layout, onFilled)) {
-      if (index >= maxChunks) {
-        throw new ToolError('the stream has more than 100,000 chunks', { hint: 'raise CHUNK_SIZE' });
-      }
-      const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
-      const replaces = plan.own.get(key);
-      const place = { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces };
-      const chunk = new ChunkUpload(tools, place, plan.earlier?.chunks.get(index));
-      const stored: Promise<void>[] = [];
-      let chunkSha256 = '';
-      for await (const part of parts) {
-        const digests = await hasher.finishPart(part.endsChunk);
-        if (part.endsChunk) [chunkSha256, sha256] = [digests.chunk, digests.stream];
-        const store = () => chunk.store(part, digests).finally(() => pool.release(part.slot));
-        stored.push((await gate.start(store)).done);
-      }
-      const completed = Promise.all(stored).then(() => chunk.finish(chunkSha256));
-      completed.catch((error: unknown) => ending.abort(error));
-      chunks.push(completed);
+  return (index) => {
+    if (index >= maxChunks) {
+      throw new ToolError('the stream has more than 100,000 chunks', { hint: 'raise CHUNK_SIZE' });
     }
-    const head = endOf(inspector, snapshot);
-    return { chunks: await Promise.all(chunks), sha256, head, mtime: await mtime };
-  } catch (error) {
-    ending.abort(error);
-    throw ending.signal.reason;
-  } finally {
-    await gate.idle();
-    await Promise.allSettled(chunks);
-  }
-}
-
-const pathHint =
-  'shorten the name of a directory above it, or move it up, then run make backup again; nothing was published';
-
-/** @throws UnfitStream for one that btrfs receive would not apply to the parent in the state in which it was backed up */
-function refuseUnfit(head: StreamHead, snapshot: SnapshotFile): void {
-  const isOwnParent = head.uuid === head.parent?.uuid && 'has the UUID of its own parent';
-  const problem = streamProblem(head, expectedOfPlan(snapshot)) ?? (isOwnParent || undefined);
-  if (problem === undefined) return;
-  throw new UnfitStream(`this backup is given up: the stream of ${snapshot.snapshot.path} ${problem}`, {
-    hint: 'nothing was published; run make backup: it plans anew',
-  });
-}
-
-/** btrfs send ends with ENAMETOOLONG at a path that does not fit its buffer of 4096 bytes, and does not say which it is. */
-async function explainSendFailure(
-  error: unknown,
-  { snapshot }: SnapshotFile,
-  signal: AbortSignal,
-): Promise<unknown> {
-  if (!(error instanceof ToolError) || !/File name too long/.test(error.childOutput ?? '')) return error;
-  const path = await findLongPath(snapshot.path, MAX_PATH_BYTES, signal).catch(() => undefined);
-  return path ? explainStreamError(new PathTooLong(path), `the backup of ${snapshot.path}`, pathHint) : error;
-}
-
-function inspect(
-  inspector: StreamInspector,
-  bytes: Uint8Array,
-  { snapshot }: SnapshotFile,
-  ending: AbortController,
-): void {
-  try {
-    inspector.push(bytes);
-  } catch (error) {
-    ending.abort(explainStreamError(error, `the backup of ${snapshot.path}`, pathHint));
-  }
-}
-
-function endOf(inspector: StreamInspector, { snapshot }: SnapshotFile): StreamHead {
-  try {
-    return inspector.finish();
-  } catch (error) {
-    throw explainStreamError(error, `the backup of ${snapshot.path}`, pathHint);
-  }
+    const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
+    const place = { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces: plan.own.get(key) };
+    return new ChunkUpload({ ...tools, onReused, onLost }, place, plan.earlier?.chunks.get(index));
+  };
 }
 
 /** The estimate is a convenience: a backup does not fail because of it. Its child is gone when this is over. */
