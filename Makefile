@@ -62,11 +62,11 @@ publish: $(READY) ## stage 3: manifest and pointer, thin snapshots  [SUBVOLUME=]
 
 .PHONY: install-systemd
 install-systemd: $(READY) ## a timer that runs make backup IF_DUE=1 with CONFIG; needs root  [DESTDIR= PREFIX=/usr/local]
-	@scripts/systemd.sh install --config "$$CONFIG" $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+	@$(TSX) scripts/systemd.ts install --config "$$CONFIG" $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
 
 .PHONY: uninstall-systemd
-uninstall-systemd: ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
-	@scripts/systemd.sh uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+uninstall-systemd: $(READY) ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
+	@$(TSX) scripts/systemd.ts uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
 
 ##@ Look and restore
 

@@ -110,7 +110,6 @@ test('what a target passes on, its script knows', () => {
     'testing/scripts/run-all.ts',
     'lib/cli/help.ts',
     'lib/cli/point-options.ts',
-    'scripts/systemd.sh',
   ]
     .map((path) => readFileSync(join(repositoryRoot, path), 'utf8'))
     .join('\n');
