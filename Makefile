@@ -24,6 +24,12 @@ endif
 endif
 
 TSX := scripts/tsx.sh
+# NODE=24 on the command line: that version of Node.js, from npm and kept in .node/, for the recipes and for what they start.
+ifeq ($(origin NODE),command line)
+OTHER_NODE := .node/$(NODE)/bin/node
+export PATH := $(CURDIR)/.node/$(NODE)/bin:$(PATH)
+endif
+
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
 READY_FOR_CEPH := .stamps/setup-ceph
@@ -106,7 +112,7 @@ setup: ## system packages and npm packages; every target that needs them runs th
 	@rm -f $(READY) && $(MAKE) $(READY)
 
 .PHONY: test
-test: check test-unit test-contract test-end-to-end test-integration ## everything below
+test: check test-unit test-contract test-end-to-end test-integration ## everything below  [NODE=20|22|24, here and below: with that version of Node.js, from npm]
 
 .PHONY: check
 check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, dead code
@@ -164,6 +170,11 @@ help: ## this list
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nFor all: CONFIG=file (default config/backup.env), SET="KEY=VALUE ..." for settings that win over the file, JSON=1 for programs.\n'
+
+$(READY) $(READY_FOR_DEVELOPMENT) $(READY_FOR_CEPH): | $(OTHER_NODE)
+
+.node/%/bin/node:
+	@testing/install-node.sh $*
 
 $(READY): package-lock.json scripts/setup.sh
 	@scripts/setup.sh
