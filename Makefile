@@ -24,6 +24,12 @@ endif
 endif
 
 TSX := scripts/tsx.sh
+# NODE=24 on the command line: that version of Node.js, from npm and kept in .node/, for the recipes and for what they start.
+ifeq ($(origin NODE),command line)
+OTHER_NODE := .node/$(NODE)/bin/node
+export PATH := $(CURDIR)/.node/$(NODE)/bin:$(PATH)
+endif
+
 READY := .stamps/setup
 READY_FOR_DEVELOPMENT := .stamps/setup-development
 READY_FOR_CEPH := .stamps/setup-ceph
@@ -62,11 +68,11 @@ publish: $(READY) ## stage 3: manifest and pointer, thin snapshots  [SUBVOLUME=]
 
 .PHONY: install-systemd
 install-systemd: $(READY) ## a timer that runs make backup IF_DUE=1 with CONFIG; needs root  [DESTDIR= PREFIX=/usr/local]
-	@scripts/systemd.sh install --config "$$CONFIG" $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+	@$(TSX) scripts/systemd.ts install --config "$$CONFIG" $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
 
 .PHONY: uninstall-systemd
-uninstall-systemd: ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
-	@scripts/systemd.sh uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+uninstall-systemd: $(READY) ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
+	@$(TSX) scripts/systemd.ts uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
 
 ##@ Look and restore
 
@@ -106,7 +112,7 @@ setup: ## system packages and npm packages; every target that needs them runs th
 	@rm -f $(READY) && $(MAKE) $(READY)
 
 .PHONY: test
-test: check test-unit test-contract test-end-to-end test-integration ## everything below
+test: check test-unit test-contract test-end-to-end test-integration ## everything below  [NODE=20|22|24, here and below: with that version of Node.js, from npm]
 
 .PHONY: check
 check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, dead code
@@ -164,6 +170,11 @@ help: ## this list
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nFor all: CONFIG=file (default config/backup.env), SET="KEY=VALUE ..." for settings that win over the file, JSON=1 for programs.\n'
+
+$(READY) $(READY_FOR_DEVELOPMENT) $(READY_FOR_CEPH): | $(OTHER_NODE)
+
+.node/%/bin/node:
+	@testing/install-node.sh $*
 
 $(READY): package-lock.json scripts/setup.sh
 	@scripts/setup.sh

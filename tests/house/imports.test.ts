@@ -92,3 +92,11 @@ test('no file in lib/ but in lib/cli/ reads the command line or ends the process
     [],
   );
 });
+
+test('no file in lib/ asks where it is: in the bundle from which make runs it, that is where the script is', () => {
+  const library = sources.filter((path) => path.startsWith('lib/'));
+  assert.deepEqual(
+    library.filter((path) => readFileSync(join(repositoryRoot, path), 'utf8').includes('import.meta')),
+    [],
+  );
+});

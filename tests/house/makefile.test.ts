@@ -67,6 +67,15 @@ for (const [what, args, name] of [
   });
 }
 
+test("NODE= installs that version of Node.js, and puts it before the system's", () => {
+  const { stdout, stderr } = dryMake('test-unit', 'NODE=99');
+  assert.match(stdout, /^testing\/install-node\.sh 99$/m, stderr);
+  const { MAKELEVEL, MAKEFLAGS, MAKEOVERRIDES, ...env } = process.env;
+  const command = ['--eval', 'path: ; @echo "$$PATH"', 'path', 'NODE=99'];
+  const path = execFileSync('make', command, { cwd: repositoryRoot, encoding: 'utf8', env });
+  assert.equal(path.split(':')[0], join(repositoryRoot, '.node/99/bin'));
+});
+
 test('every variable that a target of the daily work passes on is in its help, so that make takes it', () => {
   const rules = makefile.slice(0, makefile.indexOf('##@ Try and develop'));
   const variables = Object.fromEntries(
@@ -103,7 +112,6 @@ test('what a target passes on, its script knows', () => {
     'lib/cli/options/help.ts',
     'lib/cli/options/planning-options.ts',
     'lib/cli/options/point-options.ts',
-    'scripts/systemd.sh',
   ]
     .map((path) => readFileSync(join(repositoryRoot, path), 'utf8'))
     .join('\n');

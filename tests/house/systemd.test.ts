@@ -7,7 +7,6 @@ import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { runProcess } from '../end-to-end/world.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const systemd = join(repositoryRoot, 'scripts/systemd.sh');
 const units = ['btrfs-to-s3.service', 'btrfs-to-s3.timer'] as const;
 const folder = 'usr/local/lib/systemd/system';
 const config = join(repositoryRoot, 'config/backup.env');
@@ -103,9 +102,11 @@ for (const [what, args, says] of [
     /\/etc\/%h cannot stand in a unit/,
   ],
   ['no verb', [], /say install or uninstall/],
+  ['a flag that there is not', ['install', '--user', 'x'], /--user is no option/],
+  ['a flag without its value', ['install', '--config'], /--config has no value/],
 ] as const) {
   test(`${what} is refused before anything is written`, async () => {
-    const { exitCode, stderr } = await runProcess(systemd, args);
+    const { exitCode, stderr } = await runProcess('scripts/tsx.sh', ['scripts/systemd.ts', ...args]);
     assert.equal(exitCode, 2);
     assert.match(stderr, says);
     assert.equal(stderr.trimEnd().split('\n').length, 1);

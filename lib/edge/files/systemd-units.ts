@@ -1,0 +1,73 @@
+/** The systemd units of config/systemd/: filled in for a checkout, installed, removed. The running systemd hears of it, except with a DESTDIR. */
+import { dirname, join, resolve } from 'node:path';
+import { $, fs, which } from 'zx';
+import { ToolError } from '../../core/errors.ts';
+
+const units = ['btrfs-to-s3.service', 'btrfs-to-s3.timer'];
+
+/** Where units go: below `destdir`, which is for packages and may be empty, and `prefix`. Both are absolute paths. */
+export interface UnitPlaces {
+  readonly prefix: string;
+  readonly destdir: string;
+}
+
+/**
+ * Installs the units, readable by all.
+ * @returns what is to be said of it, line by line.
+ * @throws ToolError of the kind `usage`, before anything is written, for a path that cannot stand in a unit.
+ */
+export async function installUnits(
+  checkout: string,
+  configFile: string,
+  places: UnitPlaces,
+): Promise<readonly string[]> {
+  const config = resolve(configFile);
+  const node = await which('node', { nothrow: true });
+  if (!node) throw new ToolError('node is not in PATH', { hint: 'run make setup' });
+  const values = { CHECKOUT: checkout, CONFIG: config, NODE_DIRECTORY: dirname(node) };
+  for (const path of Object.values(values)) {
+    // What systemd would read as a quote, a specifier or the end of a word.
+    if (/^[A-Za-z0-9/._+:@-]+$/.test(path)) continue;
+    const message = `${path} cannot stand in a unit: use a path of letters, digits and /._+:@- alone`;
+    throw new ToolError(message, { kind: 'usage' });
+  }
+  const { target } = directoriesOf(places);
+  for (const unit of units) {
+    let text = await fs.readFile(join(checkout, 'config/systemd', unit), 'utf8');
+    for (const [name, value] of Object.entries(values)) text = text.replaceAll(`@${name}@`, value);
+    await fs.outputFile(join(target, unit), text);
+    await fs.chmod(join(target, unit), 0o644);
+  }
+  if (await hasSystemd(places)) await $({ stdio: 'inherit' })`systemctl daemon-reload`;
+  const missing = `${config} is not there yet: copy config/backup.env.example to it (mode 0600), and fill it in`;
+  return [
+    `installed ${units.map((unit) => join(target, unit)).join(' ')}`,
+    ...((await fs.pathExists(config)) ? [] : [missing]),
+    'then: systemctl enable --now btrfs-to-s3.timer',
+  ];
+}
+
+/** Removes the units, as far as they are there. A backup that runs just now is not stopped. */
+export async function uninstallUnits(places: UnitPlaces): Promise<void> {
+  const { target, directory } = directoriesOf(places);
+  const toBeTold = await hasSystemd(places);
+  if (toBeTold && (await fs.pathExists(join(target, 'btrfs-to-s3.timer')))) {
+    await $({ stdio: 'inherit' })`systemctl disable --now btrfs-to-s3.timer`;
+  }
+  for (const unit of units) await fs.rm(join(target, unit), { force: true });
+  // Directories that nobody else uses; those of the system itself stay.
+  if (places.destdir && (await fs.pathExists(target))) {
+    await $({ cwd: places.destdir })`rmdir -p --ignore-fail-on-non-empty ${directory.slice(1)}`;
+  }
+  if (toBeTold) await $({ stdio: 'inherit' })`systemctl daemon-reload`;
+}
+
+function directoriesOf({ prefix, destdir }: UnitPlaces) {
+  const directory = `${prefix.replace(/\/$/, '')}/lib/systemd/system`;
+  return { directory, target: destdir + directory };
+}
+
+/** True where systemd runs that is to hear of it. */
+async function hasSystemd({ destdir }: UnitPlaces): Promise<boolean> {
+  return !destdir && (await fs.pathExists('/run/systemd/system'));
+}
