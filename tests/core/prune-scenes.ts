@@ -2,8 +2,8 @@
 
 import type { ListedObject } from '../../lib/core/format/inventory.ts';
 import type { Manifest } from '../../lib/core/format/manifest.ts';
-import type { ReadManifest } from '../../lib/core/plan/generations.ts';
 import { type PruneInput, type PrunePlan, planPrune } from '../../lib/core/plan/prune-plan.ts';
+import type { ReadManifest } from '../../lib/core/plan/restorability.ts';
 import { dayStamp, keys, manifestOfDay, prefix, subvolume, uuidOf } from './samples.ts';
 
 const now = new Date('2026-02-01T00:00:00Z');

@@ -8,8 +8,8 @@ import {
   SubvolumeKeys,
   snapshotName,
 } from '../../lib/core/format/names.ts';
-import type { ReadManifest } from '../../lib/core/plan/generations.ts';
 import type { PruneInput } from '../../lib/core/plan/prune-plan.ts';
+import type { ReadManifest } from '../../lib/core/plan/restorability.ts';
 
 export const prefix = 'host with blanks/x';
 const keys = new SubvolumeKeys(prefix, 'data');

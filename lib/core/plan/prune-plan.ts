@@ -6,9 +6,10 @@
 import type { BegunUpload, ListedObject } from '../format/inventory.ts';
 import { manifestKeyOf, parseKey } from '../format/names.ts';
 import { groupBy } from '../group-by.ts';
-import { type BrokenBackup, findGenerations, type Generation, type ReadManifest } from './generations.ts';
+import { type BrokenBackup, findGenerations, type Generation } from './generations.ts';
 import { type Charge, chargeFor } from './minimum-duration.ts';
 import { type Orphans, planOrphans } from './orphans.ts';
+import type { ReadManifest } from './restorability.ts';
 
 /** What this host has begun of a subvolume and not published. */
 export interface BegunBackups {

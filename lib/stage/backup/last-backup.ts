@@ -1,17 +1,16 @@
 /** The last backup of a subvolume, as the next one needs to know it: whose it is, and whether it can be restored. */
 import { readdir } from 'node:fs/promises';
 import { describeError, ToolError } from '../../core/errors.ts';
-import { type Manifest, streamUuid } from '../../core/format/manifest.ts';
+import { type Manifest, type ManifestChunk, streamUuid } from '../../core/format/manifest.ts';
 import type { PublishedFile } from '../../core/format/run-files.ts';
 import type { LastBackup, LocalSnapshot, PublishedBackup } from '../../core/plan/backup-plan.ts';
 import { followChain } from '../../core/plan/chain.ts';
 import { strangerTo } from '../../core/plan/chain-owner.ts';
+import { chunkState, judgeRestorability } from '../../core/plan/restorability.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
 import { type FoundPointer, readManifest, rootOf, withoutParts } from '../bucket/backups.ts';
-import { refuseLostChunks } from '../bucket/listed-chunks.ts';
 import type { StageContext } from '../context.ts';
-import { chunksOf } from '../restore/thaw.ts';
 
 /** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
 export async function findLastBackup(
@@ -44,15 +43,24 @@ export async function lookAtChain(
   const load = async (key: string) => withoutParts(await readManifest(bucket, key));
   try {
     const chain = await followChain({ key: manifestKey, manifest }, load);
-    refuseLostChunks(chunksOf(chain), await listObjects(bucket, rootOf(bucket, manifest.subvolume)));
+    const listed = await listObjects(bucket, rootOf(bucket, manifest.subvolume));
+    const objects = new Map(listed.map((object) => [object.key, { ...object, sha256: undefined }]));
+    const manifests = new Map(chain.map((stored) => [stored.key, stored.manifest]));
+    const stateOf = (chunk: ManifestChunk) => chunkState(chunk, objects.get(chunk.key));
+    const verdict = judgeRestorability(manifests, stateOf).get(manifestKey);
     const [full] = chain;
-    if (!full) throw new Error('a chain has at least one manifest');
+    if (!full || !verdict) throw new Error('a chain has at least one manifest');
+    if (verdict.whyNot !== undefined) return unrestorable(verdict.cause);
     const streamUuids = chain.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
     return { full: full.manifest, streamUuids };
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-    log.warn(`${manifest.subvolume}: the last backup cannot be restored: ${describeError(error)}`);
-    return { problem: error.message };
+    return unrestorable(describeError(error));
+  }
+
+  function unrestorable(problem: string): PublishedBackup['chain'] {
+    log.warn(`${manifest.subvolume}: the last backup cannot be restored: ${problem}`);
+    return { problem };
   }
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../../core/format/manifest.ts';
 import { parseKey, parsePointInTime, SubvolumeKeys, subvolumesRoot } from '../../core/format/names.ts';
 import { followChain, newestNotLater } from '../../core/plan/chain.ts';
-import type { ReadManifest } from '../../core/plan/generations.ts';
+import type { ReadManifest } from '../../core/plan/restorability.ts';
 import { readDocument } from '../../edge/s3/documents.ts';
 import { headObject, listKeys } from '../../edge/s3/objects.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';

@@ -2,8 +2,8 @@
 import pMap from 'p-map';
 import type { Manifest } from '../../core/format/manifest.ts';
 import { parseKey } from '../../core/format/names.ts';
-import { judgeChains, linkProblem } from '../../core/plan/chain.ts';
-import { chunkProblem, isWorthReading } from '../../core/plan/chunk-problem.ts';
+import { judgeChains } from '../../core/plan/chain.ts';
+import { chunkState, judgeRestorability, type ReadManifest } from '../../core/plan/restorability.ts';
 import type { ThawState } from '../../core/thaw/archive-classes.ts';
 import { addProgress, type ThawObject, type ThawProgress, thawProgress } from '../../core/thaw/thaw-plan.ts';
 import { type ListedObject, listObjects } from '../../edge/s3/objects.ts';
@@ -64,10 +64,7 @@ export async function backupsAmong(
   const read = await pMap(keys, async ({ key }) => [key, await readForOverview(bucket, key)] as const, {
     concurrency: REQUESTS_AT_ONCE,
   });
-  const manifests = new Map(read.flatMap(([key, one]) => ('unusable' in one ? [] : [[key, one] as const])));
-  const unusable = new Map(
-    read.flatMap(([key, one]) => ('unusable' in one ? [[key, one.unusable] as const] : [])),
-  );
+  const manifests = new Map(read);
   const chunkKeys = listed.flatMap(({ key }) =>
     parseKey(bucket.prefix, key)?.type === 'chunk' ? [key] : [],
   );
@@ -83,8 +80,8 @@ export async function backupsAmong(
       current: current.has(key),
     };
     const manifest = manifests.get(key);
-    if (!manifest) {
-      const problem = unusable.get(key) ?? 'was not read';
+    if (!manifest || 'unusable' in manifest) {
+      const problem = manifest?.unusable ?? 'was not read';
       const nothing = { parent_manifest: null, bytes: 0, chunks: 0, storage_class: null };
       return { ...known, ...nothing, restorability: { whyNot: problem }, problem };
     }
@@ -105,47 +102,40 @@ function classesOf({ chunks, s3 }: Manifest, objects: ReadonlyMap<string, Listed
   return classes.size > 0 ? [...classes].sort().join(',') : (s3.storage_class ?? null);
 }
 
-/** Of every backup whose manifest can be read: each is judged once, after what it builds on. */
+/** Of every backup: the one judge's verdict, and what of its whole chain has to be thawed. */
 function restorabilities(
-  manifests: ReadonlyMap<string, Manifest>,
+  manifests: ReadonlyMap<string, ReadManifest>,
   objects: ReadonlyMap<string, ListedObject>,
   states: ReadonlyMap<string, ThawState>,
 ): ReadonlyMap<string, Restorability> {
-  const parentOf = (key: string) => manifests.get(key)?.parent_manifest ?? null;
-  const judge = (key: string, onParent: Restorability | undefined): Restorability => {
-    const manifest = manifests.get(key);
-    if (!manifest) return { whyNot: `${key} is missing or damaged` };
-    const own = ownRestorability(manifest, objects, states);
-    const parentKey = manifest.parent_manifest;
-    if (parentKey === null || 'whyNot' in own) return own;
-    const parent = manifests.get(parentKey);
-    if (!parent || !onParent) return { whyNot: `its parent ${parentKey} is missing or damaged` };
-    const problem = linkProblem({ key, manifest }, { key: parentKey, manifest: parent });
-    if (problem) return { whyNot: `its chain is broken: ${problem}` };
-    if ('whyNot' in onParent) return onParent;
-    return { thaw: addProgress(onParent.thaw, own.thaw), doubt: onParent.doubt ?? own.doubt };
-  };
-  return judgeChains<Restorability>(manifests.keys(), parentOf, judge, {
-    whyNot: 'its chain is broken: it is its own ancestor',
-  });
-}
-
-function ownRestorability(
-  manifest: Manifest,
-  objects: ReadonlyMap<string, ListedObject>,
-  states: ReadonlyMap<string, ThawState>,
-): Restorability {
-  const chunks: ThawObject[] = [];
-  let doubt: string | undefined;
-  for (const chunk of manifest.chunks) {
+  const verdicts = judgeRestorability(manifests, (chunk) => {
     const object = objects.get(chunk.key);
-    const described = object && { ...object, sha256: undefined };
-    const problem = chunkProblem(chunk, described);
-    const told = problem && `chunk ${chunk.key} ${problem}`;
-    if (told && !isWorthReading(chunk, described)) return { whyNot: told };
-    doubt ??= told;
-    const state = states.get(chunk.key) ?? { kind: 'readable' };
-    chunks.push({ key: chunk.key, sizeBytes: chunk.size, state });
-  }
-  return { thaw: thawProgress(chunks), doubt };
+    return chunkState(chunk, object && { ...object, sha256: undefined });
+  });
+  const thawOf = ({ chunks }: Manifest): ThawProgress =>
+    thawProgress(
+      chunks.map(
+        ({ key, size }): ThawObject => ({
+          key,
+          sizeBytes: size,
+          state: states.get(key) ?? { kind: 'readable' },
+        }),
+      ),
+    );
+  const parentOf = (key: string) => {
+    const manifest = manifests.get(key);
+    return manifest && !('unusable' in manifest) ? manifest.parent_manifest : null;
+  };
+  const describe = (key: string, onParent: Restorability | undefined): Restorability => {
+    const manifest = manifests.get(key);
+    const verdict = verdicts.get(key);
+    if (!manifest || 'unusable' in manifest || !verdict) return { whyNot: 'was not read' };
+    if (verdict.whyNot !== undefined) return { whyNot: verdict.cause };
+    const own = thawOf(manifest);
+    const thaw = onParent && 'thaw' in onParent ? addProgress(onParent.thaw, own) : own;
+    return { thaw, doubt: verdict.doubt };
+  };
+  return judgeChains<Restorability>(manifests.keys(), parentOf, describe, {
+    whyNot: 'it is its own ancestor',
+  });
 }

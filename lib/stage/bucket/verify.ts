@@ -4,9 +4,15 @@
  */
 import pMap from 'p-map';
 import { ToolError } from '../../core/errors.ts';
-import { type Manifest, type StoredManifest, streamUuid } from '../../core/format/manifest.ts';
-import { judgeChains, linkProblem, recordsLink } from '../../core/plan/chain.ts';
+import {
+  type Manifest,
+  type ManifestChunk,
+  type StoredManifest,
+  streamUuid,
+} from '../../core/format/manifest.ts';
+import { recordsLink } from '../../core/plan/chain.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
+import { judgeRestorability } from '../../core/plan/restorability.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { formatCount } from '../../core/units.ts';
 import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
@@ -79,9 +85,11 @@ export async function verifyBackups(
       findings.push(...reading.problems);
       cold.push(...reading.cold);
     }
-    findings.push(...streamFindings(stored, heads));
+    const unfit = streamFindings(stored, heads);
+    for (const { object } of unfit) damaged.add(object);
+    findings.push(...unfit);
   }
-  findings.push(...chainFindings(stored, manifests, damaged));
+  findings.push(...chainFindings(new Map(stored.map(({ key, manifest }) => [key, manifest])), damaged));
   const unproven = stored.filter(({ key, manifest }) => {
     const parent = manifests.get(manifest.parent_manifest ?? '');
     return (
@@ -126,31 +134,19 @@ function warnOfRepeatedUuids(
   );
 }
 
-/** A backup cannot be restored when something that it builds on cannot, however long the chain between them is. */
+/** Backups that cannot be restored although nothing is wrong with themselves: something of their chain is. */
 function chainFindings(
-  stored: readonly StoredManifest[],
   manifests: ReadonlyMap<string, Manifest>,
-  damagedChunks: ReadonlySet<string>,
-): Finding[] {
-  const hasDamagedChunk = ({ chunks }: Manifest) => chunks.some(({ key }) => damagedChunks.has(key));
-  const parentOf = (key: string) => manifests.get(key)?.parent_manifest ?? null;
-  /** Why a backup cannot be restored although nothing is wrong with itself; empty when it can. */
-  const judge = (key: string, parentProblem = ''): string => {
-    const manifest = manifests.get(key);
-    const parentKey = parentOf(key);
-    if (!manifest || parentKey === null) return '';
-    const parent = manifests.get(parentKey);
-    if (!parent) return `its parent ${parentKey} is missing or damaged`;
-    const problem = linkProblem({ key, manifest }, { key: parentKey, manifest: parent });
-    if (problem) return problem;
-    return parentProblem !== '' || hasDamagedChunk(parent) ? `it builds on ${parentKey}` : '';
-  };
-  const keys = stored.map(({ key }) => key);
-  const problems = judgeChains(keys, parentOf, judge, 'it is its own ancestor');
-  return keys.flatMap((object) => {
-    const problem = problems.get(object);
-    return problem ? [{ object, problem: `cannot be restored: ${problem}` }] : [];
-  });
+  damagedObjects: ReadonlySet<string>,
+): readonly Finding[] {
+  const stateOf = ({ key }: ManifestChunk) =>
+    damagedObjects.has(key) ? { lost: `chunk ${key} is damaged` } : {};
+  const faultOf = (key: string) => (damagedObjects.has(key) ? 'its stream cannot be received' : undefined);
+  return [...judgeRestorability(manifests, stateOf, faultOf)].flatMap(([object, verdict]) =>
+    verdict.whyNot === undefined || verdict.isOwn
+      ? []
+      : [{ object, problem: `cannot be restored: ${verdict.whyNot}` }],
+  );
 }
 
 async function checkPointer(
