@@ -1,8 +1,16 @@
 /**
- * The worker's side of hashing: SHA-256 of the part, the chunk and the whole stream, in one pass over shared memory.
+ * The workers' side of hashing: SHA-256 of the part, the chunk and the whole stream, over shared memory.
  * The first chunk begins where the stream begins, so its hash is a copy of the stream's: one pass less for most backups.
  */
 import type { Hash } from 'node:crypto';
+
+/** What a worker is started with: one may hash all, or two share the work. */
+export interface HashWorkerData {
+  readonly slots: readonly Uint8Array[];
+  readonly hashesParts: boolean;
+  /** The stream and its chunks. */
+  readonly hashesStream: boolean;
+}
 
 /** A message to the worker; slots by number, positions in bytes. */
 export type HashRequest =
@@ -30,7 +38,7 @@ export function hashWorkerProgram(
   { parentPort, workerData }: typeof import('node:worker_threads'),
   { createHash }: typeof import('node:crypto'),
 ): void {
-  const slots: readonly Uint8Array[] = workerData;
+  const { slots, hashesParts, hashesStream }: HashWorkerData = workerData;
   const begin = () => ({ stream: createHash('sha256'), chunk: undefined as Hash | undefined });
   /** Without a hash of the chunk, it is the stream's. */
   let running = begin();
@@ -46,9 +54,11 @@ export function hashWorkerProgram(
       const bytes = slot?.subarray(request.from, request.to) ?? new Uint8Array();
       if (isNewPart) before = { stream: running.stream.copy(), chunk: running.chunk?.copy() };
       isNewPart = false;
-      part.update(bytes);
-      running.stream.update(bytes);
-      running.chunk?.update(bytes);
+      if (hashesParts) part.update(bytes);
+      if (hashesStream) {
+        running.stream.update(bytes);
+        running.chunk?.update(bytes);
+      }
     } else if (request.type === 'catch-up') reply = 'caught up';
     else if (request.type === 'md5') {
       const md5 = createHash('md5');

@@ -7,8 +7,10 @@ import { makeSlots } from '../../../lib/transfer/memory/part-pool.ts';
 
 const slotBytes = 5000;
 const slots = makeSlots(2, slotBytes);
-const hasher = new Hasher(slots);
-after(() => hasher.close());
+const one = new Hasher(slots, 1);
+const hasher = one;
+const two = new Hasher(slots, 2);
+after(() => Promise.all([hasher.close(), two.close()]));
 
 const of = (algorithm: string, data: Uint8Array) => createHash(algorithm).update(data);
 
@@ -26,39 +28,44 @@ const anyChunks = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 
-test('digests of parts, chunks and stream are those of node:crypto, however the bytes are reported and taken back', async () => {
-  const stream = createHash('sha256');
-  await fc.assert(
-    fc.asyncProperty(anyChunks, async (chunks) => {
-      for (const parts of chunks) {
-        const chunk = createHash('sha256');
-        for (const [index, { length, cuts, takenBack }] of parts.entries()) {
-          const data = randomBytes(length);
-          const slot = slots[index % slots.length];
-          assert.ok(slot, 'there is a slot');
-          const endsChunk = index === parts.length - 1;
-          if (takenBack !== 'nothing') {
-            hasher.update(slot, 0, slotBytes);
-            if (takenBack === 'finished') await hasher.finishPart(endsChunk);
-            hasher.takePartBack();
+for (const [workers, hasher] of [
+  ['one worker', one],
+  ['two workers', two],
+] as const) {
+  test(`digests of parts, chunks and stream are those of node:crypto, however the bytes are reported and taken back: ${workers}`, async () => {
+    const stream = createHash('sha256');
+    await fc.assert(
+      fc.asyncProperty(anyChunks, async (chunks) => {
+        for (const parts of chunks) {
+          const chunk = createHash('sha256');
+          for (const [index, { length, cuts, takenBack }] of parts.entries()) {
+            const data = randomBytes(length);
+            const slot = slots[index % slots.length];
+            assert.ok(slot, 'there is a slot');
+            const endsChunk = index === parts.length - 1;
+            if (takenBack !== 'nothing') {
+              hasher.update(slot, 0, slotBytes);
+              if (takenBack === 'finished') await hasher.finishPart(endsChunk);
+              hasher.takePartBack();
+            }
+            slot.bytes.set(data);
+            const places = [0, ...cuts.filter((cut) => cut < length).sort((a, b) => a - b), length];
+            for (const [at, from] of places.slice(0, -1).entries())
+              hasher.update(slot, from, places[at + 1] ?? 0);
+            chunk.update(data);
+            stream.update(data);
+            assert.deepEqual(await hasher.finishPart(endsChunk), {
+              part: of('sha256', data).digest('base64'),
+              chunk: endsChunk ? chunk.digest('hex') : '',
+              stream: endsChunk ? stream.copy().digest('hex') : '',
+            });
           }
-          slot.bytes.set(data);
-          const places = [0, ...cuts.filter((cut) => cut < length).sort((a, b) => a - b), length];
-          for (const [at, from] of places.slice(0, -1).entries())
-            hasher.update(slot, from, places[at + 1] ?? 0);
-          chunk.update(data);
-          stream.update(data);
-          assert.deepEqual(await hasher.finishPart(endsChunk), {
-            part: of('sha256', data).digest('base64'),
-            chunk: endsChunk ? chunk.digest('hex') : '',
-            stream: endsChunk ? stream.copy().digest('hex') : '',
-          });
         }
-      }
-    }),
-    { numRuns: 40 },
-  );
-});
+      }),
+      { numRuns: 40 },
+    );
+  });
+}
 
 test('MD5 is of the first bytes of a slot, and does not disturb the part that is being hashed', async () => {
   const [slot, other] = slots;
