@@ -114,7 +114,7 @@ function rangeReader(context: TransferContext, progress: Progress, thawAgain?: T
   return async (range, target, signal) => {
     for (let thaws = 1; ; thaws++) {
       try {
-        return await readRange(context.bucket, range, target, signal, events);
+        return await readRange({ ...context.bucket, signal }, range, target, events);
       } catch (error) {
         const isCold = error instanceof ToolError && error.kind === 'thaw';
         if (!isCold || !thawAgain || thaws > mostThaws) throw error;

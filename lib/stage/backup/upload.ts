@@ -115,7 +115,7 @@ async function upload(
   const { ending, signal } = endingWithin(context.signal);
   const { pool, hasher } = await context.memory.open(plan.layout.partSizeBytes);
   const events = { onSent: (bytes: number) => progress.add(bytes) };
-  const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
+  const writer = new ChunkWriter({ ...bucket, signal }, writeOptions(settings, 'chunks'), events);
   const journal = await Journal.open(run.journalPath);
   let stream: SendStream | undefined;
   let estimate: Promise<void> | undefined;
