@@ -23,7 +23,10 @@ const tickMs = 1000;
 /** A process that is only busy is late too, but not by so much. */
 const mostBetweenTicksMs = 10_000;
 
-/** Runs from when it is made. Time that passes while the process is stopped (SIGSTOP, a frozen cgroup) brings no ticks, and does not count. */
+/**
+ * Runs from when it is made, and anew from when the process goes on after it was stopped (SIGSTOP, a frozen cgroup): that brings no
+ * ticks, and what was before it says nothing of what comes after.
+ */
 export class RunningTime {
   readonly #clock: Clock;
   readonly #endTicks: () => void;
@@ -36,7 +39,7 @@ export class RunningTime {
     this.#endTicks = clock.every(tickMs, () => this.#count());
   }
 
-  /** Milliseconds so far. */
+  /** Milliseconds so far. Work that is given up after a while gets all of it again after a stop. */
   get elapsedMs(): number {
     this.#count();
     return this.#elapsedMs;
@@ -50,7 +53,7 @@ export class RunningTime {
   #count(): void {
     const nowMs = this.#clock.now();
     const passedMs = nowMs - this.#lastMs;
-    this.#elapsedMs += passedMs > mostBetweenTicksMs ? tickMs : passedMs;
+    this.#elapsedMs = passedMs > mostBetweenTicksMs ? 0 : this.#elapsedMs + passedMs;
     this.#lastMs = nowMs;
   }
 }

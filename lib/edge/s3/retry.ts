@@ -16,7 +16,7 @@ export type RetryListener = (what: string, error: Error, attempt: number, waitMs
 
 /** How a Retrier behaves. Clock, date, chance and wait are the real ones unless a test gives others. */
 export interface RetrierOptions {
-  /** Milliseconds from the first failure of a request during which it is sent again; those that the process slept do not count. */
+  /** Milliseconds from the first failure of a request, or from a stop of the process, during which it is sent again. */
   readonly retryForMs: number;
   /** Transfers at once when all is well. */
   readonly concurrency: number;

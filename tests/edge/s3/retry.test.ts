@@ -233,20 +233,22 @@ test('a refusal that an abort came too late for stays the error', async () => {
   await assert.rejects(retrier.run('ask', request, ending.signal), { name: 'AccessDenied' });
 });
 
-test('time in which the process was stopped, in a wait or within a request, does not count', async () => {
+test('time in which the process was stopped within a request does not count, and RETRY_FOR begins anew', async () => {
   const { retrier, waits, pass, stopFor, ticking } = createRetrier({ retryForMs: 100_000 });
   await retrier.run('reach it', async () => undefined, never);
-  let attempts = 0;
+  let waitsBefore = 0;
   const request = async () => {
-    attempts += 1;
     pass(2000);
-    if (attempts % 3 === 0) stopFor(3_600_000);
+    if (waits.length === 8 && waitsBefore === 0) {
+      waitsBefore = waits.length;
+      stopFor(3_600_000);
+    }
     throw down();
   };
   await assert.rejects(retrier.run('ask', request, never), /the line is down/);
-  const waited = waits.reduce((sum, ms) => sum + ms, 0);
-  assert.ok(attempts > 7, `${attempts} attempts`);
-  assert.ok(waited > 50_000 && waited + 2000 * attempts <= 102_000, `${waited} ms`);
+  assert.equal(waitsBefore, 8, 'most of RETRY_FOR was over');
+  const after = waits.slice(waitsBefore);
+  assert.deepEqual(after, [30_000, 30_000, 30_000]);
   assert.equal(ticking(), 0, 'the clock is let go');
 });
 
@@ -258,21 +260,24 @@ test('a process that is stopped for longer than RETRY_FOR while it waits tries a
     clock: time.clock,
     sleep: async (ms) => {
       waits += 1;
-      if (waits === 2) time.stopFor(86_400_000);
+      if (waits === 9) time.stopFor(86_400_000);
       else time.pass(ms);
     },
   });
   await retrier.run('reach it', async () => undefined, never);
-  assert.equal(await retrier.run('ask', failing(6, down).request, never), 'done');
+  const { request, attempts } = failing(99, down);
+  await assert.rejects(retrier.run('ask', request, never), /the line is down/);
+  assert.equal(attempts(), 13);
 });
 
 test('the clock of RETRY_FOR does not follow the time of day', async () => {
   const real = Date.now;
-  const { retrier } = createRetrier({ sleep: async () => undefined, clock: monotonicClock });
+  const sleep = async () => undefined;
+  const { retrier } = createRetrier({ retryForMs: 20_000, sleep, clock: monotonicClock, random: () => 0 });
   await retrier.run('reach it', async () => undefined, never);
   try {
     let date = real();
-    Date.now = () => (date += 3_600_000);
+    Date.now = () => (date += 9000);
     assert.equal(await retrier.run('ask', failing(6, down).request, never), 'done');
   } finally {
     Date.now = real;
