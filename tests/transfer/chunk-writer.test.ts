@@ -184,6 +184,25 @@ test('an abort ends a part that is under way and is not retried; its reason is w
   assert.equal(seen.sent, 0);
 });
 
+test('every request of a writer ends with its own signal', async () => {
+  proxy.expect({ matches: () => true, before: () => new Promise(() => undefined) });
+  const upload = { key: 'host/aborted', uploadId: 'u' };
+  const stored = { key: 'host/aborted', size: 1, etag: '' };
+  for (const ask of [
+    (writer: ChunkWriter) => writer.has(stored),
+    (writer: ChunkWriter) => writer.findMadeOf('host/aborted', []),
+    (writer: ChunkWriter) => writer.listParts(upload),
+    (writer: ChunkWriter) => writer.begin('host/aborted'),
+    (writer: ChunkWriter) => writer.complete(upload, []),
+  ]) {
+    const ending = new AbortController();
+    const asking = ask(writerWith(plainWrite, ending.signal).writer);
+    setTimeout(() => ending.abort(new Error('enough')), 50);
+    await assert.rejects(asking, /^Error: enough$/);
+  }
+  proxy.expect();
+});
+
 test('what cannot be begun, completed or listed is named', async () => {
   const missing = await openTestBucket(proxy.endpoint, { S3_BUCKET: 'no-such-bucket' });
   const events = { onSent: () => undefined };

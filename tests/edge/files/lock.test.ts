@@ -18,7 +18,7 @@ after(() => {
 
 /** Another process that takes the lock and keeps it until it is killed. */
 async function startHolder(runDirectory: string): Promise<ChildProcess> {
-  const code = `import { takeLock } from '../lib/edge/files/lock.ts';
+  const code = `import { takeLock } from './lib/edge/files/lock.ts';
     await takeLock(${JSON.stringify(runDirectory)});
     console.log('held');
     setInterval(() => undefined, 1000);`;
