@@ -34,7 +34,7 @@ export function chunkWriting({ bucket, retries }: { readonly bucket: Bucket; rea
         return createHash('md5').update(bytes).digest('base64');
       },
     });
-    return { writer: new ChunkWriter(bucket, options, events, signal), seen, bodyOf };
+    return { writer: new ChunkWriter({ ...bucket, signal }, options, events), seen, bodyOf };
   }
 
   async function contentOf(key: string): Promise<Buffer> {

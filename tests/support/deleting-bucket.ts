@@ -58,7 +58,6 @@ export function deletingBucket(options: DeletingOptions): Bucket {
     retrier: new Retrier({
       retryForMs: 0,
       concurrency: 4,
-      signal,
       onRetry: () => undefined,
       onSlowDown: () => undefined,
     }),

@@ -5,7 +5,7 @@ import type { Charge } from '../../core/plan/minimum-duration.ts';
 import { ORPHAN_DAYS, type Orphans } from '../../core/plan/orphans.ts';
 import { bytesOf, type PlannedGeneration, type PrunePlan } from '../../core/plan/prune-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
-import type { Versioning } from '../../edge/s3/bucket-versioning.ts';
+import type { Versioning } from '../../edge/s3/bucket-properties.ts';
 import type { PruneOutcome } from '../../stage/bucket/apply-prune.ts';
 import type { PruneSurvey } from '../../stage/bucket/prune.ts';
 import { formatTable } from './table.ts';

@@ -58,7 +58,9 @@ export function cleanErrors(client: S3Client): void {
       try {
         return await next(args);
       } catch (error) {
-        if (error instanceof Error) await cleanError(error, client);
+        // They are kept by the SDK; where there are none, nothing was sent that could be repeated.
+        const found = await client.config.credentials().catch(() => undefined);
+        if (error instanceof Error) cleanError(error, [found?.secretAccessKey, found?.sessionToken]);
         throw error;
       }
     },
@@ -66,10 +68,8 @@ export function cleanErrors(client: S3Client): void {
   );
 }
 
-async function cleanError(error: Error, client: S3Client): Promise<void> {
-  // They are kept by the SDK; where there are none, nothing was sent that could be repeated.
-  const found = await client.config.credentials().catch(() => undefined);
-  const secrets = [found?.secretAccessKey, found?.sessionToken];
+/** Cleans whatever of an error may be shown. */
+export function cleanError(error: Error, secrets: readonly (string | undefined)[]): void {
   const clean = (text: string) => cleanText(text, secrets);
   replace(error, 'message', clean(error.message));
   replace(error, 'name', clean(error.name));

@@ -1,7 +1,26 @@
-/** Chunks are written where nothing is, or over our own: what another run published stays as it is. */
-import { type Condition, conditionOf, isDenied, isRefusedFor, type Precondition } from './conditions.ts';
+/** Writes under a condition. Chunks are written where nothing is, or over our own: what another run published stays as it is. */
 import { headObject, type ObjectHead, type StoredObject } from './objects.ts';
 import type { Bucket } from './s3-client.ts';
+import { isDenied, isNamed } from './s3-errors.ts';
+
+/** When something may be written: only where there is nothing, or only over what is known by an ETag. */
+export type Precondition = { readonly absent: true } | { readonly etag: string };
+
+/** A precondition in the words of a request. */
+export type Condition = { readonly IfNoneMatch: string } | { readonly IfMatch: string };
+
+/**
+ * The precondition in the words of a request. A quoted `If-Match` is what S3 documents; Ceph's gateway answers 412 to it, but
+ * takes the bare value, as S3 does too.
+ */
+export function conditionOf(precondition: Precondition): Condition {
+  return 'absent' in precondition ? { IfNoneMatch: '*' } : { IfMatch: precondition.etag.replaceAll('"', '') };
+}
+
+/** True when a write was refused for its precondition. `NoSuchKey` is S3's answer to `If-Match` where there is no object. */
+export function isRefusedFor(precondition: Precondition, error: unknown): boolean {
+  return isNamed(error, 'PreconditionFailed') || ('etag' in precondition && isNamed(error, 'NoSuchKey'));
+}
 
 /** Another object stands where a chunk was to be stored. */
 export class KeyTaken extends Error {

@@ -1,8 +1,9 @@
 /** Deleting many objects: in batches, and each key that is refused told by itself. */
 import { DeleteObjectsCommand, GetObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { cleanText } from './clean-error.ts';
-import { explain } from './conditions.ts';
 import type { Bucket } from './s3-client.ts';
+import { reasonOf } from './s3-errors.ts';
+import { attempt, sendOnce } from './send.ts';
 
 /** Keys in one request, at most (https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html). */
 const batchSize = 1000;
@@ -42,7 +43,7 @@ async function deleteBatch(bucket: Bucket, keys: readonly string[]): Promise<rea
   const ask = async () => {
     const Objects = left.map((Key) => ({ Key }));
     const command = new DeleteObjectsCommand({ Bucket: bucket.name, Delete: { Objects, Quiet: true } });
-    const { Errors = [] } = await bucket.client.send(command, { abortSignal: bucket.signal });
+    const { Errors = [] } = await sendOnce(bucket, command);
     const again: string[] = [];
     for (const { Key = '', Code = '', Message = '' } of Errors) {
       refused.set(Key, cleanText(Message === '' ? Code : `${Code}: ${Message}`, []));
@@ -53,9 +54,9 @@ async function deleteBatch(bucket: Bucket, keys: readonly string[]): Promise<rea
     if (again.length > 0) throw new PassingRefusal(refused.get(again[0] ?? ''));
   };
   try {
-    await bucket.retrier.run(what, ask);
+    await attempt(bucket, what, ask);
   } catch (error) {
-    if (!(error instanceof PassingRefusal)) throw explain(bucket, what, error);
+    if (!(reasonOf(error) instanceof PassingRefusal)) throw error;
   }
   return keys.flatMap((key) => {
     const problem = refused.get(key);
@@ -67,7 +68,7 @@ async function deleteBatch(bucket: Bucket, keys: readonly string[]): Promise<rea
 export async function retainedUntil(bucket: Bucket, key: string): Promise<Date | undefined> {
   const command = new GetObjectRetentionCommand({ Bucket: bucket.name, Key: key });
   try {
-    const { Retention } = await bucket.client.send(command, { abortSignal: bucket.signal });
+    const { Retention } = await sendOnce(bucket, command);
     return Retention?.RetainUntilDate;
   } catch {
     // It would only have explained a refusal that is told anyway.

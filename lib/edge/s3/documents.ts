@@ -5,11 +5,11 @@ import { text } from 'node:stream/consumers';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../../core/errors.ts';
-import { piecesOf } from './body.ts';
-import { conditionOf, explain, isDenied, isNamed, isRefusedFor, type Precondition } from './conditions.ts';
+import { conditionOf, isRefusedFor, type Precondition } from './conditional-write.ts';
 import { isUnlisted } from './objects.ts';
-import { TransferError } from './retry.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
+import { isDenied, isNamed, reasonOf, TransferError } from './s3-errors.ts';
+import { attempt, piecesOf, send, sendOnce } from './send.ts';
 
 /** A document and the ETag under which it was read. */
 export interface Document {
@@ -29,14 +29,15 @@ export async function readDocument(
 ): Promise<Document | undefined> {
   const what = `read ${key}`;
   try {
-    return await bucket.retrier.run(what, () => readIfThere(bucket, key, maxBytes));
+    return await attempt(bucket, what, () => readIfThere(bucket, key, maxBytes));
   } catch (error) {
-    if (error instanceof OtherBytes) {
-      throw new ToolError(`${key} is damaged: ${error.message}`, {
+    const reason = reasonOf(error);
+    if (reason instanceof OtherBytes) {
+      throw new ToolError(`${key} is damaged: ${reason.message}`, {
         kind: 'damage',
-        problem: `is damaged: ${error.message}`,
+        problem: `is damaged: ${reason.message}`,
         hint: 'see what else is affected with: make verify',
-        cause: error,
+        cause: reason,
       });
     }
     if (isNamed(error, 'InvalidObjectState')) {
@@ -45,11 +46,11 @@ export async function readDocument(
         {
           kind: 'thaw',
           hint: `it is never stored so, and a lifecycle rule must have moved it: take it out of the rule, and request it with "aws s3api restore-object --bucket ${bucket.name} --key ${key} --restore-request Days=30"`,
-          cause: error,
+          cause: reason,
         },
       );
     }
-    throw explain(bucket, what, error);
+    throw error;
   }
 }
 
@@ -66,9 +67,8 @@ async function readIfThere(bucket: Bucket, key: string, maxBytes: number): Promi
 }
 
 async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<Document> {
-  const { signal } = bucket;
   const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' });
-  const response = await bucket.client.send(command, { abortSignal: signal });
+  const response = await sendOnce(bucket, command);
   const body = response.Body as Readable;
   const { ContentLength: bytes = 0, ETag: etag = '' } = response;
   if (bytes > maxBytes) {
@@ -76,7 +76,8 @@ async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<
     body.destroy();
     throw tooLarge(key, maxBytes);
   }
-  const content = await text(limited(piecesOf(body, key, signal), key, maxBytes)).catch((error: unknown) => {
+  const pieces = piecesOf(body, key, bucket.signal);
+  const content = await text(limited(pieces, key, maxBytes)).catch((error: unknown) => {
     // The SDK compares the checksum; its error has no name.
     if (!(error instanceof Error) || !error.message.startsWith('Checksum mismatch')) throw error;
     throw new OtherBytes('its bytes are not those that were stored', { cause: error });
@@ -115,22 +116,21 @@ export async function writeDocument(
   options: WriteOptions,
   precondition: Precondition,
 ): Promise<boolean> {
-  const what = `write ${key}`;
+  const command = new PutObjectCommand({
+    Bucket: bucket.name,
+    Key: key,
+    Body: content,
+    ContentType: 'application/json',
+    ChecksumSHA256: createHash('sha256').update(content).digest('base64'),
+    ...options,
+    ...conditionOf(precondition),
+  });
   try {
-    const request = {
-      Bucket: bucket.name,
-      Key: key,
-      Body: content,
-      ContentType: 'application/json',
-      ChecksumSHA256: createHash('sha256').update(content).digest('base64'),
-      ...options,
-    };
-    const command = () => new PutObjectCommand({ ...request, ...conditionOf(precondition) });
-    await bucket.retrier.run(what, () => bucket.client.send(command(), { abortSignal: bucket.signal }));
+    await send(bucket, `write ${key}`, command);
     return true;
   } catch (error) {
     if (isRefusedFor(precondition, error)) return false;
-    throw explain(bucket, what, error);
+    throw error;
   }
 }
 
@@ -148,15 +148,12 @@ export async function writeText(
     ContentType: 'text/plain; charset=utf-8',
     ...options,
   };
-  const what = `write ${key}`;
   const abortController = new AbortController();
   const abort = () => abortController.abort(bucket.signal.reason);
   bucket.signal.addEventListener('abort', abort, { once: true });
   try {
     const upload = () => new Upload({ client: bucket.client, params, abortController });
-    await bucket.retrier.run(what, () => upload().done());
-  } catch (error) {
-    throw explain(bucket, what, error);
+    await attempt(bucket, `write ${key}`, () => upload().done());
   } finally {
     bucket.signal.removeEventListener('abort', abort);
   }

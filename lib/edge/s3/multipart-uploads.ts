@@ -1,12 +1,15 @@
-/** Multipart uploads that are neither completed nor given up: finding them, and giving them up. */
+/** Multipart uploads that are neither completed nor given up: finding them and their parts, and giving them up. */
 import {
   AbortMultipartUploadCommand,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
+  ListPartsCommand,
+  type ListPartsCommandOutput,
 } from '@aws-sdk/client-s3';
-import { explain, isNamed } from './conditions.ts';
 import { pagesOf } from './pages.ts';
 import type { Bucket } from './s3-client.ts';
+import { isNamed } from './s3-errors.ts';
+import { send } from './send.ts';
 
 /** A multipart upload that has begun. */
 export interface MultipartUpload {
@@ -26,33 +29,57 @@ export async function listUploads(bucket: Bucket, keyPrefix: string): Promise<re
   const found: ListedUpload[] = [];
   const ask = (before: ListMultipartUploadsCommandOutput | undefined) => {
     const from = { KeyMarker: before?.NextKeyMarker, UploadIdMarker: before?.NextUploadIdMarker };
-    const command = new ListMultipartUploadsCommand({ ...place, ...from });
-    return bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
+    return send(bucket, what, new ListMultipartUploadsCommand({ ...place, ...from }));
   };
   const markerOf = ({ NextKeyMarker = '', NextUploadIdMarker = '' }: ListMultipartUploadsCommandOutput) =>
     NextKeyMarker + NextUploadIdMarker;
-  try {
-    for await (const page of pagesOf(what, ask, markerOf)) {
-      for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-        if (Key === undefined || UploadId === undefined) continue;
-        found.push({ key: Key, uploadId: UploadId, initiatedAt: Initiated });
-      }
+  for await (const page of pagesOf(what, ask, markerOf)) {
+    for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+      if (Key === undefined || UploadId === undefined) continue;
+      found.push({ key: Key, uploadId: UploadId, initiatedAt: Initiated });
     }
-  } catch (error) {
-    throw explain(bucket, what, error);
   }
   return found;
 }
 
+/** A part as the server has it. */
+export interface ListedPart {
+  readonly sizeBytes: number;
+  readonly etag: string;
+}
+
+/** The parts that the server has of an upload, by number; undefined when it does not know the upload. @throws ToolError */
+export async function listParts(
+  bucket: Bucket,
+  { key, uploadId }: MultipartUpload,
+): Promise<ReadonlyMap<number, ListedPart> | undefined> {
+  const what = `list the parts of ${key}`;
+  const place = { Bucket: bucket.name, Key: key, UploadId: uploadId };
+  const parts = new Map<number, ListedPart>();
+  // Not the SDK's paginator: it goes on for ever, because S3 gives a marker on the last page too
+  // (https://github.com/awslabs/aws-sdk-rust/issues/1143 tells of the same in another SDK).
+  const ask = (before: ListPartsCommandOutput | undefined) =>
+    send(bucket, what, new ListPartsCommand({ ...place, PartNumberMarker: before?.NextPartNumberMarker }));
+  try {
+    for await (const page of pagesOf(what, ask, (listed) => listed.NextPartNumberMarker)) {
+      for (const { PartNumber, Size, ETag } of page.Parts ?? []) {
+        if (PartNumber !== undefined) parts.set(PartNumber, { sizeBytes: Size ?? 0, etag: ETag ?? '' });
+      }
+    }
+  } catch (error) {
+    if (isUnknownUpload(error)) return undefined;
+    throw error;
+  }
+  return parts;
+}
+
 /** Gives an upload up, so that its parts are not charged for; an unknown one is no error. @throws ToolError */
 export async function abortUpload(bucket: Bucket, { key, uploadId }: MultipartUpload): Promise<void> {
-  const what = `abort ${key}`;
+  const command = new AbortMultipartUploadCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId });
   try {
-    const command = new AbortMultipartUploadCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId });
-    await bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
+    await send(bucket, `abort ${key}`, command);
   } catch (error) {
-    if (isUnknownUpload(error)) return;
-    throw explain(bucket, what, error);
+    if (!isUnknownUpload(error)) throw error;
   }
 }
 

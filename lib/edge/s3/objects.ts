@@ -15,10 +15,10 @@ import {
   type ToldThaw,
   thawStateOf,
 } from '../../core/thaw/archive-classes.ts';
-import { explain, isDenied, isNamed } from './conditions.ts';
 import { pagesOf } from './pages.ts';
 import type { Bucket } from './s3-client.ts';
-import { statusOf } from './s3-errors.ts';
+import { isDenied, isNamed, statusOf } from './s3-errors.ts';
+import { attempt, send, sendOnce } from './send.ts';
 
 /** An object that was stored whole; `checksum` is the server's own, where it keeps one. */
 export interface StoredObject {
@@ -39,19 +39,14 @@ export interface ObjectHead {
 
 /** Looks at an object; undefined when there is none. */
 export async function headObject(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
-  const what = `look at ${key}`;
-  try {
-    return await bucket.retrier.run(what, () => headOnce(bucket, key));
-  } catch (error) {
-    throw explain(bucket, what, error);
-  }
+  return attempt(bucket, `look at ${key}`, () => headOnce(bucket, key));
 }
 
 /** Looks at an object with a single request, and lets its error through as it is: for use within a request that is repeated. */
 export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
   try {
     const request = { Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' as const };
-    const head = await bucket.client.send(new HeadObjectCommand(request), { abortSignal: bucket.signal });
+    const head = await sendOnce(bucket, new HeadObjectCommand(request));
     const storageClass = head.StorageClass ?? 'STANDARD';
     return {
       sizeBytes: head.ContentLength ?? 0,
@@ -75,7 +70,7 @@ export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead 
 export async function isUnlisted(bucket: Bucket, key: string): Promise<boolean> {
   const command = new ListObjectsV2Command({ Bucket: bucket.name, Prefix: key, MaxKeys: 1 });
   try {
-    const { Contents = [] } = await bucket.client.send(command, { abortSignal: bucket.signal });
+    const { Contents = [] } = await sendOnce(bucket, command);
     // Of all keys that begin with it, the key itself is the first.
     return Contents[0]?.Key !== key;
   } catch (error) {
@@ -93,7 +88,7 @@ async function reasonOfRefusal(bucket: Bucket, key: string, error: unknown): Pro
   if (status < 400 || status >= 500) return error;
   const request = { Bucket: bucket.name, Key: key, Range: 'bytes=0-0' };
   try {
-    const answer = await bucket.client.send(new GetObjectCommand(request), { abortSignal: bucket.signal });
+    const answer = await sendOnce(bucket, new GetObjectCommand(request));
     (answer.Body as Readable).destroy();
     return error;
   } catch (reason) {
@@ -117,19 +112,18 @@ export interface ListedObject extends DatedObject {
 export async function listObjects(bucket: Bucket, prefix: string): Promise<readonly ListedObject[]> {
   const what = `list ${prefix}`;
   const objects: ListedObject[] = [];
-  try {
-    // Page by page, so that a page that fails is asked for again, and not all of them.
-    const ask = (before: ListObjectsV2CommandOutput | undefined) => {
-      const from = { ContinuationToken: before?.NextContinuationToken };
-      const told = { OptionalObjectAttributes: ['RestoreStatus' as const] };
-      const command = new ListObjectsV2Command({ Bucket: bucket.name, Prefix: prefix, ...told, ...from });
-      return bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
-    };
-    for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
-      for (const object of page.Contents ?? []) if (object.Key) objects.push(describe(object, object.Key));
-    }
-  } catch (error) {
-    throw explain(bucket, what, error);
+  // Page by page, so that a page that fails is asked for again, and not all of them.
+  const ask = (before: ListObjectsV2CommandOutput | undefined) => {
+    const from = { ContinuationToken: before?.NextContinuationToken };
+    const told = { OptionalObjectAttributes: ['RestoreStatus' as const] };
+    return send(
+      bucket,
+      what,
+      new ListObjectsV2Command({ Bucket: bucket.name, Prefix: prefix, ...told, ...from }),
+    );
+  };
+  for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
+    for (const object of page.Contents ?? []) if (object.Key) objects.push(describe(object, object.Key));
   }
   return objects;
 }
@@ -158,12 +152,6 @@ function describe(
  * @throws ToolError that says what is wrong.
  */
 export async function checkAccess(bucket: Bucket): Promise<void> {
-  const what = 'use the bucket';
-  try {
-    const request = { Bucket: bucket.name, Prefix: `${bucket.prefix}/`, MaxKeys: 1 };
-    const command = new ListObjectsV2Command(request);
-    await bucket.retrier.run(what, () => bucket.client.send(command, { abortSignal: bucket.signal }));
-  } catch (error) {
-    throw explain(bucket, what, error);
-  }
+  const request = { Bucket: bucket.name, Prefix: `${bucket.prefix}/`, MaxKeys: 1 };
+  await send(bucket, 'use the bucket', new ListObjectsV2Command(request));
 }

@@ -2,15 +2,12 @@
 import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk/client-s3';
 import { ToolError } from '../../core/errors.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
-import { cleanErrors } from './clean-error.ts';
+import { cleanError, cleanErrors } from './clean-error.ts';
+import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
-import { explainS3Error } from './s3-errors.ts';
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
-
-/** The SDK prints to the console unless it is given a log; what matters of it comes out of the calls as an error. */
-const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 /** Where a command works: one bucket of one server. */
 export interface Bucket {
@@ -22,15 +19,17 @@ export interface Bucket {
   readonly server: string;
   /** False where another endpoint is set. */
   readonly isAws: boolean;
-  /** Ends every request. */
+  /** Ends every request. `{ ...bucket, signal }` is the same bucket for a piece of work that may end earlier. */
   readonly signal: AbortSignal;
-  /** Every request of the bucket goes through it. */
+  /** Every request of the bucket goes through it, by way of send.ts. */
   readonly retrier: Retrier;
   close(): void;
 }
 
 /** What happens while a bucket is used, and what ends it. */
-export type BucketEvents = Pick<RetrierOptions, 'signal' | 'onRetry' | 'onSlowDown' | 'random'>;
+export interface BucketEvents extends Pick<RetrierOptions, 'onRetry' | 'onSlowDown' | 'random'> {
+  readonly signal: AbortSignal;
+}
 
 /**
  * Connects to the bucket; nothing is sent yet, but region and credentials are looked for.
@@ -40,7 +39,7 @@ export type BucketEvents = Pick<RetrierOptions, 'signal' | 'onRetry' | 'onSlowDo
 export async function openBucket(
   settings: SettingValues,
   hostName: string,
-  events: BucketEvents,
+  { signal, ...events }: BucketEvents,
 ): Promise<Bucket> {
   const name = settings.S3_BUCKET;
   if (!name)
@@ -51,6 +50,7 @@ export async function openBucket(
   const endpoint = settings.AWS_ENDPOINT_URL_S3;
   // Node 20 is supported; the SDK's notice about future versions is for developers, not for a nightly log.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+  const credentials = new CredentialsLog();
   const client = new S3Client({
     ...(settings.AWS_REGION && { region: settings.AWS_REGION }),
     ...(endpoint && { endpoint, forcePathStyle: true }),
@@ -58,7 +58,7 @@ export async function openBucket(
     maxAttempts: 1,
     // The SDK would ask before each part whether it may send it, and take a new connection for each.
     expectContinueHeader: false,
-    logger: silent,
+    logger: credentials,
     // Every checksum is ours: the digest of a part is known before it is sent, and checked after it is read.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -79,7 +79,7 @@ export async function openBucket(
   });
   const server = endpoint ?? `AWS ${region}`;
   await client.config.credentials().catch((cause: unknown) => {
-    throw explainS3Error(cause, { bucket: name, server, what: 'sign requests' });
+    throw explainS3Error(credentials.explain(cause), { bucket: name, server, what: 'sign requests' });
   });
   return {
     client,
@@ -88,7 +88,7 @@ export async function openBucket(
     region,
     server,
     isAws: endpoint === undefined,
-    signal: events.signal,
+    signal,
     retrier: new Retrier({
       retryForMs: settings.RETRY_FOR * 1000,
       concurrency: settings.CONCURRENCY,
@@ -113,5 +113,34 @@ export function writeOptions(settings: SettingValues, what: 'chunks' | 'manifest
     ...(settings.SSE_KMS_KEY_ID && { SSEKMSKeyId: settings.SSE_KMS_KEY_ID }),
   };
 }
+
+/**
+ * The SDK's log, which it would print to the console otherwise. It asks one source of credentials after the other, and in the end
+ * says only that none had any; what was wrong with a profile it tells its log alone.
+ */
+class CredentialsLog {
+  readonly #told: string[] = [];
+
+  readonly debug = (line: unknown): void => {
+    const [, sentence] = /^@smithy\/property-provider -> (.+)/s.exec(String(line)) ?? [];
+    if (sentence !== undefined && !isUsual.test(sentence)) this.#told.push(sentence);
+  };
+  readonly info = ignore;
+  readonly warn = ignore;
+  readonly error = ignore;
+
+  /** The error, in the words of the source that failed where it only says that all of them did. */
+  explain(error: unknown): unknown {
+    if (!(error instanceof Error)) return error;
+    const [first] = this.#told;
+    if (error.message.startsWith('Could not load credentials') && first !== undefined) error.message = first;
+    cleanError(error, [process.env.AWS_SECRET_ACCESS_KEY, process.env.AWS_SESSION_TOKEN]);
+    return error;
+  }
+}
+
+/** Sources that nobody has set up. */
+const isUsual =
+  /^(AWS_PROFILE is set|Skipping |Unable to find environment|Web identity |EC2 |Could not .* profile: \[default\]|Profile default could|Profile .* did not contain)/;
 
 function ignore(): void {}

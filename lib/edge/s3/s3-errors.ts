@@ -1,13 +1,5 @@
-/** What S3 and the network answer, in words that say what to do. Their own words are cleaned before: clean-error.ts. */
-import { type FailureKind, ToolError } from '../../core/errors.ts';
-
-/** What was being done when the error came. */
-export interface S3Action {
-  /** `store manifest x`, `list the backups` … */
-  readonly what: string;
-  readonly bucket: string;
-  readonly server: string;
-}
+/** What an error of S3 or of the network is, and whether its request may be sent again. Words for people: explain-error.ts. */
+import { ToolError } from '../../core/errors.ts';
 
 interface S3ErrorShape {
   readonly name?: string;
@@ -18,101 +10,35 @@ interface S3ErrorShape {
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
-interface Explanation {
-  readonly says: string;
-  readonly hint: string;
-  readonly kind?: FailureKind;
+/** A transfer that broke in a way the SDK has no name for: too few bytes, a stall, a digest that does not fit. */
+export class TransferError extends Error {
+  override readonly name = 'TransferError';
 }
 
-/** By the error's name, as S3 lists them (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
-const explanations: Readonly<Record<string, Explanation>> = {
-  CredentialsProviderError: {
-    says: 'no AWS credentials were found',
-    hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, in the settings file',
-    kind: 'usage',
-  },
-  NoSuchBucket: {
-    says: 'the bucket does not exist',
-    hint: 'check S3_BUCKET, AWS_REGION and AWS_ENDPOINT_URL_S3',
-  },
-  InvalidAccessKeyId: { says: 'the access key is not known', hint: 'check AWS_ACCESS_KEY_ID' },
-  SignatureDoesNotMatch: { says: 'the signature was refused', hint: 'check AWS_SECRET_ACCESS_KEY' },
-  AccessDenied: {
-    says: 'access was denied',
-    hint: 'check the permissions of these credentials for this bucket',
-  },
-  ExpiredToken: {
-    says: 'the credentials have expired',
-    hint: 'renew them and run again; uploaded parts are kept',
-  },
-  TokenRefreshRequired: { says: 'the credentials have expired', hint: 'renew them and run again' },
-  RequestTimeTooSkewed: {
-    says: "this host's clock differs from the server's by more than 15 minutes",
-    hint: 'set the clock (timedatectl set-ntp true) and run again',
-  },
-  PermanentRedirect: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
-  AuthorizationHeaderMalformed: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
-  InvalidStorageClass: {
-    says: 'the server does not have this storage class',
-    hint: 'choose another with STORAGE_CLASS_CHUNKS (chunks) or STORAGE_CLASS_MANIFEST (all else) and run again',
-  },
-  InvalidObjectState: {
-    says: 'the object is in an archive class and not thawed',
-    hint: 'request its chain with make thaw SUBVOLUME=name, and come back when that is done',
-    kind: 'thaw',
-  },
-  GlacierExpeditedRetrievalNotAvailable: {
-    says: 'there is no capacity for expedited thaws now',
-    hint: 'use TIER=Standard (RESTORE_TIER), or try again later',
-  },
-  NoSuchKey: {
-    says: 'the object is missing',
-    hint: 'make verify shows all that is affected',
-    kind: 'damage',
-  },
-  SlowDown: { says: 'the server asks to slow down', hint: 'run again later, or lower CONCURRENCY' },
-  ENOTFOUND: {
-    says: "the server's name cannot be resolved",
-    hint: 'check AWS_ENDPOINT_URL_S3, AWS_REGION and DNS',
-  },
-  ECONNREFUSED: {
-    says: 'the connection was refused',
-    hint: 'check AWS_ENDPOINT_URL_S3 and whether the server runs',
-  },
-  403: { says: 'access was denied', hint: 'check the credentials and their permissions for this bucket' },
-};
+/** What the SDK and Node put into an error, as far as it is there: anything may be thrown. */
+export function detailsOf(error: unknown): S3ErrorShape {
+  return (error ?? {}) as S3ErrorShape;
+}
 
-const network: Explanation = { says: 'the network failed', hint: 'run again when the line is back' };
+/** What a ToolError was made of; any other error as it is. */
+export function reasonOf(error: unknown): unknown {
+  return error instanceof ToolError && error.cause !== undefined ? error.cause : error;
+}
 
-const garbled: Explanation = {
-  says: 'the answer makes no sense',
-  hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
-};
+/** True for an error with one of these names, or one made of it (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
+export function isNamed(error: unknown, ...names: readonly string[]): boolean {
+  const reason = reasonOf(error);
+  return reason instanceof Error && names.includes(reason.name);
+}
 
-/** The error as a line for the user. A ToolError passes as it is; an abort passes as its reason. */
-export function explainS3Error(error: unknown, action: S3Action): Error {
-  if (error instanceof ToolError || isAbort(error)) return error as Error;
-  const { name = '', code = '', message = '' } = (error ?? {}) as S3ErrorShape;
-  const status = statusOf(error);
-  const explanation =
-    (isGarbled(error) ? garbled : undefined) ??
-    explanations[code] ??
-    explanations[name] ??
-    explanations[String(status)] ??
-    (isNetworkError(error) ? network : undefined);
-  const says =
-    explanation?.says ??
-    `the server answered ${name || 'an error'}${status ? ` (${status})` : ''}: ${message}`;
-  return new ToolError(`cannot ${action.what}: ${says} (bucket ${action.bucket}, ${action.server})`, {
-    kind: explanation?.kind ?? 'failed',
-    ...(explanation && { hint: explanation.hint }),
-    cause: error,
-  });
+/** True when these credentials may not do what was asked. */
+export function isDenied(error: unknown): boolean {
+  return isNamed(error, 'AccessDenied');
 }
 
 /** True when the same request may succeed when it is sent again. */
 export function isTransient(error: unknown): boolean {
-  const { name = '', $retryable } = (error ?? {}) as S3ErrorShape;
+  const { name = '', $retryable } = detailsOf(error);
   const status = statusOf(error);
   return (
     Boolean($retryable) ||
@@ -126,39 +52,44 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * By name. ConditionalRequestConflict: another write to this key is under way, after which this one is won or lost
+ * By name. RequestTimeout and IncompleteBody: the body did not arrive, or not all of it. ConditionalRequestConflict: another write to this key is under way, after which this one is won or lost
  * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
  */
-const passing: readonly string[] = ['SlowDown', 'RequestTimeout', 'ConditionalRequestConflict'];
+const passing: readonly string[] = [
+  'SlowDown',
+  'RequestTimeout',
+  'IncompleteBody',
+  'ConditionalRequestConflict',
+];
 
 /** NotImplemented and a version of HTTP that is not spoken: such a server will not learn it meanwhile. */
 const neverDone: readonly number[] = [501, 505];
 
-/** True for bytes that arrived otherwise than they were sent: a bad line may do that a few times, bad memory always. */
+/** True for bytes that arrived otherwise than they were sent: a bad network may do that a few times, bad memory always. */
 export function mayNeverPass(error: unknown): boolean {
-  const { name = '' } = (error ?? {}) as S3ErrorShape;
+  const { name = '' } = detailsOf(error);
   return ['BadDigest', 'XAmzContentSHA256Mismatch', 'TransferError'].includes(name) || isGarbled(error);
 }
 
-/** The SDK could not parse the answer; it adds a line of advice for developers to whatever its parser said. */
-function isGarbled(error: unknown): boolean {
-  return /\bDeserialization error: /.test(((error ?? {}) as S3ErrorShape).message ?? '');
+/** True when the SDK could not parse the answer; it adds a line of advice for developers to whatever its parser said. */
+export function isGarbled(error: unknown): boolean {
+  return /\bDeserialization error: /.test(detailsOf(error).message ?? '');
 }
 
 /** True when the server has too much to do (https://repost.aws/knowledge-center/http-5xx-errors-s3). */
 export function asksToSlowDown(error: unknown): boolean {
-  const { name = '' } = (error ?? {}) as S3ErrorShape;
+  const { name = '' } = detailsOf(error);
   return name === 'SlowDown' || [429, 503].includes(statusOf(error));
 }
 
 /** The HTTP status of the answer that an error was made of; 0 where there was no answer. */
 export function statusOf(error: unknown): number {
-  return ((error ?? {}) as S3ErrorShape).$metadata?.httpStatusCode ?? 0;
+  return detailsOf(error).$metadata?.httpStatusCode ?? 0;
 }
 
 /** The Retry-After header of the answer that an error was made of. */
 export function retryAfterOf(error: unknown): string | undefined {
-  return ((error ?? {}) as S3ErrorShape).$response?.headers?.['retry-after'];
+  return detailsOf(error).$response?.headers?.['retry-after'];
 }
 
 /** An abort is the caller's own wish, or the consequence of another failure that is reported instead. */
@@ -166,12 +97,19 @@ export function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
 }
 
-function isNetworkError(error: unknown): boolean {
-  const { name = '', code = '' } = (error ?? {}) as S3ErrorShape;
-  return (
-    name === 'TimeoutError' ||
-    /^(ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ENOTFOUND|ERR_STREAM_PREMATURE_CLOSE)/.test(
-      code,
-    )
-  );
+/** True when a connection failed, by the codes of Node and libuv (https://nodejs.org/api/errors.html#common-system-errors). */
+export function isNetworkError(error: unknown): boolean {
+  const { name = '', code = '' } = detailsOf(error);
+  return name === 'TimeoutError' || networkCodes.test(code) || isTlsError(error);
+}
+
+const networkCodes =
+  /^(ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|ENETDOWN|EHOSTUNREACH|EADDRNOTAVAIL|ENOTFOUND|ERR_STREAM_PREMATURE_CLOSE)/;
+
+/**
+ * True for an alert, such as `bad record mac`, or bytes that are no TLS: a bad network may do that, a wrong address always does. A
+ * certificate that is refused is none of these.
+ */
+export function isTlsError(error: unknown): boolean {
+  return /^(EPROTO$|ERR_SSL_)/.test(detailsOf(error).code ?? '');
 }

@@ -9,9 +9,10 @@ import {
   thawStateOf,
 } from '../../core/thaw/archive-classes.ts';
 import type { ColdObject } from '../../core/thaw/thaw-plan.ts';
-import { explain, isNamed } from './conditions.ts';
 import { headObject, type ListedObject } from './objects.ts';
 import type { Bucket } from './s3-client.ts';
+import { isNamed } from './s3-errors.ts';
+import { send } from './send.ts';
 
 /** What to ask for. `days` is how long a copy is to stay. */
 export interface ThawWish {
@@ -35,18 +36,17 @@ export async function requestThaw(
   { key, archive }: ColdObject,
   { tier, days }: ThawWish,
 ): Promise<ThawAnswer> {
-  const what = `request the thaw of ${key}`;
   const RestoreRequest = { ...(hasExpiry(archive) && { Days: days }), GlacierJobParameters: { Tier: tier } };
-  const command = () => new RestoreObjectCommand({ Bucket: bucket.name, Key: key, RestoreRequest });
+  const command = new RestoreObjectCommand({ Bucket: bucket.name, Key: key, RestoreRequest });
   try {
-    await bucket.retrier.run(what, () => bucket.client.send(command(), { abortSignal: bucket.signal }));
+    await send(bucket, `request the thaw of ${key}`, command);
     return 'requested';
   } catch (error) {
     if (isNamed(error, 'RestoreAlreadyInProgress')) return 'under way';
     // S3's answer to a request for an object in a class that needs none, such as one that a copy has moved out meanwhile.
     if (isNamed(error, 'InvalidObjectState')) return 'needless';
     if (isNamed(error, 'NotImplemented', 'MethodNotAllowed')) return 'unknown';
-    throw explain(bucket, what, error);
+    throw error;
   }
 }
 

@@ -105,7 +105,7 @@ async function upload(
   const memory = await context.memory.open(plan.layout.partSizeBytes);
   const checked = new CheckedStream(snapshot);
   const events = { onSent: (bytes: number) => progress.add(bytes) };
-  const writer = new ChunkWriter(bucket, writeOptions(settings, 'chunks'), events, signal);
+  const writer = new ChunkWriter({ ...bucket, signal }, writeOptions(settings, 'chunks'), events);
   const journal = await Journal.open(run.journalPath);
   let stream: SendStream | undefined;
   let estimate: Promise<void> | undefined;

@@ -1,5 +1,5 @@
 /** Advice on a bucket that keeps the parts of uploads which nobody completes: they are charged for, and no listing shows them. */
-import { readUploadExpiry } from '../../edge/s3/bucket-lifecycle.ts';
+import { readUploadExpiry } from '../../edge/s3/bucket-properties.ts';
 import type { StageContext } from '../context.ts';
 
 /** As long as prune waits, and longer than a run is likely to be cut off and gone on with. */

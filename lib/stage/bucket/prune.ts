@@ -10,10 +10,10 @@ import { type BegunBackups, type PruneInput, type PrunePlan, planPrune } from '.
 import { replayJournal } from '../../core/plan/resume.ts';
 import { readJournal } from '../../edge/files/journal.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
-import { readVersioning, type Versioning } from '../../edge/s3/bucket-versioning.ts';
-import { isNamed } from '../../edge/s3/conditions.ts';
+import { readVersioning, type Versioning } from '../../edge/s3/bucket-properties.ts';
 import { type ListedUpload, listUploads } from '../../edge/s3/multipart-uploads.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
+import { isDenied, isNamed } from '../../edge/s3/s3-errors.ts';
 import type { StageContext } from '../context.ts';
 import type { PruneOutcome } from './apply-prune.ts';
 import { findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
@@ -54,9 +54,8 @@ async function lookForUploads(
   try {
     return { uploads: await listUploads(bucket, root), problem: undefined };
   } catch (error) {
-    const cause = error instanceof ToolError ? error.cause : undefined;
-    if (isNamed(cause, 'AccessDenied')) return { uploads: [], problem: describeError(error) };
-    if (!isNamed(cause, 'NotImplemented')) throw error;
+    if (isDenied(error)) return { uploads: [], problem: describeError(error) };
+    if (!isNamed(error, 'NotImplemented')) throw error;
     log.warn('the server cannot list unfinished uploads: none is looked at');
     return { uploads: [], problem: undefined };
   }

@@ -69,7 +69,7 @@ function rangeReader(
   return async (range, target, signal) => {
     for (let thaws = 1; ; thaws++) {
       try {
-        return await readRange(bucket, range, target, signal, events);
+        return await readRange({ ...bucket, signal }, range, target, events);
       } catch (error) {
         const isCold = error instanceof ToolError && error.kind === 'thaw';
         if (!isCold || !thawAgain || thaws > mostThaws) throw error;

@@ -4,11 +4,11 @@ import type { StoredChunk, StoredPart } from '../../core/format/run-files.ts';
 import type { EarlierChunk } from '../../core/plan/resume.ts';
 import type { Part } from '../../core/stream/chunker.ts';
 import type { Journal } from '../../edge/files/journal.ts';
-import type { MultipartUpload } from '../../edge/s3/multipart-uploads.ts';
+import type { ListedPart, MultipartUpload } from '../../edge/s3/multipart-uploads.ts';
 import type { StoredObject } from '../../edge/s3/objects.ts';
 import type { PartDigests } from '../memory/hash-worker.ts';
 import type { Hasher } from '../memory/hasher.ts';
-import type { ChunkWriter, ListedPart } from './chunk-writer.ts';
+import type { ChunkWriter } from './chunk-writer.ts';
 import type { PartBody } from './part-payload.ts';
 
 /** The stream is not what an earlier run sent, although a completed chunk of that run was to be kept. */

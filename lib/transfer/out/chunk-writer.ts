@@ -5,30 +5,25 @@
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  ListPartsCommand,
-  type ListPartsCommandOutput,
   PutObjectCommand,
   UploadPartCommand,
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
 import type { StoredPart } from '../../core/format/run-files.ts';
-import { noteRequest } from '../../edge/process/garbage.ts';
-import { unlessTaken } from '../../edge/s3/conditional-write.ts';
-import { type Condition, conditionOf, explain } from '../../edge/s3/conditions.ts';
-import { abortUpload, isUnknownUpload, type MultipartUpload } from '../../edge/s3/multipart-uploads.ts';
+import { type Condition, conditionOf, unlessTaken } from '../../edge/s3/conditional-write.ts';
+import {
+  abortUpload,
+  isUnknownUpload,
+  type ListedPart,
+  listParts,
+  type MultipartUpload,
+} from '../../edge/s3/multipart-uploads.ts';
 import { headObject, headOnce, type ObjectHead, type StoredObject } from '../../edge/s3/objects.ts';
-import { pagesOf } from '../../edge/s3/pages.ts';
-import { TransferError } from '../../edge/s3/retry.ts';
 import type { Bucket, WriteOptions } from '../../edge/s3/s3-client.ts';
-import { asksToSlowDown, isTransient } from '../../edge/s3/s3-errors.ts';
+import { asksToSlowDown, isTransient, TransferError } from '../../edge/s3/s3-errors.ts';
+import { attempt, sendOnce, transfer } from '../../edge/s3/send.ts';
 import { objectMadeOf, objectOfBody } from './known-objects.ts';
 import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
-
-/** A part as the server has it. */
-export interface ListedPart {
-  readonly sizeBytes: number;
-  readonly etag: string;
-}
 
 /** What a writer tells while it works. */
 export interface WriterEvents {
@@ -36,26 +31,25 @@ export interface WriterEvents {
   readonly onSent: (bytes: number) => void;
 }
 
-type Command = PutObjectCommand | UploadPartCommand;
-
-/** What both commands answer. */
-type PartAnswer = Pick<UploadPartCommandOutput, 'ETag' | 'ChecksumSHA256'>;
+/** A request with these bytes, sent once; `spoiltEtag` is of what an earlier attempt stored, if its bytes were others. */
+type SendBytes = (
+  payload: ReturnType<typeof requestPayload> & { readonly ContentMD5?: string },
+  spoiltEtag: string | undefined,
+) => Promise<Pick<UploadPartCommandOutput, 'ETag' | 'ChecksumSHA256'>>;
 
 /** Writes chunks to one bucket. */
 export class ChunkWriter {
   readonly #bucket: Bucket;
   readonly #options: WriteOptions;
   readonly #events: WriterEvents;
-  readonly #signal: AbortSignal;
   /** Set once the server has answered a part without the checksum that was sent, so it cannot have verified it. */
   #needsMd5 = false;
   #mayHaveStrays = false;
 
-  constructor(bucket: Bucket, options: WriteOptions, events: WriterEvents, signal: AbortSignal) {
+  constructor(bucket: Bucket, options: WriteOptions, events: WriterEvents) {
     this.#bucket = bucket;
     this.#options = options;
     this.#events = events;
-    this.#signal = signal;
   }
 
   /**
@@ -66,17 +60,11 @@ export class ChunkWriter {
   async putWhole(key: string, body: PartBody, replaces?: string): Promise<StoredObject> {
     const place = { Bucket: this.#bucket.name, Key: key };
     const write = (condition: Condition) =>
-      this.#send(
-        `store ${key}`,
-        body,
-        (payload, spoiltEtag) =>
-          new PutObjectCommand({
-            ...place,
-            ...this.#options,
-            ...payload,
-            ...(spoiltEtag === undefined ? condition : conditionOf({ etag: spoiltEtag })),
-          }),
-      );
+      this.#send(`store ${key}`, body, (payload, spoiltEtag) => {
+        const replaced = spoiltEtag === undefined ? condition : conditionOf({ etag: spoiltEtag });
+        const command = new PutObjectCommand({ ...place, ...this.#options, ...payload, ...replaced });
+        return sendOnce(this.#bucket, presetPayloadHash(command, body.sha256));
+      });
     const asOurs = async (object: ObjectHead) => {
       const ours = await objectOfBody(object, body);
       // The attempt that stored it was counted back, because its answer was lost.
@@ -102,14 +90,14 @@ export class ChunkWriter {
       ChecksumAlgorithm: 'SHA256' as const,
       ...this.#options,
     };
-    const attempt = () =>
-      this.#bucket.client
-        .send(new CreateMultipartUploadCommand(request), { abortSignal: this.#signal })
-        .catch((error: unknown) => {
-          this.#mayHaveStrays = true;
-          throw error;
-        });
-    const { UploadId } = await this.#ask(`begin ${key}`, attempt);
+    const { UploadId } = await attempt(this.#bucket, `begin ${key}`, async () => {
+      try {
+        return await sendOnce(this.#bucket, new CreateMultipartUploadCommand(request));
+      } catch (error) {
+        this.#mayHaveStrays = true;
+        throw error;
+      }
+    });
     if (!UploadId) throw new Error(`the server began ${key} without an upload id`);
     return { key, uploadId: UploadId };
   }
@@ -122,11 +110,10 @@ export class ChunkWriter {
       UploadId: upload.uploadId,
       PartNumber: number,
     };
-    const stored = await this.#send(
-      `store part ${number} of ${upload.key}`,
-      body,
-      (payload) => new UploadPartCommand({ ...place, ...payload }),
-    );
+    const stored = await this.#send(`store part ${number} of ${upload.key}`, body, (payload) => {
+      const command = new UploadPartCommand({ ...place, ...payload });
+      return sendOnce(this.#bucket, presetPayloadHash(command, body.sha256));
+    });
     return stored.etag;
   }
 
@@ -147,11 +134,10 @@ export class ChunkWriter {
       ChecksumSHA256: part.sha256,
     }));
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
-    const attempt = async (condition: Condition): Promise<StoredObject> => {
+    const completeOnce = async (condition: Condition): Promise<StoredObject> => {
       const request = { ...place, ...condition, MultipartUpload: { Parts } };
-      const command = new CompleteMultipartUploadCommand(request);
       try {
-        const done = await this.#bucket.client.send(command, { abortSignal: this.#signal });
+        const done = await sendOnce(this.#bucket, new CompleteMultipartUploadCommand(request));
         return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
       } catch (error) {
         const object = mayBeDone(error) ? await headOnce(this.#bucket, upload.key).catch(ignore) : undefined;
@@ -160,7 +146,8 @@ export class ChunkWriter {
         throw error;
       }
     };
-    const write = (condition: Condition) => this.#ask(`complete ${upload.key}`, () => attempt(condition));
+    const write = (condition: Condition) =>
+      attempt(this.#bucket, `complete ${upload.key}`, () => completeOnce(condition));
     const asOurs = async (object: ObjectHead) => {
       const ours = objectMadeOf(object, parts);
       // It was made of an earlier upload, so this one stays unfinished; that it stays is no reason not to go on.
@@ -177,30 +164,7 @@ export class ChunkWriter {
 
   /** The parts that the server has of an upload, by number; undefined when it does not know the upload. */
   async listParts(upload: MultipartUpload): Promise<ReadonlyMap<number, ListedPart> | undefined> {
-    const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
-    const what = `list the parts of ${upload.key}`;
-    const parts = new Map<number, ListedPart>();
-    try {
-      // Not the SDK's paginator: it goes on for ever, because S3 gives a marker on the last page too
-      // (https://github.com/awslabs/aws-sdk-rust/issues/1143 tells of the same in another SDK).
-      const ask = (before: ListPartsCommandOutput | undefined) => {
-        const command = new ListPartsCommand({ ...place, PartNumberMarker: before?.NextPartNumberMarker });
-        return this.#bucket.retrier.run(
-          what,
-          () => this.#bucket.client.send(command, { abortSignal: this.#signal }),
-          this.#signal,
-        );
-      };
-      for await (const page of pagesOf(what, ask, (listed) => listed.NextPartNumberMarker)) {
-        for (const { PartNumber, Size, ETag } of page.Parts ?? []) {
-          if (PartNumber !== undefined) parts.set(PartNumber, { sizeBytes: Size ?? 0, etag: ETag ?? '' });
-        }
-      }
-    } catch (error) {
-      if (isUnknownUpload(error)) return undefined;
-      throw explain(this.#bucket, what, error);
-    }
-    return parts;
+    return listParts(this.#bucket, upload);
   }
 
   /** True when the bucket has an object as it was stored: size and ETag. */
@@ -213,56 +177,28 @@ export class ChunkWriter {
     return head?.sizeBytes === stored.size && (stored.etag === '' || head.etag === stored.etag);
   }
 
-  async #send(
-    what: string,
-    body: PartBody,
-    makeCommand: (
-      payload: ReturnType<typeof requestPayload> & { ContentMD5?: string },
-      spoiltEtag: string | undefined,
-    ) => Command,
-  ): Promise<StoredObject> {
-    /** What an attempt stored, if its bytes were not those that were sent. */
+  async #send(what: string, body: PartBody, sendBytes: SendBytes): Promise<StoredObject> {
     let spoiltEtag: string | undefined;
-    const attempt = async (): Promise<StoredObject> => {
-      let sent = 0;
-      const payload = requestPayload(body, (bytes) => {
-        sent += bytes;
-        this.#events.onSent(bytes);
-      });
+    return transfer(this.#bucket, what, this.#events.onSent, async (count) => {
+      const payload = requestPayload(body, count);
       const withMd5 = this.#needsMd5;
       const md5 = withMd5 && { ContentMD5: await body.md5() };
-      const command = makeCommand({ ...payload, ...md5 }, spoiltEtag);
-      presetPayloadHash(command, body.sha256);
-      try {
-        const answer = await this.#sendOnce(command);
-        spoiltEtag = answer.ETag;
-        return await this.#verify(what, body, answer, withMd5);
-      } catch (error) {
-        this.#events.onSent(-sent);
-        throw error;
-      } finally {
-        noteRequest();
-      }
-    };
-    try {
-      return await this.#bucket.retrier.transfer(what, attempt, this.#signal);
-    } catch (error) {
-      throw explain(this.#bucket, what, error);
-    }
-  }
-
-  async #sendOnce(command: Command): Promise<PartAnswer> {
-    const options = { abortSignal: this.#signal };
-    return command instanceof PutObjectCommand
-      ? this.#bucket.client.send(command, options)
-      : this.#bucket.client.send(command, options);
+      const answer = await sendBytes({ ...payload, ...md5 }, spoiltEtag);
+      spoiltEtag = answer.ETag;
+      return this.#verify(what, body, answer, withMd5);
+    });
   }
 
   /**
    * A server that does not repeat the checksum has not verified it: then the ETag must be the MD5 of what was sent,
    * unless that went along (`withMd5`) and was verified by the server.
    */
-  async #verify(what: string, body: PartBody, answer: PartAnswer, withMd5: boolean): Promise<StoredObject> {
+  async #verify(
+    what: string,
+    body: PartBody,
+    answer: Awaited<ReturnType<SendBytes>>,
+    withMd5: boolean,
+  ): Promise<StoredObject> {
     const etag = answer.ETag ?? '';
     if (answer.ChecksumSHA256 === undefined && !withMd5) {
       const md5 = Buffer.from(await body.md5(), 'base64').toString('hex');
@@ -272,14 +208,6 @@ export class ChunkWriter {
       }
     }
     return { etag, checksum: answer.ChecksumSHA256 };
-  }
-
-  async #ask<Result>(what: string, request: () => Promise<Result>): Promise<Result> {
-    try {
-      return await this.#bucket.retrier.run(what, request, this.#signal);
-    } catch (error) {
-      throw explain(this.#bucket, what, error);
-    }
   }
 }
 

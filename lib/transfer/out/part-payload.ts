@@ -26,8 +26,11 @@ export function requestPayload(body: PartBody, onSent: (bytes: number) => void) 
   };
 }
 
-/** The SDK's signer takes a payload hash that stands in the headers before it signs, and hashes nothing itself. */
-export function presetPayloadHash(command: PutObjectCommand | UploadPartCommand, sha256: string): void {
+/** The command with its payload's hash: the SDK's signer takes one that stands in the headers, and hashes nothing itself. */
+export function presetPayloadHash<Command extends PutObjectCommand | UploadPartCommand>(
+  command: Command,
+  sha256: string,
+): Command {
   const hash = Buffer.from(sha256, 'base64').toString('hex');
   // Both commands take the same middleware at this step; only their input types differ.
   (command as UploadPartCommand).middlewareStack.add(
@@ -37,4 +40,5 @@ export function presetPayloadHash(command: PutObjectCommand | UploadPartCommand,
     },
     { step: 'build', name: 'presetPayloadHash' },
   );
+  return command;
 }

@@ -11,7 +11,7 @@ const { bucket, proxy } = await startTestBucket(join(directory, 's3'), {}, { lis
 
 test('the unfinished uploads below a key’s beginning are listed over all pages, and no others', async () => {
   const events = { onSent: () => undefined };
-  const writer = new ChunkWriter(bucket, plainWrite, events, new AbortController().signal);
+  const writer = new ChunkWriter(bucket, plainWrite, events);
   const mine = [];
   for (const key of ['host/a-0', 'host/a-0', 'host/a-1', 'host/a-2', 'host/a-3']) {
     mine.push(await writer.begin(key));

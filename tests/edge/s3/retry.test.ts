@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ToolError } from '../../../lib/core/errors.ts';
-import { Retrier, type RetrierOptions, TransferError } from '../../../lib/edge/s3/retry.ts';
+import { monotonicClock } from '../../../lib/edge/process/running-time.ts';
+import { Retrier, type RetrierOptions } from '../../../lib/edge/s3/retry.ts';
+import { TransferError } from '../../../lib/edge/s3/s3-errors.ts';
 
 const never = new AbortController().signal;
 const down = () => Object.assign(new Error('the line is down'), { code: 'ECONNRESET' });
@@ -12,25 +14,45 @@ const slow = (seconds?: string) =>
     $response: { headers: seconds === undefined ? {} : { 'retry-after': seconds } },
   });
 
+/** A clock that a test moves: with ticks while the process runs, without them while it is stopped. */
+function createClock() {
+  let nowMs = 1_000_000;
+  const ticks = new Set<() => void>();
+  const clock = {
+    now: () => nowMs,
+    every: (_ms: number, tick: () => void) => {
+      ticks.add(tick);
+      return () => ticks.delete(tick);
+    },
+  };
+  const pass = (ms: number) => {
+    for (let left = ms; left > 0; left -= 1000) {
+      nowMs += Math.min(left, 1000);
+      for (const tick of ticks) tick();
+    }
+  };
+  return { clock, pass, stopFor: (ms: number) => (nowMs += ms), ticking: () => ticks.size };
+}
+
 /** A Retrier whose waits are over at once, on a clock that they move. */
 function createRetrier(options: Partial<RetrierOptions> = {}) {
-  let nowMs = 1_000_000;
+  const time = createClock();
   const [waits, told, slowed]: [number[], string[], number[]] = [[], [], []];
   const retrier = new Retrier({
     retryForMs: 1_800_000,
     concurrency: 8,
-    signal: never,
     onRetry: (what, error, attempt) => told.push(`${what} ${attempt}: ${error.message}`),
     onSlowDown: (concurrency) => slowed.push(concurrency),
-    now: () => nowMs,
+    clock: time.clock,
+    dateMs: time.clock.now,
     random: () => 1,
     sleep: async (ms) => {
       waits.push(ms);
-      nowMs += ms;
+      time.pass(ms);
     },
     ...options,
   });
-  return { retrier, waits, told, slowed, pass: (ms: number) => (nowMs += ms) };
+  return { retrier, waits, told, slowed, ...time };
 }
 
 /** A request that fails so often. */
@@ -46,14 +68,14 @@ function failing(times: number, error: () => Error) {
 test('what succeeds is asked once', async () => {
   const { retrier, told, waits } = createRetrier();
   const { request, attempts } = failing(0, down);
-  assert.equal(await retrier.run('ask', request), 'done');
+  assert.equal(await retrier.run('ask', request, never), 'done');
   assert.deepEqual([attempts(), told, waits], [1, [], []]);
 });
 
 test('what may pass is asked again, with longer and longer waits up to half a minute, and each is told', async () => {
   const { retrier, told, waits } = createRetrier();
-  await retrier.run('reach it', async () => undefined);
-  assert.equal(await retrier.run('ask', failing(10, down).request), 'done');
+  await retrier.run('reach it', async () => undefined, never);
+  assert.equal(await retrier.run('ask', failing(10, down).request, never), 'done');
   assert.deepEqual(waits, [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
   assert.deepEqual(told.slice(0, 2), ['ask 1: the line is down', 'ask 2: the line is down']);
   assert.equal(told.length, 10);
@@ -61,9 +83,9 @@ test('what may pass is asked again, with longer and longer waits up to half a mi
 
 test('a line that stays down ends in its error within RETRY_FOR, and no retry is announced that does not come', async () => {
   const { retrier, told, waits } = createRetrier({ retryForMs: 100_000 });
-  await retrier.run('reach it', async () => undefined);
+  await retrier.run('reach it', async () => undefined, never);
   const { request, attempts } = failing(Number.POSITIVE_INFINITY, down);
-  await assert.rejects(retrier.run('ask', request), /the line is down/);
+  await assert.rejects(retrier.run('ask', request, never), /the line is down/);
   const waited = waits.reduce((sum, ms) => sum + ms, 0);
   assert.ok(waited <= 100_000 && waited > 70_000, `${waited} ms`);
   assert.equal(told.length, attempts() - 1);
@@ -71,28 +93,28 @@ test('a line that stays down ends in its error within RETRY_FOR, and no retry is
 
 test('the time counts from the first failure of a request, not from its beginning', async () => {
   const { retrier, pass } = createRetrier({ retryForMs: 100_000 });
-  await retrier.run('reach it', async () => undefined);
+  await retrier.run('reach it', async () => undefined, never);
   let attempts = 0;
   const request = async () => {
     pass(99_000);
     if (attempts++ < 1) throw down();
     return 'done';
   };
-  assert.equal(await retrier.run('send a large part', request), 'done');
+  assert.equal(await retrier.run('send a large part', request, never), 'done');
 });
 
 test('a server that was never reached is asked five times only', async () => {
   const { retrier } = createRetrier();
   const { request, attempts } = failing(Number.POSITIVE_INFINITY, down);
-  await assert.rejects(retrier.run('ask', request), /the line is down/);
+  await assert.rejects(retrier.run('ask', request, never), /the line is down/);
   assert.equal(attempts(), 5);
 });
 
 test('bytes that arrive wrong are sent five times only', async () => {
   const { retrier } = createRetrier();
-  await retrier.run('reach it', async () => undefined);
+  await retrier.run('reach it', async () => undefined, never);
   const { request, attempts } = failing(99, () => new TransferError('other bytes'));
-  await assert.rejects(retrier.transfer('send', request), /other bytes/);
+  await assert.rejects(retrier.transfer('send', request, never), /other bytes/);
   assert.equal(attempts(), 5);
 });
 
@@ -105,21 +127,21 @@ test('what would come again is asked once, and not announced', async () => {
   ]) {
     const { retrier, told } = createRetrier();
     const { request, attempts } = failing(99, error);
-    await assert.rejects(retrier.run('ask', request));
+    await assert.rejects(retrier.run('ask', request, never));
     assert.deepEqual([attempts(), told], [1, []]);
   }
 });
 
 test('Retry-After is waited for, whatever the attempt', async () => {
   const { retrier, waits } = createRetrier();
-  await retrier.run('ask', failing(2, () => slow('17')).request);
+  await retrier.run('ask', failing(2, () => slow('17')).request, never);
   assert.deepEqual(waits, [17_000, 17_000]);
 });
 
 test('a server that asks for no wait is waited for as if it had not said anything', async () => {
   const [silent, hasty] = [createRetrier(), createRetrier()];
-  await silent.retrier.run('ask', failing(4, () => slow()).request);
-  await hasty.retrier.run('ask', failing(4, () => slow('0')).request);
+  await silent.retrier.run('ask', failing(4, () => slow()).request, never);
+  await hasty.retrier.run('ask', failing(4, () => slow('0')).request, never);
   assert.deepEqual(hasty.waits, silent.waits);
   assert.equal(
     hasty.waits.every((ms) => ms > 0),
@@ -137,17 +159,17 @@ async function mostAtOnce(retrier: Retrier, count: number): Promise<number> {
     await new Promise((resolve) => setImmediate(resolve));
     running -= 1;
   };
-  await Promise.all(Array.from({ length: count }, () => retrier.transfer('send', transfer)));
+  await Promise.all(Array.from({ length: count }, () => retrier.transfer('send', transfer, never)));
   return most;
 }
 
 test('asked to slow down, half as many transfers run at once, then more and more again', async () => {
   const { retrier, slowed, pass } = createRetrier();
   assert.equal(await mostAtOnce(retrier, 30), 8);
-  await retrier.transfer('send', failing(1, slow).request);
+  await retrier.transfer('send', failing(1, slow).request, never);
   assert.deepEqual(slowed, [4]);
   pass(10_000);
-  await retrier.transfer('send', failing(1, slow).request);
+  await retrier.transfer('send', failing(1, slow).request, never);
   assert.deepEqual(slowed, [4, 2]);
   assert.equal(await mostAtOnce(retrier, 3), 2);
   await mostAtOnce(retrier, 100);
@@ -156,11 +178,11 @@ test('asked to slow down, half as many transfers run at once, then more and more
 
 test('those who are told to slow down together halve once, and never below one', async () => {
   const { retrier, slowed, pass } = createRetrier({ concurrency: 4 });
-  await Promise.all([1, 2, 3, 4].map(() => retrier.transfer('send', failing(1, slow).request)));
+  await Promise.all([1, 2, 3, 4].map(() => retrier.transfer('send', failing(1, slow).request, never)));
   assert.deepEqual(slowed, [2]);
   for (let round = 0; round < 3; round += 1) {
     pass(60_000);
-    await assert.rejects(retrier.transfer('send', failing(99, () => slow()).request));
+    await assert.rejects(retrier.transfer('send', failing(99, () => slow()).request, never));
   }
   assert.equal(slowed.at(-1), 1);
 });
@@ -171,13 +193,12 @@ test('an abort ends the wait with its reason, and nothing is asked any more', as
   const retrier = new Retrier({
     retryForMs: 60_000,
     concurrency: 1,
-    signal: ending.signal,
     onRetry: () => setTimeout(() => ending.abort(new Error('enough')), 10),
     onSlowDown: () => undefined,
     random: () => 100,
   });
   const started = performance.now();
-  await assert.rejects(retrier.run('ask', request), /^Error: enough$/);
+  await assert.rejects(retrier.run('ask', request, ending.signal), /^Error: enough$/);
   assert.ok(performance.now() - started < 5000);
   assert.equal(attempts(), 1);
 });
@@ -187,4 +208,78 @@ test('with a signal that is aborted already nothing is asked', async () => {
   const { request, attempts } = failing(0, down);
   await assert.rejects(retrier.run('ask', request, AbortSignal.abort(new Error('before'))), /before/);
   assert.equal(attempts(), 0);
+});
+
+test('an abort in the middle of a request comes out as its reason, whatever it made of the request', async () => {
+  for (const name of ['AbortError', 'TimeoutError']) {
+    const { retrier, told } = createRetrier();
+    const ending = new AbortController();
+    const request = async () => {
+      ending.abort(new Error('enough'));
+      throw Object.assign(new Error('broken off'), { name });
+    };
+    await assert.rejects(retrier.run('ask', request, ending.signal), /^Error: enough$/);
+    assert.deepEqual(told, []);
+  }
+});
+
+test('a refusal that an abort came too late for stays the error', async () => {
+  const { retrier } = createRetrier();
+  const ending = new AbortController();
+  const request = async () => {
+    ending.abort(new Error('enough'));
+    throw Object.assign(new Error('no'), { name: 'AccessDenied' });
+  };
+  await assert.rejects(retrier.run('ask', request, ending.signal), { name: 'AccessDenied' });
+});
+
+test('time in which the process was stopped within a request does not count, and RETRY_FOR begins anew', async () => {
+  const { retrier, waits, pass, stopFor, ticking } = createRetrier({ retryForMs: 100_000 });
+  await retrier.run('reach it', async () => undefined, never);
+  let waitsBefore = 0;
+  const request = async () => {
+    pass(2000);
+    if (waits.length === 8 && waitsBefore === 0) {
+      waitsBefore = waits.length;
+      stopFor(3_600_000);
+    }
+    throw down();
+  };
+  await assert.rejects(retrier.run('ask', request, never), /the line is down/);
+  assert.equal(waitsBefore, 8, 'most of RETRY_FOR was over');
+  const after = waits.slice(waitsBefore);
+  assert.deepEqual(after, [30_000, 30_000, 30_000]);
+  assert.equal(ticking(), 0, 'the clock is let go');
+});
+
+test('a process that is stopped for longer than RETRY_FOR while it waits tries again a few times', async () => {
+  const time = createClock();
+  let waits = 0;
+  const { retrier } = createRetrier({
+    retryForMs: 100_000,
+    clock: time.clock,
+    sleep: async (ms) => {
+      waits += 1;
+      if (waits === 9) time.stopFor(86_400_000);
+      else time.pass(ms);
+    },
+  });
+  await retrier.run('reach it', async () => undefined, never);
+  const { request, attempts } = failing(99, down);
+  await assert.rejects(retrier.run('ask', request, never), /the line is down/);
+  assert.equal(attempts(), 13);
+});
+
+test('the clock of RETRY_FOR does not follow the time of day', async () => {
+  const real = Date.now;
+  const sleep = async () => undefined;
+  const { retrier } = createRetrier({ retryForMs: 20_000, sleep, clock: monotonicClock, random: () => 0 });
+  await retrier.run('reach it', async () => undefined, never);
+  try {
+    let date = real();
+    Date.now = () => (date += 9000);
+    assert.equal(await retrier.run('ask', failing(6, down).request, never), 'done');
+  } finally {
+    Date.now = real;
+  }
 });

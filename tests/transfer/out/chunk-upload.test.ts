@@ -26,7 +26,7 @@ const hasher = new Hasher(makeSlots(1, 1));
 after(() => hasher.close());
 
 const events = { onSent: () => undefined };
-const writer = new ChunkWriter(bucket, plainWrite, events, new AbortController().signal);
+const writer = new ChunkWriter(bucket, plainWrite, events);
 
 /** Three parts, as an earlier run and this one have them. */
 const pieces = [randomBytes(partSizeBytes), randomBytes(partSizeBytes), randomBytes(1000)];

@@ -1,0 +1,138 @@
+/** What S3 and the network answer, in words that say what to do; what they themselves say of the cause stands behind. */
+import { type FailureKind, ToolError } from '../../core/errors.ts';
+import { cleanText } from './clean-error.ts';
+import { detailsOf, isAbort, isGarbled, isNetworkError, isTlsError, statusOf } from './s3-errors.ts';
+
+/** What was being done when the error came. */
+export interface S3Action {
+  /** `store manifest x`, `list the backups` … */
+  readonly what: string;
+  readonly bucket: string;
+  readonly server: string;
+}
+
+interface Explanation {
+  readonly says: string;
+  readonly hint: string;
+  readonly kind?: FailureKind;
+}
+
+const noCredentials: Explanation = {
+  says: 'no AWS credentials were found',
+  hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, in the settings file',
+  kind: 'usage',
+};
+
+/** By the error's name, as S3 lists them (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
+const explanations: Readonly<Record<string, Explanation>> = {
+  CredentialsProviderError: noCredentials,
+  TokenProviderError: noCredentials,
+  NoSuchBucket: {
+    says: 'the bucket does not exist',
+    hint: 'check S3_BUCKET, AWS_REGION and AWS_ENDPOINT_URL_S3',
+  },
+  InvalidAccessKeyId: { says: 'the access key is not known', hint: 'check AWS_ACCESS_KEY_ID' },
+  SignatureDoesNotMatch: { says: 'the signature was refused', hint: 'check AWS_SECRET_ACCESS_KEY' },
+  AccessDenied: {
+    says: 'access was denied',
+    hint: 'check the permissions of these credentials for this bucket',
+  },
+  ExpiredToken: {
+    says: 'the credentials have expired',
+    hint: 'renew them and run again; uploaded parts are kept',
+  },
+  TokenRefreshRequired: { says: 'the credentials have expired', hint: 'renew them and run again' },
+  RequestTimeTooSkewed: {
+    says: "this host's clock differs from the server's by more than 15 minutes",
+    hint: 'set the clock (timedatectl set-ntp true) and run again',
+  },
+  PermanentRedirect: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
+  AuthorizationHeaderMalformed: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
+  InvalidStorageClass: {
+    says: 'the server does not have this storage class',
+    hint: 'choose another with STORAGE_CLASS_CHUNKS (chunks) or STORAGE_CLASS_MANIFEST (all else) and run again',
+  },
+  InvalidObjectState: {
+    says: 'the object is in an archive class and not thawed',
+    hint: 'request its chain with make thaw SUBVOLUME=name, and come back when that is done',
+    kind: 'thaw',
+  },
+  GlacierExpeditedRetrievalNotAvailable: {
+    says: 'there is no capacity for expedited thaws now',
+    hint: 'use TIER=Standard (RESTORE_TIER), or try again later',
+  },
+  NoSuchKey: {
+    says: 'the object is missing',
+    hint: 'make verify shows all that is affected',
+    kind: 'damage',
+  },
+  SlowDown: { says: 'the server asks to slow down', hint: 'run again later, or lower CONCURRENCY' },
+  ENOTFOUND: {
+    says: "the server's name cannot be resolved",
+    hint: 'check AWS_ENDPOINT_URL_S3, AWS_REGION and DNS',
+  },
+  ECONNREFUSED: {
+    says: 'the connection was refused',
+    hint: 'check AWS_ENDPOINT_URL_S3 and whether the server runs',
+  },
+  403: { says: 'access was denied', hint: 'check the credentials and their permissions for this bucket' },
+};
+
+const tls: Explanation = {
+  says: 'the TLS connection failed',
+  hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
+};
+
+const network: Explanation = { says: 'the network failed', hint: 'run again when the line is back' };
+
+const garbled: Explanation = {
+  says: 'the answer makes no sense',
+  hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
+};
+
+/** Sentences that say no more than the words above: S3's usual ones, and those of the SDK where there is nothing to say. */
+const usualSentences: readonly string[] = [
+  'Access Denied',
+  'Could not load credentials from any providers',
+  'The AWS Access Key Id you provided does not exist in our records',
+  'The difference between the request time and the current time is too large',
+  "The operation is not valid for the object's storage class",
+  'The provided token has expired',
+  'The request signature we calculated does not match the signature you provided. Check your key and signing method',
+  'The specified bucket does not exist',
+  'The specified key does not exist',
+  'The storage class you specified is not valid',
+  'Unknown',
+  'UnknownError',
+];
+
+/** The error as a line for the user. A ToolError passes as it is; an abort passes as its reason. */
+export function explainS3Error(error: unknown, action: S3Action): Error {
+  if (error instanceof ToolError || isAbort(error)) return error as Error;
+  const { name = '', code = '', message = '' } = detailsOf(error);
+  const status = statusOf(error);
+  const explanation =
+    (isGarbled(error) ? garbled : undefined) ??
+    explanations[code] ??
+    explanations[name] ??
+    (isTlsError(error) ? tls : undefined) ??
+    explanations[String(status)] ??
+    (isNetworkError(error) ? network : undefined);
+  const says = explanation
+    ? [explanation.says, ...sentenceOf(error)].join(': ')
+    : `the server answered ${name || 'an error'}${status ? ` (${status})` : ''}: ${message}`;
+  return new ToolError(`cannot ${action.what}: ${says} (bucket ${action.bucket}, ${action.server})`, {
+    kind: explanation?.kind ?? 'failed',
+    ...(explanation && { hint: explanation.hint }),
+    cause: error,
+  });
+}
+
+/** What the server says of a refusal, the SDK of credentials, or OpenSSL of a connection: at most one sentence, cleaned. */
+function sentenceOf(error: unknown): readonly string[] {
+  const { name = '', message = '' } = detailsOf(error);
+  const status = statusOf(error);
+  const isTold = (status >= 400 && status < 500) || explanations[name] === noCredentials || isTlsError(error);
+  const sentence = cleanText(message, []).replace(/[.\s]+$/, '');
+  return isTold && !['', name, ...usualSentences].includes(sentence) ? [sentence] : [];
+}

@@ -1,0 +1,108 @@
+/** What is wrong with credentials is told in the words of the SDK, which knows it. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
+import { openBucket } from '../../../lib/edge/s3/s3-client.ts';
+import { settingsOf } from '../../support/settings.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const directory = temporaryDirectory('s3-client');
+const secret = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY';
+
+const config = `
+[profile process]
+credential_process = /bin/sh -c "echo 'no ticket for you' >&2; exit 3"
+[profile leak]
+credential_process = /bin/sh -c "echo 'not with ${secret}' >&2; exit 3"
+[profile mfa]
+role_arn = arn:aws:iam::123456789012:role/backup
+source_profile = keys
+mfa_serial = arn:aws:iam::123456789012:mfa/me
+[profile keys]
+aws_access_key_id = AKIAEXAMPLE
+aws_secret_access_key = ${secret}
+[profile sso]
+sso_session = mine
+sso_account_id = 123456789012
+sso_role_name = backup
+[profile expired]
+sso_region = us-east-1
+sso_start_url = https://old.awsapps.com/start
+sso_account_id = 123456789012
+sso_role_name = backup
+[sso-session mine]
+sso_region = us-east-1
+sso_start_url = https://example.awsapps.com/start
+`;
+/** Where `aws sso login` keeps what it was given. */
+const tokens = join(directory, '.aws', 'sso', 'cache');
+const tokenOfOld = join(
+  tokens,
+  `${createHash('sha1').update('https://old.awsapps.com/start').digest('hex')}.json`,
+);
+
+const before = { ...process.env };
+after(() => {
+  for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name];
+  Object.assign(process.env, before);
+});
+
+/** The failure to open a bucket with this profile. */
+async function failureWith(profile?: string): Promise<ToolError> {
+  await mkdir(tokens, { recursive: true });
+  await writeFile(tokenOfOld, '{"accessToken":"x","expiresAt":"2026-01-01T00:00:00Z"}');
+  await writeFile(join(directory, '.aws', 'config'), config);
+  for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_PROFILE']) {
+    delete process.env[name];
+  }
+  Object.assign(process.env, {
+    HOME: directory,
+    AWS_CONFIG_FILE: join(directory, '.aws', 'config'),
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+    AWS_EC2_METADATA_DISABLED: 'true',
+    ...(profile !== undefined && { AWS_PROFILE: profile }),
+    ...(profile === 'leak' && { AWS_SECRET_ACCESS_KEY: secret }),
+  });
+  const settings = settingsOf({ S3_BUCKET: 'backups', AWS_REGION: 'us-east-1' });
+  const events = { onRetry: () => undefined, onSlowDown: () => undefined };
+  const { signal } = new AbortController();
+  return openBucket(settings, 'host', { signal, ...events }).then(
+    () => assert.fail('it fails'),
+    (error: unknown) => error as ToolError,
+  );
+}
+
+for (const [what, profile, says] of [
+  [
+    'a failing credential_process',
+    'process',
+    / found: Command failed: .* no ticket for you \(bucket backups, AWS/,
+  ],
+  ['a profile that needs a second factor', 'mfa', / found: Profile mfa requires multi-factor authentication/],
+  ['a single sign-on that nobody has done', 'sso', / found: The SSO session .* run 'aws sso login'/],
+  ['a single sign-on that has expired', 'expired', / found: The SSO session .* has expired/],
+  [
+    'a profile that is not there',
+    'nobody',
+    / found: Could not resolve credentials using profile: \[nobody\]/,
+  ],
+  ['nothing at all', undefined, / found \(bucket backups, AWS us-east-1\)$/],
+] as const) {
+  test(`${what} is told in the line`, async () => {
+    const error = await failureWith(profile);
+    assert.match(error.message, /^cannot sign requests: no AWS credentials were found/);
+    assert.match(error.message, says);
+    assert.equal(error.message.split('\n').length, 1);
+    assert.equal(exitCodeOf(error), 2);
+  });
+}
+
+test('a secret is not told with it', async () => {
+  const error = await failureWith('leak');
+  assert.match(error.message, /not with \(removed\)/);
+  const cause = error.cause as Error;
+  assert.ok(!`${error.message} ${error.stack} ${cause.message} ${cause.stack}`.includes(secret));
+});
