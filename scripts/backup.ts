@@ -44,6 +44,8 @@ await runScript({
     for (const name of published.results.flatMap(([, { thinned }]) => thinned)) {
       context.log.info(`removed local snapshot ${name}`);
     }
+    const failed = [planned, uploaded, published].flatMap((stage) => stage.failed);
+    if (failed.length > 0) context.log.warn(`not backed up: ${failed.join(', ')}; the error above says why`);
     return worstOfCodes([planned.exitCode, uploaded.exitCode, published.exitCode]);
   },
 });

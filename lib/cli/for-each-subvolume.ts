@@ -7,6 +7,8 @@ import { logError } from './log.ts';
 /** The results of a stage by subvolume, and the exit code of all together. */
 export interface StageResults<Result> {
   readonly results: readonly (readonly [name: string, Result])[];
+  /** Names of those that failed; why was logged. */
+  readonly failed: readonly string[];
   readonly exitCode: number;
 }
 
@@ -40,6 +42,7 @@ export async function forEachSubvolume<Result>(
 ): Promise<StageResults<Result>> {
   const results: (readonly [string, Result])[] = [];
   const errors: unknown[] = [];
+  const failed: string[] = [];
   for (const subvolume of subvolumes) {
     signal.throwIfAborted();
     try {
@@ -48,7 +51,8 @@ export async function forEachSubvolume<Result>(
       signal.throwIfAborted();
       logError(log, error, namesFailures ? `${subvolume.name}: ` : '');
       errors.push(error);
+      failed.push(subvolume.name);
     }
   }
-  return { results, exitCode: worstExitCode(errors) };
+  return { results, failed, exitCode: worstExitCode(errors) };
 }

@@ -55,6 +55,7 @@ test('each has its turn, one after the other, and its result', async () => {
       ['home', 4],
       ['root', 4],
     ],
+    failed: [],
     exitCode: 0,
   });
   assert.deepEqual(lines, []);
@@ -69,6 +70,7 @@ test('one failure does not stop the others, is named, and decides the exit code'
   };
   assert.deepEqual(await forEachSubvolume(all, stage, log, never), {
     results: [['root', 'root']],
+    failed: ['data', 'home'],
     exitCode: 4,
   });
   assert.deepEqual(lines, ['data: it failed', 'home: it is damaged; look']);
@@ -84,7 +86,7 @@ test('a single one is not named again, and a defect is called one', async () => 
     log,
     never,
   );
-  assert.deepEqual(outcome, { results: [], exitCode: 1 });
+  assert.deepEqual(outcome, { results: [], failed: ['data'], exitCode: 1 });
   assert.deepEqual(lines, ['this is a defect of btrfs-to-s3: TypeError: x is undefined']);
 });
 

@@ -350,8 +350,13 @@ test('another host with the same name and prefix is refused, due or not, unless 
   const theirs = { SNAPSHOT_DIR: other.snapshots, RUN_DIR: join(other.directory, 'run') };
   const hosts = {
     'another machine': await hostIn(world, { settings: theirs, path: other.data, hostId: 'two' }),
-    'a clone with the same machine-id': await hostIn(world, { settings: theirs, path: other.data }),
+    'another filesystem': await hostIn(world, { settings: theirs, path: other.data }),
+    'a clone with the same machine-id': await hostIn(world, {
+      settings: { ...theirs, SNAPSHOT_DIR: join(world.mount, 'elsewhere') },
+      hostName: 'clone-of-host-1',
+    }),
   };
+  await mkdir(join(world.mount, 'elsewhere'));
   for (const host of Object.values(hosts)) {
     for (const ifDue of [false, true]) {
       const error = await refusal(host.plan('auto', ifDue));
@@ -407,4 +412,66 @@ test('files do not inherit on a restore what the top directory was given after t
   for (const { key, manifest } of [first, second]) {
     await proveIs(world, await treeDigest(manifest.snapshot.path), key);
   }
+});
+
+test('a host that nothing ties to the last backup is not told that it is not due', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  const { manifest } = await (await hostIn(world)).backUp();
+  await shell`btrfs subvolume delete ${manifest.snapshot.path}`;
+  const remembering = await (await hostIn(world)).plan('auto', true);
+  assert.ok('next' in remembering, 'RUN_DIR remembers it: the next one is full when it is due');
+  const forgetful = await hostIn(world, { settings: { RUN_DIR: join(world.directory, 'another-run') } });
+  const planned = await forgetful.plan('auto', true);
+  assert.equal('kind' in planned && planned.kind, 'full');
+});
+
+test('a glob that matches snapshots of two subvolumes is refused, with their names; after a rollback it is not', async (t) => {
+  const world = await smallWorld(t);
+  const theirs = join(world.mount, 'theirs');
+  await mkdir(theirs);
+  const take = (of: string, name: string) => shell`btrfs subvolume snapshot -r ${of} ${join(theirs, name)}`;
+  await take(world.data, 'home.1');
+  const { prepareSnapshot } = await import('../../lib/stage/backup/snapshot.ts');
+  const { context, warnings } = await hostIn(world);
+  const subvolume = { name: 'data', snapshots: `${theirs}/home.*` };
+  const plan = () => prepareSnapshot(context, subvolume, { kind: 'auto', ifDue: false, dryRun: true });
+  await plan();
+  const old = join(world.mount, 'data-before');
+  await shell`mv ${world.data} ${old}`;
+  await shell`btrfs subvolume snapshot ${join(theirs, 'home.1')} ${world.data}`;
+  await shell`btrfs subvolume create ${join(world.data, 'vm')}`;
+  await take(world.data, 'home.2');
+  await plan();
+  assert.match(warnings.join('\n'), /nested subvolumes are not part of this backup: data\/vm; name them/);
+  const media = join(world.mount, 'media');
+  await shell`btrfs subvolume create ${media}`;
+  await take(media, 'home.media.1');
+  const { message } = await refusal(plan());
+  assert.match(message, /matches snapshots of different subvolumes: data-before, media$/);
+});
+
+test('what is odd about the last backup is told: no pointer, an old one, a chunk that was replaced', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  const host = await hostIn(world);
+  const { manifest } = await host.backUp();
+  const pointerKey = 'fleet/host-1/subvol/data/current.json';
+  const pointer = await readObject(world, pointerKey);
+  await writeObject(world, manifest.chunks[0]?.key ?? '', 'x'.repeat(manifest.chunks[0]?.size ?? 0));
+  await write(world, 'b');
+  await host.backUp();
+  assert.match(
+    host.warnings.join('\n'),
+    /the chain may not be restorable: chunk .* was replaced.*make verify DEEP=1 settles it/,
+  );
+  await writeObject(world, pointerKey, pointer);
+  await host.verify();
+  assert.match(
+    host.warnings.join('\n'),
+    /current\.json names .*, but .* builds on that: .* or the pointer is an old one/,
+  );
+  await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: pointerKey }));
+  const { reason } = await host.backUp();
+  assert.equal(reason, 'current.json is missing, although there are 2 backups');
 });

@@ -67,24 +67,32 @@ function known(text: string | undefined): string | undefined {
   return value === '-' || value === '' ? undefined : value;
 }
 
-/** A subvolume as `btrfs subvolume list -u` lists it. */
+/** A subvolume as `btrfs subvolume list -u -q` lists it. */
 export interface ListedSubvolume {
   readonly id: number;
   /** ID of the subvolume that it lies in. */
   readonly containerId: number;
   readonly uuid: string;
+  /** UUID of what it is a snapshot of. */
+  readonly parentUuid: string | undefined;
   /** Relative to the filesystem's top level. */
   readonly path: string;
 }
 
-/** Reads `btrfs subvolume list -u`. */
+/** Reads `btrfs subvolume list -u -q`. */
 export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
   return text.split('\n').flatMap((line) => {
-    const [, id, containerId, uuid, path] =
-      /^ID (\d+) gen \d+ top level (\d+) uuid (\S+) path (.+)$/.exec(line) ?? [];
+    const [, id, containerId, parentUuid, uuid, path] =
+      /^ID (\d+) gen \d+ top level (\d+) parent_uuid +(\S+) +uuid (\S+) path (.+)$/.exec(line) ?? [];
     if (!uuid || !path) return [];
     return [
-      { id: Number(id), containerId: Number(containerId), uuid, path: path.replace(/^<FS_TREE>\//, '') },
+      {
+        id: Number(id),
+        containerId: Number(containerId),
+        uuid,
+        parentUuid: known(parentUuid),
+        path: path.replace(/^<FS_TREE>\//, ''),
+      },
     ];
   });
 }
@@ -93,7 +101,7 @@ export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
 export function nestedAmong(
   listed: readonly ListedSubvolume[],
   { id, topLevelPath }: Pick<SubvolumeInfo, 'id' | 'topLevelPath'>,
-): readonly { readonly path: string; readonly uuid: string }[] {
+): readonly { readonly path: string; readonly uuid: string; readonly parentUuid: string | undefined }[] {
   const inside = new Set([id]);
   // What lies in another may have been listed, and made, before it: renaming moves subvolumes.
   for (let known = 0; known < inside.size; ) {
@@ -101,9 +109,9 @@ export function nestedAmong(
     for (const each of listed) if (inside.has(each.containerId)) inside.add(each.id);
   }
   const root = topLevelPath === '/' ? '' : `${topLevelPath}/`;
-  return listed.flatMap(({ id: nestedId, uuid, path }) =>
+  return listed.flatMap(({ id: nestedId, uuid, parentUuid, path }) =>
     nestedId !== id && inside.has(nestedId)
-      ? [{ path: path.startsWith(root) ? path.slice(root.length) : path, uuid }]
+      ? [{ path: path.startsWith(root) ? path.slice(root.length) : path, uuid, parentUuid }]
       : [],
   );
 }
@@ -122,6 +130,7 @@ export function newBytesOf(line: string): number {
 
 /** The parts of a device's mount that tell filesystems apart, from `findmnt -n -v -o SOURCE,FSTYPE -T path`. */
 export function parseFindmnt(text: string): { readonly source: string; readonly type: string } | undefined {
-  const match = /^(\S.*?)\s+(\S+)\s*$/.exec(text.trim());
+  // Of several mounts on one path, such as an automount and what it has mounted, the last is on top.
+  const match = /^(\S.*?)\s+(\S+)\s*$/.exec(text.trim().split('\n').at(-1) ?? '');
   return match?.[1] && match[2] ? { source: match[1], type: match[2] } : undefined;
 }

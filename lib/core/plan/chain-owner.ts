@@ -30,9 +30,8 @@ export function strangerTo({ last, here, hasSnapshot, published }: OwnershipEvid
       ? `is of another machine that is called ${theirs} too`
       : `is of host ${theirs}, and this one is ${ours}`;
   }
-  const isSameMachine = last.hostId !== undefined && last.hostId === here.hostId;
-  if (!isSameMachine && differ(last.hostName, here.hostName))
-    return `is of host ${theirs}, and this one is ${ours}`;
+  // Clones may share the machine-id: a host that was only renamed has its snapshot, or remembers what it published.
+  if (differ(last.hostName, here.hostName)) return `is of host ${theirs}, and this one is ${ours}`;
   if (differ(last.filesystemUuid, here.filesystemUuid)) {
     return `of host ${theirs} is of filesystem ${last.filesystemUuid}, and this one, ${ours}, backs up filesystem ${here.filesystemUuid}`;
   }

@@ -49,7 +49,7 @@ export async function filesystemOf(
 
 /** Every subvolume of the filesystem that a path is on. */
 export async function listSubvolumes(path: string): Promise<readonly ListedSubvolume[]> {
-  const listed = await command`btrfs subvolume list -u -- ${path}`;
+  const listed = await command`btrfs subvolume list -u -q -- ${path}`;
   if (listed.exitCode !== 0) throw btrfsError(`cannot list the subvolumes of ${path}`, listed.stderr);
   return parseSubvolumeList(listed.stdout);
 }

@@ -7,9 +7,10 @@ import type { LastBackup, LocalSnapshot, PublishedBackup } from '../../core/plan
 import { followChain } from '../../core/plan/chain.ts';
 import { strangerTo } from '../../core/plan/chain-owner.ts';
 import { chunkState, judgeRestorability } from '../../core/plan/restorability.ts';
+import { formatCount } from '../../core/units.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
-import { type FoundPointer, readManifest, rootOf, withoutParts } from '../bucket/backups.ts';
+import { type FoundPointer, listManifests, readManifest, rootOf, withoutParts } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 
 /** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
@@ -18,7 +19,7 @@ export async function findLastBackup(
   subvolume: string,
   pointer: FoundPointer,
 ): Promise<LastBackup> {
-  if (!pointer) return undefined;
+  if (!pointer) return await withoutPointer(context, subvolume);
   try {
     if ('damage' in pointer) throw pointer.damage;
     const manifestKey = pointer.pointer.manifest_key;
@@ -29,6 +30,15 @@ export async function findLastBackup(
     context.log.warn(`${subvolume}: the last backup cannot be built on: ${describeError(error)}`);
     return { unreadable: 'the last backup in the bucket is damaged or missing' };
   }
+}
+
+/** Without a pointer there is no last backup; that there are others must not be passed over. */
+async function withoutPointer({ bucket, log }: StageContext, subvolume: string): Promise<LastBackup> {
+  const manifests = await listManifests(bucket, subvolume);
+  if (manifests.length === 0) return undefined;
+  const problem = `current.json is missing, although there are ${formatCount(manifests.length, 'backup')}`;
+  log.warn(`${subvolume}: ${problem}: a new chain begins; AT= and MANIFEST= still restore the others`);
+  return { unreadable: problem };
 }
 
 /**
@@ -51,6 +61,11 @@ export async function lookAtChain(
     const [full] = chain;
     if (!full || !verdict) throw new Error('a chain has at least one manifest');
     if (verdict.whyNot !== undefined) return unrestorable(verdict.cause);
+    if (verdict.doubt !== undefined) {
+      log.warn(
+        `${manifest.subvolume}: the chain may not be restorable: ${verdict.doubt}; make verify DEEP=1 settles it, KIND=full begins anew`,
+      );
+    }
     const streamUuids = chain.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
     return { full: full.manifest, streamUuids };
   } catch (error) {
@@ -90,6 +105,15 @@ export function refuseStranger(
   throw new ToolError(`the last backup of ${manifest.subvolume} under ${bucket.prefix}/ ${why}`, {
     hint: 'give each host its own S3_PREFIX, or take this one over with KIND=full, without IF_DUE',
   });
+}
+
+/** Whether something here shows that a backup was made here: its snapshot, or what RUN_DIR remembers. */
+export function isRemembered(
+  { manifestKey, manifest }: PublishedBackup,
+  here: readonly LocalSnapshot[],
+  published: PublishedFile | undefined,
+): boolean {
+  return published?.manifest_key === manifestKey || here.some(({ uuid }) => uuid === manifest.snapshot.uuid);
 }
 
 /**

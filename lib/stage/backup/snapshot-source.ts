@@ -1,7 +1,7 @@
 /** Where the snapshots of a subvolume come from: this tool takes them into SNAPSHOT_DIR, or somebody else has taken them. */
 
 import { ToolError } from '../../core/errors.ts';
-import { nestedAmong } from '../../core/format/btrfs-output.ts';
+import { type ListedSubvolume, nestedAmong } from '../../core/format/btrfs-output.ts';
 import { isSnapshotName } from '../../core/format/manifest.ts';
 import { readableTime } from '../../core/format/names.ts';
 import { newestSnapshot } from '../../core/plan/adopted-snapshots.ts';
@@ -19,6 +19,7 @@ import {
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
 import { pathExists } from '../../edge/files/files.ts';
+import type { Log } from '../../transfer/transfer-context.ts';
 import type { StageContext } from '../context.ts';
 
 /** What a backup is planned from. */
@@ -90,6 +91,16 @@ async function lookForSnapshots(
     );
   }
   const live = parentUuid === undefined ? undefined : await findByUuid(parentUuid, path);
+  const everything = await listSubvolumes(path);
+  const sources = sourcesAmong(found, everything);
+  if (sources.length > 1) {
+    throw new ToolError(
+      `${pattern} matches snapshots of different subvolumes: ${sources.slice(0, 3).join(', ')}`,
+      { hint: 'one of them would never be backed up; write a glob for each: name=snapshots:/glob' },
+    );
+  }
+  const nested = live ? dataAmong(nestedAmong(everything, live), live.uuid) : [];
+  warnOfNested(log, name, nested, live?.topLevelPath ?? '');
   return {
     subvolume: {
       uuid: parentUuid,
@@ -98,7 +109,7 @@ async function lookForSnapshots(
     },
     here: found,
     next: { adopt: newest },
-    nested: live ? nestedAmong(await listSubvolumes(path), live) : [],
+    nested,
     filesystemUuid: await readFilesystemUuid(path),
   };
 }
@@ -123,15 +134,8 @@ async function lookAtSubvolume(
       { hint: 'a snapshot can only be taken within one Btrfs filesystem; choose a directory on it' },
     );
   }
-  const nested = nestedAmong(await listSubvolumes(path), info).filter(
-    (inner) => !/__\w{16}__(full|inc)$/.test(inner.path),
-  );
-  if (nested.length > 0) {
-    const paths = nested.map((inner) => `${path}/${inner.path}`);
-    context.log.warn(
-      `${name}: nested subvolumes are not part of this backup: ${paths.join(', ')}; name them in SUBVOLUMES to back them up`,
-    );
-  }
+  const nested = dataAmong(nestedAmong(await listSubvolumes(path), info), info.uuid);
+  warnOfNested(context.log, name, nested, path);
   return {
     subvolume: info,
     here: await findSubvolumes(directory),
@@ -139,4 +143,48 @@ async function lookAtSubvolume(
     nested,
     filesystemUuid: await readFilesystemUuid(path),
   };
+}
+
+/** Nested subvolumes that hold data of their own: not the snapshots of the outer one, ours or those of others. */
+function dataAmong(nested: ReturnType<typeof nestedAmong>, outerUuid: string): readonly NestedSubvolume[] {
+  return nested
+    .filter(({ path, parentUuid }) => parentUuid !== outerUuid && !/__\w{16}__(full|inc)$/.test(path))
+    .map(({ path, uuid }) => ({ path, uuid }));
+}
+
+const mostNamed = 5;
+
+function warnOfNested(log: Log, name: string, nested: readonly NestedSubvolume[], outer: string): void {
+  if (nested.length === 0) return;
+  const named = nested.slice(0, mostNamed).map(({ path }) => `${outer}/${path}`);
+  const others = nested.length - named.length;
+  log.warn(
+    `${name}: nested subvolumes are not part of this backup: ${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}; name them in SUBVOLUMES to back them up`,
+  );
+}
+
+/**
+ * The subvolumes, by their places below the top level, that some snapshots were taken of, as far as they are still there. A subvolume that
+ * was rolled back is one with what it was before: the new one is made from a snapshot of the old.
+ */
+function sourcesAmong(
+  snapshots: readonly FoundSubvolume[],
+  everything: readonly ListedSubvolume[],
+): readonly string[] {
+  const byUuid = new Map(everything.map((subvolume) => [subvolume.uuid, subvolume]));
+  const matched = new Set(snapshots.map(({ uuid }) => uuid));
+  const roots = new Map<string, string>();
+  for (const { readOnly, parentUuid } of snapshots) {
+    if (!readOnly) continue;
+    let source: ListedSubvolume | undefined;
+    const seen = new Set<string>();
+    for (let at = parentUuid; at !== undefined && !seen.has(at); at = byUuid.get(at)?.parentUuid) {
+      seen.add(at);
+      // What was received is a snapshot of what was received before.
+      const found = byUuid.get(at);
+      if (found && !matched.has(at)) source = found;
+    }
+    if (source) roots.set(source.uuid, source.path);
+  }
+  return [...roots.values()].sort();
 }

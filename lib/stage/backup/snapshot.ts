@@ -27,7 +27,13 @@ import type { StageContext } from '../context.ts';
 import { adoptedTimestamp, checkClock, freshTimestamp } from './backup-time.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
-import { findLastBackup, lookAtChain, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
+import {
+  findLastBackup,
+  isRemembered,
+  lookAtChain,
+  refuseMovedPrefix,
+  refuseStranger,
+} from './last-backup.ts';
 import { type NothingDue, planIfDue, warnIfOverdue } from './plan-if-due.ts';
 import { openSource, type SnapshotSource, type SnapshotToTake } from './snapshot-source.ts';
 
@@ -111,7 +117,8 @@ export async function prepareSnapshot(
   }
   // Planned all the same: what stands in the way of the next backup is told when there is still time to mend it.
   const plan =
-    request.ifDue && last && !('unreadable' in last)
+    // A host that nothing here ties to the last backup has none of its own: it is not due, it is missing.
+    request.ifDue && last && !('unreadable' in last) && isRemembered(last, here, published)
       ? planIfDue(context, request.kind, last, possible)
       : possible;
   if ('next' in plan) return plan;
@@ -136,7 +143,10 @@ function obstacleToGoingOn(
   if ((adopted ?? false) !== 'adopt' in next)
     return 'SUBVOLUMES says otherwise now where snapshots come from';
   const found = here.find(({ uuid, path }) => uuid === snapshot.uuid && path === snapshot.path);
-  if (!found) return `its snapshot ${nameForPeople(unfinished)} is gone`;
+  if (!found) {
+    const isReplaced = here.some(({ path }) => path === snapshot.path);
+    return `its snapshot ${nameForPeople(unfinished)} ${isReplaced ? 'was replaced: another one has its path' : 'is gone'}`;
+  }
   if (adopted && !found.readOnly) return `its snapshot ${snapshot.path} is no longer read-only`;
   // An adopted one need not be of the subvolume that the newest is of: that may have been rolled back since.
   if (!adopted && found.parentUuid !== source.uuid) return 'its snapshot is of another subvolume';

@@ -150,7 +150,7 @@ function chainFindings(
 }
 
 async function checkPointer(
-  { bucket }: StageContext,
+  { bucket, log }: StageContext,
   subvolume: string,
   manifests: ReadonlyMap<string, Manifest>,
   findings: Finding[],
@@ -161,6 +161,13 @@ async function checkPointer(
     if (!read) findings.push({ object, problem: 'is missing; AT= and MANIFEST= still restore' });
     else if (!manifests.has(read.pointer.manifest_key)) {
       findings.push({ object, problem: `names ${read.pointer.manifest_key}, which is missing or damaged` });
+    } else {
+      const named = read.pointer.manifest_key;
+      const later = [...manifests].find(([, manifest]) => manifest.parent_manifest === named);
+      if (!later) return;
+      log.warn(
+        `${object} names ${named}, but ${later[0]} builds on that: a backup is being published, or the pointer is an old one; AT= and MANIFEST= restore the later one`,
+      );
     }
   });
 }

@@ -111,7 +111,7 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     request.target,
     request.verifyMode,
   ).catch((error: unknown) => {
-    log.warn(`${request.target} is restored, and stays; the comparison did not end well`);
+    log.warn(`${request.target} was restored and kept, but the comparison failed; VERIFY=none leaves it out`);
     throw error;
   });
   return {
@@ -178,22 +178,30 @@ async function checkChunks(
   chain: readonly StoredManifest[],
 ): Promise<readonly ThawObject[]> {
   const looked = await lookAtChunks(context, chunksOf(chain));
+  const lost = looked.filter(
+    ({ chunk, head, problem }) => problem !== undefined && !isWorthReading(chunk, head),
+  );
+  if (lost[0]) {
+    const { chunk, problem } = lost[0];
+    const others =
+      lost.length > 1 ? `, and ${formatCount(lost.length - 1, 'other')} cannot be read either` : '';
+    throw new ToolError(`chunk ${chunk.key} ${problem}${others}`, {
+      kind: 'damage',
+      hint: 'make verify shows all that is affected',
+    });
+  }
   const doubtful = looked.filter(({ problem }) => problem !== undefined);
   if (doubtful[0]) {
     const { chunk, problem } = doubtful[0];
     context.log.warn(
-      `${formatCount(doubtful.length, 'chunk')} of ${looked.length} look like others than were uploaded, such as ${chunk.key}, which ${problem}; only their bytes can tell`,
+      `${doubtful.length} of ${formatCount(looked.length, 'chunk')} don't match the manifest's ETag or checksum, such as ${chunk.key}, which ${problem}; reading them will settle it`,
     );
   }
-  return looked.map(({ chunk, head, problem }) => {
-    if (problem && !isWorthReading(chunk, head)) {
-      throw new ToolError(`chunk ${chunk.key} ${problem}`, {
-        kind: 'damage',
-        hint: 'make verify shows all that is affected',
-      });
-    }
-    return { key: chunk.key, sizeBytes: chunk.size, state: head?.thaw ?? { kind: 'readable' } };
-  });
+  return looked.map(({ chunk, head }) => ({
+    key: chunk.key,
+    sizeBytes: chunk.size,
+    state: head?.thaw ?? { kind: 'readable' },
+  }));
 }
 
 async function checkSpace(chain: readonly StoredManifest[], directory: string): Promise<void> {

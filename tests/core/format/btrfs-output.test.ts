@@ -156,11 +156,11 @@ test('an error message is no subvolume', () => {
 });
 
 const listed = [
-  'ID 256 gen 9 top level 5 uuid 1be8-a path data',
-  'ID 257 gen 7 top level 256 uuid 1be8-b path data/nested',
-  'ID 260 gen 9 top level 261 uuid 1be8-c path data/my photos /in it',
-  'ID 261 gen 9 top level 256 uuid 1be8-d path data/my photos ',
-  'ID 262 gen 9 top level 5 uuid 1be8-e path <FS_TREE>/database',
+  'ID 256 gen 9 top level 5 parent_uuid -                                    uuid 1be8-a path data',
+  'ID 257 gen 7 top level 256 parent_uuid 1be8-a uuid 1be8-b path data/nested',
+  'ID 260 gen 9 top level 261 parent_uuid - uuid 1be8-c path data/my photos /in it',
+  'ID 261 gen 9 top level 256 parent_uuid - uuid 1be8-d path data/my photos ',
+  'ID 262 gen 9 top level 5 parent_uuid - uuid 1be8-e path <FS_TREE>/database',
 ].join('\n');
 
 test('subvolume list gives UUIDs and paths, blanks in them included', () => {
@@ -173,9 +173,9 @@ test('subvolume list gives UUIDs and paths, blanks in them included', () => {
 test('nested subvolumes are those in a subvolume, and those in them, with paths below it', () => {
   const all = parseSubvolumeList(listed);
   assert.deepEqual(nestedAmong(all, { id: 256, topLevelPath: 'data' }), [
-    { path: 'nested', uuid: '1be8-b' },
-    { path: 'my photos /in it', uuid: '1be8-c' },
-    { path: 'my photos ', uuid: '1be8-d' },
+    { path: 'nested', uuid: '1be8-b', parentUuid: '1be8-a' },
+    { path: 'my photos /in it', uuid: '1be8-c', parentUuid: undefined },
+    { path: 'my photos ', uuid: '1be8-d', parentUuid: undefined },
   ]);
   assert.equal(nestedAmong(all, { id: 5, topLevelPath: '/' }).length, 5);
   assert.deepEqual(nestedAmong(all, { id: 257, topLevelPath: 'data/nested' }), []);
@@ -216,7 +216,7 @@ for (const [text, expected] of [
   ['//nas/my share cifs\n', { source: '//nas/my share', type: 'cifs' }],
   ['btrfs', undefined],
   ['', undefined],
-  ['/dev/a btrfs\n/dev/b btrfs\n', undefined],
+  ['systemd-1 autofs\n/dev/b btrfs\n', { source: '/dev/b', type: 'btrfs' }],
 ] as const) {
   test(`findmnt's ${JSON.stringify(text)} is ${expected ? `${expected.type} on ${expected.source}` : 'not understood'}`, () => {
     assert.deepEqual(parseFindmnt(text), expected);

@@ -16,7 +16,10 @@ for (const [situation, change] of [
   ['all is the same, and the snapshot is gone', {}],
   ['its snapshot is here, whatever else', { here: other, hasSnapshot: true, published: 'another' }],
   ['RUN_DIR remembers it, whatever else', { here: other, published: 'last' }],
-  ['the host has another name, and the machine is the same', { here: { ...host, hostName: 'fedora' } }],
+  [
+    'the host was renamed, and RUN_DIR remembers it',
+    { here: { ...host, hostName: 'fedora' }, published: 'last' },
+  ],
   ['the manifest names no machine, and the host has the same name', { last: { ...mine.last, ...unknown } }],
   ['the manifest names nobody', { last: { manifestKey: 'last', hostName: undefined, ...unknown } }],
   ['this machine has no identity', { here: { ...host, hostId: undefined } }],
@@ -28,6 +31,11 @@ for (const [situation, change] of [
 
 for (const [situation, change, reason] of [
   ['it is another machine', { here: other }, /is of host nas, and this one is pi/],
+  [
+    'a clone with its machine-id has another name',
+    { here: { ...host, hostName: 'web2' } },
+    /is of host nas.*web2/,
+  ],
   [
     'it is another machine of that name',
     { here: { ...other, hostName: 'nas' } },
