@@ -16,7 +16,7 @@ export async function checkPoints(world: HistoryWorld): Promise<void> {
   const manifests = await manifestsIn(world);
   const broken = await brokenPoints(world, world.lost);
   for (const { key } of world.points) {
-    if (!manifests.has(key) && !world.lost.has(key))
+    if (!manifests.has(key) && !world.lost.has(key) && !world.pruned.has(key))
       throw new PropertyFailure(`${key} is gone from the bucket`);
   }
   for (const [key, { snapshot, created_at }] of manifests) {
