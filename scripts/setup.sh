@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 commands=(btrfs mkfs.btrfs age zstd flock findmnt losetup rsync)
 packages=(btrfs-progs age zstd util-linux rsync)
 if [[ "${1:-}" == "--development" || "${1:-}" == "--ceph" ]]; then
-  commands+=(getfattr setfacl setcap filefrag pgrep jq systemd-analyze)
-  packages+=(attr acl libcap2-bin e2fsprogs procps jq systemd)
+  commands+=(getfattr setfacl setcap filefrag pgrep jq python3 systemd-analyze)
+  packages+=(attr acl libcap2-bin e2fsprogs procps jq python3 systemd)
 fi
 if [[ "${1:-}" == "--ceph" ]]; then
   commands+=(ceph ceph-mon ceph-osd monmaptool radosgw radosgw-admin setpriv)

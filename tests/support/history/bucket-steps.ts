@@ -2,9 +2,15 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
+import type { Manifest } from '../../../lib/core/manifest.ts';
+import { applyPrune } from '../../../lib/stage/apply-prune.ts';
+import { planPrunes } from '../../../lib/stage/prune.ts';
+import { manifestsIn } from './bucket-view.ts';
 import { chance, choose } from './edit.ts';
 import type { HistoryWorld } from './history-world.ts';
-import type { Action, Steps } from './step.ts';
+import { type Action, PropertyFailure, type Steps } from './step.ts';
+
+const monthMs = 30 * 86_400_000;
 
 async function lose({ bucket, lost }: HistoryWorld, key: string): Promise<string> {
   await bucket.client.send(new DeleteObjectCommand({ Bucket: bucket.name, Key: key }));
@@ -31,9 +37,29 @@ const loseRunFiles: Action = async (world) => {
   return 'rm -r RUN_DIR';
 };
 
+/** A prune a month later, so that what dead runs have left goes as well. */
+const prune: Action = async (world, random) => {
+  const keep = 1 + random.below(3);
+  const { context } = world;
+  const settings = { ...context.settings, KEEP_GENERATIONS: keep };
+  const later = { ...context, settings, now: () => new Date(context.now().getTime() + monthMs) };
+  const before = await manifestsIn(world);
+  for (const plan of (await planPrunes(later, 'data')).plans) await applyPrune(later, plan);
+  const after = await manifestsIn(world);
+  const gone = [...before.keys()].filter((key) => !after.has(key));
+  for (const key of gone) world.pruned.add(key);
+  const fulls = ({ kind }: Manifest) => kind === 'full';
+  const [had, has] = [[...before.values()].filter(fulls).length, [...after.values()].filter(fulls).length];
+  if (has < Math.min(keep, had)) {
+    throw new PropertyFailure(`prune left ${has} of ${had} generations, although ${keep} were to be kept`);
+  }
+  return `make prune KEEP_GENERATIONS=${keep} APPLY=1: ${gone.length} of ${before.size} backups removed`;
+};
+
 /** The steps, by name. */
 export const bucketSteps = {
   'lose-chunk': { action: loseChunk, weight: 2 },
   'lose-manifest': { action: loseManifest, weight: 1 },
   'lose-run-files': { action: loseRunFiles, weight: 2 },
+  prune: { action: prune, weight: 2 },
 } as const satisfies Steps;

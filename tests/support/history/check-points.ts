@@ -16,7 +16,7 @@ export async function checkPoints(world: HistoryWorld): Promise<void> {
   const manifests = await manifestsIn(world);
   const broken = await brokenPoints(world, world.lost);
   for (const { key } of world.points) {
-    if (!manifests.has(key) && !world.lost.has(key))
+    if (!manifests.has(key) && !world.lost.has(key) && !world.pruned.has(key))
       throw new PropertyFailure(`${key} is gone from the bucket`);
   }
   for (const [key, { snapshot, created_at }] of manifests) {
@@ -40,46 +40,63 @@ function restoring(world: HistoryWorld): StageContext {
 
 async function checkPoint(
   world: HistoryWorld,
-  manifest: string,
+  key: string,
   truth: TreeRecord,
   isBroken: boolean,
 ): Promise<void> {
-  const { restores, hands } = world.ground;
+  const { restores } = world.ground;
   const target = join(restores, 'target');
-  const which = manifest.slice(world.bucket.prefix.length + 1);
-  const failure = await restoreBackup(restoring(world), {
-    subvolume: 'data',
-    target,
-    selection: { manifest },
-    verifyMode: 'none',
-    readOnly: false,
-    thaw: {},
-    mayWait: false,
-  }).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+  const outcome = await restoreAndCompare(world, { key, truth, isBroken }, target);
   world.tally.count('restores', isBroken ? 'refused, as the chain is damaged' : 'of a whole chain');
-  if (failure !== undefined && !(failure instanceof ToolError)) {
-    throw new PropertyFailure(
-      `restore of ${which} broke: ${failure instanceof Error ? failure.stack : failure}`,
-    );
+  if ('refused' in outcome && !isBroken) {
+    throw new PropertyFailure(`restore of ${nameOf(world, key)} failed: ${outcome.refused}`);
   }
-  if (failure && !isBroken) {
-    const words = failure.childOutput ? `; ${failure.childOutput}` : '';
-    throw new PropertyFailure(`restore of ${which} failed: ${describeError(failure)}${words}`);
-  }
-  if (!failure) {
-    if (isBroken) throw new PropertyFailure(`restore of ${which} succeeded, although its chain is damaged`);
-    const differences = differencesOf(truth, await hands.walk(target));
-    await btrfs('subvolume', 'delete', target);
-    if (differences.length > 0) {
-      const shown = differences.slice(0, 10).join('\n  ');
-      throw new PropertyFailure(`restore of ${which} differs in ${differences.length} places:\n  ${shown}`);
-    }
-  }
+  if (!('refused' in outcome)) await btrfs('subvolume', 'delete', target);
   const left = await readdir(restores);
-  if (left.length > 0) throw new PropertyFailure(`restore of ${which} left ${left.join(', ')} behind`);
+  if (left.length > 0)
+    throw new PropertyFailure(`restore of ${nameOf(world, key)} left ${left.join(', ')} behind`);
+}
+
+const nameOf = (world: HistoryWorld, key: string) => key.slice(world.bucket.prefix.length + 1);
+
+/** What is restored, and what it has to be. */
+export interface Expected {
+  readonly key: string;
+  readonly truth: TreeRecord;
+  readonly isBroken: boolean;
+}
+
+/**
+ * Restores a point to a path and compares it with what it has to be.
+ * @throws PropertyFailure when the restore succeeds and gives another tree, or a chain that is broken, or breaks itself
+ */
+export async function restoreAndCompare(
+  world: HistoryWorld,
+  { key, truth, isBroken }: Expected,
+  target: string,
+): Promise<{ readonly refused: string } | { readonly restored: true }> {
+  const which = nameOf(world, key);
+  try {
+    await restoreBackup(restoring(world), {
+      subvolume: 'data',
+      target,
+      selection: { manifest: key },
+      verifyMode: 'none',
+      readOnly: false,
+      thaw: {},
+      mayWait: false,
+    });
+  } catch (error) {
+    if (error instanceof ToolError) {
+      return { refused: `${describeError(error)}${error.childOutput ? `; ${error.childOutput}` : ''}` };
+    }
+    throw new PropertyFailure(`restore of ${which} broke: ${error instanceof Error ? error.stack : error}`);
+  }
+  if (isBroken) throw new PropertyFailure(`restore of ${which} succeeded, although its chain is damaged`);
+  const differences = differencesOf(truth, await world.ground.hands.walk(target));
+  if (differences.length === 0) return { restored: true };
+  const shown = differences.slice(0, 10).join('\n  ');
+  throw new PropertyFailure(`restore of ${which} differs in ${differences.length} places:\n  ${shown}`);
 }
 
 async function checkVerify(world: HistoryWorld, broken: ReadonlySet<string>): Promise<void> {

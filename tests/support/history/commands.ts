@@ -62,6 +62,8 @@ export async function clearFilesystem(mount: string): Promise<void> {
     if (lines.length === 0) break;
     for (const line of lines.reverse()) {
       const path = join(mount, line.slice(line.indexOf(' path ') + 6));
+      // Out of a read-only one nothing can be deleted.
+      if (round > 0) await setReadOnly(path, false).catch(() => undefined);
       await btrfs('subvolume', 'delete', path).catch(() => undefined);
     }
   }

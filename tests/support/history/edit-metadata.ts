@@ -77,12 +77,19 @@ const removeAttribute: Edit = async (place) => {
 
 const setAcl: Edit = async (place) => {
   const isDefault = chance(place.random, 40);
-  const path = anything(place, isDefault ? 'd' : 'fd');
-  if (path === undefined) return undefined;
+  // What the top directory has by default, btrfs receive gives to all that it makes: see inherit-acl.
+  const path = isDefault ? chooseEntry(place, 'd') : anything(place, 'fd');
+  return path === undefined ? undefined : setAclOf(place, path, isDefault);
+};
+
+async function setAclOf(place: EditPlace, path: string, isDefault: boolean): Promise<string> {
   const [uid, perm] = [choose(place.random, owners.slice(0, 4)) ?? 0, place.random.below(8)];
   await place.hands.do('acl', place.root, { path, default: isDefault, uid, perm });
   return `set ${isDefault ? 'the default' : 'an'} ACL of ${quoted(path)} for user ${uid}`;
-};
+}
+
+/** A default ACL of the top directory, which is set after what is in it was made. */
+const inheritAcl: Edit = (place) => setAclOf(place, '.', true);
 
 const setCapability: Edit = async (place) => {
   const path = chooseEntry(place, 'f');
@@ -92,28 +99,36 @@ const setCapability: Edit = async (place) => {
 };
 
 const setCompression: Edit = async (place) => {
-  const path = anything(place, 'fd');
-  if (path === undefined) return undefined;
+  const path = chooseEntry(place, 'fd');
+  return path === undefined ? undefined : setCompressionOf(place, path);
+};
+
+async function setCompressionOf(place: EditPlace, path: string): Promise<string> {
   const algorithm = choose(place.random, ['zstd', 'lzo', 'zlib', 'none']) ?? 'zstd';
   const value = Buffer.from(algorithm).toString('hex');
   await place.hands.do('setxattr', place.root, { path, key: 'btrfs.compression', value });
   return `set the compression of ${quoted(path)} to ${algorithm}`;
-};
+}
+
+/** A compression of the top directory, which is set after what is in it was made. */
+const inheritCompression: Edit = (place) =>
+  chance(place.random, 50) ? setCompressionOf(place, '.') : changeFlag(place, '.', compressFlag);
 
 async function changeFlag(
   place: EditPlace,
+  path: string | undefined,
   [letter, bit]: readonly [string, number],
 ): Promise<string | undefined> {
-  const path = anything(place, 'fd');
   if (path === undefined) return undefined;
   const drop = chance(place.random, 30);
   await place.hands.do('setflags', place.root, { path, [drop ? 'drop' : 'add']: bit });
   return `chattr ${drop ? letter.replace('+', '-') : letter} ${quoted(path)}`;
 }
 
-const setFlag: Edit = (place) => changeFlag(place, choose(place.random, flags) ?? flags[0]);
+const setFlag: Edit = (place) =>
+  changeFlag(place, anything(place, 'fd'), choose(place.random, flags) ?? flags[0]);
 
-const setCompressFlag: Edit = (place) => changeFlag(place, compressFlag);
+const setCompressFlag: Edit = (place) => changeFlag(place, chooseEntry(place, 'fd'), compressFlag);
 
 /** The edits, by name. */
 export const metadataEdits = {
@@ -124,8 +139,10 @@ export const metadataEdits = {
   'set-attribute-of-others': setAttributeOfOthers,
   'remove-attribute': removeAttribute,
   'set-acl': setAcl,
+  'inherit-acl': inheritAcl,
   'set-capability': setCapability,
   'set-compression': setCompression,
+  'inherit-compression': inheritCompression,
   'set-flag': setFlag,
   'set-compress-flag': setCompressFlag,
 } as const satisfies Readonly<Record<string, Edit>>;

@@ -113,12 +113,14 @@ const makeChain: Edit = async (place) => {
   return `make ${depth} directories with names of ${length} below ${quoted(path)}`;
 };
 
-/** Deeper than the 4,095 bytes that a path may have in a call of the kernel. */
+/** About as long as the 4,095 bytes that a path may have in a call of the kernel, to which `btrfs receive` adds some. */
 const makeVeryLongPath: Edit = async (place) => {
   const path = newPath(place);
-  const depth = 14 + place.random.below(8);
-  await place.hands.do('mkdirs', place.root, { path, name: 'v'.repeat(240 + place.random.below(15)), depth });
-  return `make ${depth} directories with names of 240 and more below ${quoted(path)}`;
+  const depth = 18;
+  const bytes = 3950 + place.random.below(200);
+  const length = Math.min(255, Math.floor((bytes - path.length - '/bottom'.length) / depth) - 1);
+  await place.hands.do('mkdirs', place.root, { path, name: 'v'.repeat(length), depth });
+  return `make ${depth} directories with names of ${length} below ${quoted(path)}`;
 };
 
 /** The edits, by name. */

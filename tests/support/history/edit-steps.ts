@@ -25,6 +25,8 @@ const weights: Readonly<Record<string, number>> = {
   'remove-tree': 1,
   'very-long-path': 1,
   reflink: 5,
+  'inherit-acl': 1,
+  'inherit-compression': 1,
 };
 
 /** Every edit with its group, name and weight. */

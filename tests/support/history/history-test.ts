@@ -35,6 +35,8 @@ export async function testHistories(test: TestContext, defaults: Defaults): Prom
     isOn: readSwitches(OFF, switchable),
     steps: STEPS === undefined ? undefined : readSteps(STEPS),
     print: (line) => test.diagnostic(line),
+    // At once, and not with the end of the test: a long run is watched.
+    tell: (line) => process.stderr.write(`${line}\n`),
     signal: controller.signal,
   });
   for (const name of signals) process.off(name, stop);

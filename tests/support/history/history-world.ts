@@ -40,7 +40,7 @@ export interface HistoryWorld {
   readonly isOn: Switches;
   readonly bucket: Bucket;
   readonly context: StageContext;
-  readonly selected: SelectedSubvolume;
+  selected: SelectedSubvolume;
   readonly mount: string;
   readonly imagePath: string;
   readonly mountOptions: string;
@@ -55,6 +55,8 @@ export interface HistoryWorld {
   readonly points: Point[];
   /** Keys that the history itself has removed. */
   readonly lost: Set<string>;
+  /** Keys of manifests that a prune has removed. */
+  readonly pruned: Set<string>;
   /** Those that it had removed before the last backup was planned. */
   lostWhenPlanned: ReadonlySet<string>;
   readonly counters: { names: number; clockMs: number };
@@ -118,17 +120,21 @@ export async function makeWorld(ground: Ground, choices: Choices, isOn: Switches
       uploaded: new Map(),
       points: [],
       lost: new Set(),
+      pruned: new Set(),
       lostWhenPlanned: new Set(),
       counters,
       tally: new Tally(),
       async remove() {
-        ground.server.faults.clear();
-        await emptyPrefix(bucket);
-        bucket.close();
-        ground.server.requests.length = 0;
-        await rm(runDirectory, { recursive: true, force: true });
-        await clearFilesystem(ground.elsewhere);
-        await filesystem.remove();
+        try {
+          ground.server.faults.clear();
+          await emptyPrefix(bucket);
+          bucket.close();
+          ground.server.requests.length = 0;
+          await rm(runDirectory, { recursive: true, force: true });
+          await clearFilesystem(ground.elsewhere);
+        } finally {
+          await filesystem.remove();
+        }
       },
     };
   } catch (error) {

@@ -8,8 +8,10 @@ import { bucketSteps } from './bucket-steps.ts';
 import { chance, choose } from './edit.ts';
 import { editSteps, edits } from './edit-steps.ts';
 import { filesystemSteps } from './filesystem-steps.ts';
+import { habitSteps } from './habit-steps.ts';
 import type { Choices, Mode } from './history-world.ts';
 import { liveSteps } from './live-steps.ts';
+import { restoreSteps } from './restore-steps.ts';
 import { snapshotSteps } from './snapshot-steps.ts';
 import type { Action, Steps } from './step.ts';
 import { chooseWeighted, type Switches } from './switches.ts';
@@ -36,6 +38,8 @@ const groups: Readonly<
   lives: { steps: liveSteps, weight: 8, midWeight: 4 },
   filesystem: { steps: filesystemSteps, weight: 5, midWeight: 4 },
   bucket: { steps: bucketSteps, weight: 2, midWeight: 1 },
+  restores: { steps: restoreSteps, weight: 4, midWeight: 2 },
+  habits: { steps: habitSteps, weight: 2, midWeight: 1 },
 };
 
 const allSteps: Steps = Object.assign({}, backupSteps, ...Object.values(groups).map(({ steps }) => steps));

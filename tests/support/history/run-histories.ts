@@ -17,7 +17,10 @@ export interface HistoriesRequest {
   readonly isOn: Switches;
   /** Steps that replace those that follow from the seed. */
   readonly steps: readonly PlannedStep[] | undefined;
+  /** Takes what is to be read in the end. */
   readonly print: (line: string) => void;
+  /** Takes what is to be read now. */
+  readonly tell: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -30,7 +33,7 @@ export interface HistoriesOutcome {
 
 /** Runs histories until one fails, or, where asked to keep going, until their number or the time is over. */
 export async function runHistories(ground: Ground, request: HistoriesRequest): Promise<HistoriesOutcome> {
-  const { firstSeed, isOn, print, signal } = request;
+  const { firstSeed, isOn, print, tell, signal } = request;
   const startedAt = performance.now();
   const tally = new Tally();
   const failed: HistoryOutcome[] = [];
@@ -51,10 +54,10 @@ export async function runHistories(ground: Ground, request: HistoriesRequest): P
     failed.push(outcome);
     const isNew = !reasons.has(reasonOf(outcome.failure));
     reasons.add(reasonOf(outcome.failure));
-    print(`SEED=${plan.seed} fails: ${isNew ? outcome.failure : reasonOf(outcome.failure)}`);
+    tell(`SEED=${plan.seed} fails: ${isNew ? outcome.failure : reasonOf(outcome.failure)}`);
     if (!isNew) continue;
     const shown = request.shrink ? await shrinkHistory(ground, outcome, isOn, signal) : outcome;
-    printStory(shown, print);
+    printStory(shown, tell);
   }
   printTally(histories, tally, (performance.now() - startedAt) / 1000, print);
   return { histories, tally, failed };
