@@ -2,9 +2,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
-import type { Manifest } from '../../../lib/core/manifest.ts';
-import { applyPrune } from '../../../lib/stage/apply-prune.ts';
-import { planPrunes } from '../../../lib/stage/prune.ts';
+import type { Manifest } from '../../../lib/core/format/manifest.ts';
+import { applyPrune } from '../../../lib/stage/bucket/apply-prune.ts';
+import { planPrunes } from '../../../lib/stage/bucket/prune.ts';
 import { manifestsIn } from './bucket-view.ts';
 import { chance, choose } from './edit.ts';
 import type { HistoryWorld } from './history-world.ts';

@@ -1,7 +1,7 @@
 /** Restores in the middle of a history, on the filesystem that the backups are of, and what people do with what was restored. */
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { FaultRule } from '../../../testing/harness/s3-server/fault-rules.ts';
+import type { FaultRule } from '../../../testing/s3-server/faults/fault-rules.ts';
 import { brokenPoints, manifestsIn } from './bucket-view.ts';
 import { restoreAndCompare } from './check-points.ts';
 import { btrfs, isReadOnly, setReadOnly } from './commands.ts';
