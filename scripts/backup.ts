@@ -45,7 +45,7 @@ await runScript({
       context.log.info(`removed local snapshot ${name}`);
     }
     const failed = [planned, uploaded, published].flatMap((stage) => stage.failed);
-    if (failed.length > 0) context.log.warn(`not backed up: ${failed.join(', ')}; the error above says why`);
+    if (failed.length > 0) context.log.warn(`failed: ${failed.join(', ')}; the error above says why`);
     return worstOfCodes([planned.exitCode, uploaded.exitCode, published.exitCode]);
   },
 });

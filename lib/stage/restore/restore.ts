@@ -1,18 +1,9 @@
-/**
- * Restore: pointer → chain → chunks → `btrfs receive` in a staging directory → a snapshot at TARGET. The received chain
- * and the staging directory are removed at the end, whatever the end is.
- */
-import { randomUUID } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { describeError, ToolError } from '../../core/errors.ts';
-import type { Manifest, ManifestChunk, StoredManifest } from '../../core/format/manifest.ts';
+import type { Manifest, StoredManifest } from '../../core/format/manifest.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
-import type { Labels } from '../../core/stream/relabel.ts';
-import { RootAttributes } from '../../core/stream/root-attributes.ts';
-import type { StreamHead } from '../../core/stream/stream-head.ts';
-import { StreamInspector } from '../../core/stream/stream-inspector.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
 import {
@@ -20,21 +11,17 @@ import {
   filesystemOf,
   makeReadOnly,
   setMtime,
-  subvolumeAt,
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
-import { fetchStream } from '../../transfer/back/fetch-stream.ts';
-import { openFetching, type ThawAgain } from '../../transfer/back/fetching.ts';
-import { openReceiveStream } from '../../transfer/back/receive-stream.ts';
-import { expectedOfManifest, explainStreamError, streamProblem } from '../../transfer/stream-check.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
 import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
 import { namingOtherPoints } from './other-points.ts';
+import { type ReceivedStream, receiveBackup } from './receive-backup.ts';
 import { makeStaging, moveOut, removeAbandonedStaging, type Staging } from './staging.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
 
@@ -91,7 +78,7 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
     for (const [index, { manifest }] of chain.entries()) {
       const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
       const before = last;
-      last = await receiveOne(context, manifest, before, staging, label, source);
+      last = await receiveBackup(context, manifest, before, staging, label, source);
       // What its child was made from takes up room, and nothing needs it any more.
       if (before) await deleteSubvolume(before.path);
       bytes += manifest.total_bytes;
@@ -219,76 +206,6 @@ async function checkSpace(chain: readonly StoredManifest[], directory: string): 
     },
   );
 }
-
-/** A stream that was received whole. */
-interface ReceivedStream {
-  readonly path: string;
-  /** As the stream was made. */
-  readonly head: StreamHead;
-  /** As it was received. */
-  readonly labels: Labels;
-}
-
-/**
- * Receives one stream and applies the three-part test: exit code 0, the expected UUID, and the read-only flag. It is received under
- * a name and a UUID of our own: others of this filesystem may carry the chain's.
- */
-async function receiveOne(
-  context: StageContext,
-  manifest: Manifest,
-  before: ReceivedStream | undefined,
-  staging: Staging,
-  label: string,
-  source: { readonly chunks: readonly ManifestChunk[]; readonly thawAgain: ThawAgain },
-): Promise<ReceivedStream> {
-  const labels = {
-    name: before?.labels.name === 'a' ? 'b' : 'a',
-    uuid: randomUUID(),
-    parentUuid: before?.labels.uuid,
-    rootAttributes: before?.labels.rootAttributes ?? new RootAttributes(),
-  };
-  const what = `the stream of ${label}`;
-  const inspector = new StreamInspector({
-    labels,
-    onHead: (head) => {
-      const problem = streamProblem(head, expectedOfManifest(manifest, before?.head));
-      if (problem)
-        throw new ToolError(`${what} cannot be restored: it ${problem}`, {
-          kind: 'damage',
-          hint: damageHint,
-        });
-    },
-  });
-  const progress = context.startProgress(`restore ${label}`);
-  progress.expect(manifest.total_bytes);
-  const receive = openReceiveStream(staging.path, context.signal);
-  let head: StreamHead;
-  try {
-    const sink = async (bytes: Uint8Array) => {
-      for (const piece of inspector.push(bytes)) await receive.write(piece);
-    };
-    await fetchStream(await openFetching(context, source.chunks, progress, source), manifest, sink);
-    head = inspector.finish();
-    await receive.finish();
-  } catch (error) {
-    throw explainStreamError(error, what, damageHint);
-  } finally {
-    await receive.close();
-    progress.stop();
-  }
-  const path = join(staging.path, labels.name);
-  const received = await subvolumeAt(path, labels.name);
-  if (received?.readOnly && received.receivedUuid === labels.uuid) return { path, head, labels };
-  const found = received
-    ? `a ${received.readOnly ? 'read-only' : 'writable'} subvolume with received UUID ${received.receivedUuid ?? 'none'}`
-    : 'no subvolume';
-  throw new ToolError(
-    `btrfs receive exited 0, but produced ${found} where a read-only one with received UUID ${labels.uuid} was expected`,
-    { kind: 'damage', hint: damageHint },
-  );
-}
-
-const damageHint = 'make verify DEEP=1 checks the bucket; AT= restores an earlier backup';
 
 function describeChain(chain: readonly StoredManifest[]): string {
   const [full, ...incrementals] = chain.map(({ manifest }) => manifest);

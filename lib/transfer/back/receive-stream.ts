@@ -70,18 +70,50 @@ export function openReceiveStream(directory: string, signal?: AbortSignal): Rece
   };
 }
 
-/** A full disk, which users meet most, has to be in the line itself, with the place; the child's words are below it. */
+/** What `btrfs receive` may run into that its own words do not explain; the first that fits counts. */
+const knownFailures: readonly {
+  readonly words: RegExp;
+  readonly what: (directory: string) => string;
+  readonly hint: string;
+}[] = [
+  {
+    words: /setxattr .*No space left on device/,
+    what: (directory) =>
+      `an extended attribute does not fit the metadata nodes of the filesystem of ${directory}`,
+    hint: 'choose a TARGET on a filesystem with larger nodes: mkfs.btrfs -n 16384 is the default',
+  },
+  {
+    words: /btrfs\.compression.*Invalid argument/,
+    what: (directory) => `the filesystem of ${directory} takes no compression property`,
+    hint: 'mount it without nodatacow, and run again',
+  },
+  {
+    words: /No space left on device|Disk quota exceeded/,
+    what: (directory) => `the filesystem of ${directory} is full`,
+    hint: 'make room there, or choose a TARGET on another filesystem, and run again',
+  },
+];
+
+/** Says in the line what is known of the child's words, which are below it, shortened: a name or value may have kilobytes. */
 function explainFailure(error: unknown, directory: string): unknown {
   if (!(error instanceof ToolError) || error.hint !== undefined) return error;
-  const words = { childOutput: error.childOutput ?? '', cause: error };
-  if (/No space left on device|Disk quota exceeded/.test(words.childOutput)) {
-    return new ToolError(`btrfs receive failed: the filesystem of ${directory} is full`, {
-      hint: 'make room there, or choose a TARGET on another filesystem, and run again',
-      ...words,
-    });
-  }
-  return new ToolError(error.message, {
-    hint: 'nothing of it is left; run the same command again',
-    ...words,
+  const said = error.childOutput ?? '';
+  const known = knownFailures.find(({ words }) => words.test(said));
+  const wasEnded = error.message.includes('was ended by');
+  return new ToolError(known ? `btrfs receive failed: ${known.what(directory)}` : error.message, {
+    hint:
+      known?.hint ??
+      (wasEnded
+        ? 'nothing of it is left; run the same command again'
+        : 'nothing of it is left; make verify DEEP=1 tells whether the backup is sound'),
+    childOutput: said.split('\n').map(shorten).join('\n'),
+    cause: error,
   });
+}
+
+const mostShown = 300;
+
+function shorten(line: string): string {
+  if (line.length <= mostShown) return line;
+  return `${line.slice(0, mostShown / 2)} … ${line.slice(-mostShown / 2)}`;
 }

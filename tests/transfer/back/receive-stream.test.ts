@@ -138,6 +138,38 @@ test('an abort ends a child that neither reads nor ends, and is the reason of wh
   await assert.rejects(receive.finish(), /^Error: told before$/);
 });
 
+for (const [what, words, message, hint] of [
+  [
+    'an attribute too large for the nodes',
+    'lsetxattr a user.x=y failed: No space left on device',
+    /metadata nodes of/,
+    /mkfs\.btrfs -n/,
+  ],
+  [
+    'a target without compression',
+    'lsetxattr z btrfs.compression=zstd failed: Invalid argument',
+    /takes no compression/,
+    /without nodatacow/,
+  ],
+  [
+    'anything else',
+    'rename a -> b failed: Directory not empty',
+    /failed with exit code 1/,
+    /make verify DEEP=1 tells/,
+  ],
+] as const) {
+  test(`a failed receive says what is known of it, and what to do: ${what}`, async () => {
+    const receive = await fakeStream(`echo 'ERROR: ${'v'.repeat(2000)} ${words}' >&2; exit 1`);
+    await assert.rejects(receive.finish(), (error: ToolError) => {
+      assert.match(error.message, message);
+      assert.match(error.hint ?? '', hint);
+      assert.ok((error.childOutput ?? '').length < 400, 'the words are shortened');
+      assert.match(error.childOutput ?? '', new RegExp(`${words.slice(-20)}$`), 'and end as they did');
+      return true;
+    });
+  });
+}
+
 test('a full filesystem is named in the line, with the words of btrfs receive below', async () => {
   const receive = await fakeStream(
     'echo "ERROR: writing to file failed: No space left on device" >&2; exit 1',
