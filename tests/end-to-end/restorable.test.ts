@@ -475,3 +475,25 @@ test('what is odd about the last backup is told: no pointer, an old one, a chunk
   const { reason } = await host.backUp();
   assert.equal(reason, 'current.json is missing, although there are 2 backups');
 });
+
+test('what is mounted below a subvolume is named, unless it is backed up as well', async (t) => {
+  const world = await smallWorld(t);
+  await mkdir(join(world.data, 'home'));
+  await shell`btrfs subvolume create ${join(world.mount, 'home')}`;
+  await shell`mount --bind ${join(world.mount, 'home')} ${join(world.data, 'home')}`;
+  world.cleanUp(() => shell`umount ${join(world.data, 'home')}`);
+  const host = await hostIn(world);
+  await host.plan();
+  assert.match(
+    host.warnings.join('\n'),
+    /mounted below \S+data is not part of this backup: \S+data\/home \(btrfs on/,
+  );
+  const covering = await hostIn(world, {
+    settings: {
+      SUBVOLUMES: `${world.data},${join(world.data, 'home')}`,
+      RUN_DIR: join(world.directory, 'run-2'),
+    },
+  });
+  await covering.plan();
+  assert.doesNotMatch(covering.warnings.join('\n'), /mounted below/);
+});

@@ -18,6 +18,7 @@ import {
 } from '../../edge/btrfs/btrfs.ts';
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
+import { mountsBelow } from '../../edge/btrfs/mounts-below.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { Log } from '../../transfer/transfer-context.ts';
 import type { StageContext } from '../context.ts';
@@ -136,6 +137,7 @@ async function lookAtSubvolume(
   }
   const nested = dataAmong(nestedAmong(await listSubvolumes(path), info), info.uuid);
   warnOfNested(context.log, name, nested, path);
+  await warnOfMounts(context, name, path);
   return {
     subvolume: info,
     here: await findSubvolumes(directory),
@@ -150,6 +152,22 @@ function dataAmong(nested: ReturnType<typeof nestedAmong>, outerUuid: string): r
   return nested
     .filter(({ path, parentUuid }) => parentUuid !== outerUuid && !/__\w{16}__(full|inc)$/.test(path))
     .map(({ path, uuid }) => ({ path, uuid }));
+}
+
+/** What people take for a part of `/`, and is not: /home, /var or a data disk that is mounted there. */
+async function warnOfMounts({ log, settings }: StageContext, name: string, path: string): Promise<void> {
+  const covered = new Set((settings.SUBVOLUMES ?? []).flatMap((each) => ('path' in each ? [each.path] : [])));
+  const mounts = (await mountsBelow(path)).filter(
+    ({ target }) => !covered.has(target) && !`${settings.SNAPSHOT_DIR}/`.startsWith(`${target}/`),
+  );
+  if (mounts.length === 0) return;
+  const named = mounts
+    .slice(0, mostNamed)
+    .map(({ target, source, fstype }) => `${target} (${fstype} on ${source})`);
+  const others = mounts.length - named.length;
+  log.warn(
+    `${name}: what is mounted below ${path} is not part of this backup: ${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}; name Btrfs subvolumes in SUBVOLUMES to back them up`,
+  );
 }
 
 const mostNamed = 5;
