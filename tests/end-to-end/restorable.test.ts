@@ -497,3 +497,16 @@ test('what is mounted below a subvolume is named, unless it is backed up as well
   await covering.plan();
   assert.doesNotMatch(covering.warnings.join('\n'), /mounted below/);
 });
+
+test('a snapshot that was made writable while its upload waits is left to whoever did so, and another is taken', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  const host = await hostIn(world);
+  const planned = await host.plan();
+  const path = 'snapshotPath' in planned ? (planned.snapshotPath ?? '') : '';
+  await shell`btrfs property set -ts ${path} ro false`;
+  const { manifest } = await host.backUp();
+  assert.notEqual(manifest.snapshot.path, path);
+  assert.equal((await showSubvolume(path)).readOnly, false, 'it is there, as it was made');
+  assert.match(host.warnings.join('\n'), /given up: its snapshot \S+ is no longer read-only/);
+});

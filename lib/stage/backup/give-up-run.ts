@@ -2,8 +2,7 @@
 
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import { replayJournal } from '../../core/plan/resume.ts';
-import { deleteSubvolume, findSubvolumes, showSubvolume } from '../../edge/btrfs/btrfs.ts';
-import { pathExists } from '../../edge/files/files.ts';
+import { deleteSubvolume, findSubvolumes, subvolumeAt } from '../../edge/btrfs/btrfs.ts';
 import { readJournal } from '../../edge/files/journal.ts';
 import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { StageContext } from '../context.ts';
@@ -21,17 +20,11 @@ export async function giveUpRun(
   await giveUpUploads(context, uploadsIn(context, replayJournal(await readJournal(run.journalPath))));
   const { SNAPSHOT_DIR: directory } = context.settings;
   const here = directory && !adopted ? await findSubvolumes(directory) : [];
-  const moved = here.find(({ uuid }) => uuid === snapshot.uuid);
-  if (moved) await deleteSubvolume(moved.path);
+  const known = here.find(({ uuid }) => uuid === snapshot.uuid);
   // SNAPSHOT_DIR may be another one by now, or not set any more.
-  else if (!adopted && (await isAt(snapshot.path, snapshot.uuid))) await deleteSubvolume(snapshot.path);
+  const found = known ?? (adopted ? undefined : await subvolumeAt(snapshot.path, snapshot.name));
+  // One that was made writable is somebody's work now.
+  if (found?.uuid === snapshot.uuid && found.readOnly) await deleteSubvolume(found.path);
+  else if (found?.uuid === snapshot.uuid) context.log.warn(`${found.path} was made writable: it stays`);
   await run.clear();
-}
-
-async function isAt(path: string, uuid: string): Promise<boolean> {
-  if (!(await pathExists(path))) return false;
-  return showSubvolume(path).then(
-    (found) => found.uuid === uuid,
-    () => false,
-  );
 }

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ToolError } from '../../core/errors.ts';
+import { describeError, ToolError } from '../../core/errors.ts';
 import { MAX_NESTED } from '../../core/format/manifest.ts';
 import { type BackupKind, parseTimestamp, SubvolumeKeys, snapshotName } from '../../core/format/names.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
@@ -10,6 +10,7 @@ import { nothingNew } from '../../core/plan/adopted-snapshots.ts';
 import { type BackupPlan, planBackup, snapshotOf } from '../../core/plan/backup-plan.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
 import { chooseLayout } from '../../core/stream/part-sizes.ts';
+import type { StreamHead } from '../../core/stream/stream-head.ts';
 import {
   deleteSubvolume,
   type FoundSubvolume,
@@ -107,7 +108,7 @@ export async function prepareSnapshot(
     }
   }
   const candidate = snapshotOf(last, here);
-  const state = candidate?.readOnly ? await readStreamHead(candidate.path) : undefined;
+  const state = candidate?.readOnly ? await stateOf(context, candidate.path) : undefined;
   const possible = planBackup(request.kind, source.subvolume, last, here, state);
   if ('impossible' in possible) {
     const what = request.kind === 'auto' ? 'a backup' : 'an incremental backup';
@@ -147,7 +148,7 @@ function obstacleToGoingOn(
     const isReplaced = here.some(({ path }) => path === snapshot.path);
     return `its snapshot ${nameForPeople(unfinished)} ${isReplaced ? 'was replaced: another one has its path' : 'is gone'}`;
   }
-  if (adopted && !found.readOnly) return `its snapshot ${snapshot.path} is no longer read-only`;
+  if (!found.readOnly) return `its snapshot ${snapshot.path} is no longer read-only`;
   // An adopted one need not be of the subvolume that the newest is of: that may have been rolled back since.
   if (!adopted && found.parentUuid !== source.uuid) return 'its snapshot is of another subvolume';
   if (parent && !here.some(({ uuid, path }) => uuid === parent.uuid && path === parent.path)) {
@@ -165,7 +166,8 @@ async function obstacleInParent(
   { parent }: SnapshotFile,
 ): Promise<string | undefined> {
   if (!parent) return undefined;
-  const state = await readStreamHead(parent.path);
+  const state = await stateOf(context, parent.path);
+  if (!state) return 'the state of its parent snapshot cannot be read';
   if (parent.transid !== undefined && state.transid !== parent.transid) {
     return 'its parent snapshot was changed since it was planned';
   }
@@ -176,6 +178,15 @@ async function obstacleInParent(
       return { problem: error.message };
     });
   return 'problem' in chain ? `the backup that it builds on cannot be restored: ${chain.problem}` : undefined;
+}
+
+/** The state of a snapshot; undefined, after a warning, where btrfs send cannot tell it: then nothing can build on it. */
+async function stateOf({ log }: StageContext, path: string): Promise<StreamHead | undefined> {
+  return readStreamHead(path).catch((error: unknown) => {
+    if (!(error instanceof ToolError)) throw error;
+    log.warn(`the state of snapshot ${path} cannot be read: ${describeError(error)}`);
+    return undefined;
+  });
 }
 
 /** Snapshots of others may all have one name. */
