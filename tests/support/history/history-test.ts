@@ -40,6 +40,7 @@ export async function testHistories(test: TestContext, defaults: Defaults): Prom
     signal: controller.signal,
   });
   for (const name of signals) process.off(name, stop);
+  controller.signal.throwIfAborted();
   const lines = failed.map(
     ({ plan, failure }) => `SEED=${plan.seed}: ${failure?.split('\n').slice(0, 3).join(' ')}`,
   );

@@ -67,6 +67,18 @@ function namesOf(name: string): readonly string[] {
 const modes: readonly Mode[] = ['live', 'live', 'live', 'adopted', 'received'];
 const mountChoices = ['', '', 'compress=zstd', 'compress-force=lzo', 'nodatacow', 'max_inline=0'];
 
+/** Most edits need something to be there. */
+const beginnings = [
+  'mkdir',
+  'write-file',
+  'mkdir',
+  'write-file',
+  'write-file',
+  'mkdir',
+  'symlink',
+  'write-file',
+];
+
 /** Plans a history. What is switched off is left out; the rest is the same as with it. */
 export function planHistory(seed: number, isOn: Switches): HistoryPlan {
   const random = deterministicRandom(`history ${seed}`);
@@ -76,7 +88,7 @@ export function planHistory(seed: number, isOn: Switches): HistoryPlan {
     keepSnapshots: 1 + random.below(4),
     compressedSend: chance(random, 70) ? 'auto' : 'false',
   };
-  const names: string[] = [];
+  const names: string[] = [...beginnings];
   for (let left = 3 + random.below(8); left > 0; left -= 1) names.push(...chooseStep(random, 'edits'));
   for (let left = 3 + random.below(6); left > 0; left -= 1) {
     for (let edits = 1 + random.below(4); edits > 0; edits -= 1) names.push(...chooseStep(random));
