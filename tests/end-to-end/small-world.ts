@@ -1,0 +1,57 @@
+/** Small worlds, what people do to subvolumes and snapshots in them, and the proof that a backup is restored to the bit. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { ToolError } from '../../lib/core/errors.ts';
+import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
+import { shell } from '../../testing/harness/processes/shell.ts';
+import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { hostIn } from './within-process.ts';
+import { createWorld, type World } from './world.ts';
+/** A world of 512 MiB. */
+export const smallWorld = (t: TestContext) => createWorld(t, {}, 512 * 2 ** 20);
+
+/** Writes files into the world's subvolume. */
+export async function write(world: World, ...names: readonly string[]): Promise<void> {
+  for (const name of names) await writeFile(join(world.data, name), `${name}\n`.repeat(3000));
+}
+
+/** Changes a snapshot in place, as people do to free space. */
+export async function edit(path: string, change: () => Promise<unknown>): Promise<void> {
+  await shell`btrfs property set -ts ${path} ro false`;
+  await change();
+  await shell`btrfs property set -ts ${path} ro true`;
+}
+
+/** Restores a backup, and proves that it is a tree, to the bit. */
+export async function proveIs(world: World, tree: unknown, manifest?: string): Promise<void> {
+  const host = await hostIn(world);
+  const target = join(world.mount, 'restored');
+  await host.restore(target, { manifest });
+  assert.deepEqual(await treeDigest(target), tree);
+  await shell`btrfs subvolume delete ${target}`;
+}
+
+/** Gives a writable subvolume a received UUID, as btrfs-progs before 5.14.2 left them: BTRFS_IOC_SET_RECEIVED_SUBVOL. */
+export async function markReceived(path: string): Promise<string> {
+  const uuid = '5e3c1111-2222-4333-8444-555566667777';
+  const program = [
+    'import fcntl, os, struct, sys, uuid',
+    'file = os.open(sys.argv[1], os.O_RDONLY)',
+    "fcntl.ioctl(file, 0xc0c89425, struct.pack('<16sQQQIIQI', uuid.UUID(sys.argv[2]).bytes, 7, 0, 0, 0, 0, 0, 0).ljust(200, b'\\0'))",
+  ].join('\n');
+  await shell`python3 -c ${program} ${path} ${uuid}`;
+  assert.equal((await showSubvolume(path)).receivedUuid, uuid);
+  return uuid;
+}
+
+/** The ToolError that an attempt ends with. */
+export async function refusal(attempt: Promise<unknown>): Promise<ToolError> {
+  const error = await attempt.then(
+    () => assert.fail('it succeeded'),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof ToolError, String(error));
+  return error;
+}
