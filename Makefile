@@ -146,6 +146,9 @@ test-ceph: $(READY_FOR_CEPH) ## contract, ten hosts and harness against a Ceph c
 test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills, damage, histories; long; needs root  [KILLS= MUTATIONS= HISTORIES= SEED=]
 	@TEST_TIMEOUT_MS=3600000 testing/run-tests.sh tests/faults tests/slow
 
+.PHONY: test-all
+test-all: test test-faults test-ceph ## everything that there is; takes hours
+
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
 	@$(TSX) testing/bench/memory.ts
