@@ -137,7 +137,7 @@ test-ceph: $(READY_FOR_CEPH) ## contract, ten hosts and harness against a Ceph c
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
 .PHONY: test-faults
-test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills, damage, and what takes long; needs root  [KILLS=12 MUTATIONS=40 HISTORIES=100 SEED=1]
+test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, histories, and what takes long; needs root  [KILLS= MUTATIONS= HISTORIES= SEED=]
 	@TEST_TIMEOUT_MS=3600000 testing/run-tests.sh tests/faults tests/slow
 
 .PHONY: memory
