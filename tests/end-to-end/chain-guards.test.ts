@@ -265,3 +265,19 @@ test('what is mounted below a subvolume is named, unless it is backed up as well
   await covering.plan();
   assert.doesNotMatch(covering.warnings.join('\n'), /mounted below/);
 });
+
+test('a snapshot of ours that waits is no snapshot of theirs, when SUBVOLUMES says otherwise where they come from', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  const host = await hostIn(world);
+  await shell`btrfs subvolume snapshot -r ${world.data} ${join(world.snapshots, 'theirs')}`;
+  await host.plan();
+  const { prepareSnapshot } = await import('../../lib/stage/backup/snapshot.ts');
+  const adopting = { name: 'data', snapshots: `${world.snapshots}/*` };
+  const planned = await prepareSnapshot(host.context, adopting, {
+    kind: 'auto',
+    ifDue: false,
+    dryRun: false,
+  });
+  assert.equal('snapshotPath' in planned && planned.snapshotPath, join(world.snapshots, 'theirs'));
+});

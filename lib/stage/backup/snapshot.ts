@@ -67,7 +67,7 @@ export async function prepareSnapshot(
 ): Promise<PreparedBackup | NothingDue> {
   const { CHUNK_SIZE, PART_SIZE } = context.settings;
   refuseOversizedParts(chooseLayout(CHUNK_SIZE, PART_SIZE).partSizeBytes);
-  const source = await openSource(context, subvolume);
+  let source = await openSource(context, subvolume);
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
   const pointer = await findPointer(context.bucket, subvolume.name);
   const published = await run.readPublished();
@@ -91,6 +91,8 @@ export async function prepareSnapshot(
     if (!request.dryRun) {
       await giveUpStrays(context, run, unfinished);
       await giveUpRun(context, run, unfinished);
+      // Its snapshot may have been one of those that were found.
+      source = await openSource(context, subvolume);
     }
   }
 
@@ -149,6 +151,9 @@ function obstacleToGoingOn(
     return `its snapshot ${nameForPeople(unfinished)} ${isReplaced ? 'was replaced: another one has its path' : 'is gone'}`;
   }
   if (!found.readOnly) return `its snapshot ${snapshot.path} is no longer read-only`;
+  if ((found.receivedUuid ?? null) !== snapshot.received_uuid) {
+    return `its snapshot ${snapshot.path} has another received UUID than when it was planned`;
+  }
   // An adopted one need not be of the subvolume that the newest is of: that may have been rolled back since.
   if (!adopted && found.parentUuid !== source.uuid) return 'its snapshot is of another subvolume';
   if (parent && !here.some(({ uuid, path }) => uuid === parent.uuid && path === parent.path)) {
