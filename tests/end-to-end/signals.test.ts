@@ -211,7 +211,7 @@ test('restore.ts: neither a staging directory nor TARGET is left, unless it was 
   comparing.child.kill('SIGTERM');
   const ended = await endOf(comparing);
   assert.equal(ended.exitCode, 143, ended.stderr);
-  assert.match(ended.stderr, /restored is restored, and stays/);
+  assert.match(ended.stderr, /restored was restored and kept/);
   assert.equal(errorLines(ended).length, 1);
   assert.deepEqual(await processesAbout(world.mount), []);
   assert.deepEqual(await namesIn(world.mount), ['data', 'restored', 'snapshots']);

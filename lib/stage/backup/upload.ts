@@ -127,6 +127,7 @@ async function upload(
       source: stream,
       memory,
       layout: plan.layout,
+      concurrency: settings.CONCURRENCY,
       inspect: (bytes) => checked.inspect(bytes),
       openChunk: chunkOpener(context, snapshot, plan, tools, progress),
       ending,

@@ -2,6 +2,7 @@
  * The way out: bytes of a stream → part in its slot → hash and a look at its commands → bucket and journal, chunk after chunk. Nothing
  * is copied. Memory is bounded by the pool: a part keeps its slot until it is stored.
  */
+import limit from 'p-limit';
 import type { StoredChunk } from '../../core/format/run-files.ts';
 import { type ByteSource, type Chunk, cutIntoChunks, type Slot } from '../../core/stream/chunker.ts';
 import type { Layout } from '../../core/stream/part-sizes.ts';
@@ -15,6 +16,8 @@ export interface BytePath {
   readonly layout: Layout;
   /** Sees all bytes in their order, as they come. What it throws ends the stream. */
   readonly inspect: (bytes: Uint8Array) => void;
+  /** Parts that are stored at once; one more is filled meanwhile. */
+  readonly concurrency: number;
   /** Where a chunk goes, by its number. */
   readonly openChunk: (index: number) => ChunkUpload;
   /** Aborted with the first failure, so that everything else stops. */
@@ -30,7 +33,7 @@ export interface StoredStream {
 
 /** Stores a stream. @throws whatever failed first; nothing is under way any more then */
 export async function storeStream(path: BytePath): Promise<StoredStream> {
-  const { source, memory, layout, inspect, openChunk, ending } = path;
+  const { source, memory, layout, inspect, concurrency, openChunk, ending } = path;
   const onFilled = (slot: Slot, from: number, to: number) => {
     memory.hasher.update(slot, from, to);
     if (ending.signal.aborted) return;
@@ -46,11 +49,14 @@ export async function storeStream(path: BytePath): Promise<StoredStream> {
     underWay.push(task.catch((error: unknown) => ending.abort(error)));
     return task;
   };
+  // Without it the part that waits for its turn would begin the next chunk's upload already.
+  const limited = limit(concurrency);
+  const store = (task: () => Promise<void>) => watch(limited(task));
   const chunks: Promise<StoredChunk>[] = [];
   let sha256 = '';
   try {
     for await (const chunk of cutIntoChunks(source, memory.pool, layout, onFilled)) {
-      const { completed, streamSha256 } = await storeChunk(openChunk(chunk.index), chunk, memory, watch);
+      const { completed, streamSha256 } = await storeChunk(openChunk(chunk.index), chunk, memory, store);
       chunks.push(watch(completed));
       sha256 = streamSha256;
     }
@@ -68,14 +74,14 @@ async function storeChunk(
   upload: ChunkUpload,
   { parts }: Chunk,
   { pool, hasher }: StreamMemory,
-  watch: (task: Promise<void>) => Promise<void>,
+  store: (task: () => Promise<void>) => Promise<void>,
 ): Promise<{ readonly completed: Promise<StoredChunk>; readonly streamSha256: string }> {
   const stored: Promise<void>[] = [];
   let [chunkSha256, streamSha256] = ['', ''];
   for await (const part of parts) {
     const digests = await hasher.finishPart(part.endsChunk);
     if (part.endsChunk) [chunkSha256, streamSha256] = [digests.chunk, digests.stream];
-    stored.push(watch(upload.store(part, digests).finally(() => pool.release(part.slot))));
+    stored.push(store(() => upload.store(part, digests).finally(() => pool.release(part.slot))));
   }
   const completed = Promise.all(stored).then(() => upload.finish(chunkSha256));
   return { completed, streamSha256 };
