@@ -90,6 +90,9 @@ export async function make(
 /** `make: *** [Makefile:9: restore] Error 5` tells the code of the script; several targets, that of the last. */
 function scriptExitCode({ exitCode, lines }: CommandOutcome): number | null {
   if (exitCode !== 2) return exitCode;
-  const codes = lines.flatMap((line) => /^make: \*\*\* .*\] Error (\d+)$/.exec(line)?.[1] ?? []);
-  return Number(codes.at(-1) ?? exitCode);
+  // A script that was killed is told by the name of the signal.
+  const codes = lines.flatMap(
+    (line) => /^make: \*\*\* .*\] (?:Error (\d+)|Killed)$/.exec(line)?.slice(1) ?? [],
+  );
+  return codes.length > 0 ? Number(codes.at(-1) ?? 128 + 9) : exitCode;
 }

@@ -10,6 +10,8 @@ import { markOf, tryMake } from '../runner/tool.ts';
 const pollMs = 2;
 const endWithinMs = 10_000;
 const killedBySigkill = 137;
+/** The process of a whole backup, and not the shell that waits for it. */
+const uploading = /^node\0.*\0scripts\/backup\.ts\0/s;
 
 /** One line of the tool's journal, as far as the harness reads it. */
 export interface JournalLine {
@@ -48,7 +50,7 @@ export async function killUpload(
     ended = true;
   });
   while (!ended && !(await isInTheMiddle(places, subvolume))) await sleep(pollMs);
-  const victims = ended ? [] : await processesOf(places, 'send-chunk-upload.ts');
+  const victims = ended ? [] : await processesOf(places, uploading);
   for (const pid of victims) sendSignal(pid, 'SIGKILL');
   const { exitCode } = await outcome;
   signal.throwIfAborted();
@@ -68,12 +70,12 @@ async function isInTheMiddle(places: Places, subvolume: string): Promise<boolean
   );
 }
 
-/** Ids of the processes of the run whose command line names `word`. */
-async function processesOf(places: Places, word: string): Promise<readonly number[]> {
+/** Ids of the processes of the run whose command line, with a NUL behind each argument, is such a one. */
+async function processesOf(places: Places, pattern: RegExp): Promise<readonly number[]> {
   const found: number[] = [];
   for (const pid of await processesWithMark(markOf(places))) {
     const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (commandLine.includes(word)) found.push(pid);
+    if (pattern.test(commandLine)) found.push(pid);
   }
   return found;
 }
@@ -83,8 +85,8 @@ async function waitForEnd(places: Places): Promise<void> {
   const deadline = Date.now() + endWithinMs;
   for (;;) {
     const alive = [
-      ...(await processesOf(places, 'send-chunk-upload.ts')),
-      ...(await processesOf(places, 'btrfs\0send')),
+      ...(await processesOf(places, uploading)),
+      ...(await processesOf(places, /^btrfs\0send\0/)),
     ];
     if (alive.length === 0) return;
     if (Date.now() > deadline) throw new Error(`the killed upload left processes: ${alive.join(', ')}`);
