@@ -228,11 +228,16 @@ test('what is odd about the last backup is told: no pointer, an old one, a chunk
   const pointer = await readObject(world, pointerKey);
   await writeObject(world, manifest.chunks[0]?.key ?? '', 'x'.repeat(manifest.chunks[0]?.size ?? 0));
   await write(world, 'b');
-  await host.backUp();
+  const { prepareSnapshot } = await import('../../lib/stage/backup/snapshot.ts');
+  const request = { kind: 'auto', ifDue: false, dryRun: true } as const;
+  const planned = await prepareSnapshot(host.context, { name: 'data', path: world.data }, request);
+  assert.equal('kind' in planned && planned.kind, 'full');
   assert.match(
-    host.warnings.join('\n'),
-    /the chain may not be restorable: chunk .* was replaced.*make verify DEEP=1 settles it/,
+    'reason' in planned ? planned.reason : '',
+    /^the chain may not be restorable: chunk .* was replaced/,
   );
+  await host.backUp('incremental');
+  assert.match(host.warnings.join('\n'), /chunk .* was replaced.*make verify DEEP=1 settles it/);
   await writeObject(world, pointerKey, pointer);
   await host.verify();
   assert.match(

@@ -29,7 +29,12 @@ export interface PublishedBackup {
   readonly manifest: Manifest;
   /** Its chain from the full backup on, or why that cannot be restored. */
   readonly chain:
-    | { readonly full: Manifest; readonly streamUuids: readonly string[] }
+    | {
+        readonly full: Manifest;
+        readonly streamUuids: readonly string[];
+        /** Something of it that only its bytes can settle, such as a chunk that was replaced. */
+        readonly doubt?: string | undefined;
+      }
     | { readonly problem: string };
 }
 
@@ -80,6 +85,10 @@ export function planBackup(
   if ('unreadable' in last) return otherwise(last.unreadable);
   const { manifest, manifestKey, chain } = last;
   if ('problem' in chain) return otherwise('the last backup cannot be restored');
+  // Where the bytes are known to be right, as in a copy of the bucket, KIND=incremental goes on.
+  if (chain.doubt !== undefined && requested === 'auto') {
+    return full(`the chain may not be restorable: ${chain.doubt}`);
+  }
   const name = nameForPeople(manifest);
   if (manifest.snapshot.uuid === null) {
     return otherwise(`the last backup does not record the UUID of its snapshot ${name}`);

@@ -11,7 +11,9 @@ import { formatCount } from '../../core/units.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
 import { type FoundPointer, listManifests, readManifest, rootOf, withoutParts } from '../bucket/backups.ts';
+import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
+import { chunksOf } from '../restore/thaw.ts';
 
 /** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
 export async function findLastBackup(
@@ -46,10 +48,11 @@ async function withoutPointer({ bucket, log }: StageContext, subvolume: string):
  * listing, and a small object for each backup of the chain. A chain that fails them is warned of.
  */
 export async function lookAtChain(
-  { bucket, log }: StageContext,
+  context: StageContext,
   manifestKey: string,
   manifest: Manifest,
 ): Promise<PublishedBackup['chain']> {
+  const { bucket, log } = context;
   const load = async (key: string) => withoutParts(await readManifest(bucket, key));
   try {
     const chain = await followChain({ key: manifestKey, manifest }, load);
@@ -61,13 +64,17 @@ export async function lookAtChain(
     const [full] = chain;
     if (!full || !verdict) throw new Error('a chain has at least one manifest');
     if (verdict.whyNot !== undefined) return unrestorable(verdict.cause);
-    if (verdict.doubt !== undefined) {
+    // A listing may have other ETags than HEAD, by which the backup was published.
+    const doubtful = chunksOf(chain).filter((chunk) => stateOf(chunk).doubt !== undefined);
+    const odd = (await lookAtChunks(context, doubtful)).find(({ problem }) => problem !== undefined);
+    const doubt = odd && `chunk ${odd.chunk.key} ${odd.problem}`;
+    if (doubt !== undefined) {
       log.warn(
-        `${manifest.subvolume}: the chain may not be restorable: ${verdict.doubt}; make verify DEEP=1 settles it, KIND=full begins anew`,
+        `${manifest.subvolume}: the chain may not be restorable: ${doubt}; make verify DEEP=1 settles it; where its bytes are right, KIND=incremental goes on with it`,
       );
     }
     const streamUuids = chain.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
-    return { full: full.manifest, streamUuids };
+    return { full: full.manifest, streamUuids, doubt };
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     return unrestorable(describeError(error));
