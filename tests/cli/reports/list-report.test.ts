@@ -1,4 +1,4 @@
-/** The document of `make list JSON=1`: what README.md says of it is what it has. */
+/** The document of `make list JSON=1`: what docs/json.md says of it is what it has. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -57,9 +57,9 @@ function pathsOf(value: unknown, path = ''): readonly string[] {
   return [...here, ...below];
 }
 
-test('README.md names every field of the document, and no other', () => {
-  const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
-  const section = /^## List\n(.*?)^## /ms.exec(readme)?.[1] ?? '';
+test('docs/json.md names every field of the document, and no other', () => {
+  const page = readFileSync(join(repositoryRoot, 'docs/json.md'), 'utf8');
+  const section = /^## make list\n(.*?)^## /ms.exec(page)?.[1] ?? '';
   const cells = [...section.matchAll(/^\| (`[^|]+) \|/gm)].map((match) => match[1] ?? '');
   const documented = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ''));
   const real = new Set(

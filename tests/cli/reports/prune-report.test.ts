@@ -70,7 +70,7 @@ test('a plan tells of generations, orphans, and what all of it frees and still c
   ]);
 });
 
-test('the document has of orphans what README.md names', () => {
+test('the document has of orphans what docs/json.md names', () => {
   assert.deepEqual(pruneDocument(report('off')).subvolumes[0]?.orphans, [
     {
       manifest_key: 'p/subvol/a/incremental/manifest-20260203T020000Z.json',
