@@ -5,7 +5,6 @@ import { exitCodeOf, ToolError } from '../core/errors.ts';
 import { isCommonHostName } from '../core/plan/chain-owner.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
 import { readHostId } from '../edge/btrfs/host-identity.ts';
 import { takeLock } from '../edge/files/lock.ts';
 import { endingWithin } from '../edge/process/abort-scope.ts';
@@ -15,7 +14,8 @@ import { createLog, isPretty, logError } from './log.ts';
 import { loadSettings } from './options/load-settings.ts';
 import { type OptionValues, parseOptions } from './options/parse-options.ts';
 import type { ScriptDefinition } from './options/script-definition.ts';
-import { startLines } from './progress.ts';
+import { reportOutages } from './outage-report.ts';
+import { startBottomLine, startLines } from './progress.ts';
 
 /** SIGHUP: the terminal was closed, or the connection to it lost. */
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
@@ -90,11 +90,12 @@ async function runWithBucket<Name extends string>(
       hint: `set S3_PREFIX; S3_PREFIX=${hostName} goes on with backups that were made under that name`,
     });
   }
-  const bucket = await openBucket(values, hostName, { signal, ...retryEvents(log) });
-  const drawBar = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
-  const startProgress = drawBar
-    ? (await import('./progress-bar.ts')).startBar
-    : (label: string) => startLines(label, (line) => log.info(line));
+  const isOnTerminal = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
+  const show = isOnTerminal ? (await import('./bottom-lines.ts')).showLine : undefined;
+  const outages = reportOutages({ log, retryForSeconds: values.RETRY_FOR, show });
+  const bucket = await openBucket(values, hostName, { signal, ...outages });
+  const startProgress = (label: string) =>
+    show ? startBottomLine(label, show) : startLines(label, (line) => log.info(line));
   const memory = new TransferMemory(values.CONCURRENCY + 1);
   const context = {
     settings: values,
@@ -123,18 +124,6 @@ async function runWithBucket<Name extends string>(
     await memory.close();
     bucket.close();
   }
-}
-
-/** What the user hears of a line or a server that is not at its best. */
-function retryEvents(log: Logger) {
-  return {
-    onRetry: (what: string, error: Error, attempt: number, waitMs: number) =>
-      log.warn(
-        `cannot ${what} (attempt ${attempt}): ${error.message || error.name}; trying again in ${formatDuration(waitMs / 1000)}`,
-      ),
-    onSlowDown: (concurrency: number) =>
-      log.warn(`the server asks to slow down: ${formatCount(concurrency, 'part')} at once from now on`),
-  };
 }
 
 /** One wish to stop may come as several signals: service managers tell every process, and make tells its children as well. */

@@ -2,7 +2,7 @@
 import type { DestinationStream } from 'pino';
 import pretty from 'pino-pretty';
 import { printable } from '../core/printable.ts';
-import { clearProgressLine } from './progress-bar.ts';
+import { clearLines } from './bottom-lines.ts';
 
 /** Turns pino's JSON lines into text, and writes it to `destination`. */
 export function forPeople(destination: DestinationStream): DestinationStream {
@@ -10,7 +10,7 @@ export function forPeople(destination: DestinationStream): DestinationStream {
     colorize: process.stderr.isTTY === true,
     ignore: 'pid,hostname,time,script,kind,hint,childOutput',
     messageFormat: (record, key) => {
-      clearProgressLine();
+      clearLines();
       const below = String(record.childOutput ?? '');
       const lines = [String(record[key]), ...below.split('\n').filter((line) => line !== '')];
       return lines.map(printable).join('\n    ');

@@ -1,46 +1,111 @@
-/** How far a transfer is, in words: a line every 30 seconds where there is no terminal for a bar. */
+/** How far a transfer is: a line at the bottom of a terminal, or a line in the log every 30 seconds. */
 import { formatDuration, formatSize } from '../core/units.ts';
 import type { Progress } from '../transfer/transfer-context.ts';
+import type { BottomLine } from './bottom-lines.ts';
 
 const lineEveryMs = 30_000;
 
-/** Lines through a log. */
+/** The rate is that of the last half minute: what was fast an hour ago says little of the time that is left. */
+const rateOverMs = 30_000;
+
+/** What is known of a transfer at one moment. */
+export interface ProgressState {
+  readonly label: string;
+  readonly doneBytes: number;
+  /** An estimate; 0 where there is none. */
+  readonly totalBytes: number;
+  /** Bytes a second; undefined before the first second is over. */
+  readonly rate: number | undefined;
+  readonly elapsedSeconds: number;
+}
+
+/** Lines through a log, for where there is no terminal. */
 export function startLines(label: string, writeLine: (line: string) => void): Progress {
-  const startedMs = Date.now();
-  let done = 0;
-  let total = 0;
+  const meter = new Meter(label);
   const timer = setInterval(
-    () => writeLine(describeProgress(label, done, total, Date.now() - startedMs, 0)),
+    () => writeLine(describeProgress(meter.state(), Number.POSITIVE_INFINITY)),
     lineEveryMs,
   ).unref();
+  return { ...meter.progress, stop: () => clearInterval(timer) };
+}
+
+/** A line at the bottom of the terminal. */
+export function startBottomLine(label: string, show: (line: BottomLine) => () => void): Progress {
+  const meter = new Meter(label);
   return {
-    expect(totalBytes) {
-      total = totalBytes;
-    },
-    add(bytes) {
-      done += bytes;
-    },
-    stop: () => clearInterval(timer),
+    ...meter.progress,
+    stop: show((columns) => describeProgress(meter.state(), columns, maxBarWidth)),
   };
 }
 
+const [minBarWidth, maxBarWidth] = [10, 30];
+
 /**
- * `upload data  1.20 GiB of about 4.00 GiB (30%), 12.0 MiB/s, 4m 00s left`. The total is an estimate: beyond it there
- * is no percentage and no time left. `barWidth` in characters, 0 for none.
+ * `upload data  30% of about 4.00 GiB  12.0 MiB/s  4m 00s left  ██████░░░░`. Where `columns` do not suffice, the bar goes first, then the
+ * bytes, the rate, and the time left. Beyond the estimate there is neither a share nor a time left. Where nothing moves, as while
+ * waiting, it is the label and the time since it began.
  */
 export function describeProgress(
-  label: string,
-  doneBytes: number,
-  totalBytes: number,
-  elapsedMs: number,
-  barWidth: number,
+  { label, doneBytes, totalBytes, rate, elapsedSeconds }: ProgressState,
+  columns: number,
+  barWidth = 0,
 ): string {
-  const rate = elapsedMs > 0 ? (doneBytes / elapsedMs) * 1000 : 0;
-  const speed = `${formatSize(Math.round(rate))}/s`;
-  if (totalBytes <= 0 || doneBytes > totalBytes) return `${label}  ${formatSize(doneBytes)}, ${speed}`;
-  const share = doneBytes / totalBytes;
-  const full = Math.round(share * barWidth);
-  const bar = barWidth > 0 ? `${'█'.repeat(full)}${'░'.repeat(barWidth - full)}  ` : '';
-  const left = rate > 0 ? `, ${formatDuration((totalBytes - doneBytes) / rate)} left` : '';
-  return `${label}  ${bar}${formatSize(doneBytes)} of about ${formatSize(totalBytes)} (${Math.floor(share * 100)}%), ${speed}${left}`;
+  const share = totalBytes > 0 && doneBytes <= totalBytes ? doneBytes / totalBytes : undefined;
+  if (doneBytes === 0 && share === undefined) return `${label}  ${formatDuration(elapsedSeconds)}`;
+  const percent = share === undefined ? undefined : `${Math.floor(share * 100)}%`;
+  const bytes = share === undefined ? formatSize(doneBytes) : `${percent} of about ${formatSize(totalBytes)}`;
+  const speed = rate === undefined ? undefined : `${formatSize(Math.round(rate))}/s`;
+  const left =
+    share !== undefined && rate ? `${formatDuration((totalBytes - doneBytes) / rate)} left` : undefined;
+  const choices = [
+    [bytes, speed, left],
+    [percent ?? bytes, speed, left],
+    [percent ?? bytes, left ?? speed],
+    [percent ?? bytes],
+  ];
+  const texts = choices.map((parts) => [label, ...parts.filter((part) => part !== undefined)].join('  '));
+  const text = texts.find(({ length }) => length <= columns) ?? texts.at(-1) ?? label;
+  const room = Math.min(barWidth, columns - text.length - 2);
+  if (share === undefined || room < minBarWidth) return text;
+  const full = Math.round(share * room);
+  return `${text}  ${'█'.repeat(full)}${'░'.repeat(room - full)}`;
+}
+
+/** Counts bytes, and knows how fast they came lately. */
+class Meter {
+  readonly #label: string;
+  readonly #startedMs = performance.now();
+  #done = 0;
+  #total = 0;
+  #samples: readonly (readonly [atMs: number, bytes: number])[] = [[this.#startedMs, 0]];
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  readonly progress = {
+    expect: (totalBytes: number) => {
+      this.#total = totalBytes;
+    },
+    add: (bytes: number) => {
+      this.#done += bytes;
+    },
+  };
+
+  state(): ProgressState {
+    const nowMs = performance.now();
+    const recent = this.#samples.filter(([atMs]) => nowMs - atMs <= rateOverMs);
+    // The youngest sample that is older than the window, so that the rate always spans the whole of it.
+    const before = this.#samples.filter(([atMs]) => nowMs - atMs > rateOverMs).at(-1);
+    this.#samples = [...(before ? [before] : []), ...recent, [nowMs, this.#done]];
+    const [fromMs, from] = this.#samples[0] ?? [nowMs, this.#done];
+    const seconds = (nowMs - fromMs) / 1000;
+    return {
+      label: this.#label,
+      doneBytes: this.#done,
+      totalBytes: this.#total,
+      rate: seconds < 1 ? undefined : Math.max(0, (this.#done - from) / seconds),
+      elapsedSeconds: (nowMs - this.#startedMs) / 1000,
+    };
+  }
 }

@@ -88,7 +88,7 @@ test('send-chunk-upload.ts in the middle of parts, and of nothing: what is store
         world.server.faults.set([
           { fault: 'error', code: 'SlowDown', retryAfter: 100, operation: 'UploadPart' },
         ]);
-        await whileRunning(running, 'the wait', () => /trying again in/.test(running.said()));
+        await whileRunning(running, 'the wait', () => /trying again for/.test(running.said()));
       },
     ],
     [

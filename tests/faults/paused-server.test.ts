@@ -119,7 +119,7 @@ async function silenceBoth(far: FarWorld): Promise<Silenced> {
 
   const since = (await far.requests()).length;
   await far.setFaults([slowUpload, { ...slowDownload, bytesPerSecond: mib / 2 }]);
-  const config = await world.settingsFile();
+  const config = await world.settingsFile({ LOG_LEVEL: 'debug' });
   const target = join(world.mount, 'restored');
   const restoreFirst = ['restore.ts', '--subvolume', 'data', '--target', target] as const;
   const restore = startScript(world, config, ...restoreFirst);

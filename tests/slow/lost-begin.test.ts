@@ -16,7 +16,7 @@ test('an upload whose beginning was not answered is given up when the others are
   await mustSucceed(world, 'snapshot.ts');
   world.server.faults.set([{ fault: 'lost-response', operation: 'CreateMultipartUpload', next: 2 }]);
   const { stderr } = await mustSucceed(world, 'send-chunk-upload.ts');
-  assert.match(stderr, /cannot begin .*; trying again in /);
+  assert.match(stderr, /cannot begin .*; trying again for /);
   assert.deepEqual(await unfinishedUploads(world), [Key]);
   await proveBackup(world);
 });

@@ -21,6 +21,8 @@ export interface RetrierOptions {
   /** Transfers at once when all is well. */
   readonly concurrency: number;
   readonly onRetry: RetryListener;
+  /** Told when a request that had failed is over: whether it succeeded at last. */
+  readonly onSettled?: (isDone: boolean) => void;
   /** Told how many transfers run at once from now on. */
   readonly onSlowDown: (concurrency: number) => void;
   readonly clock?: Clock;
@@ -38,7 +40,13 @@ export class Retrier {
 
   constructor(options: RetrierOptions) {
     const sleep = (ms: number, signal: AbortSignal) => sleepFor(ms, undefined, { signal });
-    const real = { clock: monotonicClock, dateMs: Date.now, random: Math.random, sleep };
+    const real = {
+      clock: monotonicClock,
+      dateMs: Date.now,
+      random: Math.random,
+      sleep,
+      onSettled: () => undefined,
+    };
     this.#options = { ...real, ...options };
     this.#throttle = new Throttle(options.concurrency);
   }
@@ -49,8 +57,9 @@ export class Retrier {
    * @throws the last error, or the reason of the signal.
    */
   async run<Result>(what: string, request: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-    const { clock, onRetry, sleep } = this.#options;
+    const { clock, onRetry, onSettled, sleep } = this.#options;
     let failing: RunningTime | undefined;
+    let [hasWaited, isDone] = [false, false];
     try {
       for (let attempt = 1; ; attempt += 1) {
         signal.throwIfAborted();
@@ -58,6 +67,7 @@ export class Retrier {
           const result = await request();
           signal.throwIfAborted();
           this.#wasReached = true;
+          isDone = true;
           return result;
         } catch (error) {
           // Not what an abort made of the request, but why.
@@ -65,6 +75,7 @@ export class Retrier {
           failing ??= new RunningTime(clock);
           const waitMs = this.#waitAfter(error, attempt, failing);
           if (waitMs === undefined) throw error;
+          hasWaited = true;
           onRetry(what, error as Error, attempt, waitMs);
           // An abort ends the wait, and is thrown above.
           await sleep(waitMs, signal).catch(() => undefined);
@@ -72,6 +83,7 @@ export class Retrier {
       }
     } finally {
       failing?.end();
+      if (hasWaited) onSettled(isDone);
     }
   }
 

@@ -27,7 +27,8 @@ export interface Bucket {
 }
 
 /** What happens while a bucket is used, and what ends it. */
-export interface BucketEvents extends Pick<RetrierOptions, 'onRetry' | 'onSlowDown' | 'random'> {
+export interface BucketEvents
+  extends Pick<RetrierOptions, 'onRetry' | 'onSettled' | 'onSlowDown' | 'random'> {
   readonly signal: AbortSignal;
 }
 

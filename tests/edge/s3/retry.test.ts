@@ -72,6 +72,15 @@ test('what succeeds is asked once', async () => {
   assert.deepEqual([attempts(), told, waits], [1, [], []]);
 });
 
+test('what had failed and is over is told once, with how it ended; what never failed is not', async () => {
+  const settled: boolean[] = [];
+  const { retrier } = createRetrier({ onSettled: (isDone) => settled.push(isDone) });
+  await retrier.run('ask', failing(0, down).request, never);
+  await retrier.run('ask', failing(3, down).request, never);
+  await assert.rejects(retrier.run('ask', failing(Number.POSITIVE_INFINITY, down).request, never));
+  assert.deepEqual(settled, [true, false]);
+});
+
 test('what may pass is asked again, with longer and longer waits up to half a minute, and each is told', async () => {
   const { retrier, told, waits } = createRetrier();
   await retrier.run('reach it', async () => undefined, never);
