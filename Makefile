@@ -77,8 +77,8 @@ uninstall-systemd: $(READY) ## removes it; a backup that runs goes on  [DESTDIR=
 ##@ Look and restore
 
 .PHONY: list
-list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) JSON=1]
-	@$(TSX) scripts/list.ts $(settings) $(selection) $(call option,HOST_PREFIX,host-prefix)
+list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) WIDE=1 JSON=1]
+	@$(TSX) scripts/list.ts $(settings) $(selection) $(call option,HOST_PREFIX,host-prefix) $(call flag,WIDE,wide)
 
 .PHONY: verify
 verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads every byte]

@@ -3,6 +3,7 @@
 import { readHostPrefix } from '../lib/cli/options/host-prefix.ts';
 import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/options/point-options.ts';
 import { hostsReport, listReport, pointerProblems } from '../lib/cli/reports/list-report.ts';
+import { tableWidth } from '../lib/cli/reports/table.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { describeError, worstExitCode } from '../lib/core/errors.ts';
 
@@ -17,6 +18,7 @@ await runScript({
       value: 'PREFIX',
       about: 'all hosts whose S3_PREFIX is this or below it; / for all in the bucket',
     },
+    wide: { type: 'boolean', about: 'every column, however narrow the terminal is' },
   },
   needs: 'bucket',
   locked: false,
@@ -30,12 +32,13 @@ await runScript({
     refuseEmptyName(subvolume);
     const hostPrefix = readHostPrefix(options['host-prefix']);
     const { name, prefix } = context.bucket;
+    const width = options.wide === undefined ? tableWidth() : Number.POSITIVE_INFINITY;
     if (hostPrefix !== undefined) {
       const hosts = await listHosts(context, hostPrefix, subvolume);
       const failures = hosts.flatMap(({ failure }) => failure ?? []);
       for (const failure of failures) context.log.warn(describeError(failure));
       for (const problem of hosts.flatMap(pointerProblems)) context.log.warn(problem);
-      const report = hostsReport(name, hostPrefix, hosts);
+      const report = hostsReport(name, hostPrefix, hosts, width);
       console.log(json ? JSON.stringify(report.json) : report.text);
       if (!json) await adviseOnUploads(context, hostPrefix);
       return worstExitCode(failures);
@@ -49,7 +52,7 @@ await runScript({
       context.log.warn(`the last backup of this host is under ${elsewhere}/: set S3_PREFIX=${elsewhere}`);
     }
     for (const problem of pointerProblems({ prefix, backups })) context.log.warn(problem);
-    const report = listReport(name, { prefix, backups });
+    const report = listReport(name, { prefix, backups }, width);
     console.log(json ? JSON.stringify(report.json) : report.text);
     if (!json) await adviseOnUploads(context);
     return 0;

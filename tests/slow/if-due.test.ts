@@ -114,11 +114,7 @@ test('what is not due is told in a line each and left alone; what is due is publ
     const full = await plan('SET=INCREMENTAL_EVERY=1d', 'KIND=full');
     assert.match(full.join('\n'), /^data: next full due .*\nhome: next full due /);
     const old = ['SET=FULL_EVERY=20d'];
-    assert.match((await plan(...old))[1] ?? '', /^SUBVOLUME +KIND/);
-    assert.match(
-      (await plan(...old))[2] ?? '',
-      /^data +full +a full backup is due by FULL_EVERY +\(dry run\)$/,
-    );
+    assert.equal((await plan(...old))[1], 'data: full: a full backup is due by FULL_EVERY');
     assert.deepEqual(await plan(...old, 'KIND=incremental'), [dataLine, homeLine]);
     assert.deepEqual(await stateOf(world), state);
   });

@@ -1,6 +1,6 @@
 /** What the scripts of a backup tell: the plan, and what was published. */
 import { printable } from '../../core/printable.ts';
-import { formatDuration, formatSize } from '../../core/units.ts';
+import { formatCount, formatDuration, formatSize } from '../../core/units.ts';
 import type { NothingDue } from '../../stage/backup/plan-if-due.ts';
 import type { PublishOutcome } from '../../stage/backup/publish.ts';
 import type { PreparedBackup } from '../../stage/backup/snapshot.ts';
@@ -8,16 +8,20 @@ import { formatTable } from './table.ts';
 
 type Named<Result> = readonly (readonly [name: string, result: Result])[];
 
-/** The plan, in lines: what is not due or not new, then a table of what is to be sent. */
+/** The plan, in lines: of each subvolume what is done and why, and the snapshot that will be sent. */
 export function planLines(plans: Named<PreparedBackup | NothingDue>): readonly string[] {
   const lines: string[] = [];
-  const rows: string[][] = [];
   for (const [name, plan] of plans) {
     if ('next' in plan) lines.push(nothingDueText(name, plan));
     else if (plan.kind === 'none') lines.push(printable(`${name}: nothing to do: ${plan.reason}`));
-    else rows.push([name, plan.kind, plan.reason, plan.snapshotPath ?? '(dry run)']);
+    else lines.push(printable(`${name}: ${plan.kind}: ${plan.reason}`), ...snapshotLine(plan.snapshotPath));
   }
-  return rows.length > 0 ? [...lines, formatTable(['SUBVOLUME', 'KIND', 'WHY', 'SNAPSHOT'], rows)] : lines;
+  return lines;
+}
+
+/** A dry run takes no snapshot. */
+function snapshotLine(path: string | undefined): readonly string[] {
+  return path === undefined ? [] : [printable(`  snapshot ${path}`)];
 }
 
 function nothingDueText(name: string, { next, reason }: NothingDue): string {
@@ -25,22 +29,34 @@ function nothingDueText(name: string, { next, reason }: NothingDue): string {
   return printable(`${name}: next ${next.kind} due ${when}; ${reason}`);
 }
 
-/** What was published, as a table; nothing where there is nothing. */
+/** What was published, a line for each subvolume; nothing where there is nothing. */
 export function publishedLines(published: Named<PublishOutcome>): readonly string[] {
-  const rows = published.map(([name, { manifestKey, manifest, seconds }]) => [
+  const rows = published.map(([name, { manifestKey, manifest, chainLength, seconds }]) => [
     name,
     manifest.kind,
     formatSize(manifest.total_bytes),
     formatDuration(seconds),
+    `${formatSize(Math.round(manifest.total_bytes / Math.max(1, seconds)))}/s`,
+    formatCount(chainLength, 'backup'),
     manifestKey,
   ]);
-  return rows.length > 0 ? [formatTable(['PUBLISHED', 'KIND', 'SIZE', 'TOOK', 'MANIFEST'], rows)] : [];
+  return rows.length > 0 ? [formatTable(publishedColumns, rows)] : [];
 }
+
+const publishedColumns = [
+  'PUBLISHED',
+  'KIND',
+  'SIZE',
+  'TOOK',
+  { title: 'RATE', leaveOut: 1 },
+  'CHAIN',
+  { title: 'MANIFEST', leaveOut: 2 },
+];
 
 /** A published backup as it stands in the JSON document. */
 export function publishedJson([
   name,
-  { manifestKey, manifest, seconds, thinned },
+  { manifestKey, manifest, chainLength, seconds, thinned },
 ]: Named<PublishOutcome>[number]) {
   return {
     name,
@@ -48,6 +64,7 @@ export function publishedJson([
     bytes: manifest.total_bytes,
     chunks: manifest.chunks.length,
     manifest_key: manifestKey,
+    chain_length: chainLength,
     seconds,
     thinned,
   };

@@ -1,4 +1,4 @@
-/** What `list.ts` tells: a table for people, a document for programs, whose fields README.md names. */
+/** What `list.ts` tells: a table for people, a document for programs, whose fields docs/json.md names. */
 import { describeError } from '../../core/errors.ts';
 import { formatTimestamp, readableTimestamp, SubvolumeKeys } from '../../core/format/names.ts';
 import { formatSize } from '../../core/units.ts';
@@ -12,19 +12,28 @@ interface Report {
   readonly json: unknown;
 }
 
-/** The backups of one host, as text and as the document. */
-export function listReport(bucket: string, { prefix, backups }: ListedHost): Report {
+/** The backups of one host, as text and as the document. @param width of the table, in characters */
+export function listReport(
+  bucket: string,
+  { prefix, backups }: ListedHost,
+  width = Number.POSITIVE_INFINITY,
+): Report {
   return {
-    text: backups.length === 0 ? `no backups in ${bucket} under ${prefix}/` : listTable(backups),
+    text: backups.length === 0 ? `no backups in ${bucket} under ${prefix}/` : listTable(backups, width),
     json: { bucket, prefix, backups: backups.map(listedJson) },
   };
 }
 
-/** The backups of many hosts: a block and an element for each. @param hostPrefix empty for the whole bucket */
-export function hostsReport(bucket: string, hostPrefix: string, hosts: readonly ListedHost[]): Report {
+/** The backups of many hosts: a block and an element for each. @param hostPrefix empty for the whole bucket @param width as above */
+export function hostsReport(
+  bucket: string,
+  hostPrefix: string,
+  hosts: readonly ListedHost[],
+  width = Number.POSITIVE_INFINITY,
+): Report {
   const blocks = hosts.map(({ prefix, backups, failure }) => {
     const nothing = failure ? `  cannot be listed: ${failure.message}` : '  no backups';
-    return `${prefix}\n${backups.length === 0 ? nothing : listTable(backups)}`;
+    return `${prefix}\n${backups.length === 0 ? nothing : listTable(backups, width)}`;
   });
   const where = hostPrefix === '' ? bucket : `${bucket} under ${hostPrefix}/`;
   return {
@@ -53,7 +62,18 @@ export function pointerProblems({ prefix, backups }: ListedHost): readonly strin
   );
 }
 
-function listTable(backups: readonly ListedBackup[]): string {
+const columns = [
+  '  SUBVOLUME',
+  'TIME',
+  { title: 'KIND', leaveOut: 1 },
+  'SIZE',
+  { title: 'CHUNKS', leaveOut: 3 },
+  { title: 'CLASS', leaveOut: 2 },
+  'RESTORABLE',
+  { title: 'MANIFEST', leaveOut: 4 },
+];
+
+function listTable(backups: readonly ListedBackup[], width: number): string {
   const rows = backups.map((backup) => [
     `${backup.current ? '*' : ' '} ${backup.subvolume}`,
     readableTimestamp(backup.created_at),
@@ -64,10 +84,7 @@ function listTable(backups: readonly ListedBackup[]): string {
     restorableText(backup.restorability),
     backup.manifest_key,
   ]);
-  return formatTable(
-    ['  SUBVOLUME', 'TIME', 'KIND', 'SIZE', 'CHUNKS', 'CLASS', 'RESTORABLE', 'MANIFEST'],
-    rows,
-  );
+  return formatTable(columns, rows, width);
 }
 
 /** A backup as it stands in the document: every field is there, null where it has no value. */

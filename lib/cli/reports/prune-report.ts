@@ -18,7 +18,7 @@ export interface PruneReport {
   readonly outcomes: ReadonlyMap<string, PruneOutcome> | undefined;
 }
 
-/** The JSON document that README.md describes; its names do not change. Sizes are bytes, times are those of the keys. */
+/** The JSON document that docs/json.md describes; its names do not change. Sizes are bytes, times are those of the keys. */
 export function pruneDocument({ bucket, keep, survey, outcomes }: PruneReport) {
   return {
     bucket: bucket.name,
@@ -88,14 +88,23 @@ export function versioningNotice(versioning: Versioning): string | undefined {
 const generationHeading = [
   'SUBVOLUME',
   'GENERATION',
-  'BACKUPS',
-  'OBJECTS',
+  { title: 'BACKUPS', leaveOut: 1 },
+  { title: 'OBJECTS', leaveOut: 3 },
   'SIZE',
   'ACTION',
-  'CHARGED',
+  { title: 'CHARGED', leaveOut: 2 },
   'WHY',
 ];
-const orphansHeading = ['SUBVOLUME', 'ORPHANS OF', 'OBJECTS', 'SIZE', 'UPLOADS', 'ACTION', 'CHARGED', 'WHY'];
+const orphansHeading = [
+  'SUBVOLUME',
+  'ORPHANS OF',
+  { title: 'OBJECTS', leaveOut: 3 },
+  'SIZE',
+  { title: 'UPLOADS', leaveOut: 1 },
+  'ACTION',
+  { title: 'CHARGED', leaveOut: 2 },
+  'WHY',
+];
 
 function generationRow(plan: PrunePlan, generation: PlannedGeneration): readonly string[] {
   const { createdAt, backups, objects, bytes, action, reason, charge } = generation;

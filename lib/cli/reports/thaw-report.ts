@@ -23,14 +23,14 @@ export function thawReport(
   const shown = (date: Date | undefined) => (date ? readableTimestamp(formatTimestamp(date)) : '');
   const heading = [
     'CHAIN',
-    'BACKUPS',
+    { title: 'BACKUPS', leaveOut: 3 },
     'OBJECTS',
     'SIZE',
     'READABLE',
-    'THAWED',
+    { title: 'THAWED', leaveOut: 3 },
     'IN PROGRESS',
     'COLD',
-    'EXPIRES',
+    { title: 'EXPIRES', leaveOut: 2 },
     'READY BY',
   ];
   const cells = [

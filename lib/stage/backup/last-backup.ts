@@ -51,7 +51,7 @@ export async function lookAtChain(
   context: StageContext,
   manifestKey: string,
   manifest: Manifest,
-): Promise<PublishedBackup['chain']> {
+): Promise<(PublishedBackup['chain'] & { readonly length: number }) | { readonly problem: string }> {
   const { bucket, log } = context;
   const load = async (key: string) => withoutParts(await readManifest(bucket, key));
   try {
@@ -74,13 +74,13 @@ export async function lookAtChain(
       );
     }
     const streamUuids = chain.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
-    return { full: full.manifest, streamUuids, doubt };
+    return { full: full.manifest, length: chain.length, streamUuids, doubt };
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     return unrestorable(describeError(error));
   }
 
-  function unrestorable(problem: string): PublishedBackup['chain'] {
+  function unrestorable(problem: string): { readonly problem: string } {
     log.warn(`${manifest.subvolume}: the last backup cannot be restored: ${problem}`);
     return { problem };
   }

@@ -33,6 +33,8 @@ import { lookAtChain } from './last-backup.ts';
 export interface PublishOutcome {
   readonly manifestKey: string;
   readonly manifest: Manifest;
+  /** Backups from the full one up to this one. */
+  readonly chainLength: number;
   /** From planning to publishing, an interruption included. */
   readonly seconds: number;
   readonly thinned: readonly string[];
@@ -74,7 +76,7 @@ export async function publishBackup(
   parseManifest(text, manifestKey, context.bucket.prefix);
 
   await confirmChunks(context, manifest, run);
-  await confirmChain(context, manifest);
+  const chainLength = (await confirmChain(context, manifest)) + 1;
   await writeManifest(context, manifestKey, text);
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
@@ -87,7 +89,7 @@ export async function publishBackup(
   });
   const thinned = await tidyUp(context, snapshot, manifestKey, text);
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
-  return { manifestKey, manifest, seconds, thinned };
+  return { manifestKey, manifest, chainLength, seconds, thinned };
 }
 
 /**
@@ -105,13 +107,17 @@ async function confirmChunks(context: StageContext, manifest: Manifest, run: Run
 
 /**
  * Looks at the chain once more: it was whole when this backup was planned, which may be weeks ago.
+ * @returns how many backups it has; 0 for a full one, which has none.
  * @throws ToolError (damage); the next backup will find the same, and be a full one.
  */
-async function confirmChain(context: StageContext, { parent_manifest, subvolume }: Manifest): Promise<void> {
-  if (parent_manifest === null) return;
+async function confirmChain(
+  context: StageContext,
+  { parent_manifest, subvolume }: Manifest,
+): Promise<number> {
+  if (parent_manifest === null) return 0;
   const parent = await readManifest(context.bucket, parent_manifest);
   const chain = await lookAtChain(context, parent_manifest, parent);
-  if (!('problem' in chain)) return;
+  if (!('problem' in chain)) return chain.length;
   throw new ToolError(
     `nothing of ${subvolume} was published: its chain has been damaged since: ${chain.problem}`,
     {

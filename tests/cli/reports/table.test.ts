@@ -29,3 +29,24 @@ test('what only begins with a digit is text', () => {
 test('without rows the heading stands alone', () => {
   assert.equal(formatTable(['A', 'B'], []), 'A  B');
 });
+
+const plan = ['NAME', { title: 'SIZE', leaveOut: 1 }, { title: 'CLASS', leaveOut: 2 }, 'WHY'] as const;
+const why = 'beyond the newest two generations that are kept';
+
+for (const [width, expected] of [
+  [80, ['NAME  SIZE   CLASS         WHY', `data  900 B  DEEP_ARCHIVE  ${why}`]],
+  [
+    60,
+    [
+      'NAME  SIZE   CLASS         WHY',
+      'data  900 B  DEEP_ARCHIVE  beyond the newest two generations',
+      '                           that are kept',
+    ],
+  ],
+  [40, ['NAME  SIZE   WHY', 'data  900 B  beyond the newest two', '             generations that are kept']],
+  [30, ['NAME  WHY', 'data  beyond the newest two', '      generations that are', '      kept']],
+] as const) {
+  test(`in ${width} characters what matters least is left out first, and the last column is wrapped`, () => {
+    assert.equal(formatTable(plan, [['data', '900 B', 'DEEP_ARCHIVE', why]], width), expected.join('\n'));
+  });
+}
