@@ -21,7 +21,7 @@ test('snapper: full, two incrementals, a parent that it deletes, restore, prune'
   const plan = await makeBackup(theirs, {}, 'DRY_RUN=1');
   assert.match(
     plan.stdout,
-    /home +full +there is no backup in the bucket yet +\S*\/\.snapshots\/9\/snapshot/,
+    /home: full: there is no backup in the bucket yet\n {2}snapshot \S*\/\.snapshots\/9\/snapshot/,
   );
   assert.deepEqual(await allKeys(world), []);
   const full = await backedUp(theirs);
@@ -66,7 +66,7 @@ test('snapper: full, two incrementals, a parent that it deletes, restore, prune'
   await change(world, 'd');
   await take(12);
   const another = await makeBackup(theirs);
-  assert.match(another.stdout, /home +full +parent snapshot \S+\/\.snapshots\/11\/snapshot is gone/);
+  assert.match(another.stdout, /home: full: parent snapshot \S+\/\.snapshots\/11\/snapshot is gone/);
   await change(world, 'e');
   await take(13);
   assert.equal((await backedUp(theirs)).kind, 'incremental');
@@ -98,7 +98,7 @@ test('snapshots of what was rolled back, and those that were received, are built
   const stranger = await makeBackup(theirs);
   assert.match(
     stranger.stdout,
-    /home +full +the subvolume is not the one of parent snapshot \S+\/2\/snapshot/,
+    /home: full: the subvolume is not the one of parent snapshot \S+\/2\/snapshot/,
   );
 
   const received = join(world.mount, 'received');
@@ -110,7 +110,7 @@ test('snapshots of what was rolled back, and those that were received, are built
   await change(world, 'c');
   await theirs.take(two);
   await shell`btrfs send -q ${one} | btrfs receive -q ${received}`;
-  assert.match((await makeBackup(target)).stdout, /home +full/);
+  assert.match((await makeBackup(target)).stdout, /home: full: /);
   await shell`btrfs send -q -p ${one} ${two} | btrfs receive -q ${received}`;
   assert.equal((await backedUp(target)).kind, 'incremental');
   await proveIs(target, two);

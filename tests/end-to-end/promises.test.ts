@@ -173,7 +173,7 @@ test('losing RUN_DIR does not force a full backup; losing the parent snapshot do
 
   await shell`btrfs subvolume delete ${join(world.snapshots, second.manifest.snapshot.name)}`;
   const planned = await world.run('snapshot.ts', '--dry-run');
-  assert.match(planned.stdout, /data +full +parent snapshot data__\w+__inc is gone/);
+  assert.match(planned.stdout, /data: full: parent snapshot data__\w+__inc is gone/);
   assert.equal((await world.backup()).manifest.kind, 'full');
 });
 
@@ -189,7 +189,7 @@ test('a dry run changes nothing: no snapshot, no run file, no write to the bucke
   const made = await shell({
     cwd: repositoryRoot,
   })`make backup DRY_RUN=1 CONFIG=${await world.settingsFile()}`;
-  assert.match(made.stdout, /data +incremental +on the full of [\dT:-]+Z +\(dry run\)/);
+  assert.match(made.stdout, /data: incremental: on the full of [\dT:-]+Z\ndry run: /);
   assert.deepEqual(
     { snapshots: await namesIn(world.snapshots), run: await namesIn(join(world.runDirectory, 'data')) },
     before,

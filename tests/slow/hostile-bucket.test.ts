@@ -237,7 +237,7 @@ test('whatever stands in the bucket, each of its problems is one clear line, and
       assertClear(restored, 4, `restore, ${what}`);
       assert.match(errorLines(restored).join(), says, what);
       assertClear(planned, 0, `plan, ${what}`);
-      assert.match(planned.stdout, /data +full +the last backup in the bucket is damaged or missing/, what);
+      assert.match(planned.stdout, /data: full: the last backup in the bucket is damaged or missing/, what);
       assert.match(planned.stderr, says, what);
     }
     const listed = await world.run('list.ts');

@@ -114,7 +114,7 @@ test('what is not due is told in a line each and left alone; what is due is publ
     const full = await plan('SET=INCREMENTAL_EVERY=1d', 'KIND=full');
     assert.match(full.join('\n'), /^data: next full due .*\nhome: next full due /);
     const old = ['SET=FULL_EVERY=20d'];
-    assert.equal((await plan(...old))[1], 'data: full: a full backup is due by FULL_EVERY');
+    assert.equal((await plan(...old))[0], 'data: full: a full backup is due by FULL_EVERY');
     assert.deepEqual(await plan(...old, 'KIND=incremental'), [dataLine, homeLine]);
     assert.deepEqual(await stateOf(world), state);
   });
@@ -137,7 +137,7 @@ test('what is not due is told in a line each and left alone; what is due is publ
     const data = await newestOf(world, 'data');
     const lines = assertMade(await make('SET=INCREMENTAL_EVERY=4d'));
     assert.match(lines[0] ?? '', /^data: next incremental due /);
-    assert.match(lines.join('\n'), /^home +incremental +on the full of /m);
+    assert.match(lines.join('\n'), /^home: incremental: on the full of /m);
     assert.equal((await newestOf(world, 'home')).kind, 'incremental');
     assert.deepEqual(await newestOf(world, 'data'), data);
   });
@@ -157,8 +157,8 @@ test('an unfinished backup is gone on with, due or not, of whatever kind; anothe
   await appendFile(join(world.data, 'file'), 'more');
   await mustSucceed(world, 'snapshot.ts');
   const lines = assertMade(await make('KIND=full')).join('\n');
-  assert.match(lines, /^data +incremental +going on with unfinished data__/m);
-  assert.match(lines, /^home +full +asked for with KIND=full/m);
+  assert.match(lines, /^data: incremental: going on with unfinished data__/m);
+  assert.match(lines, /^home: full: asked for with KIND=full/m);
   assert.equal((await newestOf(world, 'data')).kind, 'incremental');
   assert.equal((await newestOf(world, 'home')).kind, 'full');
   assert.match(assertMade(await make()).join('\n'), /^data: next incremental .*\nhome: next incremental .*$/);
@@ -167,7 +167,12 @@ test('an unfinished backup is gone on with, due or not, of whatever kind; anothe
 test('before a backup is due it is told why it will be full, or cannot be made', async (t) => {
   const { world, before, backUp, make } = await worldOfTwo(t);
   await backUp('data', 1);
-  await backUpAt(world, before(1), { name: 'home', path: join(world.mount, 'home'), hostName: 'other-host' });
+  await backUpAt(world, before(1), {
+    name: 'home',
+    path: join(world.mount, 'home'),
+    hostName: 'other-host',
+    settings: { RUN_DIR: join(world.directory, 'other-run') },
+  });
   for (const name of await namesIn(world.snapshots)) {
     await shell`btrfs subvolume delete ${join(world.snapshots, name)}`;
   }
@@ -228,11 +233,11 @@ test('a chain that began in the future, or is broken, is not gone on with', asyn
   );
   await writeObject(world, newest, JSON.stringify({ ...last, parent_manifest: fullKey(-400) }));
   const odd = assertMade(await make('DRY_RUN=1'));
-  assert.match(odd.join('\n'), /^data +full +the last full backup is of the future by this clock/m);
+  assert.match(odd.join('\n'), /^data: full: the last full backup is of the future by this clock/m);
 
   await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: fullKey(-400) }));
   const broken = await make();
-  assert.match(assertMade(broken).join('\n'), /^data +full +the last backup cannot be restored /m);
+  assert.match(assertMade(broken).join('\n'), /^data: full: the last backup cannot be restored$/m);
   assert.match(
     broken.stderr,
     /data: the last backup cannot be restored: manifest \S+ is not in bucket backups/,
@@ -252,7 +257,7 @@ test('a chain that has lost a chunk is followed by a full backup at once', async
   const chunk = `${root}/data/full/chunk-${formatTimestamp(new Date(before(3)))}-00000.bin`;
   await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: chunk }));
   const result = await make();
-  assert.match(assertMade(result).join('\n'), /^data +full +the last backup cannot be restored /m);
+  assert.match(assertMade(result).join('\n'), /^data: full: the last backup cannot be restored$/m);
   assert.ok(
     result.stderr.includes(`the last backup cannot be restored: chunk ${chunk} is missing`),
     result.stderr,

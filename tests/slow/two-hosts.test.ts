@@ -149,7 +149,7 @@ test('two hosts of one name: the second begins a full backup of its own, and say
   const [a, b] = await twoHosts(t);
   const twin = hostOf(b.world, 'host-a');
   await goThrough('snapshot A, upload A, publish A', a, b);
-  assert.match(await succeed(twin, 'snapshot'), /data +full +parent snapshot data__\w+__full is gone/);
+  assert.match(await succeed(twin, 'snapshot'), /data: full: parent snapshot data__\w+__full is gone/);
   await goThrough('upload B, publish B', a, twin);
   await restoresWhole(twin, 'restored');
 });

@@ -11,17 +11,17 @@ type Named<Result> = readonly (readonly [name: string, result: Result])[];
 /** The plan, in lines: of each subvolume what is done and why, and the snapshot that will be sent. */
 export function planLines(plans: Named<PreparedBackup | NothingDue>): readonly string[] {
   const lines: string[] = [];
+  let isDryRun = false;
   for (const [name, plan] of plans) {
     if ('next' in plan) lines.push(nothingDueText(name, plan));
     else if (plan.kind === 'none') lines.push(printable(`${name}: nothing to do: ${plan.reason}`));
-    else lines.push(printable(`${name}: ${plan.kind}: ${plan.reason}`), ...snapshotLine(plan.snapshotPath));
+    else {
+      lines.push(printable(`${name}: ${plan.kind}: ${plan.reason}`));
+      if (plan.snapshotPath !== undefined) lines.push(printable(`  snapshot ${plan.snapshotPath}`));
+      else isDryRun = true;
+    }
   }
-  return lines;
-}
-
-/** A dry run takes no snapshot. */
-function snapshotLine(path: string | undefined): readonly string[] {
-  return path === undefined ? [] : [printable(`  snapshot ${path}`)];
+  return isDryRun ? [...lines, 'dry run: no snapshot was taken, and nothing is uploaded'] : lines;
 }
 
 function nothingDueText(name: string, { next, reason }: NothingDue): string {
