@@ -1,6 +1,7 @@
 /** `make bench`: how fast the tool uploads and restores, beside the limits of the machine and what one would use in its place. */
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MIB } from '../../lib/core/units.ts';
 import { listenForStop } from '../harness/processes/stop.ts';
@@ -10,7 +11,7 @@ import { restoreContest, uploadContest } from './candidates.ts';
 import { drawChart } from './chart.ts';
 import { hold } from './contest.ts';
 import { type DataSet, dataSets } from './data-sets.ts';
-import { readCount, readNames, readSize, runCommandLine } from './measure/command.ts';
+import { readCount, readNames, readSize, runCommandLine, UsageError } from './measure/command.ts';
 import { withGround } from './measure/ground.ts';
 import { describeMachine, machineLine } from './measure/machine.ts';
 import { needsOf, type Place, parentDirectory, withPlace } from './measure/place.ts';
@@ -19,7 +20,7 @@ import type { LineOptions } from './sink/start-sink.ts';
 
 const names = dataSets.map(({ name }) => name);
 
-const usage = `Usage: make bench [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR=]
+const usage = `Usage: make bench [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR= BASELINE=]
    or, as root: node --import tsx testing/bench/bench.ts [options]
 
 Uploads and restores data sets to and from an S3 server that takes everything and keeps nothing, with this tool and with
@@ -33,6 +34,7 @@ what the numbers mean. Writes testing/run/bench.json and testing/run/bench.svg.
   --delay-ms MS    the server waits so long before each answer, as a far one would (default 0)
   --cap-mbit N     bandwidth in each direction, over all connections (default: none)
   --dir PATH       where images and streams go, three times SIZE and 1 GiB (default: TMPDIR, or testing/run/)
+  --baseline PATH  another checkout of the tool, with its packages installed, which is measured in the same rounds
   --results PATH   where the results go (default: testing/run/)
   --help           this text
 
@@ -45,6 +47,7 @@ interface Options {
   readonly sets: readonly DataSet[];
   readonly line: LineOptions;
   readonly parent: string;
+  readonly baseline: string | undefined;
   readonly results: string;
 }
 
@@ -58,6 +61,7 @@ function readOptions(): Options | 'help' {
       'delay-ms': { type: 'string', default: '0' },
       'cap-mbit': { type: 'string' },
       dir: { type: 'string' },
+      baseline: { type: 'string' },
       results: { type: 'string', default: testDirectory() },
       help: { type: 'boolean', default: false },
     },
@@ -75,15 +79,28 @@ function readOptions(): Options | 'help' {
       megabitsPerSecond: cap === undefined ? undefined : readCount('CAP_MBIT', cap, 1),
     },
     parent: parentDirectory(values.dir),
+    baseline: values.baseline === undefined ? undefined : readCheckout(values.baseline),
     results: values.results,
   };
 }
 
+/** @throws UsageError when there is no checkout of the tool, or one that make setup has not prepared */
+function readCheckout(path: string): string {
+  const checkout = resolve(path);
+  for (const part of ['scripts/tsx.sh', 'scripts/restore.ts', 'node_modules']) {
+    if (!existsSync(join(checkout, part)))
+      throw new UsageError(
+        `BASELINE must be a checkout of the tool with its packages: ${checkout} has no ${part}`,
+      );
+  }
+  return checkout;
+}
+
 /** Both directions of one data set. */
 async function compare(set: DataSet, options: Options, place: Place): Promise<readonly Comparison[]> {
-  const { sizeBytes, rounds, line } = options;
+  const { sizeBytes, rounds, line, baseline } = options;
   say(`${set.name}: ${set.about}`);
-  return withGround(place, { set, sizeBytes, line, signal }, async (ground) => {
+  return withGround(place, { set, sizeBytes, line, baseline, signal }, async (ground) => {
     const { sink, streamBytes } = ground;
     const comparisons: Comparison[] = [];
     for (const contest of [await uploadContest(ground, place.workspace.directory), restoreContest(ground)]) {

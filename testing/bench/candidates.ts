@@ -2,8 +2,8 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shell } from '../harness/processes/shell.ts';
-import type { Ground } from './measure/ground.ts';
-import type { MeasuredCommand } from './measure/meter.ts';
+import type { Ground, Tool } from './measure/ground.ts';
+import { type MeasuredCommand, startOfProgram } from './measure/meter.ts';
 
 /** One way to move the stream. */
 export interface Candidate {
@@ -25,14 +25,10 @@ export interface Contest {
 }
 
 const run = shell;
-const here = import.meta.dirname;
 
 /** Parts of this size, so many at once: the tool's defaults, and what the others are set to. */
 const partMib = 64;
 const partsAtOnce = 4;
-
-/** The program, with the flags that the tool gets. */
-const node = [process.execPath, ...process.execArgv];
 
 /** Uploads of the snapshot. */
 export async function uploadContest(ground: Ground, directory: string): Promise<Contest> {
@@ -55,20 +51,18 @@ export async function uploadContest(ground: Ground, directory: string): Promise<
       ...baseline('btrfs "$@" | cat > /dev/null', send),
     },
     rawClient(ground, 'put', 'raw'),
-    {
-      name: 'this tool',
-      role: 'tool',
+    ...checkouts(ground).map(({ tool, ...about }) => ({
+      ...about,
       passesSink: true,
-      command: ground.tool('send-chunk-upload'),
+      command: tool('send-chunk-upload'),
       prepare: ground.forgetUpload,
-    },
+    })),
     {
       name: 'lib-storage Upload',
       role: 'other',
       passesSink: true,
       ...baseline('"$@"', [
-        ...node,
-        join(here, 'baselines/lib-storage-upload.ts'),
+        ...startOfProgram('lib-storage-upload'),
         sink.bucket,
         'lib-storage',
         'btrfs',
@@ -114,8 +108,11 @@ export function restoreContest(ground: Ground): Contest {
     args: [received, ...args],
     environment,
   });
-  const tool = ground.tool('restore', '--subvolume', 'data', '--target', target, '--verify', 'none');
-  const single = [...node, join(here, 'baselines/single-get.ts'), sink.bucket, chunkKey];
+  const restore = (tool: Tool) => {
+    const started = tool('restore', '--subvolume', 'data', '--target', target, '--verify', 'none');
+    return { ...started, script: thenSync('"$@"'), args: [received, ...started.args] };
+  };
+  const single = [...startOfProgram('single-get'), sink.bucket, chunkKey];
   const prepare = () => mkdir(received, { recursive: true });
   const candidates: Candidate[] = [
     {
@@ -126,13 +123,12 @@ export function restoreContest(ground: Ground): Contest {
       command: command('btrfs receive --quiet "$place" < "$1"', [streamFile]),
     },
     rawClient(ground, 'get', chunkKey),
-    {
-      name: 'this tool',
-      role: 'tool',
+    ...checkouts(ground).map(({ tool, ...about }) => ({
+      ...about,
       passesSink: true,
       prepare,
-      command: { ...tool, script: thenSync('"$@"'), args: [received, ...tool.args] },
-    },
+      command: restore(tool),
+    })),
     {
       name: 'one GetObject',
       role: 'other',
@@ -144,6 +140,15 @@ export function restoreContest(ground: Ground): Contest {
   return { direction: 'restore', candidates, clear: () => clearRestores(mountPoint, received) };
 }
 
+/** This tool, and the other checkout of it where one is named. */
+function checkouts({
+  tool,
+  baseline,
+}: Ground): readonly (Pick<Candidate, 'name' | 'role'> & { readonly tool: Tool })[] {
+  const own = { name: 'this tool', role: 'tool', tool } as const;
+  return baseline ? [own, { name: 'baseline', role: 'other', tool: baseline }] : [own];
+}
+
 /** The freed space must be there again, and nothing be left to write, before the next round. */
 async function clearRestores(mountPoint: string, received: string): Promise<void> {
   const names = await readdir(received);
@@ -153,6 +158,8 @@ async function clearRestores(mountPoint: string, received: string): Promise<void
     ...restored.map((name) => join(mountPoint, name)),
   ];
   for (const path of paths) await run`btrfs subvolume delete ${path}`;
+  // The kernel begins to clean up after a commit, which would come by itself only within half a minute.
+  await run`btrfs filesystem sync ${mountPoint}`;
   await run`btrfs subvolume sync ${mountPoint}`;
   await run`btrfs filesystem sync ${mountPoint}`;
 }
@@ -163,14 +170,7 @@ function rawClient(
   key: string,
 ): Candidate {
   const url = `${sink.endpoint}/${sink.bucket}/${key}`;
-  const args = [
-    ...node,
-    join(here, 'baselines/raw-client.ts'),
-    direction,
-    url,
-    `${streamBytes}`,
-    `${partsAtOnce}`,
-  ];
+  const args = [...startOfProgram('raw-client'), direction, url, `${streamBytes}`, `${partsAtOnce}`];
   return {
     name: `raw ${direction.toUpperCase()}`,
     role: 'ceiling',

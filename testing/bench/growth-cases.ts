@@ -3,8 +3,9 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunDirectory } from '../../lib/edge/files/run-directory.ts';
 import { writeSettings } from '../harness/settings-file.ts';
+import { repositoryRoot } from '../harness/test-directory.ts';
 import type { Workspace } from '../harness/workspace.ts';
-import { type MeasuredCommand, measure, nodeCommand } from './measure/meter.ts';
+import { type MeasuredCommand, measure, startOfProgram, toolCommand } from './measure/meter.ts';
 import type { Measurement } from './measure/statistics.ts';
 import { type RunningSink, startSink } from './sink/start-sink.ts';
 import { fillBucket } from './synthetic-backups.ts';
@@ -34,7 +35,7 @@ export async function measureUpload(
     await makeSender(bin, bytes);
     const run = new RunDirectory(join(directory, 'run'), 'data');
     const path = { ...environment, PATH: `${bin}:${environment.PATH}` };
-    const command = nodeCommand('scripts/send-chunk-upload.ts', ['--config', settings], path);
+    const command = toolCommand(repositoryRoot, 'send-chunk-upload', ['--config', settings], path);
     return repeat(options, async () => {
       await rm(run.path, { recursive: true, force: true });
       await run.create();
@@ -55,12 +56,12 @@ export async function measureLooks(
 ): Promise<Readonly<Record<Look, readonly Measurement[]>>> {
   return withCase(options.workspace, false, async ({ sink, environment, settings }) => {
     await fillBucket(sink, prefix, count);
-    const command = (program: string, ...args: readonly string[]) =>
-      nodeCommand(program, ['--config', settings, ...args], environment);
+    const script = (name: string) => toolCommand(repositoryRoot, name, ['--config', settings], environment);
+    const walk = [...startOfProgram('resolve-chain'), '--config', settings, 'data', `${count}`];
     const commands: Record<Look, MeasuredCommand> = {
-      list: command('scripts/list.ts'),
-      verify: command('scripts/verify.ts'),
-      chain: command('testing/bench/baselines/resolve-chain.ts', 'data', `${count}`),
+      list: script('list'),
+      verify: script('verify'),
+      chain: { script: '"$@"', args: walk, environment },
     };
     const runs: Record<Look, Measurement[]> = { list: [], verify: [], chain: [] };
     for (let round = 0; round < options.rounds; round += 1) {

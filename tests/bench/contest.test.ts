@@ -36,10 +36,10 @@ function contest(candidates: readonly Candidate[], rounds: number) {
   return { said, clears, held: hold({ direction: 'upload', candidates, clear }, options) };
 }
 
-test('candidates take turns, each round begins with another one, and every turn is cleared up after', async () => {
+test('candidates take turns, each round begins with another one, a round is not counted, and every turn is cleared up after', async () => {
   const { held, said, clears } = contest([candidate('a', ':'), candidate('b', ':')], 3);
   const results = await held;
-  const turns = ['1/3  a', '1/3  b', '2/3  b', '2/3  a', '3/3  a', '3/3  b'];
+  const turns = ['0/3  a', '0/3  b', '1/3  a', '1/3  b', '2/3  b', '2/3  a', '3/3  a', '3/3  b'];
   assert.deepEqual(
     said,
     turns.map((turn) => `upload ${turn}`),
@@ -51,7 +51,7 @@ test('candidates take turns, each round begins with another one, and every turn 
       ['b', 3],
     ],
   );
-  assert.equal(clears.count, 6);
+  assert.equal(clears.count, 8);
 });
 
 test('a candidate that ends well without having moved the stream fails the contest, and is cleared up after', async () => {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MIB } from '../../lib/core/units.ts';
-import { measure } from '../../testing/bench/measure/meter.ts';
+import { measure, toolCommand } from '../../testing/bench/measure/meter.ts';
 import { processesWithMark } from '../../testing/harness/processes/marked-processes.ts';
 import { plainEnvironment } from '../../testing/harness/processes/plain-environment.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const mark = `METER_TEST=${process.pid}`;
 const environment = plainEnvironment({ METER_TEST: `${process.pid}` });
@@ -52,4 +55,14 @@ test('an abort ends all that runs, and is the reason', async () => {
   const seconds = (performance.now() - abortedMs) / 1000;
   assert.ok(seconds < 30, `${seconds} s`);
   assert.deepEqual(await processesWithMark(mark), []);
+});
+
+test('a script of another checkout is started there, by what make starts it with', async () => {
+  const checkout = temporaryDirectory('checkout');
+  await mkdir(join(checkout, 'scripts'));
+  const starter = '#!/bin/bash\nprintf "%s\\n" "$PWD" "$@" > started\n';
+  await writeFile(join(checkout, 'scripts/tsx.sh'), starter, { mode: 0o700 });
+  await measure(toolCommand(checkout, 'restore', ['--config', 'a b'], environment), never);
+  const started = await readFile(join(checkout, 'started'), 'utf8');
+  assert.equal(started, `${checkout}\nscripts/restore.ts\n--config\na b\n`);
 });

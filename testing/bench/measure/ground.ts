@@ -8,9 +8,10 @@ import { RunDirectory } from '../../../lib/edge/files/run-directory.ts';
 import { createLoopFilesystem } from '../../harness/loop-filesystem.ts';
 import { shell } from '../../harness/processes/shell.ts';
 import { writeSettings } from '../../harness/settings-file.ts';
+import { repositoryRoot } from '../../harness/test-directory.ts';
 import type { DataSet } from '../data-sets.ts';
 import { type LineOptions, type RunningSink, startSink } from '../sink/start-sink.ts';
-import { type MeasuredCommand, measure, nodeCommand } from './meter.ts';
+import { type MeasuredCommand, measure, toolCommand } from './meter.ts';
 import type { Place } from './place.ts';
 
 /** What the candidates work on. */
@@ -27,16 +28,23 @@ export interface Ground {
   /** What the commands see of the environment. */
   readonly environment: Readonly<Record<string, string>>;
   /** Runs one of the tool's scripts as make does. */
-  readonly tool: (script: string, ...args: readonly string[]) => MeasuredCommand;
+  readonly tool: Tool;
+  /** The same for the other checkout that is measured beside this one, if there is one. */
+  readonly baseline: Tool | undefined;
   /** Makes the upload begin anew: its snapshot is prepared, and nothing was ever uploaded. */
   readonly forgetUpload: () => Promise<void>;
 }
+
+/** Runs `scripts/SCRIPT.ts` with the settings of the ground. */
+export type Tool = (script: string, ...args: readonly string[]) => MeasuredCommand;
 
 /** What a comparison is made with. */
 export interface GroundOptions {
   readonly set: DataSet;
   readonly sizeBytes: number;
   readonly line: LineOptions;
+  /** Another checkout of the tool. */
+  readonly baseline: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -49,7 +57,7 @@ export async function withGround<Result>(
   options: GroundOptions,
   work: (ground: Ground) => Promise<Result>,
 ): Promise<Result> {
-  const { set, sizeBytes, line, signal } = options;
+  const { set, sizeBytes, line, baseline, signal } = options;
   const directory = join(workspace.directory, set.name);
   await mkdir(directory, { mode: 0o700 });
   const filesystem = await createLoopFilesystem({
@@ -76,7 +84,9 @@ export async function withGround<Result>(
     const sink = await start(streamFile);
     try {
       const environment = { ...workspace.environment, ...sink.environment };
-      const tool = await settingsFor(mountPoint, directory, sink, environment, 'backup.env');
+      const settings = await settingsFor(mountPoint, directory, sink, 'backup.env');
+      const toolOf = (checkout: string) => toolWith(settings, environment, checkout);
+      const tool = toolOf(repositoryRoot);
       await measure(tool('send-chunk-upload'), signal);
       await measure(tool('manifest'), signal);
       const runDirectory = join(directory, 'run');
@@ -89,6 +99,7 @@ export async function withGround<Result>(
         chunkKey: new SubvolumeKeys(prefix, 'data').chunk('full', snapshot.createdAt, 0),
         environment,
         tool,
+        baseline: baseline === undefined ? undefined : toolOf(baseline),
         async forgetUpload() {
           await rm(join(runDirectory, 'data'), { recursive: true, force: true });
           await mkdir(join(runDirectory, 'data'), { mode: 0o700 });
@@ -114,8 +125,8 @@ async function prepareSnapshot(
 ): Promise<{ readonly path: string; readonly createdAt: string }> {
   const sink = await start();
   try {
-    const all = { ...environment, ...sink.environment };
-    const tool = await settingsFor(mountPoint, directory, sink, all, 'snapshot.env');
+    const settings = await settingsFor(mountPoint, directory, sink, 'snapshot.env');
+    const tool = toolWith(settings, { ...environment, ...sink.environment }, repositoryRoot);
     await measure(tool('snapshot'), signal);
   } finally {
     await sink.stop();
@@ -127,14 +138,13 @@ async function prepareSnapshot(
   return { path: file.snapshot.path, createdAt: file.created_at };
 }
 
-/** Writes the settings, which are the tool's defaults where nothing else is said, and gives what runs a script with them. */
+/** Writes the settings, which are the tool's defaults where nothing else is said. @returns the path of their file */
 async function settingsFor(
   mountPoint: string,
   directory: string,
   sink: RunningSink,
-  environment: Readonly<Record<string, string>>,
   name: string,
-): Promise<Ground['tool']> {
+): Promise<string> {
   const settings = join(directory, name);
   await writeSettings({
     path: settings,
@@ -145,6 +155,9 @@ async function settingsFor(
     access: sink,
     more: { STORAGE_CLASS_CHUNKS: 'STANDARD' },
   });
-  return (script, ...args) =>
-    nodeCommand(`scripts/${script}.ts`, ['--config', settings, ...args], environment);
+  return settings;
+}
+
+function toolWith(settings: string, environment: Readonly<Record<string, string>>, checkout: string): Tool {
+  return (script, ...args) => toolCommand(checkout, script, ['--config', settings, ...args], environment);
 }

@@ -5,7 +5,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { repositoryRoot } from '../../harness/test-directory.ts';
-import { allocatorVariables } from './meter.ts';
 
 /** What a run of a script took. */
 export interface Measured {
@@ -33,12 +32,10 @@ export async function runMeasured(
 ): Promise<Measured> {
   signal.throwIfAborted();
   const startedMs = performance.now();
-  const preload = join(import.meta.dirname, 'report-peak-memory.ts');
-  // With the flags that this process was given, which are make's.
-  const flags = [...process.execArgv, '--import', preload];
-  const child = spawn(process.execPath, [...flags, `scripts/${name}.ts`, '--config', settings, ...options], {
+  const preload = join(import.meta.dirname, 'report-peak-memory.cjs');
+  const child = spawn('scripts/tsx.sh', [`scripts/${name}.ts`, '--config', settings, ...options], {
     cwd: repositoryRoot,
-    env: { ...environment, ...allocatorVariables(), PEAK_MEMORY_FILE: peakFile },
+    env: { ...environment, NODE_OPTIONS: `--require=${JSON.stringify(preload)}`, PEAK_MEMORY_FILE: peakFile },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const stop = () => child.kill('SIGTERM');

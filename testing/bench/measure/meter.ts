@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,23 +17,26 @@ export interface MeasuredCommand {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** A program in the checkout, with the flags of node that this process was given, which are make's. */
-export function nodeCommand(
-  program: string,
+/** One of the tool's scripts, `NAME` of `scripts/NAME.ts`, started in a checkout as make starts it there. */
+export function toolCommand(
+  checkout: string,
+  name: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): MeasuredCommand {
-  return {
-    script: '"$@"',
-    args: [process.execPath, ...process.execArgv, program, ...args],
-    environment: { ...environment, ...allocatorVariables() },
-  };
+  const started = ['env', '--chdir', checkout, 'scripts/tsx.sh', `scripts/${name}.ts`];
+  return { script: '"$@"', args: [...started, ...args], environment };
 }
 
-/** What this process was told of glibc's allocator, as make does it (mallopt(3)). */
-export function allocatorVariables(): Readonly<Record<string, string>> {
-  const told = Object.entries(process.env).filter(([name]) => name.startsWith('MALLOC_'));
-  return Object.fromEntries(told.map(([name, value = '']) => [name, value]));
+/** How a program of testing/bench/baselines/ is started: from a bundle, as the tool is, with the flags that make gives to node. */
+export function startOfProgram(program: string): readonly string[] {
+  const flags = process.execArgv.filter((flag) => !['--import', 'tsx', '--import=tsx'].includes(flag));
+  return [
+    process.execPath,
+    ...flags,
+    join(repositoryRoot, 'launcher/start.cjs'),
+    join(repositoryRoot, 'testing/bench/baselines', `${program}.ts`),
+  ];
 }
 
 const pollMs = 50;
