@@ -149,6 +149,10 @@ test-faults: $(READY_FOR_DEVELOPMENT) ## random faults, kills, damage, histories
 .PHONY: test-all
 test-all: test test-faults test-ceph ## everything that there is; takes hours
 
+.PHONY: pictures
+pictures: $(READY_FOR_DEVELOPMENT) ## draws the pictures of README.md anew, from real commands; needs root
+	@$(TSX) testing/pictures/draw-pictures.ts
+
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
 	@$(TSX) testing/bench/memory.ts

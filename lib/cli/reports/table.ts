@@ -27,7 +27,12 @@ export function formatTable(
   const widths = titles.map((title, index) =>
     Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );
-  const shown = shownColumns(columns, widths, width);
+  // A last column that is wrapped is at least as wide as its longest word.
+  const wrapped = titles.map((title, index) => {
+    const words = [title, ...rows.flatMap((row) => (row[index] ?? '').split(' '))];
+    return Math.max(narrowestWrap, ...words.map(({ length }) => length));
+  });
+  const shown = shownColumns(columns, widths, wrapped, width);
   const last = shown.at(-1) ?? 0;
   const before = shown.slice(0, -1).reduce((sum, index) => sum + (widths[index] ?? 0) + gap, 0);
   const room = width - before;
@@ -50,6 +55,7 @@ export function formatTable(
 function shownColumns(
   columns: readonly Column[],
   widths: readonly number[],
+  wrapped: readonly number[],
   width: number,
 ): readonly number[] {
   let shown = columns.map((_, index) => index);
@@ -57,7 +63,7 @@ function shownColumns(
     shown.reduce((sum, index, position) => {
       const own = widths[index] ?? 0;
       const isLast = position === shown.length - 1;
-      return sum + (isLast ? Math.min(own, narrowestWrap) : own + gap);
+      return sum + (isLast ? Math.min(own, wrapped[index] ?? own) : own + gap);
     }, 0);
   while (needed() > width) {
     const order = (index: number) => {
