@@ -62,10 +62,11 @@ try {
   await appendFile(join(mountPoint, 'data/photos'), randomBytes(24 * mib));
   await appendFile(join(mountPoint, 'home/mail'), randomBytes(3 * mib));
   const screen = await run('make backup', 'make list');
+  const title = 'make backup and make list in a terminal';
   const folder = join(repositoryRoot, 'docs/images');
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'at-work-light.svg'), drawTerminal(screen, light));
-  await writeFile(join(folder, 'at-work-dark.svg'), drawTerminal(screen, dark));
+  await writeFile(join(folder, 'at-work-light.svg'), drawTerminal(screen, title, light));
+  await writeFile(join(folder, 'at-work-dark.svg'), drawTerminal(screen, title, dark));
 } finally {
   await server.stop();
   await filesystem.remove();

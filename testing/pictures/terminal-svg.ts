@@ -44,8 +44,8 @@ interface Run {
   readonly isBold: boolean;
 }
 
-/** Draws what stands in the terminal, from its first line to its last that is not blank. */
-export function drawTerminal(emulator: RunningTerminal['emulator'], dress: Dress): string {
+/** Draws what stands in the terminal, from its first line to its last that is not blank. `title` is for who cannot see it. */
+export function drawTerminal(emulator: RunningTerminal['emulator'], title: string, dress: Dress): string {
   const lines = readRuns(emulator);
   const width = margin * 2 + emulator.cols * cellWidth;
   const height = margin * 2 + lines.length * lineHeight;
@@ -59,6 +59,7 @@ export function drawTerminal(emulator: RunningTerminal['emulator'], dress: Dress
     }),
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width.toFixed(0)}" height="${height.toFixed(0)}" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" font-size="${fontSize}">
+<title>${escapeXml(title)}</title>
 <rect width="100%" height="100%" rx="8" fill="${dress.background}"/>
 ${texts.join('\n')}
 </svg>
