@@ -41,8 +41,8 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
       const exitCode = await runWithBucket(definition, prepared);
       const name = stopped.name();
       if (!name) return exitCode;
-      // Not 0: what would come after this script, such as the next stage of a backup, is not wanted any more.
-      log.warn(`${name} came too late to stop anything: what was under way is done`);
+      // Not 0: whatever would follow this script, such as the next stage of a backup, must not start.
+      log.warn(`${name} arrived after the work had finished`);
       return 128 + signalNumbers[name];
     } finally {
       await lock?.release();
@@ -87,7 +87,7 @@ async function runWithBucket<Name extends string>(
   if (values.S3_PREFIX === undefined && !('host-prefix' in own) && isCommonHostName(hostName)) {
     throw new ToolError(`S3_PREFIX is not set, and "${hostName}" is a name that many machines have`, {
       kind: 'usage',
-      hint: `set S3_PREFIX; S3_PREFIX=${hostName} goes on with backups that were made under that name`,
+      hint: `set S3_PREFIX; S3_PREFIX=${hostName} continues backups that were made under that name`,
     });
   }
   const isOnTerminal = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
@@ -119,15 +119,15 @@ async function runWithBucket<Name extends string>(
       },
     });
   } finally {
-    // Requests beside one that failed would be repeated, and told of, until they gave up too.
+    // Requests beside one that failed would be repeated, and reported, until they gave up too.
     ending.abort();
     await memory.close();
     bucket.close();
   }
 }
 
-/** One wish to stop may come as several signals: service managers tell every process, and make tells its children as well. */
-const sameWishMs = 1000;
+/** One stop may arrive as several signals: service managers signal every process, and make its children as well. */
+const sameStopMs = 1000;
 
 /** The first signal ends the run in an orderly way, a later one at once. */
 function listenForSignals() {
@@ -136,7 +136,7 @@ function listenForSignals() {
   let receivedAtMs = 0;
   for (const name of Object.keys(signalNumbers) as SignalName[]) {
     process.on(name, () => {
-      if (received && performance.now() - receivedAtMs < sameWishMs) return;
+      if (received && performance.now() - receivedAtMs < sameStopMs) return;
       if (received) process.exit(128 + signalNumbers[name]);
       received = name;
       receivedAtMs = performance.now();

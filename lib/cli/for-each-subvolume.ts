@@ -14,7 +14,7 @@ export interface StageResults<Result> {
 
 /**
  * The subvolumes that are meant by `NAME` or `NAME,NAME`; all when nothing is said.
- * @throws ToolError (usage) for a name that is not there; an empty selection is a mistake, not a wish for all.
+ * @throws ToolError (usage) for a name that is not there; an empty selection is a mistake, not a selection of all.
  */
 export function selectSubvolumes(
   all: readonly SelectedSubvolume[],

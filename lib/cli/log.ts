@@ -17,7 +17,7 @@ export function isPretty(format: LogOptions['format']): boolean {
 /** A logger whose lines are written at once, so that none is lost when the process ends. */
 export async function createLog({ script, format, level }: LogOptions): Promise<Logger> {
   const destination = pino.destination({ fd: 2, sync: true });
-  // A terminal that is gone, or a full disk under a log file, must not end the work that is told of.
+  // A closed terminal, or a full disk under a log file, must not end the work that is logged.
   destination.on('error', () => undefined);
   if (isPretty(format)) {
     const { forPeople } = await import('./pretty-log.ts');

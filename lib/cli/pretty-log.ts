@@ -1,4 +1,4 @@
-/** Log lines for people. Loaded only where somebody reads them: it takes as long as pino itself. */
+/** Log lines for people. Loaded only where a person reads them: it takes as long to load as pino itself. */
 import type { DestinationStream } from 'pino';
 import pretty from 'pino-pretty';
 import { printable } from '../core/printable.ts';

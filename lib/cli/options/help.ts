@@ -9,7 +9,7 @@ export interface OptionDefinition {
   readonly value?: string;
 }
 
-/** The option by which scripts that work on SUBVOLUMES are told which. */
+/** The option that selects from SUBVOLUMES. */
 export const subvolumeOption = {
   type: 'string',
   value: 'NAME',

@@ -44,7 +44,7 @@ export function refuseTwoPoints(at: string | undefined, manifest: string | undef
 
 /**
  * For scripts that take any name in the bucket.
- * @throws ToolError (usage) for `SUBVOLUME=` without a name, which is a mistake and not a wish for all.
+ * @throws ToolError (usage) for `SUBVOLUME=` without a name, which is a mistake, not a selection of all.
  */
 export function refuseEmptyName(selection: string | undefined): void {
   if (selection?.trim() !== '') return;

@@ -74,7 +74,7 @@ export function planText({ bucket, survey }: PruneReport, willApply: boolean): s
   return [...tables, planLine(survey, willApply)].join('\n\n');
 }
 
-/** What somebody who wants to save money must know of a bucket that keeps versions. */
+/** The notice for a bucket that keeps versions: deleting alone frees nothing there. */
 export function versioningNotice(versioning: Versioning): string | undefined {
   const cure =
     'until a lifecycle rule (NoncurrentVersionExpiration) removes them; Object Lock may keep them longer';

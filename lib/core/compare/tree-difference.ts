@@ -3,7 +3,7 @@
  * rsync(1) under that option; names are printed with everything odd as `\#ooo`.
  */
 
-/** The aspects, in the order in which they are told. */
+/** The aspects, in the order in which they are reported. */
 export const differenceAspects = [
   'missing',
   'extra',

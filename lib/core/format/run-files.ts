@@ -16,7 +16,7 @@ export const snapshotFileSchema = z
     subvolume,
     kind,
     created_at: timestamp,
-    /** The snapshot is somebody else's: it is sent, and never deleted. */
+    /** Another program made the snapshot: it is sent, and never deleted. */
     adopted: z.literal(true).optional(),
     snapshot: z.object({
       name: z.string(),
@@ -135,7 +135,7 @@ export const chunksFileSchema = z.object({
 export type ChunksFile = z.output<typeof chunksFileSchema>;
 
 /**
- * pruning.json: the manifests that a prune has removed, or was about to. What is left below them is known to be nobody's, and
+ * pruning.json: the manifests that a prune has removed, or was about to. What is left below them is an orphan, and
  * needs not wait as other chunks without a manifest do. Without it nothing goes wrong.
  */
 export const pruningFileSchema = z.object({

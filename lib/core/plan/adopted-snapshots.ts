@@ -1,4 +1,4 @@
-/** Snapshots that somebody else takes, such as snapper or btrbk: which one is sent next, and under which time. */
+/** Snapshots that another program takes, such as snapper or btrbk: which one is sent next, and under which time. */
 
 import { parseTimestamp, readableTime } from '../format/names.ts';
 import type { LastBackup, LocalSnapshot } from './backup-plan.ts';

@@ -85,7 +85,7 @@ export function planBackup(
   if ('unreadable' in last) return otherwise(last.unreadable);
   const { manifest, manifestKey, chain } = last;
   if ('problem' in chain) return otherwise('the last backup cannot be restored');
-  // Where the bytes are known to be right, as in a copy of the bucket, KIND=incremental goes on.
+  // Where the bytes are known to be right, as in a copy of the bucket, KIND=incremental continues the chain.
   if (chain.doubt !== undefined && requested === 'auto') {
     return full(`the chain may not be restorable: ${chain.doubt}`);
   }

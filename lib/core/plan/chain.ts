@@ -61,7 +61,7 @@ export function recordsLink(child: Manifest, parent: Manifest): boolean {
 /**
  * Judges every manifest after the one that it builds on, so that each is looked at once however long its chain, and without
  * recursion.
- * @param parentOf key of what a manifest builds on; null for a full backup, and where nobody can say.
+ * @param parentOf key of what a manifest builds on; null for a full backup, and where it is unknown.
  * @param judge gets the verdict of the parent; undefined for one without.
  * @param loop the verdict of what is its own ancestor.
  */

@@ -14,9 +14,9 @@ export interface PublishedTimes {
   readonly fullMs: number | undefined;
 }
 
-/** What is due now, and why; or what is due next; or that the clock is behind the newest backup, so that nobody can say. */
+/** What is due now, and why; or what is due next; or that the clock is behind the newest backup, so that nothing can be judged. */
 export type DueVerdict =
-  | { readonly due: 'full'; readonly because: 'age' | 'broken chain' | 'full of the future' }
+  | { readonly due: 'full'; readonly because: 'age' | 'broken chain' | 'full dated in the future' }
   | { readonly due: 'incremental' }
   | { readonly due: 'nothing'; readonly next: { readonly kind: BackupKind; readonly atMs: number } }
   | { readonly due: 'unknown' };
@@ -37,7 +37,7 @@ function toleranceMs(everyMs: number): number {
 /**
  * Judges a subvolume that has been backed up before. A kind that is asked for is the only one that can be due. Where both are
  * due, a full one is taken. A chain that is broken or began in the future makes a full one due: it has no age, and would
- * be gone on with for ever.
+ * continue for ever.
  */
 export function judgeDue(
   asked: BackupKind | 'auto',
@@ -52,7 +52,7 @@ export function judgeDue(
   const next: { readonly kind: BackupKind; readonly atMs: number }[] = [];
   if (asked !== 'incremental') {
     if (fullMs === undefined) return { due: 'full', because: 'broken chain' };
-    if (isOfFuture(fullMs)) return { due: 'full', because: 'full of the future' };
+    if (isOfFuture(fullMs)) return { due: 'full', because: 'full dated in the future' };
     if (isOver(fullMs, fullEveryMs)) return { due: 'full', because: 'age' };
     next.push({ kind: 'full', atMs: fullMs + fullEveryMs });
   }

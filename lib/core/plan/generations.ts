@@ -36,7 +36,7 @@ export function findGenerations(
   const broken: BrokenBackup[] = [];
   for (const [key, manifest] of manifests) {
     const verdict = verdicts.get(key);
-    // What only its bytes could settle is nobody's to delete either.
+    // What only its bytes could settle is not deleted either.
     const problem = verdict?.whyNot ?? verdict?.doubt;
     if ('unusable' in manifest) broken.push({ key, problem: manifest.unusable });
     else if (!verdict || verdict.whyNot !== undefined || problem !== undefined) {

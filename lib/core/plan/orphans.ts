@@ -1,6 +1,6 @@
 /**
  * Orphans: objects and uploads below our own keys that no manifest names. A run that is under way leaves the same, so that
- * they go only when they are known to be nobody's, or were left alone for long.
+ * they are presumed in use until proven orphaned, or old.
  */
 import type { BegunUpload, ListedObject } from '../format/inventory.ts';
 import { manifestKeyOf } from '../format/names.ts';
@@ -22,7 +22,7 @@ export interface Orphans {
   readonly charge: Charge | undefined;
 }
 
-/** What tells an orphan from what somebody needs. Manifests are named by their keys. */
+/** What distinguishes an orphan from a chunk that is in use. Manifests are named by their keys. */
 export interface OrphanRules {
   readonly prefix: string;
   /** The host's, which differs by less than 15 minutes: S3 refuses a request that is signed by another clock. */

@@ -39,8 +39,8 @@ export type Verdict =
 export function chunkState(chunk: ManifestChunk, object: DescribedObject | undefined): ChunkState {
   const problem = chunkProblem(chunk, object);
   if (problem === undefined) return {};
-  const told = `chunk ${chunk.key} ${problem}`;
-  return isWorthReading(chunk, object) ? { doubt: told } : { lost: told };
+  const text = `chunk ${chunk.key} ${problem}`;
+  return isWorthReading(chunk, object) ? { doubt: text } : { lost: text };
 }
 
 /**

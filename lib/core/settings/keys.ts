@@ -13,7 +13,7 @@ export interface SettingNotes {
   /** What stands in an example file where there is no default. */
   readonly example?: string;
   /**
-   * True for keys that name work still to come: any value but the default is an error, because going on without it would
+   * True for keys that name work still to come: any value but the default is an error, because running without it would
    * not be what was asked for.
    */
   readonly notYet?: true;
@@ -78,7 +78,7 @@ export const settingNotes = {
     section: how,
     preset: '30m',
     about:
-      'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next backup goes on; a restore begins again',
+      'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next backup resumes; a restore starts again',
   },
   STORAGE_CLASS_CHUNKS: {
     section: how,

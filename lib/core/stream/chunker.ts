@@ -16,7 +16,7 @@ export interface SlotPool {
   release(slot: Slot): void;
 }
 
-/** Bytes in order. `ended` is true when nothing follows what was filled, and only when the source ended well. */
+/** Bytes in order. `ended` is true when nothing follows what was filled, and only when the source succeeded. */
 export interface ByteSource {
   fill(
     target: Uint8Array,
@@ -42,7 +42,7 @@ export interface Chunk {
 }
 
 /**
- * Yields the chunks of a source. `onFilled` is told of the bytes of a slot as they arrive, so that hashing keeps pace.
+ * Yields the chunks of a source. `onFilled` gets the bytes of a slot as they arrive, so that hashing keeps pace.
  * An empty source yields one chunk without parts.
  * @throws Error when a chunk is asked for before the last one was read to its end.
  */

@@ -22,7 +22,7 @@ export interface Memory {
 }
 
 /**
- * Looks at a command, which lies in the memory from one position to another. What it returns goes on in the command's place;
+ * Looks at a command, which lies in the memory from one position to another. What it returns takes the command's place;
  * undefined: as it is. Of a write it can replace nothing.
  */
 export type CommandVisitor = (
@@ -53,7 +53,7 @@ export class CommandScanner {
 
   /**
    * Takes the next bytes of the stream.
-   * @returns what goes on in their place, in order: views of them, what was gathered, and what a visitor put in place.
+   * @returns what takes their place, in order: views of them, what was gathered, and what a visitor put in place.
    * @throws StreamFormatError when they are not what a stream has there; whatever the visitor throws.
    */
   push(bytes: Uint8Array): readonly Uint8Array[] {

@@ -12,7 +12,7 @@ const attributeHeaderBytes = 4;
 
 const magic = 'btrfs-stream\0';
 
-/** Commands that are told apart here, by their numbers. */
+/** The commands that matter here, by number. */
 export const COMMANDS = {
   subvolume: 1,
   snapshot: 2,

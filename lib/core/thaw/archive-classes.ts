@@ -10,7 +10,7 @@ export type ThawTier = (typeof thawTiers)[number];
 /** How an object is archived. Intelligent-Tiering's archive tiers behave like the class, but their copies have no end. */
 export type Archive = 'GLACIER' | 'DEEP_ARCHIVE' | 'ARCHIVE_ACCESS' | 'DEEP_ARCHIVE_ACCESS';
 
-/** Whether an object can be read: always, for a while, soon, or not before somebody asks for it. */
+/** Whether an object can be read: always, for a while, soon, or only after a request. */
 export type ThawState =
   | { readonly kind: 'readable' }
   /** `expiresAtMs`: when the copy goes, in milliseconds since the epoch; undefined where the bucket does not say. */
@@ -28,19 +28,19 @@ export function archiveOf(storageClass: string, archiveStatus?: string): Archive
   return archives.includes(name) ? (name as Archive) : undefined;
 }
 
-/** What a bucket tells of a thaw; undefined for one that nobody asked for, or whose copy is gone. */
+/** The state of a thaw, as the bucket reports it; undefined where none was requested, or the copy has expired. */
 export interface ToldThaw {
   readonly isInProgress: boolean;
   readonly expiresAtMs: number | undefined;
 }
 
-/** An object's state, from how it is archived and what the bucket tells of its thaw. */
-export function thawStateOf(archive: Archive | undefined, told: ToldThaw | undefined): ThawState {
+/** An object's state, from how it is archived and what the bucket reports of its thaw. */
+export function thawStateOf(archive: Archive | undefined, reported: ToldThaw | undefined): ThawState {
   if (archive === undefined) return { kind: 'readable' };
-  if (told === undefined) return { kind: 'cold', archive };
-  return told.isInProgress
+  if (reported === undefined) return { kind: 'cold', archive };
+  return reported.isInProgress
     ? { kind: 'thawing', archive }
-    : { kind: 'thawed', archive, expiresAtMs: told.expiresAtMs };
+    : { kind: 'thawed', archive, expiresAtMs: reported.expiresAtMs };
 }
 
 /**

@@ -61,7 +61,7 @@ for (const [what, asked, times, expected] of [
     'a chain that begins in the future',
     'auto',
     aged(-3650 * day, day),
-    { due: 'full', because: 'full of the future' },
+    { due: 'full', because: 'full dated in the future' },
   ],
   ['a backup of the future', 'auto', aged(day, -hour), { due: 'unknown' }],
   [
