@@ -9,6 +9,7 @@ import { formatCount, formatDuration } from '../core/units.ts';
 import { readHostId } from '../edge/btrfs/host-identity.ts';
 import { takeLock } from '../edge/files/lock.ts';
 import { endingWithin } from '../edge/process/abort-scope.ts';
+import { demandRoot } from '../edge/process/privileges.ts';
 import { TransferMemory } from '../transfer/memory/transfer-memory.ts';
 import { forEachSubvolume, selectSubvolumes } from './for-each-subvolume.ts';
 import { createLog, isPretty, logError } from './log.ts';
@@ -30,6 +31,7 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
   process.stderr.on('error', () => undefined);
   try {
     const { own, config, sets, json } = parseOptions(definition.file, definition.options);
+    if (definition.root) await demandRoot();
     const { values, check } = await loadSettings(config, sets);
     log = await createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
     await check(definition.needs);
