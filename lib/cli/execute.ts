@@ -34,7 +34,7 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
     if (definition.root) await demandRoot();
     const { values, check } = await loadSettings(config, sets);
     log = await createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
-    await check(definition.needs);
+    for (const line of await check(definition.needs)) log.warn(line);
     const subvolumes = subvolumesOf(definition, values, own);
     // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
     const lock = isLocked(definition, own) ? await takeLock(values.RUN_DIR) : undefined;
