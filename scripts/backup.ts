@@ -8,6 +8,7 @@ await runScript({
     'Backs up each subvolume: plans, takes a read-only snapshot, uploads it and publishes it. One that fails does not stop the others.',
   options: planningOptions,
   needs: 'sources and bucket',
+  root: true,
   locked: true,
   async run({ context, options, json, forEachSubvolume }) {
     const { planLines, publishedJson, publishedLines } = await import('../lib/cli/reports/backup-report.ts');

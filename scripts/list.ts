@@ -23,7 +23,7 @@ await runScript({
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const { nothingFound } = await import('../lib/stage/bucket/backups.ts');
+    const { hintAtPrefixes, nothingFound } = await import('../lib/stage/bucket/backups.ts');
     const { listBackups } = await import('../lib/stage/bucket/list.ts');
     const { rememberedPrefix } = await import('../lib/stage/backup/last-backup.ts');
     const { adviseOnUploads } = await import('../lib/stage/bucket/lifecycle-advice.ts');
@@ -50,6 +50,9 @@ await runScript({
     const elsewhere = backups.length === 0 ? await rememberedPrefix(context) : undefined;
     if (elsewhere !== undefined) {
       context.log.warn(`the last backup of this host is under ${elsewhere}/: set S3_PREFIX=${elsewhere}`);
+    } else if (backups.length === 0) {
+      const hint = await hintAtPrefixes(context.bucket);
+      if (hint !== undefined) context.log.info(hint);
     }
     for (const problem of pointerProblems({ prefix, backups })) context.log.warn(problem);
     const report = listReport(name, { prefix, backups }, width);

@@ -9,6 +9,7 @@ await runScript({
     subvolume: subvolumeOption,
   },
   needs: 'sources and bucket',
+  root: true,
   locked: true,
   async run({ context, json, forEachSubvolume }) {
     const { publishedJson, publishedLines } = await import('../lib/cli/reports/backup-report.ts');

@@ -29,6 +29,7 @@ await runScript({
     'no-wait': { type: 'boolean', about: 'exit 5 while chunks thaw, instead of waiting for RESTORE_TIMEOUT' },
   },
   needs: 'bucket',
+  root: true,
   locked: false,
   async run({ context, options, json }) {
     const { restoreBackup } = await import('../lib/stage/restore/restore.ts');

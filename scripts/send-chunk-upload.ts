@@ -12,6 +12,7 @@ await runScript({
     subvolume: subvolumeOption,
   },
   needs: 'sources and bucket',
+  root: true,
   locked: true,
   async run({ context, json, forEachSubvolume }) {
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');

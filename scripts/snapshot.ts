@@ -8,6 +8,7 @@ await runScript({
     'Plans the next backup of each subvolume and takes its read-only snapshot, or the newest of those that SUBVOLUMES says exist.',
   options: planningOptions,
   needs: 'sources and bucket',
+  root: true,
   locked: true,
   async run({ context, options, json, forEachSubvolume }) {
     const { planLines } = await import('../lib/cli/reports/backup-report.ts');

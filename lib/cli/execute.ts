@@ -8,6 +8,7 @@ import type { SettingValues } from '../core/settings/settings.ts';
 import { readHostId } from '../edge/btrfs/host-identity.ts';
 import { takeLock } from '../edge/files/lock.ts';
 import { endingWithin } from '../edge/process/abort-scope.ts';
+import { demandRoot } from '../edge/process/privileges.ts';
 import { TransferMemory } from '../transfer/memory/transfer-memory.ts';
 import { forEachSubvolume, selectSubvolumes } from './for-each-subvolume.ts';
 import { createLog, isPretty, logError } from './log.ts';
@@ -30,9 +31,10 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
   process.stderr.on('error', () => undefined);
   try {
     const { own, config, sets, json } = parseOptions(definition.file, definition.options);
+    if (definition.root) await demandRoot();
     const { values, check } = await loadSettings(config, sets);
     log = await createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
-    await check(definition.needs);
+    for (const line of await check(definition.needs)) log.warn(line);
     const subvolumes = subvolumesOf(definition, values, own);
     // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
     const lock = isLocked(definition, own) ? await takeLock(values.RUN_DIR) : undefined;

@@ -2,15 +2,21 @@
 import { helpText } from './options/help.ts';
 import { parseOptions } from './options/parse-options.ts';
 import type { ScriptDefinition } from './options/script-definition.ts';
+import { watchOutput } from './output.ts';
 
 /** Runs a script and ends the process with the exit code that `--help` documents. */
 export async function runScript<Name extends string>(definition: ScriptDefinition<Name>): Promise<void> {
+  const outputFailure = watchOutput();
+  let exitCode = 0;
   if (isAskedForHelp(definition)) {
     process.stdout.write(`${helpText(definition.file, definition.summary, definition.options)}\n`);
-    return;
+  } else {
+    const { execute } = await import('./execute.ts');
+    exitCode = await execute(definition);
   }
-  const { execute } = await import('./execute.ts');
-  process.exit(await execute(definition));
+  const failure = await outputFailure();
+  if (failure) process.stderr.write(`${definition.file}: cannot write to stdout: ${failure.message}\n`);
+  process.exit(failure ? exitCode || 1 : exitCode);
 }
 
 function isAskedForHelp<Name extends string>({ file, options }: ScriptDefinition<Name>): boolean {

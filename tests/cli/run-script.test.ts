@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { runProcess } from '../end-to-end/world.ts';
 import { accessKeyId, bucketName, startTestBucket } from '../support/bucket.ts';
 import { type Outcome, runCode, runNode } from '../support/run-program.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -119,4 +120,23 @@ test('a signal after the last moment at which it could stop something still ends
       .map((line) => [JSON.parse(line).level, JSON.parse(line).msg]),
     [['warn', 'SIGTERM arrived after the work had finished']],
   );
+});
+
+test('a reader that has seen enough is no failure, with --help or a result; a full disk under stdout is one', async () => {
+  const shell = (line: string) => runProcess('bash', ['-o', 'pipefail', '-c', line]);
+  const script = `scripts/tsx.sh scripts/list.ts`;
+  const listing = `${script} --json --config ${rightConfig}`;
+  const [help, result, fullHelp, fullResult] = await Promise.all(
+    [
+      `${script} --help | true`,
+      `${listing} | true`,
+      `${script} --help > /dev/full`,
+      `${listing} > /dev/full`,
+    ].map(shell),
+  );
+  assert.deepEqual([help?.exitCode, help?.stderr], [0, '']);
+  assert.deepEqual([result?.exitCode, result?.stderr], [0, '']);
+  const says = 'list.ts: cannot write to stdout: ENOSPC: no space left on device, write\n';
+  assert.deepEqual([fullHelp?.exitCode, fullHelp?.stderr], [1, says]);
+  assert.deepEqual([fullResult?.exitCode, fullResult?.stderr], [1, says]);
 });

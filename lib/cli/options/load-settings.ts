@@ -12,6 +12,7 @@ import {
 } from '../../core/settings/lines.ts';
 import { resolveSettings, type SettingValues } from '../../core/settings/settings.ts';
 import { codeOf, fileError } from '../../edge/files/files.ts';
+import { handToSdk } from './sdk-environment.ts';
 
 /** Far more than a file of settings needs. */
 const maxFileBytes = 2 ** 20;
@@ -27,9 +28,10 @@ export interface LoadedSettings {
   readonly values: SettingValues;
   /**
    * Hands the AWS SDK's variables to the SDK's own lookup, which reads the environment.
+   * @returns lines of warning
    * @throws ToolError (usage) with every problem on a line of its own: file, line, key, reason.
    */
-  readonly check: (needs: Needs) => Promise<void>;
+  readonly check: (needs: Needs) => Promise<readonly string[]>;
 }
 
 /**
@@ -58,7 +60,7 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
       });
     }
     if (secretVariables.some((key) => aws[key])) await refuseReadableByOthers(file);
-    Object.assign(process.env, aws);
+    return handToSdk(aws, file, process.env);
   };
   return { values, check };
 }

@@ -13,6 +13,8 @@ export interface ScriptDefinition<Name extends string> {
   readonly summary: string;
   readonly options: Readonly<Record<Name, OptionDefinition>>;
   readonly needs: Needs;
+  /** True for what only root can do. */
+  readonly root?: true;
   /** True for what changes this host or the bucket: one such run at a time. Or the option without which it changes nothing. */
   readonly locked: boolean | NoInfer<Name>;
   /** Does the work, prints the result and gives the exit code. */

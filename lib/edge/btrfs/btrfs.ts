@@ -14,22 +14,19 @@ import {
 } from '../../core/format/btrfs-output.ts';
 import { fileError } from '../files/files.ts';
 import { command, startStreamChild } from '../process/child.ts';
-
-/** Inode number of every subvolume's root (linux/btrfs_tree.h, BTRFS_FIRST_FREE_OBJECTID). */
-const subvolumeRootInode = 256n;
+import { notASubvolume, refuseUnmounted, subvolumeRootInode } from './wrong-place.ts';
 
 /**
  * Describes a subvolume.
  * @throws ToolError when the path is not one.
  */
 export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
-  const status = await stat(path, { bigint: true }).catch((cause: unknown) => {
+  const status = await stat(path, { bigint: true }).catch(async (cause: unknown) => {
+    await refuseUnmounted(path);
     throw fileError(`cannot use ${path}`, cause, 'check SUBVOLUMES and whether its filesystem is mounted');
   });
   if (!status.isDirectory() || status.ino !== subvolumeRootInode) {
-    throw new ToolError(`${path} is not a Btrfs subvolume`, {
-      hint: 'make one with "btrfs subvolume create", or name the subvolume that holds it',
-    });
+    throw await notASubvolume(path, await filesystemOf(path));
   }
   const shown = await command`btrfs subvolume show -- ${path}`;
   const info = parseSubvolumeShow(shown.stdout);

@@ -5,6 +5,7 @@ import { ToolError } from '../../core/errors.ts';
 import { formatCount } from '../../core/units.ts';
 import { fileError, pathExists } from '../files/files.ts';
 import { type FoundSubvolume, filesystemOf, subvolumeAt } from './btrfs.ts';
+import { refuseUnmounted } from './wrong-place.ts';
 
 /** Calls of `btrfs subvolume show` at once: with snapper there may be hundreds. */
 const looksAtOnce = 4;
@@ -29,7 +30,10 @@ export async function findMatchingSubvolumes(pattern: string): Promise<MatchingS
     throw fileError(`cannot look for snapshots at ${pattern}`, cause, hint);
   });
   const [first] = paths;
-  if (first === undefined) throw new ToolError(`no directory matches ${pattern}`, { hint });
+  if (first === undefined) {
+    await refuseUnmounted(pattern);
+    throw new ToolError(`no directory matches ${pattern}`, { hint });
+  }
   const looked = await pMap(paths, lookAt, { concurrency: looksAtOnce });
   const found = looked.flatMap((each) => (typeof each === 'object' ? [each] : []));
   const unnameable = looked.flatMap((each) => (typeof each === 'string' ? [each] : []));

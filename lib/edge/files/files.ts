@@ -87,11 +87,18 @@ export function fileError(
     ENOENT: 'it does not exist',
     ENOTDIR: 'a part of the path is not a directory',
   }[code];
-  const hint = code === 'ENOSPC' || code === 'EDQUOT' ? fullHint : otherHint;
+  const isDenied = code === 'EACCES' || code === 'EPERM';
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  // What root owns is denied to others, whatever else may be said of the path.
+  const hint = isFull ? fullHint : isDenied && process.geteuid?.() !== 0 ? asRoot(otherHint) : otherHint;
   return new ToolError(`${what}: ${says ?? (cause instanceof Error ? cause.message : String(cause))}`, {
     ...(hint && { hint }),
     cause,
   });
+}
+
+function asRoot(otherHint: string | undefined): string {
+  return otherHint ? `run as root, or ${otherHint}` : 'run as root, such as with sudo';
 }
 
 /** The code of a system error such as `ENOENT`; empty for anything else. */

@@ -23,6 +23,16 @@ const noCredentials: Explanation = {
   kind: 'usage',
 };
 
+/** What to do about credentials that a profile was to give. A timer cannot log in, nor enter a code. */
+function hintAtProfile(profile: string): string {
+  const home = `${process.env.HOME ?? ''}/.aws`;
+  const {
+    AWS_CONFIG_FILE: config = `${home}/config`,
+    AWS_SHARED_CREDENTIALS_FILE: shared = `${home}/credentials`,
+  } = process.env;
+  return `check the profile ${profile} in ${config} and ${shared}; for a timer it has to last: keys, or a role of this machine`;
+}
+
 /** By the error's name, as S3 lists them (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
 const explanations: Readonly<Record<string, Explanation>> = {
   CredentialsProviderError: noCredentials,
@@ -123,9 +133,14 @@ export function explainS3Error(error: unknown, action: S3Action): Error {
     : `the server answered ${name || 'an error'}${status ? ` (${status})` : ''}: ${message}`;
   return new ToolError(`cannot ${action.what}: ${says} (bucket ${action.bucket}, ${action.server})`, {
     kind: explanation?.kind ?? 'failed',
-    ...(explanation && { hint: explanation.hint }),
+    ...(explanation && { hint: hintOf(explanation) }),
     cause: error,
   });
+}
+
+function hintOf(explanation: Explanation): string {
+  const profile = process.env.AWS_PROFILE;
+  return explanation === noCredentials && profile ? hintAtProfile(profile) : explanation.hint;
 }
 
 /** What the server says of a refusal, the SDK of credentials, or OpenSSL of a connection: at most one sentence, cleaned. */

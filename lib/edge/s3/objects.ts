@@ -128,6 +128,17 @@ export async function listObjects(bucket: Bucket, prefix: string): Promise<reado
   return objects;
 }
 
+/** What keys below a prefix go on with up to the next `/`, with it: at most the first thousand, by a single request. */
+export async function listFolders(bucket: Bucket, prefix: string): Promise<readonly string[]> {
+  const request = { Bucket: bucket.name, Prefix: prefix, Delimiter: '/' };
+  const { CommonPrefixes = [] } = await send(
+    bucket,
+    `list ${prefix === '' ? 'the bucket' : prefix}`,
+    new ListObjectsV2Command(request),
+  );
+  return CommonPrefixes.flatMap((folder) => folder.Prefix?.slice(prefix.length) ?? []);
+}
+
 function describe(
   { Size = 0, ETag = '', StorageClass = 'STANDARD', LastModified, RestoreStatus }: S3Object,
   key: string,

@@ -5,6 +5,7 @@ import type { SettingValues } from '../../core/settings/settings.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
+import { isNetworkError } from './s3-errors.ts';
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
@@ -74,7 +75,9 @@ export async function openBucket(
   const region = await client.config.region().catch((cause: unknown) => {
     throw new ToolError('AWS_REGION is not set, and no AWS profile names a region', {
       kind: 'usage',
-      hint: 'set AWS_REGION in the settings file',
+      hint: process.env.AWS_DEFAULT_REGION
+        ? 'set AWS_REGION in the settings file; AWS_DEFAULT_REGION is read by the aws command alone'
+        : 'set AWS_REGION in the settings file',
       cause,
     });
   });
@@ -135,6 +138,8 @@ class CredentialsLog {
     if (!(error instanceof Error)) return error;
     const [first] = this.#told;
     if (error.message.startsWith('Could not load credentials') && first !== undefined) error.message = first;
+    // What Node says of a file that a profile names, such as that of a web identity's token.
+    if (error.name === 'Error' && !isNetworkError(error)) error.name = 'CredentialsProviderError';
     cleanError(error, [process.env.AWS_SECRET_ACCESS_KEY, process.env.AWS_SESSION_TOKEN]);
     return error;
   }

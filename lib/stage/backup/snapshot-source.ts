@@ -19,6 +19,7 @@ import {
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
 import { mountsBelow } from '../../edge/btrfs/mounts-below.ts';
+import { refuseUnmounted } from '../../edge/btrfs/wrong-place.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { Log } from '../../transfer/transfer-context.ts';
 import type { StageContext } from '../context.ts';
@@ -124,12 +125,14 @@ async function lookAtSubvolume(
   if (!directory) throw new ToolError('SNAPSHOT_DIR is not set', { kind: 'usage' });
   const info = await showSubvolume(path);
   if (!(await pathExists(directory))) {
+    await refuseUnmounted(directory);
     throw new ToolError(`SNAPSHOT_DIR ${directory} does not exist`, {
       hint: `make it with: mkdir -p -m 0700 ${directory}`,
     });
   }
   const [source, target] = await Promise.all([filesystemOf(path), filesystemOf(directory)]);
   if (target.type !== 'btrfs' || target.source !== source.source) {
+    await refuseUnmounted(directory);
     throw new ToolError(
       `SNAPSHOT_DIR ${directory} (${target.type} on ${target.source}) is not on the filesystem of ${path} (${source.source})`,
       { hint: 'a snapshot can only be taken within one Btrfs filesystem; choose a directory on it' },

@@ -9,12 +9,20 @@ import {
   parsePointer,
   type StoredManifest,
 } from '../../core/format/manifest.ts';
-import { parseKey, parsePointInTime, SubvolumeKeys, subvolumesRoot } from '../../core/format/names.ts';
+import {
+  hostPrefixes,
+  parseKey,
+  parsePointInTime,
+  readableTimestamp,
+  SubvolumeKeys,
+  subvolumesRoot,
+} from '../../core/format/names.ts';
 import { followChain, newestNotLater } from '../../core/plan/chain.ts';
 import type { ReadManifest } from '../../core/plan/restorability.ts';
 import { readDocument } from '../../edge/s3/documents.ts';
 import { headObject, listKeys } from '../../edge/s3/objects.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
+import { glimpsePrefixes } from './hosts.ts';
 
 const maxPointerBytes = 65_536;
 
@@ -66,7 +74,7 @@ export async function readManifest(bucket: Bucket, key: string): Promise<Manifes
   if (parseKey(bucket.prefix, key)?.type !== 'manifest') {
     throw new ToolError(`${key} is not the key of a manifest under ${bucket.prefix}/`, {
       kind: 'usage',
-      hint: 'make list shows the keys; S3_PREFIX says where they are looked for',
+      hint: hintAtKey(bucket, key),
     });
   }
   const document = await readDocument(bucket, key, MAX_MANIFEST_BYTES);
@@ -93,11 +101,18 @@ export async function resolveChain(
   if (parseKey(bucket.prefix, key)?.subvolume !== subvolume) {
     throw new ToolError(`${key} is not a manifest of subvolume "${subvolume}" under ${bucket.prefix}/`, {
       kind: selection.manifest ? 'usage' : 'damage',
-      hint: 'make list shows the keys of its backups',
+      hint: hintAtKey(bucket, key),
     });
   }
   const manifest = await readManifest(bucket, key);
   return followChain({ key, manifest }, (parentKey) => readManifest(bucket, parentKey));
+}
+
+/** What to do about a key that is not where it was looked for: it may be another host's. */
+function hintAtKey(bucket: Bucket, key: string): string {
+  const [other] = hostPrefixes('', [key]);
+  const isElsewhere = other !== undefined && other !== bucket.prefix;
+  return isElsewhere ? `set S3_PREFIX=${other}` : 'make list shows the keys of its backups';
 }
 
 async function selectManifest(
@@ -118,9 +133,16 @@ async function selectManifest(
     }
     throw await nothingFound(bucket, `there is no backup of subvolume "${subvolume}"`);
   }
-  const found = newestNotLater(await listManifests(bucket, subvolume), momentOf(at));
+  const moment = momentOf(at);
+  const all = await listManifests(bucket, subvolume);
+  const found = newestNotLater(all, moment);
   if (found) return found.key;
-  throw await nothingFound(bucket, `there is no backup of subvolume "${subvolume}" at or before ${at}`);
+  const [oldest] = all;
+  if (!oldest) throw await nothingFound(bucket, `there is no backup of subvolume "${subvolume}"`);
+  throw new ToolError(`no backup of subvolume "${subvolume}" is as old as AT=${at}`, {
+    kind: 'usage',
+    hint: `the oldest is AT=${readableTimestamp(oldest.timestamp)}; make list shows all`,
+  });
 }
 
 /** The moment that AT= names. @throws ToolError (usage) when it names none */
@@ -209,9 +231,30 @@ export function rootOf(bucket: Bucket, subvolume: string | undefined): string {
 /** The error for a selection that matches nothing: it says what there is instead. */
 export async function nothingFound(bucket: Bucket, message: string): Promise<ToolError> {
   const names = [...new Set((await listManifests(bucket)).map((manifest) => manifest.subvolume))];
-  const there = names.length > 0 ? `there are: ${names.join(', ')}` : 'there are no backups at all';
   return new ToolError(`${message} in bucket ${bucket.name} under ${bucket.prefix}/`, {
     kind: 'usage',
-    hint: `${there}; check SUBVOLUME, S3_BUCKET and S3_PREFIX`,
+    hint:
+      names.length > 0
+        ? `there are: ${names.join(', ')}; check SUBVOLUME`
+        : ((await hintAtPrefixes(bucket)) ?? 'there are no backups at all; check S3_BUCKET'),
   });
+}
+
+const mostPrefixes = 8;
+
+/**
+ * What to do where there is nothing under S3_PREFIX, which by default is another one on a new host; undefined where there is nothing
+ * under any other either.
+ */
+export async function hintAtPrefixes(bucket: Bucket): Promise<string | undefined> {
+  const prefixes = (await glimpsePrefixes(bucket))?.filter((prefix) => prefix !== bucket.prefix);
+  const all = 'make list HOST_PREFIX=/ shows the backups of all hosts';
+  if (prefixes === undefined) {
+    return `set S3_PREFIX to that of the host that made them; ${all}, where these credentials may list them`;
+  }
+  const [first] = prefixes;
+  if (first === undefined) return undefined;
+  const more = prefixes.length - mostPrefixes;
+  const named = prefixes.slice(0, mostPrefixes).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return `there are backups under ${named}: set S3_PREFIX, such as S3_PREFIX=${first}; ${all}`;
 }

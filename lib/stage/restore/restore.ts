@@ -13,6 +13,7 @@ import {
   setMtime,
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
+import { refuseUnmounted } from '../../edge/btrfs/wrong-place.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
@@ -145,6 +146,7 @@ async function checkTarget(target: string): Promise<void> {
   }
   const parent = dirname(target);
   if (!(await pathExists(parent))) {
+    await refuseUnmounted(parent);
     throw new ToolError(`the directory ${parent} does not exist`, {
       kind: 'usage',
       hint: `make it: mkdir -p ${parent}`,
@@ -152,6 +154,7 @@ async function checkTarget(target: string): Promise<void> {
   }
   const { type, source } = await filesystemOf(parent);
   if (type !== 'btrfs') {
+    await refuseUnmounted(parent);
     throw new ToolError(`${parent} is ${type} on ${source}, not Btrfs`, {
       kind: 'usage',
       hint: 'btrfs receive needs a Btrfs filesystem; choose a TARGET on one',

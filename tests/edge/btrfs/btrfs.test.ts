@@ -60,10 +60,21 @@ test('names with blanks, quotes and a dash in front are subvolumes as any other'
 });
 
 test('what is not a subvolume is refused in words, with what to do', async () => {
-  for (const path of [at('data/folder'), at('data/file'), elsewhere]) {
+  const nameHolder = `name the subvolume that holds it, ${at('data')}, or move its files into a new one: btrfs subvolume create`;
+  for (const [path, kind, hint] of [
+    [at('data/folder'), /^it is a plain directory$/, nameHolder],
+    [at('data/file'), /^it is a file$/, nameHolder],
+    [
+      elsewhere,
+      /^it is on \w+ \(\S+\)$/,
+      'mount the Btrfs filesystem that belongs there, or check SUBVOLUMES',
+    ],
+  ] as const) {
     await assert.rejects(showSubvolume(path), (error: ToolError) => {
-      assert.equal(error.message, `${path} is not a Btrfs subvolume`);
-      assert.match(error.hint ?? '', /btrfs subvolume create/);
+      const [what, reason = ''] = error.message.split(': ');
+      assert.equal(what, `${path} is not a Btrfs subvolume`);
+      assert.match(reason, kind);
+      assert.equal(error.hint, hint);
       return true;
     });
   }

@@ -33,6 +33,9 @@ sso_region = us-east-1
 sso_start_url = https://old.awsapps.com/start
 sso_account_id = 123456789012
 sso_role_name = backup
+[profile token]
+role_arn = arn:aws:iam::123456789012:role/backup
+web_identity_token_file = /nonexistent/token
 [sso-session mine]
 sso_region = us-east-1
 sso_start_url = https://example.awsapps.com/start
@@ -89,6 +92,11 @@ for (const [what, profile, says] of [
     'nobody',
     / found: Could not resolve credentials using profile: \[nobody\]/,
   ],
+  [
+    'a token that is not there',
+    'token',
+    / found: ENOENT: no such file or directory, open '\/nonexistent\/token'/,
+  ],
   ['nothing at all', undefined, / found \(bucket backups, AWS us-east-1\)$/],
 ] as const) {
   test(`${what} is told in the line`, async () => {
@@ -97,6 +105,10 @@ for (const [what, profile, says] of [
     assert.match(error.message, says);
     assert.equal(error.message.split('\n').length, 1);
     assert.equal(exitCodeOf(error), 2);
+    const advice = profile
+      ? `check the profile ${profile} in ${join(directory, '.aws', 'config')} and /dev/null; for a timer it has to last: keys, or a role of this machine`
+      : 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, in the settings file';
+    assert.equal(error.hint, advice);
   });
 }
 
