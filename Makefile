@@ -74,7 +74,7 @@ install-systemd: $(READY) ## a timer that runs make backup IF_DUE=1 with CONFIG;
 uninstall-systemd: $(READY) ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
 	@$(TSX) scripts/systemd.ts uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
 
-##@ Look and restore
+##@ See what there is, and restore it
 
 .PHONY: list
 list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) WIDE=1 JSON=1]
@@ -85,13 +85,13 @@ verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads e
 	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
 
 .PHONY: restore
-restore: $(READY) ## to a new path  SUBVOLUME= TARGET= [AT= | MANIFEST=, VERIFY=, READ_ONLY=1, TIER=, DAYS=, WAIT=0]
+restore: $(READY) ## any backup, to a new path  [SUBVOLUME= TARGET= AT=|MANIFEST= VERIFY= READ_ONLY=1 TIER= DAYS= WAIT=0]
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
 	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call option,TIER,tier) $(call option,DAYS,days) \
 	  $(call unless,WAIT,no-wait)
 
 .PHONY: thaw
-thaw: $(READY) ## thaw a chain, and watch it  SUBVOLUME= [AT= | MANIFEST=, TIER=, DAYS=, DRY_RUN=1] | EXPORT=file
+thaw: $(READY) ## requests the archived chunks of a chain, and reports how far they are  [SUBVOLUME= AT=|MANIFEST= TIER= DAYS= DRY_RUN=1, or EXPORT=file]
 	@$(TSX) scripts/thaw.ts $(settings) $(selection) $(point) $(call option,TIER,tier) $(call option,DAYS,days) \
 	  $(call option,EXPORT,export) $(call flag,DRY_RUN,dry-run)
 
@@ -104,11 +104,11 @@ prune: $(READY) ## generations beyond KEEP_GENERATIONS, and orphans  [SUBVOLUME=
 ##@ Try and develop
 
 .PHONY: demo
-demo: $(READY_FOR_DEVELOPMENT) ## the whole journey on a loop device and a local S3 server; needs root, no account  [KEEP=1]
+demo: $(READY_FOR_DEVELOPMENT) ## the whole journey on a loop device and a local S3 server; needs root  [KEEP=1]
 	@$(TSX) testing/scripts/demo.ts $(call flag,KEEP,keep)
 
 .PHONY: setup
-setup: ## system packages and npm packages; every target that needs them runs this by itself
+setup: ## system and npm packages; every target that needs them runs it by itself
 	@rm -f $(READY) && $(MAKE) $(READY)
 
 .PHONY: test
@@ -138,7 +138,7 @@ test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SER
 	  $(call flag,INCLUDE_ARCHIVE,include-archive) $(call flag,SKIP_S3,skip-s3) $(call flag,KEEP,keep)
 
 .PHONY: test-ceph
-test-ceph: $(READY_FOR_CEPH) ## contract, ten hosts and harness against a Ceph cluster; needs root, installs Ceph
+test-ceph: $(READY_FOR_CEPH) ## contract, ten hosts and harness against a Ceph cluster, which it installs
 	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts tests/slow/fleet.test.ts; \
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
@@ -169,15 +169,19 @@ bench-growth: $(READY_FOR_DEVELOPMENT) ## what each further GiB and each further
 	  $(call flag,TLS,tls) $(call option,DIR,dir)
 
 .PHONY: schema
-schema: $(READY_FOR_DEVELOPMENT) ## write the generated files in config/ anew: JSON Schema, example, table of settings
+schema: $(READY_FOR_DEVELOPMENT) ## writes the generated files in config/: JSON Schema, example, settings
 	@$(TSX) testing/scripts/write-generated.ts
 
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nFor all: CONFIG=file (default config/backup.env), SET="KEY=VALUE ..." for settings that win over the file, JSON=1 for programs.\n'
+	  /^[a-z-]+:.*## / { \
+	    line = sprintf("  make %-18s %s", $$1, $$2); at = index(line, "  [") ? index(line, "  [") : match(line, /  [A-Z_]+=/); \
+	    if (length(line) > 100 && at > 25) { print substr(line, 1, at - 1); printf "%26s%s\n", "", substr(line, at + 2) } else print line }' $(MAKEFILE_LIST)
+	@printf '\nFor all of them: CONFIG=file    the settings (default config/backup.env)\n'
+	@printf '                 SET="KEY=VALUE ..."    settings that win over the file\n'
+	@printf '                 JSON=1    a document in place of text\n'
 
 $(READY) $(READY_FOR_DEVELOPMENT) $(READY_FOR_CEPH): | $(OTHER_NODE)
 

@@ -24,15 +24,22 @@ for (const target of phony) {
   test(`make ${target} has a line of help, and make help prints it`, () => {
     const about = new RegExp(`^${target}:.*## (\\S.*)$`, 'm').exec(makefile)?.[1];
     assert.ok(about, 'there is a line');
-    const printed = help.split('\n').find((line) => line.startsWith(`  make ${target} `));
-    assert.ok(printed?.endsWith(about), printed ?? 'nothing');
-    assert.ok((printed?.length ?? 0) <= 120, `${printed?.length} characters`);
+    const lines = help.split('\n');
+    const first = lines.findIndex((line) => line.startsWith(`  make ${target} `));
+    // What does not fit has its variables on a line below.
+    const printed = lines.slice(first, first + 2).map((line) => line.trim());
+    const said = printed[0]?.endsWith(about) ? printed[0] : printed.join('  ');
+    assert.ok(said.endsWith(about), said);
   });
 }
 
+test('the help fits a terminal of 100 columns', () => {
+  for (const line of help.split('\n')) assert.ok(line.length <= 100, line);
+});
+
 test('make alone prints the help, and the help says how to set things', () => {
   assert.equal(execFileSync('make', { cwd: repositoryRoot, encoding: 'utf8' }), help);
-  assert.match(help, /CONFIG=.*\n?.*SET="KEY=VALUE/);
+  assert.match(help, /CONFIG=.*\n.*SET="KEY=VALUE/);
 });
 
 for (const script of scripts) {
