@@ -58,7 +58,8 @@ if [[ ! $in_use ]] || ! is_installed; then
   mkdir "$tree"
   trap 'rm -rf "$tree"' EXIT
   cp package.json package-lock.json "$tree"
-  echo 'setup: installing the npm packages of package-lock.json; this takes some 20 seconds' >&2
+  # For who waits; a log has no use for it.
+  [[ ! -t 2 ]] || echo 'setup: installing the npm packages of package-lock.json; this takes some 20 seconds' >&2
   (cd "$tree" && npm ci --no-audit --no-fund --loglevel=error >&2)
   if [[ ! $in_use && -d node_modules ]]; then
     # As npm by itself would have it.

@@ -1,19 +1,19 @@
-/** Which subvolumes are meant, and a stage for each of them. */
+/** Selects subvolumes, and runs a stage for each. */
 import type { Logger } from 'pino';
 import { ToolError, worstExitCode } from '../core/errors.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import { logError } from './log.ts';
 
-/** The results of a stage by subvolume, and the exit code of all together. */
+/** The results of a stage by subvolume, and the worst exit code. */
 export interface StageResults<Result> {
   readonly results: readonly (readonly [name: string, Result])[];
-  /** Names of those that failed; why was logged. */
+  /** Names of those that failed; the reasons were logged. */
   readonly failed: readonly string[];
   readonly exitCode: number;
 }
 
 /**
- * The subvolumes that are meant by `NAME` or `NAME,NAME`; all when nothing is said.
+ * Selects subvolumes by `NAME` or `NAME,NAME`; all where nothing is given.
  * @throws ToolError (usage) for a name that is not there; an empty selection is a mistake, not a selection of all.
  */
 export function selectSubvolumes(

@@ -1,6 +1,6 @@
 /**
- * What a stream shows of itself, held against what it has to be. Of a stream that does not fit its parent `btrfs receive` makes an
- * error, or another tree; of one with a path that is too long an error. So neither is published, nor handed to receive.
+ * Compares what a stream says of itself with what it has to be. A stream that does not fit its parent makes `btrfs receive` fail, or
+ * build another tree; a path that is too long makes it fail. So neither is published, nor handed to receive.
  */
 import { ToolError } from '../core/errors.ts';
 import { type Manifest, streamUuid } from '../core/format/manifest.ts';
@@ -10,7 +10,7 @@ import { StreamFormatError } from '../core/stream/commands.ts';
 import { MAX_PATH_BYTES, PathTooLong } from '../core/stream/path-limits.ts';
 import type { StreamHead, SubvolumeState } from '../core/stream/stream-head.ts';
 
-/** What a stream has to be; undefined is what nothing is known of. */
+/** What a stream has to be; undefined where it is unknown. */
 export interface ExpectedStream {
   readonly uuid: string | undefined;
   readonly transid?: number | undefined;
@@ -41,14 +41,14 @@ export function expectedOfManifest(
   };
 }
 
-/** Why a stream is not what it has to be, as a clause; undefined when it is. */
+/** Why a stream does not fit, as a clause; undefined when it does. */
 export function streamProblem(head: StreamHead, expected: ExpectedStream): string | undefined {
   if (differ(expected.uuid, head.uuid)) return `is of the snapshot ${head.uuid} instead of ${expected.uuid}`;
   if (differ(expected.transid, head.transid)) {
-    return `is of state ${head.transid} of its snapshot instead of ${expected.transid}`;
+    return `has state ${head.transid} of its snapshot instead of ${expected.transid}`;
   }
-  if (expected.parent === null) return head.parent ? 'is incremental, but a full one is needed' : undefined;
-  if (!head.parent) return 'is a full one, but an incremental one is needed';
+  if (expected.parent === null) return head.parent ? 'is incremental, but must be full' : undefined;
+  if (!head.parent) return 'is full, but must be incremental';
   if (differ(expected.parent.uuid, head.parent.uuid)) {
     return `builds on the snapshot ${head.parent.uuid} instead of ${expected.parent.uuid}`;
   }
@@ -85,7 +85,7 @@ export function explainStreamError(error: unknown, what: string, hint: string): 
     );
   }
   if (!(error instanceof StreamFormatError)) return error;
-  return new ToolError(`${what} is no stream that btrfs receive can read: ${error.message}`, {
+  return new ToolError(`${what} is not a stream that btrfs receive can read: ${error.message}`, {
     kind: 'damage',
     cause: error,
   });

@@ -188,7 +188,7 @@ test('refusals are a line each and exit 1; damage is exit 4', async () => {
   assert.equal(damaged.exitCode, 4, damaged.stdout);
   assert.match(
     errorsOf(damaged)[0] ?? '',
-    /manifest-20260106T020000Z.* is left alone, .*chunk-20260106T020000Z-00000\.bin is missing/,
+    /manifest-20260106T020000Z.* is kept, .*chunk-20260106T020000Z-00000\.bin is missing/,
   );
 });
 

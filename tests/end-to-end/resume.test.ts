@@ -104,7 +104,7 @@ for (const [changes, says] of [
     const world = await cutOff(t);
     const { stderr } = await goOn(world, changes);
     assert.match(stderr, new RegExp(`data: ${says} changed: the upload begins again`));
-    assert.match(stderr, /gave up the unfinished upload of .*-00002\.bin/);
+    assert.match(stderr, /aborted the unfinished upload of .*-00002\.bin/);
     assert.deepEqual(await unfinished(world), [theirKey]);
   });
 }
@@ -134,7 +134,7 @@ test('when the journal is gone, the upload begins again, and what it had begun i
   const world = await cutOff(t);
   await rm(join(world.runDirectory, 'data/upload.jsonl'));
   const { stderr } = await succeed(world, 'snapshot.ts');
-  assert.match(stderr, /gave up the unfinished upload of .*-00002\.bin/);
+  assert.match(stderr, /aborted the unfinished upload of .*-00002\.bin/);
   await goOn(world);
   assert.deepEqual(await unfinished(world), [theirKey]);
 });
@@ -145,7 +145,7 @@ test('when the snapshot is gone, so is its unfinished upload, and a new backup b
   await shell`btrfs subvolume delete ${join(world.snapshots, snapshot)}`;
   const { stderr } = await succeed(world, 'snapshot.ts');
   assert.match(stderr, /an unfinished backup is given up: its snapshot .* is gone/);
-  assert.match(stderr, /gave up the unfinished upload of .*-00002\.bin/);
+  assert.match(stderr, /aborted the unfinished upload of .*-00002\.bin/);
   assert.deepEqual(await unfinished(world), [theirKey]);
   await goOn(world);
 });

@@ -41,7 +41,7 @@ test('make thaw can be repeated: it requests once, tells how far it is, and ends
   await world.server.thaws.finish();
   const third = await thaw();
   assert.equal(third.exitCode, 0, third.stderr);
-  assert.match(third.stdout, /nothing had to be requested/);
+  assert.match(third.stdout, /nothing needed to be requested/);
   assert.match(third.stdout, / now$/m);
   await assertRequestedOnce(world);
   assert.match((await world.run('list.ts')).stdout, / until \d{4}-\d\d-\d\dT00:00:00Z /);

@@ -45,7 +45,7 @@ test('btrfs send is killed in the middle of an upload: nothing is published, and
   await assertFailed(
     world,
     await upload.ended,
-    /^btrfs send of .* was ended by SIGKILL; run make backup again/,
+    /^btrfs send of .* was killed by SIGKILL; run make backup again/,
   );
   await assertPublished(world, 0);
   assert.equal((await namesIn(world.snapshots)).length, 1, 'the snapshot is kept to go on with');
@@ -67,7 +67,7 @@ test('btrfs receive is killed in the middle of a restore: nothing is left, and t
   await assertFailed(
     world,
     await restore.ended,
-    /^btrfs receive was ended by SIGKILL; .*run the same command again/,
+    /^btrfs receive was killed by SIGKILL; .*run the same command again/,
   );
   world.server.faults.clear();
   await proveRestore(world, target);
@@ -148,7 +148,7 @@ test('the parent is deleted between an upload that broke off and the next run: t
   await assertFailed(
     world,
     alone,
-    new RegExp(`^btrfs send failed: the snapshot ${path} is gone; run: make backup`),
+    new RegExp(`^btrfs send failed: the snapshot ${path} no longer exists; run: make backup`),
   );
   await assertPublished(world, 1);
 

@@ -94,12 +94,12 @@ for (const [what, args, says] of [
   [
     'a path that a unit would take apart',
     ['install', '--config', '/etc/my file', '--destdir', nowhere],
-    /\/etc\/my file cannot stand in a unit/,
+    /\/etc\/my file cannot be used in a systemd unit/,
   ],
   [
     'a path with a specifier',
     ['install', '--config', '/etc/%h', '--destdir', nowhere],
-    /\/etc\/%h cannot stand in a unit/,
+    /\/etc\/%h cannot be used in a systemd unit/,
   ],
   ['no verb', [], /say install or uninstall/],
   ['a flag that there is not', ['install', '--user', 'x'], /--user is no option/],

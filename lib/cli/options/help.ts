@@ -23,7 +23,7 @@ export const commonOptions = {
   sets: {
     type: 'string',
     value: 'PAIRS',
-    about: 'several of them, separated by blanks (what make passes for SET=)',
+    about: 'several settings, separated by blanks (what make passes for SET=)',
   },
   json: { type: 'boolean', about: 'print the result as one JSON document' },
   help: { type: 'boolean', about: 'print this and do nothing' },

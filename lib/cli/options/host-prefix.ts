@@ -3,7 +3,7 @@ import { ToolError } from '../../core/errors.ts';
 import { resolveSettings } from '../../core/settings/settings.ts';
 
 /**
- * Checks HOST_PREFIX by the rules of S3_PREFIX; a `/` at its end is not missed.
+ * Checks HOST_PREFIX by the rules of S3_PREFIX; a trailing `/` is dropped.
  * @returns the prefix without it, empty for `/`, which is the whole bucket; undefined where the option is not given.
  * @throws ToolError (usage)
  */

@@ -67,13 +67,13 @@ function parse(
 }
 
 function reasonOf(cause: unknown): string {
-  // Never the argument itself: it may be a secret that stands behind a flag by mistake.
-  if (codeOf(cause) === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'an argument belongs to no option';
+  // Never the argument itself: it may be a secret, placed there by mistake.
+  if (codeOf(cause) === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'an argument has no option before it';
   // Node explains itself in further sentences, some of them on lines of their own.
   return cause instanceof Error ? (cause.message.split(/\.?\n|\. /)[0] ?? '') : String(cause);
 }
 
-/** Node puts U+FFFD for bytes that are not UTF-8: a path with it is another one than was meant. */
+/** Node puts U+FFFD for bytes that are not UTF-8: a path with it is not the one that was meant. */
 function refuseOtherBytes(file: string, words: readonly string[]): void {
   const word = words.find((text) => text.includes('\uFFFD'));
   if (word === undefined) return;

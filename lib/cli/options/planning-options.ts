@@ -12,9 +12,9 @@ export const planningOptions = {
   kind: { type: 'string', value: 'KIND', about: `${kinds.join(', ')} (default: auto)` },
   'if-due': {
     type: 'boolean',
-    about: 'only where FULL_EVERY or INCREMENTAL_EVERY is over by the bucket, or a backup is unfinished',
+    about: 'only what FULL_EVERY or INCREMENTAL_EVERY makes due, or is unfinished',
   },
-  'dry-run': { type: 'boolean', about: 'say what would be done, and do nothing' },
+  'dry-run': { type: 'boolean', about: 'print the plan and do nothing' },
 } as const;
 
 /** What is asked for. @throws ToolError (usage) for a kind that is none */

@@ -20,7 +20,7 @@ export const pointOptions = {
   manifest: { type: 'string', value: 'KEY', about: 'the backup with this manifest key' },
 } as const satisfies Record<string, OptionDefinition>;
 
-/** The options by which a thaw is wished for. */
+/** The options of a thaw. */
 export const thawOptions = {
   tier: {
     type: 'string',

@@ -48,7 +48,7 @@ export function readThawOptions(options: OptionValues<Option>): ThawWishes {
   return { mode: 'thaw', subvolume, selection: { at, manifest }, wish: readThawWish(options), isDryRun };
 }
 
-/** What is wished for instead of RESTORE_TIER and RESTORE_DAYS. @throws ToolError (usage) */
+/** Tier and days in place of RESTORE_TIER and RESTORE_DAYS. @throws ToolError (usage) */
 export function readThawWish({ tier, days }: OptionValues<keyof typeof thawOptions>): Partial<ThawWish> {
   if (
     days !== undefined &&

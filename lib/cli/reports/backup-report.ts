@@ -1,4 +1,4 @@
-/** What the scripts of a backup tell: the plan, and what was published. */
+/** What the scripts of a backup print: the plan, and what was published. */
 import { printable } from '../../core/printable.ts';
 import { formatCount, formatDuration, formatSize } from '../../core/units.ts';
 import type { NothingDue } from '../../stage/backup/plan-if-due.ts';

@@ -1,4 +1,4 @@
-/** What `list.ts` tells: a table for people, a document for programs, whose fields docs/json.md names. */
+/** What `list.ts` prints: a table for people, a document for programs, whose fields docs/json.md names. */
 import { describeError } from '../../core/errors.ts';
 import { formatTimestamp, readableTimestamp, SubvolumeKeys } from '../../core/format/names.ts';
 import { formatSize } from '../../core/units.ts';

@@ -1,4 +1,4 @@
-/** What `thaw.ts` tells: how far a thaw is, and what an export holds. */
+/** What `thaw.ts` prints: how far a thaw is, and what an export holds. */
 
 import type { StoredManifest } from '../../core/format/manifest.ts';
 import { formatTimestamp, readableTimestamp } from '../../core/format/names.ts';
@@ -52,7 +52,7 @@ export function thawReport(
       ? `would request ${asked}`
       : requested > 0
         ? `requested ${asked}`
-        : 'nothing had to be requested',
+        : 'nothing needed to be requested',
     ...(ready
       ? [
           `a thaw takes ${describeReadyIn(ready)} from its request on (${progress.waitsFor.join(', ')}, ${tier})`,
@@ -83,7 +83,7 @@ export function exportReport(
 ): string {
   const what = `${formatCount(chains, 'chain')} of ${formatCount(hosts, 'host')}`;
   const without =
-    failures.length > 0 ? `; ${formatCount(failures.length, 'failure')}: the list is not complete` : '';
+    failures.length > 0 ? `; ${formatCount(failures.length, 'failure')}: the list is incomplete` : '';
   return objects > 0
     ? `wrote ${path}: ${formatCount(objects, 'object')}, ${formatSize(bytes)}, of ${what}${without}`
     : `nothing has to be thawed, so ${path} is not written: ${what}${without}`;

@@ -83,7 +83,7 @@ export function judgeRestorability(
     manifests.keys(),
     parentOf,
     judge,
-    inherited('its chain is broken: it is its own ancestor'),
+    inherited('its chain is broken: it builds on itself'),
   );
 }
 

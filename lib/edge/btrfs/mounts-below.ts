@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { command } from '../process/child.ts';
 
-/** A mount, as findmnt(8) tells it. */
+/** A mount, as findmnt(8) prints it. */
 export interface Mount {
   readonly target: string;
   readonly source: string;
@@ -13,7 +13,7 @@ const listing = z.object({
   filesystems: z.array(z.object({ target: z.string(), source: z.string(), fstype: z.string() })),
 });
 
-/** What programs mount for themselves, and nobody backs up. */
+/** Mounts that programs make for themselves, and that need no backup. */
 const ofPrograms: ReadonlySet<string> = new Set([
   'overlay',
   'squashfs',
@@ -23,7 +23,7 @@ const ofPrograms: ReadonlySet<string> = new Set([
   'fuse.gvfsd-fuse',
 ]);
 
-/** The mounts strictly below a path, one for each place; none where findmnt cannot tell. It leaves pseudo filesystems out. */
+/** The mounts strictly below a path, one for each place; none where findmnt fails. Pseudo filesystems are left out. */
 export async function mountsBelow(path: string): Promise<readonly Mount[]> {
   const found = await command`findmnt --real --list --json -o TARGET,SOURCE,FSTYPE`;
   if (found.exitCode !== 0) return [];

@@ -5,8 +5,8 @@ import { parseFirstCommand, type StreamHead } from '../../core/stream/stream-hea
 import { startStreamChild } from '../process/child.ts';
 
 /**
- * Begins to send a snapshot in full, without its data, and ends that after the first command: `btrfs send` is the one program
- * that tells the state of a subvolume (`ctransid`). Takes some milliseconds, whatever the size.
+ * Begins to send a snapshot in full, without its data, and ends that after the first command: `btrfs send` is the only program
+ * that prints the state of a subvolume (`ctransid`). Takes some milliseconds, whatever the size.
  * @throws ToolError when `btrfs send` fails before that.
  */
 export async function readStreamHead(snapshotPath: string): Promise<StreamHead> {

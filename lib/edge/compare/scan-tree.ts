@@ -1,4 +1,4 @@
-/** One pass of `find` over a tree, for what rsync cannot tell or must be told. */
+/** One pass of `find` over a tree, for what rsync cannot compare or needs to know. */
 import { createReservoir } from '../../core/compare/reservoir.ts';
 import { runForRecords } from '../process/child-records.ts';
 

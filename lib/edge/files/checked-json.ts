@@ -10,12 +10,12 @@ export function seal(value: object): object {
   return { ...value, check: digestOf(value) };
 }
 
-/** A schema for what `seal` made, and for nothing else. */
+/** A schema for what `seal` made. */
 export function sealed<Schema extends z.ZodType>(schema: Schema) {
   return z.preprocess((value, context) => {
     const { check, ...rest } = Object(value);
     if (check === digestOf(rest)) return rest;
-    context.addIssue('is not what was written');
+    context.addIssue('was changed since it was written');
     return z.NEVER;
   }, schema);
 }

@@ -10,12 +10,12 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-/** With which flock(1) says that somebody else holds the lock. */
+/** The exit code by which flock(1) says that another process holds the lock. */
 const conflictCode = 75;
 
 /**
- * Takes the lock, and one on RUN_DIR itself: the file can be deleted while it is held, and whoever makes it anew would
- * hold another one.
+ * Takes the lock, and one on RUN_DIR itself: the file can be deleted while it is held, and a new file of that name would have
+ * another lock.
  * @throws ToolError (locked) with the holder's process id and start time.
  */
 export async function takeLock(runDirectory: string): Promise<Lock> {
@@ -55,7 +55,7 @@ async function openWithin(runDirectory: string, path: string, opened: FileHandle
 }
 
 /**
- * Locks an open file or directory: false when somebody else holds its lock. flock(1) locks the open file that it is given, so
+ * Locks an open file or directory: false when another process holds its lock. flock(1) locks the open file that it is given, so
  * the lock is ours after it has exited, and until the file is closed.
  * @throws ToolError when it cannot be locked at all; `path` is for the message.
  */
@@ -88,7 +88,7 @@ async function lock(file: FileHandle, path: string, isNeeded: boolean): Promise<
 async function nameHolder(path: string): Promise<string> {
   const text = await readFile(path, 'utf8').catch(() => '');
   const match = /^process (\d{1,10}), since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\n$/.exec(text);
-  return match && isAlive(Number(match[1])) ? match[0].trim() : 'its process is not known';
+  return match && isAlive(Number(match[1])) ? match[0].trim() : 'its process is unknown';
 }
 
 function isAlive(processId: number): boolean {

@@ -1,4 +1,4 @@
-/** The systemd units of config/systemd/: filled in for a checkout, installed, removed. The running systemd hears of it, except with a DESTDIR. */
+/** The systemd units of config/systemd/: filled in for a checkout, installed, removed. The running systemd reloads, except with a DESTDIR. */
 import { dirname, join, resolve } from 'node:path';
 import { $, fs, which } from 'zx';
 import { ToolError } from '../../core/errors.ts';
@@ -13,7 +13,7 @@ export interface UnitPlaces {
 
 /**
  * Installs the units, readable by all.
- * @returns what is to be said of it, line by line.
+ * @returns the report, line by line.
  * @throws ToolError of the kind `usage`, before anything is written, for a path that cannot stand in a unit.
  */
 export async function installUnits(
@@ -28,7 +28,7 @@ export async function installUnits(
   for (const path of Object.values(values)) {
     // What systemd would read as a quote, a specifier or the end of a word.
     if (/^[A-Za-z0-9/._+:@-]+$/.test(path)) continue;
-    const message = `${path} cannot stand in a unit: use a path of letters, digits and /._+:@- alone`;
+    const message = `${path} cannot be used in a systemd unit: use a path of letters, digits and /._+:@- only`;
     throw new ToolError(message, { kind: 'usage' });
   }
   const { target } = directoriesOf(places);
@@ -39,7 +39,7 @@ export async function installUnits(
     await fs.chmod(join(target, unit), 0o644);
   }
   if (await hasSystemd(places)) await $({ stdio: 'inherit' })`systemctl daemon-reload`;
-  const missing = `${config} is not there yet: copy config/backup.env.example to it (mode 0600), and fill it in`;
+  const missing = `${config} does not exist yet: copy config/backup.env.example to it (mode 0600), and fill it in`;
   return [
     `installed ${units.map((unit) => join(target, unit)).join(' ')}`,
     ...((await fs.pathExists(config)) ? [] : [missing]),
@@ -55,7 +55,7 @@ export async function uninstallUnits(places: UnitPlaces): Promise<void> {
     await $({ stdio: 'inherit' })`systemctl disable --now btrfs-to-s3.timer`;
   }
   for (const unit of units) await fs.rm(join(target, unit), { force: true });
-  // Directories that nobody else uses; those of the system itself stay.
+  // Directories of ours; those of the system stay.
   if (places.destdir && (await fs.pathExists(target))) {
     await $({ cwd: places.destdir })`rmdir -p --ignore-fail-on-non-empty ${directory.slice(1)}`;
   }
@@ -67,7 +67,7 @@ function directoriesOf({ prefix, destdir }: UnitPlaces) {
   return { directory, target: destdir + directory };
 }
 
-/** True where systemd runs that is to hear of it. */
+/** True where a systemd runs that must reload. */
 async function hasSystemd({ destdir }: UnitPlaces): Promise<boolean> {
   return !destdir && (await fs.pathExists('/run/systemd/system'));
 }

@@ -55,7 +55,7 @@ function startFailure(file: string, cause: NodeJS.ErrnoException): ToolError {
 
 /**
  * Runs the command and calls `onRecord` for each record of its output (without the separator; valid during the call
- * only). Resolves when the child exited 0, and never before it is gone.
+ * only). Resolves when the child has exited 0, never earlier.
  * @throws ToolError when it cannot be started or fails, with its stderr; the signal's reason when aborted; what
  * `onRecord` throws.
  */
@@ -84,7 +84,7 @@ export async function runForRecords(
     const [exitCode, exitSignal] = await closed;
     signal?.throwIfAborted();
     if (exitCode === 0) return;
-    const how = exitSignal ? `was ended by ${exitSignal}` : `failed with exit code ${exitCode}`;
+    const how = exitSignal ? `was killed by ${exitSignal}` : `failed with exit code ${exitCode}`;
     throw new ToolError(`${file} ${how} in ${directory}`, { childOutput: stderr });
   } finally {
     signal?.removeEventListener('abort', abort);

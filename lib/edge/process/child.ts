@@ -66,7 +66,7 @@ export function startStreamChild(
     child.once('close', (code, signal) => {
       if (code === 0) resolve();
       else {
-        const how = signal ? `was ended by ${signal}` : `failed with exit code ${code}`;
+        const how = signal ? `was killed by ${signal}` : `failed with exit code ${code}`;
         reject(new ToolError(`${name} ${how}`, { childOutput: stderr }));
       }
     });

@@ -16,7 +16,7 @@ let receivedBytes = 0;
 let requests = 0;
 let collector: ((options?: { readonly type: 'minor' }) => void) | undefined;
 
-/** Says that buffers of so many bytes came from the network and were used up. */
+/** Counts buffers that came from the network and were used up. @param bytes their size */
 export function noteReceivedBytes(bytes: number): void {
   receivedBytes += bytes;
   if (receivedBytes < minorEveryBytes) return;
@@ -30,7 +30,7 @@ export function noteRequest(): void {
   if (requests % majorEveryRequests === 0) collect('major');
 }
 
-/** Collects everything: before a stream begins, what the last one left is of no use. */
+/** Collects everything: before a stream begins, what the last one left is garbage. */
 export function collectGarbage(): void {
   collect('major');
 }

@@ -24,8 +24,8 @@ const tickMs = 1000;
 const mostBetweenTicksMs = 10_000;
 
 /**
- * Runs from when it is made, and anew from when the process goes on after it was stopped (SIGSTOP, a frozen cgroup): that brings no
- * ticks, and what was before it says nothing of what comes after.
+ * Runs from its construction, and starts again when the process continues after a stop (SIGSTOP, a frozen cgroup), during which there are
+ * no ticks: the time before a stop says nothing about the time after it.
  */
 export class RunningTime {
   readonly #clock: Clock;
@@ -39,7 +39,7 @@ export class RunningTime {
     this.#endTicks = clock.every(tickMs, () => this.#count());
   }
 
-  /** Milliseconds so far. Work that is given up after a while gets all of it again after a stop. */
+  /** Milliseconds so far. Work with a deadline gets all of its time again after a stop. */
   get elapsedMs(): number {
     this.#count();
     return this.#elapsedMs;

@@ -1,4 +1,4 @@
-/** What a bucket is set to do with what nobody asks for any more: unfinished uploads and deleted objects. */
+/** How a bucket is configured to treat unfinished uploads and deleted objects. */
 import {
   GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
@@ -10,7 +10,7 @@ import { send, sendOnce } from './send.ts';
 
 /**
  * Whether a lifecycle rule ends incomplete uploads of all keys below the bucket's prefix; `unknown` where the server has no such
- * rules, or these credentials may not ask. Asked once: it is never worth a wait.
+ * rules, or these credentials may not read them. One attempt: it is not worth a wait.
  */
 export async function readUploadExpiry(bucket: Bucket): Promise<'set' | 'missing' | 'unknown'> {
   try {
@@ -36,7 +36,7 @@ function endsUploads(rule: LifecycleRule, below: string): boolean {
 export type Versioning = 'off' | 'enabled' | 'suspended' | 'unknown';
 
 /**
- * Whether the bucket keeps what is deleted. Once on, versioning can only be suspended: then what is deleted goes, and older versions
+ * Whether the bucket keeps deleted objects. Once on, versioning can only be suspended: new deletions are final then, and older versions
  * stay (https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html).
  * @throws ToolError when the bucket cannot be reached
  */

@@ -7,7 +7,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 /** Enough for every sentence of S3. */
 const maxCharacters = 300;
 
-/** A shorter secret cannot be told from ordinary words. */
+/** A shorter secret could be an ordinary word. */
 const minSecretCharacters = 8;
 
 const removed = '(removed)';
@@ -51,7 +51,7 @@ function formsOf(secret: string): readonly string[] {
   ];
 }
 
-/** Cleans the errors of every request of a client, before anybody sees them. */
+/** Cleans the errors of every request of a client, before anything reads them. */
 export function cleanErrors(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {

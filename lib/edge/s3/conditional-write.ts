@@ -1,9 +1,9 @@
-/** Writes under a condition. Chunks are written where nothing is, or over our own: what another run published stays as it is. */
+/** Conditional writes. A chunk is written where no object is, or over our own: what another run published is never replaced. */
 import { headObject, type ObjectHead, type StoredObject } from './objects.ts';
 import type { Bucket } from './s3-client.ts';
 import { isDenied, isNamed } from './s3-errors.ts';
 
-/** When something may be written: only where there is nothing, or only over what is known by an ETag. */
+/** When an object may be written: only where none is, or only over the one with a given ETag. */
 export type Precondition = { readonly absent: true } | { readonly etag: string };
 
 /** A precondition in the words of a request. */
@@ -36,7 +36,7 @@ export class MayNotReplace extends Error {
   override readonly name = 'MayNotReplace';
 
   constructor(key: string, cause: unknown) {
-    super(`${key} has to be stored anew, and these credentials may not write over what is there`, { cause });
+    super(`${key} has to be stored again, and these credentials may not overwrite it`, { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-/** Deleting many objects: in batches, and each key that is refused told by itself. */
+/** Deletes many objects in batches, and reports each key that is refused. */
 import { DeleteObjectsCommand, GetObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { cleanText } from './clean-error.ts';
 import type { Bucket } from './s3-client.ts';
@@ -14,7 +14,7 @@ export interface Refusal {
   readonly problem: string;
 }
 
-/** A server's answer that some keys could not be deleted just now: they are asked for again. */
+/** A server's answer that some keys could not be deleted for the moment: they are tried again. */
 class PassingRefusal extends Error {
   readonly $retryable = {};
 }
@@ -64,14 +64,14 @@ async function deleteBatch(bucket: Bucket, keys: readonly string[]): Promise<rea
   });
 }
 
-/** Until when Object Lock keeps an object from being deleted; undefined when it does not, or nobody may know. */
+/** Until when Object Lock keeps an object from being deleted; undefined when it does not, or these credentials may not read it. */
 export async function retainedUntil(bucket: Bucket, key: string): Promise<Date | undefined> {
   const command = new GetObjectRetentionCommand({ Bucket: bucket.name, Key: key });
   try {
     const { Retention } = await sendOnce(bucket, command);
     return Retention?.RetainUntilDate;
   } catch {
-    // It would only have explained a refusal that is told anyway.
+    // It would only have explained a refusal that is reported anyway.
     bucket.signal.throwIfAborted();
     return undefined;
   }

@@ -1,4 +1,4 @@
-/** Multipart uploads that are neither completed nor given up: finding them and their parts, and giving them up. */
+/** Multipart uploads that are neither completed nor aborted: lists them and their parts, and aborts them. */
 import {
   AbortMultipartUploadCommand,
   ListMultipartUploadsCommand,
@@ -56,8 +56,8 @@ export async function listParts(
   const what = `list the parts of ${key}`;
   const place = { Bucket: bucket.name, Key: key, UploadId: uploadId };
   const parts = new Map<number, ListedPart>();
-  // Not the SDK's paginator: it goes on for ever, because S3 gives a marker on the last page too
-  // (https://github.com/awslabs/aws-sdk-rust/issues/1143 tells of the same in another SDK).
+  // Not the SDK's paginator: it never ends, because S3 gives a marker on the last page too
+  // (https://github.com/awslabs/aws-sdk-rust/issues/1143 reports the same of another SDK).
   const ask = (before: ListPartsCommandOutput | undefined) =>
     send(bucket, what, new ListPartsCommand({ ...place, PartNumberMarker: before?.NextPartNumberMarker }));
   try {
@@ -73,7 +73,7 @@ export async function listParts(
   return parts;
 }
 
-/** Gives an upload up, so that its parts are not charged for; an unknown one is no error. @throws ToolError */
+/** Aborts an upload, so that its parts are no longer charged for; an unknown one is not an error. @throws ToolError */
 export async function abortUpload(bucket: Bucket, { key, uploadId }: MultipartUpload): Promise<void> {
   const command = new AbortMultipartUploadCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId });
   try {

@@ -1,5 +1,5 @@
 /**
- * Requests that are sent again: a body that was begun cannot be replayed by the SDK, and a network that is down for an hour must
+ * Retries requests: the SDK cannot replay a body that was begun, and a network that is down for an hour must
  * end in an error, but not at once. All requests of a bucket go through one Retrier, which knows whether it was ever reached.
  */
 import { setTimeout as sleepFor } from 'node:timers/promises';

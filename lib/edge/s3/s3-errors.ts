@@ -62,10 +62,10 @@ const passing: readonly string[] = [
   'ConditionalRequestConflict',
 ];
 
-/** NotImplemented and a version of HTTP that is not spoken: such a server will not learn it meanwhile. */
+/** NotImplemented and a version of HTTP that is not spoken: retrying will not change that. */
 const neverDone: readonly number[] = [501, 505];
 
-/** True for bytes that arrived otherwise than they were sent: a bad network may do that a few times, bad memory always. */
+/** True for bytes that arrived changed: a bad network may do that a few times, bad memory always. */
 export function mayNeverPass(error: unknown): boolean {
   const { name = '' } = detailsOf(error);
   return ['BadDigest', 'XAmzContentSHA256Mismatch', 'TransferError'].includes(name) || isGarbled(error);
@@ -92,7 +92,7 @@ export function retryAfterOf(error: unknown): string | undefined {
   return detailsOf(error).$response?.headers?.['retry-after'];
 }
 
-/** An abort is the caller's own wish, or the consequence of another failure that is reported instead. */
+/** An abort is asked for by the caller, or follows another failure, which is reported instead. */
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
 }

@@ -1,6 +1,6 @@
 /**
- * The one way of a request to S3 and of its answer back: repeated while it may pass, explained when it does not, and ended by the
- * bucket's signal, whose reason is then what comes out. What a server says is cleaned by the client itself: clean-error.ts.
+ * The one path of a request to S3 and of its answer: retried while it may succeed, explained when it does not, and ended by the
+ * bucket's signal, whose reason is then thrown. What a server says is cleaned by the client itself: clean-error.ts.
  */
 import type { Readable } from 'node:stream';
 import type {
@@ -14,7 +14,7 @@ import { explainS3Error } from './explain-error.ts';
 import type { Bucket } from './s3-client.ts';
 import { isAbort, TransferError } from './s3-errors.ts';
 
-/** A command of the SDK, by what it asks and what it answers. */
+/** A command of the SDK, by its input and output. */
 type S3Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = $Command<
   Input,
   Output,
@@ -26,7 +26,7 @@ type S3Command<Input extends ServiceInputTypes, Output extends ServiceOutputType
 const idleTimeoutMs = 60_000;
 
 /**
- * Sends a small request, again and again while it may pass.
+ * Sends a small request, and retries it while it may succeed.
  * @param what for messages: `list x`, `write y`
  * @throws ToolError that names bucket and server, with the server's error as its cause; the reason of the bucket's signal
  */
@@ -38,7 +38,7 @@ export async function send<Input extends ServiceInputTypes, Output extends Servi
   return attempt(bucket, what, () => sendOnce(bucket, command));
 }
 
-/** The same for what takes several requests, or one that is made anew each time: `request` sends them with `sendOnce`. */
+/** The same for what takes several requests, or one that is built again each time: `request` sends them with `sendOnce`. */
 export async function attempt<Result>(
   bucket: Bucket,
   what: string,
@@ -49,7 +49,7 @@ export async function attempt<Result>(
 
 /**
  * The same for a request that carries the bytes of a part, of which only so many run at once.
- * @param onBytes told of bytes as they pass; of a negative number when an attempt failed, and they will pass again
+ * @param onBytes gets the number of bytes as they pass; negative when an attempt failed and they will pass again
  */
 export async function transfer<Result>(
   bucket: Bucket,
@@ -75,7 +75,7 @@ export async function transfer<Result>(
   return explained(bucket, what, bucket.retrier.transfer(what, counted, bucket.signal));
 }
 
-/** Sends a request a single time, and lets its error through as it is: for use within an attempt, or where it is worth no wait. */
+/** Sends a request a single time, and lets its error through as it is: for use within an attempt, or where a wait is not worth it. */
 export async function sendOnce<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
   { client, signal }: Bucket,
   command: S3Command<Input, Output>,
@@ -99,8 +99,8 @@ async function explained<Result>(bucket: Bucket, what: string, result: Promise<R
 }
 
 /**
- * The pieces of an answer's body, which is closed in the end, whatever the end is. It is given up when nothing comes any more,
- * because a dropped connection may hang for ever.
+ * The pieces of an answer's body, which is always closed. A body that stalls is abandoned, because a dropped connection may hang
+ * for ever.
  * @throws TransferError after a minute without a byte, the reason of the signal, or what broke the body.
  */
 export async function* piecesOf(

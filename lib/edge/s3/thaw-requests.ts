@@ -1,4 +1,4 @@
-/** Thaws in the bucket: asking for one, and reading how far they are. Nothing of it is remembered on this host. */
+/** Thaws in the bucket: requests them, and reads their state. Nothing of it is kept on this host. */
 import { RestoreObjectCommand } from '@aws-sdk/client-s3';
 import pMap from 'p-map';
 import {
@@ -14,20 +14,20 @@ import type { Bucket } from './s3-client.ts';
 import { isNamed } from './s3-errors.ts';
 import { send } from './send.ts';
 
-/** What to ask for. `days` is how long a copy is to stay. */
+/** A request. `days` is how long the copy stays. */
 export interface ThawWish {
   readonly tier: ThawTier;
   readonly days: number;
 }
 
 /**
- * What a request came to: `requested` is charged for; `under way` was asked for before; `needless` can be read as it is by
- * now; `unknown` is the answer of a server that keeps the name of an archive class, but knows no thaw.
+ * The outcome of a request: `requested` is charged for; `under way` was requested before; `needless` can be read by now;
+ * `unknown` is the answer of a server that keeps the name of an archive class, but does not support RestoreObject.
  */
 export type ThawAnswer = 'requested' | 'under way' | 'needless' | 'unknown';
 
 /**
- * Asks for a thawed copy of an object, or for an existing one to stay longer
+ * Requests a thawed copy of an object, or a longer stay of an existing one
  * (https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html).
  * @throws ToolError when it is refused.
  */
@@ -51,8 +51,8 @@ export async function requestThaw(
 }
 
 /**
- * The states of some of the objects of a listing, by key. A listing that tells nothing of an archived object may be of one that
- * is cold, or of a server that tells of thaws to HEAD alone: unless it is AWS or tells of some object, each is looked at.
+ * The states of some of the objects of a listing, by key. A listing without a thaw of an archived object may mean that it
+ * is cold, or that the server reports thaws to HEAD only: unless it is AWS or reports one of some object, HEAD is asked of each.
  * @param wanted keys; those that are not listed have no state.
  */
 export async function thawStates(
@@ -66,7 +66,7 @@ export async function thawStates(
     listed.filter(({ key }) => wanted.has(key)),
     async ({ key, storageClass, toldThaw }): Promise<readonly [string, ThawState]> => {
       const archive = archiveOf(storageClass);
-      // Whether Intelligent-Tiering has archived an object is told to HEAD alone.
+      // Only HEAD says whether Intelligent-Tiering has archived an object.
       const isSilent = storageClass === 'INTELLIGENT_TIERING' || (archive !== undefined && !isTold);
       if (!isSilent) return [key, thawStateOf(archive, toldThaw)];
       return [key, (await headObject(bucket, key))?.thaw ?? { kind: 'readable' }];

@@ -1,7 +1,7 @@
 /** How many transfers run at once: half as many when the server asks to slow down, and one more again as they succeed. */
 import limit from 'p-limit';
 
-/** Those who were under way together are told to slow down together: that counts once. */
+/** Transfers that ran together are slowed down together: that counts once. */
 const settleMs = 2000;
 
 /** A gate for the transfers of one bucket. */

@@ -3,8 +3,8 @@ import { ToolError } from '../../core/errors.ts';
 
 /** The failure of whoever came second. @param what it found: `x exists already` */
 export function anotherWriter(what: string, cause?: unknown): ToolError {
-  return new ToolError(`another writer was first: ${what}; nothing of theirs was touched`, {
-    hint: 'give each host its own S3_PREFIX; where it was an earlier run of this host with other settings, the next make backup plans anew and goes on',
+  return new ToolError(`another writer was first: ${what}; nothing of theirs was changed`, {
+    hint: 'give each host its own S3_PREFIX; if it was an earlier run of this host with other settings, the next make backup plans again',
     cause,
   });
 }
@@ -12,7 +12,7 @@ export function anotherWriter(what: string, cause?: unknown): ToolError {
 /** The failure of a backup that has to store a chunk anew with credentials that may not. @param cause names the key */
 export function mayNotReplace(cause: Error): ToolError {
   return new ToolError(`this backup is given up: ${cause.message}`, {
-    hint: 'run make backup: it begins another one; make prune removes what this one has stored',
+    hint: 'run make backup: it starts another one; make prune removes what this one stored',
     cause,
   });
 }

@@ -1,4 +1,4 @@
-/** A backup that is not gone on with: what it had begun is given up, and its snapshot, which nobody needs, unless it is another's. */
+/** Abandons a backup: aborts its uploads, and deletes its snapshot unless another program took it. */
 
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import { replayJournal } from '../../core/plan/resume.ts';
@@ -9,7 +9,7 @@ import type { StageContext } from '../context.ts';
 import { giveUpUploads, uploadsIn } from './give-up-uploads.ts';
 
 /**
- * Gives up the uploads that the journal names, deletes the snapshot, if we took it, and removes the run files.
+ * Aborts the uploads that the journal names, deletes the snapshot if we took it, and removes the run files.
  * @throws ToolError when snapshot or run files cannot be removed.
  */
 export async function giveUpRun(
@@ -21,10 +21,10 @@ export async function giveUpRun(
   const { SNAPSHOT_DIR: directory } = context.settings;
   const here = directory && !adopted ? await findSubvolumes(directory) : [];
   const known = here.find(({ uuid }) => uuid === snapshot.uuid);
-  // SNAPSHOT_DIR may be another one by now, or not set any more.
+  // SNAPSHOT_DIR may have changed since, or be unset.
   const found = known ?? (adopted ? undefined : await subvolumeAt(snapshot.path, snapshot.name));
-  // One that was made writable is somebody's work now.
+  // One that was made writable is in use.
   if (found?.uuid === snapshot.uuid && found.readOnly) await deleteSubvolume(found.path);
-  else if (found?.uuid === snapshot.uuid) context.log.warn(`${found.path} was made writable: it stays`);
+  else if (found?.uuid === snapshot.uuid) context.log.warn(`${found.path} was made writable: it is kept`);
   await run.clear();
 }

@@ -1,6 +1,6 @@
 /**
- * Multipart uploads of ours that nobody will complete: their parts are charged for. Those of others are never touched. That one
- * cannot be given up is told, and is no reason not to back up.
+ * Multipart uploads of ours that will never be completed: their parts are charged for. Those of others are never touched. One that
+ * cannot be aborted is reported, and does not stop the backup.
  */
 import { describeError } from '../../core/errors.ts';
 import { SubvolumeKeys } from '../../core/format/names.ts';
@@ -11,20 +11,20 @@ import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import { abortUpload, listUploads, type MultipartUpload } from '../../edge/s3/multipart-uploads.ts';
 import type { StageContext } from '../context.ts';
 
-/** The unfinished uploads of a journal, if they are in this bucket: another one's are told of, and cannot be reached. */
+/** The unfinished uploads of a journal, if they are in this bucket; those in another bucket are reported. */
 export function uploadsIn({ bucket, log }: StageContext, journal: EarlierUpload): readonly MultipartUpload[] {
   const { identity } = journal;
   const unfinished = unfinishedUploads(journal);
   if (identity?.server === bucket.server && identity.bucket === bucket.name) return unfinished;
   for (const { key } of unfinished) {
     log.warn(
-      `the unfinished upload of ${key} stays in bucket ${identity?.bucket} (${identity?.server}): end it there, or have a lifecycle rule do so`,
+      `the unfinished upload of ${key} stays in bucket ${identity?.bucket} (${identity?.server}): end it there, or have a lifecycle rule do it`,
     );
   }
   return [];
 }
 
-/** Gives up these. */
+/** Aborts these. */
 export async function giveUpUploads(
   { log, bucket }: StageContext,
   uploads: readonly MultipartUpload[],
@@ -32,7 +32,7 @@ export async function giveUpUploads(
   for (const upload of uploads) {
     try {
       await abortUpload(bucket, upload);
-      log.info(`gave up the unfinished upload of ${upload.key}`);
+      log.info(`aborted the unfinished upload of ${upload.key}`);
     } catch (error) {
       bucket.signal.throwIfAborted();
       log.warn(describeError(error));
@@ -40,7 +40,7 @@ export async function giveUpUploads(
   }
 }
 
-/** Gives up the uploads of one backup that its journal does not name: a run may be killed before it has written one down. */
+/** Aborts the uploads of one backup that its journal does not name: a run may be killed before it has recorded one. */
 export async function giveUpStrays(
   context: StageContext,
   run: RunDirectory,

@@ -34,7 +34,7 @@ export async function findLastBackup(
   }
 }
 
-/** Without a pointer there is no last backup; that there are others must not be passed over. */
+/** Without a pointer there is no last backup; that there are others is reported. */
 async function withoutPointer({ bucket, log }: StageContext, subvolume: string): Promise<LastBackup> {
   const manifests = await listManifests(bucket, subvolume);
   if (manifests.length === 0) return undefined;
@@ -45,7 +45,7 @@ async function withoutPointer({ bucket, log }: StageContext, subvolume: string):
 
 /**
  * Makes the checks of a restore that need no bytes: the links of a chain, and whether the bucket has every chunk in its size. One
- * listing, and a small object for each backup of the chain. A chain that fails them is warned of.
+ * listing, and a small object for each backup of the chain. A chain that fails them is reported.
  */
 export async function lookAtChain(
   context: StageContext,
@@ -70,7 +70,7 @@ export async function lookAtChain(
     const doubt = odd && `chunk ${odd.chunk.key} ${odd.problem}`;
     if (doubt !== undefined) {
       log.warn(
-        `${manifest.subvolume}: the chain may not be restorable: ${doubt}; make verify DEEP=1 settles it; where its bytes are right, KIND=incremental goes on with it`,
+        `${manifest.subvolume}: the chain may not be restorable: ${doubt}; make verify DEEP=1 settles it; if its bytes are right, KIND=incremental continues it`,
       );
     }
     const streamUuids = chain.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
@@ -87,7 +87,7 @@ export async function lookAtChain(
 }
 
 /**
- * Refuses to go on with a chain of another host: each would take the other's backups for its own, and none would be made here.
+ * Refuses to continue the chain of another host: each would take the other's backups for its own.
  * @throws ToolError
  */
 export function refuseStranger(
@@ -124,7 +124,7 @@ export function isRemembered(
 }
 
 /**
- * Refuses to begin anew under another prefix only because the host has another name than when it was backed up last, as early in
+ * Refuses to start a chain under another prefix only because the host's name has changed since the last backup, as early in
  * the boot or after DHCP.
  * @throws ToolError
  */
@@ -144,7 +144,7 @@ export function refuseMovedPrefix(
     return;
   }
   throw new ToolError(`${moved}, which is the name of this host now`, {
-    hint: `set S3_PREFIX=${before} to go on with its backups, or begin anew with KIND=full`,
+    hint: `set S3_PREFIX=${before} to continue its backups, or start a new chain with KIND=full`,
   });
 }
 

@@ -20,8 +20,7 @@ export interface NothingDue {
 }
 
 /**
- * Judges a subvolume by its last backup and the full one that this builds on, and makes of the plan for its next backup what
- * is due.
+ * Judges by the last backup of a subvolume, and by the full one that it builds on, whether the planned backup is due.
  * @throws ToolError when the clock is behind the last backup.
  */
 export function planIfDue(
@@ -49,7 +48,7 @@ export function planIfDue(
   }
 }
 
-/** Warns where a backup is due and there is nothing to make it of: somebody else's snapshots are no longer made. */
+/** Warns where a backup is due and there is no new snapshot: the other program may have stopped making them. */
 export function warnIfOverdue(
   context: StageContext,
   asked: BackupKind | 'auto',
@@ -58,7 +57,7 @@ export function warnIfOverdue(
   const { due } = judge(context, asked, last);
   if (due === 'nothing') return;
   context.log.warn(
-    `${last.manifest.subvolume}: the next ${due} backup is due, but there is no snapshot newer than the last one: see that they are still made`,
+    `${last.manifest.subvolume}: the next ${due} backup is due, but there is no snapshot newer than the last one: check that they are still made`,
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * Deletes what a plan names, in an order that can be cut off anywhere: a manifest goes before what it builds on and before its
- * chunks, so that every manifest that is there is whole. What a cut leaves has no manifest, and the next prune removes it.
+ * Deletes what a plan names, in an order that may be interrupted anywhere: a manifest goes before its parent and before its
+ * chunks, so every manifest that is left is whole. What an interrupted prune leaves has no manifest, and the next prune deletes it.
  */
 import pMap from 'p-map';
 import { describeError } from '../../core/errors.ts';
@@ -26,7 +26,7 @@ export interface PruneOutcome {
 }
 
 /**
- * Applies a plan; what is refused is told, and the rest is done.
+ * Applies a plan; what is refused is reported, and the rest is done.
  * @throws ToolError when a whole request fails, or pruning.json cannot be written
  */
 export async function applyPrune(context: StageContext, plan: PrunePlan): Promise<PruneOutcome> {

@@ -2,13 +2,13 @@
 import { readUploadExpiry } from '../../edge/s3/bucket-properties.ts';
 import type { StageContext } from '../context.ts';
 
-/** As long as prune waits, and longer than a run is likely to be cut off and gone on with. */
+/** As long as prune waits, and longer than an interrupted run usually takes to resume. */
 const DAYS = 7;
 
-/** Says in one line which lifecycle rule is missing, if one is known to be; it never fails. */
+/** Logs which lifecycle rule is missing, if one is known to be; never fails. */
 export async function adviseOnUploads({ bucket, log }: StageContext, prefix = bucket.prefix): Promise<void> {
   const expiry = await readUploadExpiry({ ...bucket, prefix });
-  if (expiry === 'unknown') log.debug('the bucket does not tell its lifecycle rules');
+  if (expiry === 'unknown') log.debug('the lifecycle rules of the bucket cannot be read');
   if (expiry !== 'missing') return;
   const rule = {
     ID: 'end-incomplete-uploads',
@@ -17,6 +17,6 @@ export async function adviseOnUploads({ bucket, log }: StageContext, prefix = bu
     AbortIncompleteMultipartUpload: { DaysAfterInitiation: DAYS },
   };
   log.info(
-    `no lifecycle rule of bucket ${bucket.name} ends incomplete uploads, whose parts are charged for: add ${JSON.stringify(rule)} (config/README.md, "Incomplete uploads")`,
+    `no lifecycle rule of bucket ${bucket.name} ends incomplete uploads, and their parts are charged for: add ${JSON.stringify(rule)} (config/README.md, "Incomplete uploads")`,
   );
 }

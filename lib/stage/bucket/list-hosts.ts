@@ -15,7 +15,7 @@ export interface ListedHost {
 }
 
 /**
- * Lists the backups of all hosts. One whose backups cannot be listed is told with its failure, and keeps no other out.
+ * Lists the backups of all hosts. One whose backups cannot be listed is reported with its failure; the rest are still listed.
  * @param prefix what their prefixes have in common, up to a `/`; empty for the whole bucket.
  * @param subvolume of one name only; hosts without it are left out.
  * @throws ToolError when the bucket cannot be listed, and (usage) when no host has the subvolume.

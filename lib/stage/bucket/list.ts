@@ -136,6 +136,6 @@ function restorabilities(
     return { thaw, doubt: verdict.doubt };
   };
   return judgeChains<Restorability>(manifests.keys(), parentOf, describe, {
-    whyNot: 'it is its own ancestor',
+    whyNot: 'it builds on itself',
   });
 }

@@ -1,11 +1,11 @@
-/** Chunks held against a listing: one request for a thousand of them. */
+/** Compares chunks with a listing: one request for a thousand of them. */
 import { ToolError } from '../../core/errors.ts';
 import type { ManifestChunk } from '../../core/format/manifest.ts';
 import { chunkProblem, isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ListedObject } from '../../edge/s3/objects.ts';
 
 /**
- * Refuses chunks that no reading can find right: missing ones, and those of another size.
+ * Refuses chunks that cannot be right: missing ones, and those of another size.
  * @throws ToolError (damage) naming the first.
  */
 export function refuseLostChunks(

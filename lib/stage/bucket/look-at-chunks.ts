@@ -1,4 +1,4 @@
-/** A look at chunks in the bucket, without reading them: what restore, publish and verify all begin with. */
+/** Checks chunks in the bucket without reading them: restore, publish and verify all begin with it. */
 import pMap from 'p-map';
 import type { ManifestChunk } from '../../core/format/manifest.ts';
 import { chunkProblem } from '../../core/plan/chunk-problem.ts';

@@ -56,7 +56,7 @@ async function lookForUploads(
   } catch (error) {
     if (isDenied(error)) return { uploads: [], problem: describeError(error) };
     if (!isNamed(error, 'NotImplemented')) throw error;
-    log.warn('the server cannot list unfinished uploads: none is looked at');
+    log.warn('the server cannot list unfinished uploads: they are ignored');
     return { uploads: [], problem: undefined };
   }
 }
@@ -122,19 +122,19 @@ async function prunedBefore({ bucket, log }: StageContext, run: RunDirectory): P
     return isHere ? file.manifest_keys : [];
   } catch (error) {
     if (!(error instanceof ToolError)) throw error;
-    log.warn(`${error.message}: what an interrupted prune left is known by its age alone`);
+    log.warn(`${error.message}: what an interrupted prune left is found by its age alone`);
     return [];
   }
 }
 
-/** What the user has to know and do, a line for each; undefined when all is well. Damage has the exit code 4. */
+/** What the user has to know and do, a line for each; undefined when there is nothing. Damage exits 4. */
 export function problemsOf(
   { plans, uploadsProblem }: PruneSurvey,
   outcomes: ReadonlyMap<string, PruneOutcome> | undefined,
 ): ToolError | undefined {
   const damage = plans.flatMap(({ subvolume, blocked, broken }) => [
-    ...broken.map(({ key, problem }) => `${key} is left alone, with all that it builds on: ${problem}`),
-    ...(blocked ? [`no generation of ${subvolume} is removed, and no orphan: ${blocked.problem}`] : []),
+    ...broken.map(({ key, problem }) => `${key} is kept, with everything that it builds on: ${problem}`),
+    ...(blocked ? [`no generation and no orphan of ${subvolume} is removed: ${blocked.problem}`] : []),
   ]);
   const failures = [...(outcomes?.values() ?? [])].flatMap(({ refused }) =>
     refused.map(({ key, problem }) => `cannot delete ${key}: ${problem}`),
@@ -147,6 +147,6 @@ export function problemsOf(
     isList: true,
     hint: isDamage
       ? 'see what is affected with: make verify'
-      : 'mend that and run again: what is left is found again',
+      : 'fix that and run again: it finds what is left',
   });
 }

@@ -48,14 +48,14 @@ export async function compareWithSource(
       `${target} differs from the source snapshot ${source} in ${formatCount(comparison.totalDifferences, 'place')}`,
       {
         kind: 'damage',
-        hint: 'the restored tree is kept for inspection; was the snapshot made writable since the backup?',
+        hint: 'the restored tree is kept for inspection; was the snapshot made writable after the backup?',
         childOutput: shown.join('\n'),
       },
     );
   }
   const content = mode === 'full' ? 'the content of all' : `the content of ${comparison.contents}`;
   const but = onlyTopMtime
-    ? ', but for the modification time of the top directory, which its manifest does not name'
+    ? ', except for the modification time of the top directory, which its manifest does not record'
     : '';
   return `compared with ${source}: metadata of ${formatCount(comparison.entries, 'path')} and ${content} files are equal${but}`;
 }

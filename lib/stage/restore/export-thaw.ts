@@ -88,7 +88,7 @@ export async function exportThaw(context: StageContext, request: ExportRequest):
 
 type Chunks = ReturnType<typeof chunksOf>;
 
-/** The chunks of every chain; one that cannot be restored is a failure, and does not keep the others out. */
+/** The chunks of every chain; one that cannot be restored is a failure; the rest are still exported. */
 async function chainsOf(
   hosts: readonly Host[],
   { subvolume, at }: ExportRequest,
@@ -105,7 +105,7 @@ async function chainsOf(
         chains.push(chunks);
       } catch (error) {
         if (!(error instanceof ToolError) || error.kind === 'interrupted') throw error;
-        // A host that had no backup yet at that time is no mistake in what was asked for.
+        // A host that had no backup at that time is not a usage error.
         failures.push(error.kind === 'usage' ? new ToolError(describeError(error)) : error);
       }
     }

@@ -39,7 +39,7 @@ export async function findNestedBackups(
   });
 }
 
-/** What is said of them, a line each, the first of many. */
+/** A line for each, but only for the first of many. */
 export function describeMissing(missing: readonly MissingSubvolume[]): readonly string[] {
   const lines = missing.slice(0, mostLines).map(({ path, backup }) => {
     const where = backup

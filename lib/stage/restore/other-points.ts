@@ -10,7 +10,7 @@ const mostNamed = 12;
 
 /**
  * Does something that looks at a chain.
- * @throws what that throws; where it is damage, with the points in time that are whole by what the bucket says of them.
+ * @throws what that throws; for damage, with the points in time that can be restored.
  */
 export async function namingOtherPoints<Result>(
   context: StageContext,
@@ -21,7 +21,7 @@ export async function namingOtherPoints<Result>(
     return await look();
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-    // The damage is what has to be told, with or without this.
+    // The damage is what has to be reported, with or without this.
     const points = await wholePoints(context, subvolume).catch(() => undefined);
     if (!points) throw error;
     const { message, kind, problem, cause } = error;

@@ -1,6 +1,6 @@
 /**
  * Thaw: all archived chunks of a chain are requested at once, so that a restore waits once. State is read from the bucket
- * each time; asking again is harmless, and nothing that thaws or is thawed for long enough is asked for again.
+ * each time. Repeating is harmless: nothing that thaws, or is thawed for long enough, is requested again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
@@ -70,10 +70,10 @@ export function chunksOf(chain: readonly StoredManifest[]): readonly ManifestChu
   return chain.flatMap(({ manifest }) => manifest.chunks);
 }
 
-/** What one run asked for, so that it does not ask a second time while the bucket does not show it yet. */
+/** What one run requested, so that it does not request it again while the bucket does not show it yet. */
 interface Asked {
   readonly keys: Set<string>;
-  /** Of a server that keeps the name of an archive class, but knows no thaw: its objects can be read. */
+  /** Of a server that keeps the name of an archive class, but does not support RestoreObject: its objects can be read. */
   readonly knownReadable: Set<string>;
 }
 
@@ -92,7 +92,7 @@ export async function lookAtThaw(context: StageContext, request: ThawRequest): P
 }
 
 /**
- * Requests whatever of the chunks has to be, all at once, and tells how far the thaw is then.
+ * Requests all chunks that need it at once, and returns how far the thaw is.
  * @param known states that were read just now.
  * @throws ToolError (usage) when the class has no such tier; nothing was requested then.
  */
@@ -104,7 +104,7 @@ export async function thawChunks(
 ): Promise<ThawOutcome> {
   const objects = known ?? (await look(context, request, asked));
   const needed = objectsToRequest(objects, Date.now() + request.neededMs);
-  // What is not needed any more was heard of: if it is needed again, it has to be requested again.
+  // What was requested and is no longer needed is forgotten: it may have to be requested again.
   const stillNeeded = new Set(needed.map(({ key }) => key));
   for (const key of asked.keys) if (!stillNeeded.has(key)) asked.keys.delete(key);
   const missing = needed.filter(({ key }) => !asked.keys.has(key));
@@ -121,7 +121,7 @@ export async function thawChunks(
     { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
   );
   if (answers.includes('unknown')) {
-    context.log.warn('the server knows no thaw: archived chunks are taken for readable as they are');
+    context.log.warn('the server does not support RestoreObject; assuming archived chunks are readable');
   }
   const requested = answers.filter((answer) => answer === 'requested').length;
   return { progress: progressOf(await look(context, request, asked), asked), requested };
@@ -173,8 +173,8 @@ export async function thawAndWait(
 }
 
 /**
- * What a restore does when copies expire in the middle of it: thaws everything from that chunk on. Ranges that find out at the
- * same time wait for the same thaw.
+ * Thaws everything from a chunk on whose copy has expired during a restore. Ranges that notice it at the same time wait for the same
+ * thaw.
  */
 export function thawingAgain(
   context: StageContext,
@@ -185,7 +185,7 @@ export function thawingAgain(
   const chunks = chunksOf(chain);
   return (key, signal) => {
     running ??= (async () => {
-      context.log.warn(`${key} cannot be read any more: its thawed copy has expired`);
+      context.log.warn(`${key} cannot be read: its thawed copy has expired`);
       const rest = chunks.slice(chunks.findIndex((chunk) => chunk.key === key));
       await thawAndWait(context, thawRequestFor(context, chain, thaw, rest), mayWait, { signal });
     })().finally(() => {
@@ -225,7 +225,7 @@ async function look(
   });
 }
 
-/** Tells of the first look, of changes, and of nothing new every half hour. */
+/** Logs the first look, each change, and otherwise a line every half hour. */
 function teller({ log }: StageContext, { wish }: ThawRequest): (progress: ThawProgress) => void {
   const everyMs = 1_800_000;
   let last = { text: '', toldMs: 0 };
@@ -246,7 +246,7 @@ function underWay(request: ThawRequest, progress: ThawProgress, what: string): T
     `${formatCount(missing, 'chunk')} of ${progress.objects} ${what}: ${describeThaw(progress)}${time}`,
     {
       kind: 'thaw',
-      hint: `they are requested: run the same again then; make thaw SUBVOLUME=${request.subvolume} MANIFEST=${request.manifestKey} shows how far it is`,
+      hint: `they are requested: run the same command again then; make thaw SUBVOLUME=${request.subvolume} MANIFEST=${request.manifestKey} shows how far it is`,
     },
   );
 }

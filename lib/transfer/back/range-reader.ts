@@ -14,7 +14,7 @@ export interface ObjectRange {
   readonly length: number;
 }
 
-/** What a reader tells while it works. */
+/** What a reader reports while it works. */
 export interface ReaderEvents {
   /** Bytes received; negative when a failed attempt will fetch them again. */
   readonly onReceived: (bytes: number) => void;

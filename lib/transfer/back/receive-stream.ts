@@ -99,7 +99,7 @@ function explainFailure(error: unknown, directory: string): unknown {
   if (!(error instanceof ToolError) || error.hint !== undefined) return error;
   const said = error.childOutput ?? '';
   const known = knownFailures.find(({ words }) => words.test(said));
-  const wasEnded = error.message.includes('was ended by');
+  const wasEnded = error.message.includes('was killed by');
   return new ToolError(known ? `btrfs receive failed: ${known.what(directory)}` : error.message, {
     hint:
       known?.hint ??

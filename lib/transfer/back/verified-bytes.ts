@@ -1,11 +1,11 @@
-/** When bytes are right, when they are read again, and the error for bytes that stay wrong. */
+/** Decides whether bytes are right, and reads them again where not; the error for bytes that stay wrong. */
 import { ToolError } from '../../core/errors.ts';
 
 /** Readings of a part or a chunk that is each time another than the one that was uploaded. */
 const mostReadings = 5;
 
 /**
- * Reads again what has another digest than it should: bytes may change on the way. What is twice the same lies so in the
+ * Reads bytes with a wrong digest again: they may have changed on the way. The same wrong bytes twice are those in the
  * bucket.
  */
 export async function isOrBecomes(

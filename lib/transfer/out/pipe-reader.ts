@@ -89,7 +89,7 @@ export class PipeReader {
   }
 
   /**
-   * Fills the target; fewer bytes only at the end of the pipe. `onFilled` is told about every MiB.
+   * Fills the target; fewer bytes only at the end of the pipe. `onFilled` is called for every MiB.
    * @throws the reason given to `fail`, or the pipe's own error.
    */
   fill(

@@ -81,13 +81,13 @@ async function explainFailure(error: unknown, { snapshotPath, parentPath }: Send
   const words = { childOutput: error.childOutput ?? '', cause: error };
   for (const path of [snapshotPath, parentPath]) {
     if (path === undefined || (await pathExists(path))) continue;
-    return new ToolError(`btrfs send failed: the snapshot ${path} is gone`, {
-      hint: 'run: make backup; it gives this one up and begins another',
+    return new ToolError(`btrfs send failed: the snapshot ${path} no longer exists`, {
+      hint: 'run: make backup; it abandons this backup and starts another',
       ...words,
     });
   }
   return new ToolError(error.message, {
-    hint: 'run make backup again; it goes on with what is uploaded',
+    hint: 'run make backup again; it resumes from what is uploaded',
     ...words,
   });
 }

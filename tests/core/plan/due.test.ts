@@ -93,12 +93,13 @@ const times = fc
   .tuple(fc.integer({ min: 0, max: 800 * day }), fc.integer({ min: 0, max: 400 * day }))
   .map(([fullAge, newestAge]) => aged(fullAge + newestAge, newestAge));
 
-test('what is due stays due until it is done, and what comes next is of the future and due when it comes', () => {
+test('what is due stays due until it is done, and what comes next is later and due when it comes', () => {
   fc.assert(
     fc.property(kinds, times, cadence, fc.nat(500 * day), (asked, published, every, laterMs) => {
       const verdict = judgeDue(asked, published, every, now);
       const later = judgeDue(asked, published, every, now + laterMs);
-      if (verdict.due === 'full') assert.deepEqual(later, verdict);
+      // Why it is may change: a full one of the future ages.
+      if (verdict.due === 'full') assert.equal(later.due, 'full');
       else if (verdict.due === 'incremental') assert.match(later.due, /^(incremental|full)$/);
       else if (verdict.due === 'nothing') {
         const { kind, atMs } = verdict.next;

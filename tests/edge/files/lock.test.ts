@@ -79,7 +79,7 @@ test('the lock file can be deleted or replaced while it is held, and the lock is
   const runDirectory = join(directory, 'deleted');
   const lock = await takeLock(runDirectory);
   rmSync(join(runDirectory, 'lock'));
-  await assert.rejects(takeLock(runDirectory), /another run holds the lock .*: its process is not known$/);
+  await assert.rejects(takeLock(runDirectory), /another run holds the lock .*: its process is unknown$/);
   writeFileSync(join(runDirectory, 'other'), '');
   renameSync(join(runDirectory, 'other'), join(runDirectory, 'lock'));
   await assert.rejects(takeLock(runDirectory), (error: ToolError) => exitCodeOf(error) === 3);
@@ -109,7 +109,7 @@ for (const [what, text] of [
     await assert.rejects(takeLock(runDirectory), (error: ToolError) => {
       assert.equal(
         error.message,
-        `another run holds the lock ${join(runDirectory, 'lock')}: its process is not known`,
+        `another run holds the lock ${join(runDirectory, 'lock')}: its process is unknown`,
       );
       assert.equal(exitCodeOf(error), 3);
       return true;

@@ -48,7 +48,7 @@ test('the child reads its input, a minimal environment and nothing else', async 
 test('a failure carries the exit code or signal and what the child complained of', async () => {
   const failing = recordsOf('echo fine; echo broken >&2; exit 7');
   await assert.rejects(failing, { name: 'ToolError', message: /exit code 7/, childOutput: 'broken' });
-  await assert.rejects(recordsOf('kill -SEGV $$'), { name: 'ToolError', message: /ended by SIGSEGV/ });
+  await assert.rejects(recordsOf('kill -SEGV $$'), { name: 'ToolError', message: /killed by SIGSEGV/ });
   const unread = recordsOf('exec 0<&-; exit 3', { input: Buffer.alloc(10_000_000) });
   await assert.rejects(unread, { name: 'ToolError', message: /exit code 3/ });
   const missing = runForRecords(

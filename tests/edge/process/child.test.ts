@@ -111,7 +111,7 @@ test('exit code and last words are in the error, and the words are bounded', asy
 
 test('the signal that ended a child is in the error', async () => {
   const child = shell('kill -KILL $$');
-  await assert.rejects(child.finished, /the test child was ended by SIGKILL/);
+  await assert.rejects(child.finished, /the test child was killed by SIGKILL/);
 });
 
 test('a failure that nobody waits for ends nothing', async () => {
@@ -127,7 +127,7 @@ test('stop leaves no process, even of a child that ignores SIGTERM', async () =>
     assert.ok(isRunning(child.process));
     await child.stop();
     assert.ok(!isRunning(child.process), script);
-    await assert.rejects(child.finished, /was ended by SIG(TERM|KILL)/);
+    await assert.rejects(child.finished, /was killed by SIG(TERM|KILL)/);
   }
 });
 

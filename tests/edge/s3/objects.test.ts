@@ -29,7 +29,7 @@ test('a listing that says that there is more, but not from where, ends', { timeo
       headers: { ...answer.headers, 'content-length': String(answer.body.length - 1) },
     }),
   });
-  await assert.rejects(listKeys(bucket, 'host/'), /cannot list host\/: the server says that there is more/);
+  await assert.rejects(listKeys(bucket, 'host/'), /cannot list host\/: the server says that there are more/);
   assert.equal(proxy.requests.length, 1);
   proxy.expect();
 });

@@ -55,7 +55,10 @@ for (const [what, pages] of [
   test(`a listing that ${what} ends with an error`, async () => {
     const { error } = await list(pages);
     assert.ok(error instanceof ToolError, String(error));
-    assert.equal(error.message, 'cannot list things: the server says that there is more, but not from where');
+    assert.equal(
+      error.message,
+      'cannot list things: the server says that there are more, but not where they begin',
+    );
     assert.match(error.hint ?? '', /AWS_ENDPOINT_URL_S3/);
   });
 }

@@ -67,7 +67,7 @@ test('a server without a listing of uploads is pruned of all else', async () => 
   const { survey, problem } = await prune(false);
   proxy.expect();
   assert.deepEqual([survey.plans.length, survey.uploadsProblem, problem], [1, undefined, undefined]);
-  assert.deepEqual(warnings, ['the server cannot list unfinished uploads: none is looked at']);
+  assert.deepEqual(warnings, ['the server cannot list unfinished uploads: they are ignored']);
 });
 
 test('a damaged record of an interrupted prune is told of, and is no reason to stop', async () => {

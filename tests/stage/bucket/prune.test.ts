@@ -176,7 +176,7 @@ test('an unfinished upload of this host stays whatever its age, known by snapsho
   assert.equal(torn.problem?.kind, 'failed');
   assert.match(
     torn.problem?.message ?? '',
-    /no generation of data is removed, and no orphan: .*snapshot\.json cannot be understood/,
+    /no generation and no orphan of data is removed: .*snapshot\.json cannot be understood/,
   );
   assert.equal((await keysIn(bucket)).length, before.length - middle.length);
 
@@ -200,10 +200,10 @@ test('a broken manifest is left alone and told; an incremental one holds everyth
   assert.equal(problem?.kind, 'damage');
   assert.equal(problem?.isList, true);
   const [about, blocked, ...more] = problem?.message.split('\n') ?? [];
-  assert.match(about ?? '', /manifest-20260102T020000Z\.json is left alone, .*it is not JSON/);
+  assert.match(about ?? '', /manifest-20260102T020000Z\.json is kept, .*it is not JSON/);
   assert.match(
     blocked ?? '',
-    /^no generation of data is removed, and no orphan: it is not known what .* builds on$/,
+    /^no generation and no orphan of data is removed: it is not known what .* builds on$/,
   );
   assert.deepEqual([more, await keysIn(bucket)], [[], before]);
   assert.match(problem?.hint ?? '', /make verify/);

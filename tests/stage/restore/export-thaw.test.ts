@@ -54,7 +54,10 @@ test('a host without a backup at that time is told, and the list of the others i
   await publish(under('young/b'), { day: 9, storageClass });
   const { outcome, keys } = await exportOf('young', '2026-01-05');
   assert.equal(keys.length, 2);
-  assert.match(outcome.failures[0]?.message ?? '', /no backup of subvolume "data" at or before 2026-01-05/);
+  assert.match(
+    outcome.failures[0]?.message ?? '',
+    /no backup of subvolume "data" is as old as AT=2026-01-05; the oldest is AT=2026-01-09/,
+  );
   assert.equal(worstExitCode(outcome.failures), 1);
 });
 

@@ -103,7 +103,7 @@ test('a child that is content before it has read everything is an error', async 
 test('exit codes and signals after the last byte count', async () => {
   for (const [script, expected] of [
     ['cat > /dev/null; exit 7', /exit code 7/],
-    ['cat > /dev/null; kill -KILL $$', /was ended by SIGKILL/],
+    ['cat > /dev/null; kill -KILL $$', /was killed by SIGKILL/],
   ] as const) {
     const receive = await fakeStream(script);
     await receive.write(Buffer.from('all of it'));
@@ -118,7 +118,7 @@ test('closing ends the child, whatever it waits for', async () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
   const waiting = receive.write(Buffer.alloc(4_000_000)).catch((error: unknown) => error);
   await receive.close();
-  assert.match(String(await waiting), /btrfs receive was ended by SIGTERM/);
+  assert.match(String(await waiting), /btrfs receive was killed by SIGTERM/);
   assert.throws(() => process.kill(Number(readFileSync(pidFile, 'utf8')), 0), /ESRCH/);
 });
 

@@ -88,7 +88,10 @@ test('a snapshot that is gone, or the parent, is named', async () => {
   for (const request of [requestFor('missing'), requestFor('second', 'missing')]) {
     const stream = await openSendStream(request, never);
     await assert.rejects(readAll(stream), (error: ToolError) => {
-      assert.equal(error.message, `btrfs send failed: the snapshot ${join(mount, 'missing')} is gone`);
+      assert.equal(
+        error.message,
+        `btrfs send failed: the snapshot ${join(mount, 'missing')} no longer exists`,
+      );
       assert.match(error.hint ?? '', /make backup/);
       assert.notEqual(error.childOutput, undefined);
       return true;
@@ -131,7 +134,7 @@ test('a btrfs send that sends nothing and is content is an error', async () => {
 
 test('a btrfs send that is killed is an error', async () => {
   await withFake('printf 123; kill -KILL $$', async (stream) => {
-    await assert.rejects(readAll(stream), /btrfs send of .*first was ended by SIGKILL/);
+    await assert.rejects(readAll(stream), /btrfs send of .*first was killed by SIGKILL/);
   });
 });
 
