@@ -34,7 +34,8 @@ export function clearLines(): void {
 }
 
 function draw(): void {
-  const columns = process.stderr.columns ?? 80;
+  // 0 where the terminal does not know its size.
+  const columns = process.stderr.columns || 80;
   // The last column stays free: a terminal may wrap there.
   update([...lines].map((line) => cut(line(columns - 1), columns - 1)).join('\n'));
 }

@@ -48,7 +48,11 @@ async function childrenOf(
 /** The files that a process has open. */
 async function openFilesOf(pid: number): Promise<readonly string[]> {
   const descriptors = await readdir(`/proc/${pid}/fd`);
-  return Promise.all(descriptors.map((descriptor) => readlink(`/proc/${pid}/fd/${descriptor}`)));
+  // One may be closed between the two looks.
+  const links = descriptors.map((descriptor) =>
+    readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => undefined),
+  );
+  return (await Promise.all(links)).filter((link) => link !== undefined);
 }
 
 test('while a backup runs, no other begins, and everything that only reads works', async (t) => {

@@ -98,7 +98,11 @@ for (const [ways, [way, handOver]] of Object.entries(handOvers).entries()) {
       const config = await world.settingsFile({ ...settings, LOG_FORMAT: formats[(index + ways) % 2] });
       const target = script === 'restore.ts' ? ['--target', join(world.mount, 'restored')] : [];
       const args = [`scripts/${script}`, '--config', config, ...options, ...target];
-      const result = await runProcess('scripts/tsx.sh', args, { ...environment, PATH: children.path });
+      // Not through tsx.sh, which is no child of the script, and has the environment that the user gave it.
+      const result = await runProcess(process.execPath, ['--import', 'tsx', ...args], {
+        ...environment,
+        PATH: children.path,
+      });
       assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
       assertClean(result.stdout + result.stderr, script);
     }

@@ -129,7 +129,7 @@ test('the host that lost is told whose backups are there, and can take the prefi
   await goThrough('snapshot B, upload B, snapshot A, upload A, publish A', a, b);
   const [snapshot] = await namesIn(b.world.snapshots);
   const whose = (name: string) =>
-    new RegExp(`the last backup under this prefix is of host ${name}, .*; give each host its own S3_PREFIX`);
+    new RegExp(`the last backup of data under \\S+ is of host ${name}, .*; give each host its own S3_PREFIX`);
   const refused = await b.run(stages.snapshot);
   assert.equal(refused.exitCode, 1);
   assert.match(errorLines(refused).join(), whose('host-a'));
@@ -145,11 +145,17 @@ test('the host that lost is told whose backups are there, and can take the prefi
   await isRefused(a, stages.snapshot, whose('host-b'));
 });
 
-test('two hosts of one name: the second begins a full backup of its own, and says why', async (t) => {
+test('two hosts of one name: the second is refused, and can take the prefix over', async (t) => {
   const [a, b] = await twoHosts(t);
   const twin = hostOf(b.world, 'host-a');
   await goThrough('snapshot A, upload A, publish A', a, b);
-  assert.match(await succeed(twin, 'snapshot'), /data: full: parent snapshot data__\w+__full is gone/);
+  await isRefused(
+    twin,
+    stages.snapshot,
+    /of host host-a is of filesystem .*; give each host its own S3_PREFIX/,
+  );
+  const takenOver = await twin.run(stages.snapshot, '--kind', 'full');
+  assert.equal(takenOver.exitCode, 0, takenOver.stderr);
   await goThrough('upload B, publish B', a, twin);
   await restoresWhole(twin, 'restored');
 });

@@ -9,7 +9,7 @@ export type Column = string | { readonly title: string; readonly leaveOut: numbe
 
 /** Of the terminal on stdout; without one nothing is too wide. */
 export function tableWidth(): number {
-  return process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  return (process.stdout.isTTY && process.stdout.columns) || Number.POSITIVE_INFINITY;
 }
 
 const gap = 2;
