@@ -138,11 +138,11 @@ test('another host with the same name and prefix is refused, due or not, unless 
     'another machine': await hostIn(world, { settings: theirs, path: other.data, hostId: 'two' }),
     'another filesystem': await hostIn(world, { settings: theirs, path: other.data }),
     'a clone with the same machine-id': await hostIn(world, {
-      settings: { ...theirs, SNAPSHOT_DIR: join(world.mount, 'elsewhere') },
+      settings: theirs,
+      path: other.data,
       hostName: 'clone-of-host-1',
     }),
   };
-  await mkdir(join(world.mount, 'elsewhere'));
   for (const host of Object.values(hosts)) {
     for (const ifDue of [false, true]) {
       const error = await refusal(host.plan('auto', ifDue));

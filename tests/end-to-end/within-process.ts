@@ -18,7 +18,11 @@ export interface Host {
   /** What it has warned of so far. */
   readonly warnings: readonly string[];
   /** The first stage. */
-  plan(kind?: 'auto' | 'full' | 'incremental', ifDue?: boolean): Promise<PreparedBackup | NothingDue>;
+  plan(
+    kind?: 'auto' | 'full' | 'incremental',
+    ifDue?: boolean,
+    dryRun?: boolean,
+  ): Promise<PreparedBackup | NothingDue>;
   upload(): Promise<unknown>;
   /** All three stages; every one must succeed. */
   backUp(
@@ -34,6 +38,8 @@ export interface HostOptions {
   readonly settings?: Readonly<Record<string, string>>;
   readonly name?: string;
   readonly path?: string;
+  /** A glob of snapshots that others take, instead of a path. */
+  readonly snapshots?: string;
   readonly hostName?: string;
   readonly hostId?: string;
 }
@@ -51,9 +57,10 @@ export async function hostIn(world: World, options: HostOptions = {}): Promise<H
     hostName: options.hostName ?? 'host-1',
     hostId: options.hostId ?? 'one',
   };
-  const subvolume = { name: options.name ?? 'data', path: options.path ?? world.data };
-  const plan = (kind: 'auto' | 'full' | 'incremental' = 'auto', ifDue = false) =>
-    prepareSnapshot(context, subvolume, { kind, ifDue, dryRun: false });
+  const { name = 'data', path = world.data, snapshots } = options;
+  const subvolume = snapshots === undefined ? { name, path } : { name, snapshots };
+  const plan = (kind: 'auto' | 'full' | 'incremental' = 'auto', ifDue = false, dryRun = false) =>
+    prepareSnapshot(context, subvolume, { kind, ifDue, dryRun });
   return {
     context,
     warnings,

@@ -67,9 +67,11 @@ function known(text: string | undefined): string | undefined {
   return value === '-' || value === '' ? undefined : value;
 }
 
-/** A subvolume as `btrfs subvolume list -u -q` lists it. */
+/** A subvolume as `btrfs subvolume list -a -c -u -q` lists it; the top level itself is not listed. */
 export interface ListedSubvolume {
   readonly id: number;
+  /** Transaction in which it was made (`otransid`). */
+  readonly createdTransid: number;
   /** ID of the subvolume that it lies in. */
   readonly containerId: number;
   readonly uuid: string;
@@ -79,15 +81,17 @@ export interface ListedSubvolume {
   readonly path: string;
 }
 
-/** Reads `btrfs subvolume list -u -q`. */
+/** Reads `btrfs subvolume list -a -c -u -q`. */
 export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
   return text.split('\n').flatMap((line) => {
-    const [, id, containerId, parentUuid, uuid, path] =
-      /^ID (\d+) gen \d+ top level (\d+) parent_uuid +(\S+) +uuid (\S+) path (.+)$/.exec(line) ?? [];
+    const [, id, createdTransid, containerId, parentUuid, uuid, path] =
+      /^ID (\d+) gen \d+ cgen (\d+) top level (\d+) parent_uuid +(\S+) +uuid (\S+) path (.+)$/.exec(line) ??
+      [];
     if (!uuid || !path) return [];
     return [
       {
         id: Number(id),
+        createdTransid: Number(createdTransid),
         containerId: Number(containerId),
         uuid,
         parentUuid: known(parentUuid),

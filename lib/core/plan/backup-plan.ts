@@ -2,12 +2,12 @@
 import { type Manifest, streamUuid } from '../format/manifest.ts';
 import { type BackupKind, parseSnapshotName, readableTimestamp } from '../format/names.ts';
 import type { SubvolumeState } from '../stream/stream-head.ts';
+import type { Relation } from './lineage.ts';
 
 /** The subvolume that is backed up: of which the next snapshot to send is one. */
 export interface BackupSource {
   /** Undefined for what was received in full, which is a snapshot of nothing here. */
   readonly uuid: string | undefined;
-  readonly parentUuid: string | undefined;
   /** The UUID that the next stream will carry; undefined for one of a snapshot that is still to be taken, and has its own. */
   readonly nextStreamUuid?: string | undefined;
 }
@@ -47,7 +47,12 @@ export interface BackupPlan {
 }
 
 /** The parent of an incremental backup, in the state in which it was backed up. */
-export type PlannedParent = LocalSnapshot & { readonly manifestKey: string; readonly state: SubvolumeState };
+export type PlannedParent = LocalSnapshot & {
+  readonly manifestKey: string;
+  readonly state: SubvolumeState;
+  /** False where only a look at all inodes can tell whether a stream on it will be right. */
+  readonly isProven: boolean;
+};
 
 /** A request that cannot be met; the text says why. */
 export interface ImpossiblePlan {
@@ -57,27 +62,26 @@ export interface ImpossiblePlan {
 /** What the bucket says of the last backup: it, that there is none, or why it cannot be read. */
 export type LastBackup = PublishedBackup | { readonly unreadable: string } | undefined;
 
-/** The snapshot of the last backup, if it is here. */
-export function snapshotOf<Snapshot extends LocalSnapshot>(
-  last: LastBackup,
-  snapshots: readonly Snapshot[],
-): Snapshot | undefined {
-  if (!last || 'unreadable' in last) return undefined;
-  return snapshots.find(({ uuid }) => uuid === last.manifest.snapshot.uuid);
+/** The snapshot of the last backup, as it is here. */
+export interface Candidate {
+  readonly snapshot: LocalSnapshot;
+  /** By now, as a stream would tell it; undefined where it cannot be read. */
+  readonly state: SubvolumeState | undefined;
+  /** What the subvolume that is backed up has to do with it; undefined where that was not asked. */
+  readonly relation: Relation | undefined;
 }
 
 /**
  * Plans one backup. `auto` is incremental whenever the snapshot of the last published backup is still here as it was backed up, and
- * is one of the same subvolume: `btrfs send -p` does not look, and what it makes of others cannot be received.
+ * the subvolume comes from what that comes from: `btrfs send -p` does not look, and what it makes of others cannot be received.
  * Local state other than snapshots plays no part, so losing it never forces a full backup.
- * @param state of the last backup's snapshot by now, as a stream would tell it; undefined when it is not here.
+ * @param candidate undefined when the snapshot of the last backup is not here.
  */
 export function planBackup(
   requested: BackupKind | 'auto',
   source: BackupSource,
   last: LastBackup,
-  snapshots: readonly LocalSnapshot[],
-  state: SubvolumeState | undefined,
+  candidate: Candidate | undefined,
 ): BackupPlan | ImpossiblePlan {
   if (requested === 'full') return full('asked for with KIND=full');
   const otherwise = (reason: string) => (requested === 'auto' ? full(reason) : { impossible: reason });
@@ -93,13 +97,15 @@ export function planBackup(
   if (manifest.snapshot.uuid === null) {
     return otherwise(`the last backup does not record the UUID of its snapshot ${name}`);
   }
-  const parent = snapshotOf(last, snapshots);
-  if (!parent) return otherwise(`parent snapshot ${name} is gone`);
+  if (!candidate) return otherwise(`parent snapshot ${name} is gone`);
+  const { snapshot: parent, state, relation } = candidate;
   if (!parent.readOnly) return otherwise(`parent snapshot ${name} is no longer read-only`);
-  if (!isOfSameSubvolume(source, parent)) {
-    return otherwise(`the subvolume is not the one of parent snapshot ${name}`);
+  if (!state || !relation) return otherwise(`the state of parent snapshot ${name} cannot be read`);
+  if (relation.is === 'none') {
+    return otherwise(
+      `the subvolume is not the one of parent snapshot ${name}: it was made anew, or received in full`,
+    );
   }
-  if (!state) return otherwise(`the state of parent snapshot ${name} cannot be read`);
   const change = changeSince(manifest, parent, state);
   if (change) return otherwise(`parent snapshot ${name} ${change}`);
   if (source.nextStreamUuid !== undefined && chain.streamUuids.includes(source.nextStreamUuid)) {
@@ -107,14 +113,23 @@ export function planBackup(
       `the next snapshot has the received UUID of one that its chain holds (${source.nextStreamUuid}), which btrfs receive would take for its parent`,
     );
   }
-  const reason = `on the ${manifest.kind} of ${readableTimestamp(manifest.created_at)}`;
-  return { kind: 'incremental', parent: { ...parent, manifestKey, state }, reason };
+  const across = relation.isRollback ? ', across a rollback' : '';
+  const reason = `on the ${manifest.kind} of ${readableTimestamp(manifest.created_at)}${across}`;
+  return {
+    kind: 'incremental',
+    parent: { ...parent, manifestKey, state, isProven: relation.is === 'proven' },
+    reason,
+  };
 }
 
-/** A parent is of the subvolume that is backed up, or what that was rolled back to, or (as `btrfs receive` does it) made from. */
-function isOfSameSubvolume({ uuid, parentUuid }: BackupSource, parent: LocalSnapshot): boolean {
-  const isSibling = uuid !== undefined && parent.parentUuid === uuid;
-  return isSibling || parentUuid === parent.uuid || uuid === parent.uuid;
+/** The plan, or its impossibility, once the inodes of parent and source have told that no increment is sure to be right. */
+export function withoutParent(
+  requested: BackupKind | 'auto',
+  { manifest }: PublishedBackup,
+  why: string,
+): BackupPlan | ImpossiblePlan {
+  const reason = `no increment on parent snapshot ${nameForPeople(manifest)} would be right: ${why}`;
+  return requested === 'auto' ? full(reason) : { impossible: reason };
 }
 
 /**

@@ -16,6 +16,11 @@ const magic = 'btrfs-stream\0';
 export const COMMANDS = {
   subvolume: 1,
   snapshot: 2,
+  makeFile: 3,
+  makeDirectory: 4,
+  makeNode: 5,
+  makeFifo: 6,
+  makeSocket: 7,
   symlink: 8,
   setXattr: 13,
   removeXattr: 14,
@@ -29,6 +34,8 @@ export const COMMANDS = {
 export const ATTRIBUTES = {
   uuid: 1,
   transid: 2,
+  mode: 5,
+  device: 8,
   xattrName: 13,
   xattrData: 14,
   path: 15,

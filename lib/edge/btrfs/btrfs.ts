@@ -44,9 +44,9 @@ export async function filesystemOf(
   return mount;
 }
 
-/** Every subvolume of the filesystem that a path is on. */
+/** Every subvolume of the filesystem that a path is on. Without `-a` some paths would begin at the subvolume that is mounted. */
 export async function listSubvolumes(path: string): Promise<readonly ListedSubvolume[]> {
-  const listed = await command`btrfs subvolume list -u -q -- ${path}`;
+  const listed = await command`btrfs subvolume list -a -c -u -q -- ${path}`;
   if (listed.exitCode !== 0) throw btrfsError(`cannot list the subvolumes of ${path}`, listed.stderr);
   return parseSubvolumeList(listed.stdout);
 }
@@ -112,6 +112,14 @@ export async function readMtime(path: string): Promise<string> {
   const { mtimeNs } = await lstat(path, { bigint: true });
   const digits = String(mtimeNs < 0n ? -mtimeNs : mtimeNs).padStart(10, '0');
   return `${mtimeNs < 0n ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
+}
+
+/**
+ * When a subvolume's top directory was made, in nanoseconds since 1970: its snapshots, and theirs, have that too. 0 where the
+ * kernel has not written it down.
+ */
+export async function readBirth(path: string): Promise<bigint> {
+  return (await lstat(path, { bigint: true })).birthtimeNs;
 }
 
 /** Sets what readMtime gave, to the nanosecond, which only touch(1) can. @throws ToolError when that is refused */

@@ -2,6 +2,8 @@
 import { createHmac } from 'node:crypto';
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { pathExists } from '../files/files.ts';
+import { command } from '../process/child.ts';
 import { filesystemOf } from './btrfs.ts';
 
 /** The application of sd_id128_get_machine_app_specific(3): another one would make every host a stranger to its own backups. */
@@ -24,13 +26,23 @@ export async function readHostId(): Promise<string | undefined> {
   return undefined;
 }
 
+/** The kernel has a directory here for each Btrfs filesystem that is mounted. */
+const mountedRoot = '/sys/fs/btrfs';
+
+/** The device of a Btrfs filesystem that is attached and not mounted; undefined when it is mounted, or not there. */
+export async function findUnmounted(filesystemUuid: string): Promise<string | undefined> {
+  if (!/^[0-9a-f-]+$/.test(filesystemUuid) || (await pathExists(`${mountedRoot}/${filesystemUuid}`)))
+    return undefined;
+  const { exitCode, stdout } = await command`blkid --uuid ${filesystemUuid}`;
+  return exitCode === 0 ? stdout.trim() || undefined : undefined;
+}
+
 /** UUID of the Btrfs filesystem that a path is on, as sysfs lists it by its devices; undefined where that cannot be seen. */
 export async function readFilesystemUuid(path: string): Promise<string | undefined> {
   const { source } = await filesystemOf(path);
   const device = basename(await realpath(source).catch(() => source));
-  const root = '/sys/fs/btrfs';
-  for (const uuid of await readdir(root).catch((): string[] => [])) {
-    const devices = await readdir(`${root}/${uuid}/devices`).catch((): string[] => []);
+  for (const uuid of await readdir(mountedRoot).catch((): string[] => [])) {
+    const devices = await readdir(`${mountedRoot}/${uuid}/devices`).catch((): string[] => []);
     if (devices.includes(device)) return uuid;
   }
   return undefined;

@@ -38,9 +38,13 @@ export class RunDirectory {
     return join(this.path, 'upload.jsonl');
   }
 
+  get snapshotPath(): string {
+    return this.#file('snapshot.json');
+  }
+
   /** @throws ToolError also for a file of another subvolume, whose snapshot is not ours to send or to delete */
   async readSnapshot(): Promise<SnapshotFile | undefined> {
-    const path = this.#file('snapshot.json');
+    const path = this.snapshotPath;
     const file = await readJsonFile(path, sealed(snapshotFileSchema));
     if (file === undefined || file.subvolume === this.#subvolume) return file;
     throw new ToolError(`${path} is of subvolume "${file.subvolume}", not of "${this.#subvolume}"`, {
@@ -49,7 +53,7 @@ export class RunDirectory {
   }
 
   writeSnapshot(file: SnapshotFile): Promise<void> {
-    return writeJsonFile(this.#file('snapshot.json'), seal(file));
+    return writeJsonFile(this.snapshotPath, seal(file));
   }
 
   readChunks(): Promise<ChunksFile | undefined> {
@@ -80,7 +84,7 @@ export class RunDirectory {
   async clear(): Promise<void> {
     await rm(this.#file('chunks.json'), { force: true });
     await rm(this.journalPath, { force: true });
-    await rm(this.#file('snapshot.json'), { force: true });
+    await rm(this.snapshotPath, { force: true });
   }
 
   readPruning(): Promise<PruningFile | undefined> {

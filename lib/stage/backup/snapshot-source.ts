@@ -6,6 +6,7 @@ import { isSnapshotName } from '../../core/format/manifest.ts';
 import { readableTime } from '../../core/format/names.ts';
 import { newestSnapshot } from '../../core/plan/adopted-snapshots.ts';
 import type { BackupSource } from '../../core/plan/backup-plan.ts';
+import type { LineageSubvolume } from '../../core/plan/lineage.ts';
 import type { AdoptedSubvolume, LiveSubvolume, SelectedSubvolume } from '../../core/settings/rules.ts';
 import { formatCount } from '../../core/units.ts';
 import {
@@ -13,12 +14,12 @@ import {
   filesystemOf,
   findByUuid,
   findSubvolumes,
-  listSubvolumes,
   showSubvolume,
 } from '../../edge/btrfs/btrfs.ts';
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
 import { mountsBelow } from '../../edge/btrfs/mounts-below.ts';
+import { lookAtFilesystem, type WholeFilesystem } from '../../edge/btrfs/whole-filesystem.ts';
 import { refuseUnmounted } from '../../edge/btrfs/wrong-place.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { Log } from '../../transfer/transfer-context.ts';
@@ -27,8 +28,11 @@ import type { StageContext } from '../context.ts';
 /** What a backup is planned from. */
 export interface SnapshotSource {
   readonly subvolume: BackupSource;
-  /** The snapshots that are here, any of which may be a parent. */
+  /** The snapshots that are where they are looked for. */
   readonly here: readonly FoundSubvolume[];
+  /** What is sent, or of which the snapshot to send is taken. */
+  readonly sent: LineageSubvolume & { readonly path: string };
+  readonly filesystem: WholeFilesystem;
   /** The snapshot to send, or where to take it. */
   readonly next: { readonly adopt: FoundSubvolume } | SnapshotToTake;
   /** Subvolumes below, which `btrfs send` leaves out: paths below the subvolume. */
@@ -93,7 +97,8 @@ async function lookForSnapshots(
     );
   }
   const live = parentUuid === undefined ? undefined : await findByUuid(parentUuid, path);
-  const everything = await listSubvolumes(path);
+  const filesystem = await lookAtFilesystem(path);
+  const everything = [...filesystem.subvolumes.values()];
   const sources = sourcesAmong(found, everything);
   if (sources.length > 1) {
     throw new ToolError(
@@ -104,12 +109,10 @@ async function lookForSnapshots(
   const nested = live ? dataAmong(nestedAmong(everything, live), live.uuid) : [];
   warnOfNested(log, name, nested, live?.topLevelPath ?? '');
   return {
-    subvolume: {
-      uuid: parentUuid,
-      parentUuid: live?.parentUuid,
-      nextStreamUuid: receivedUuid ?? uuid,
-    },
+    subvolume: { uuid: parentUuid, nextStreamUuid: receivedUuid ?? uuid },
     here: found,
+    sent: lineageOf(newest, path, filesystem),
+    filesystem,
     next: { adopt: newest },
     nested,
     filesystemUuid: await readFilesystemUuid(path),
@@ -138,16 +141,27 @@ async function lookAtSubvolume(
       { hint: 'a snapshot can only be taken within one Btrfs filesystem; choose a directory on it' },
     );
   }
-  const nested = dataAmong(nestedAmong(await listSubvolumes(path), info), info.uuid);
+  const filesystem = await lookAtFilesystem(path);
+  const nested = dataAmong(nestedAmong([...filesystem.subvolumes.values()], info), info.uuid);
   warnOfNested(context.log, name, nested, path);
   await warnOfMounts(context, name, path);
   return {
     subvolume: info,
     here: await findSubvolumes(directory),
+    sent: lineageOf(info, path, filesystem),
+    filesystem,
     next: { takeOf: path, into: directory, isReceived: info.receivedUuid !== undefined },
     nested,
     filesystemUuid: await readFilesystemUuid(path),
   };
+}
+
+function lineageOf(
+  { uuid, parentUuid }: Omit<LineageSubvolume, 'createdTransid'>,
+  path: string,
+  { subvolumes }: WholeFilesystem,
+): SnapshotSource['sent'] {
+  return { uuid, parentUuid, createdTransid: subvolumes.get(uuid)?.createdTransid ?? 0, path };
 }
 
 /** Nested subvolumes that hold data of their own: not the snapshots of the outer one, ours or those of others. */

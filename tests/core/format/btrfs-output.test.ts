@@ -156,11 +156,11 @@ test('an error message is no subvolume', () => {
 });
 
 const listed = [
-  'ID 256 gen 9 top level 5 parent_uuid -                                    uuid 1be8-a path data',
-  'ID 257 gen 7 top level 256 parent_uuid 1be8-a uuid 1be8-b path data/nested',
-  'ID 260 gen 9 top level 261 parent_uuid - uuid 1be8-c path data/my photos /in it',
-  'ID 261 gen 9 top level 256 parent_uuid - uuid 1be8-d path data/my photos ',
-  'ID 262 gen 9 top level 5 parent_uuid - uuid 1be8-e path <FS_TREE>/database',
+  'ID 256 gen 9 cgen 6 top level 5 parent_uuid -                                    uuid 1be8-a path data',
+  'ID 257 gen 7 cgen 6 top level 256 parent_uuid 1be8-a uuid 1be8-b path data/nested',
+  'ID 260 gen 9 cgen 6 top level 261 parent_uuid - uuid 1be8-c path data/my photos /in it',
+  'ID 261 gen 9 cgen 6 top level 256 parent_uuid - uuid 1be8-d path data/my photos ',
+  'ID 262 gen 9 cgen 6 top level 5 parent_uuid - uuid 1be8-e path <FS_TREE>/database',
 ].join('\n');
 
 test('subvolume list gives UUIDs and paths, blanks in them included', () => {

@@ -1,0 +1,163 @@
+/** The last steps of planning: an increment that is not proven is held against all inodes, and the snapshot is taken or adopted. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MAX_NESTED } from '../../core/format/manifest.ts';
+import { type BackupKind, snapshotName } from '../../core/format/names.ts';
+import type { SnapshotFile } from '../../core/format/run-files.ts';
+import type { BackupPlan } from '../../core/plan/backup-plan.ts';
+import {
+  deleteSubvolume,
+  type FoundSubvolume,
+  makeReadOnly,
+  readMtime,
+  showSubvolume,
+  takeSnapshot,
+} from '../../edge/btrfs/btrfs.ts';
+import { whyNotIncremental } from '../../edge/btrfs/compare-inodes.ts';
+import { pathExists } from '../../edge/files/files.ts';
+import type { RunDirectory } from '../../edge/files/run-directory.ts';
+import type { FoundPointer } from '../bucket/backups.ts';
+import type { StageContext } from '../context.ts';
+import { adoptedTimestamp, freshTimestamp } from './backup-time.ts';
+import type { SnapshotSource, SnapshotToTake } from './snapshot-source.ts';
+
+/** What was decided, in one line for the user. */
+export interface PreparedBackup {
+  /** `none`: there is nothing to do. */
+  readonly kind: BackupKind | 'none';
+  readonly reason: string;
+  /** The snapshot to send; undefined when there is none, and in a dry run that would take one. */
+  readonly snapshotPath: string | undefined;
+}
+
+/** A backup that has been planned. */
+export interface PlannedBackup {
+  readonly context: StageContext;
+  readonly run: RunDirectory;
+  readonly subvolume: string;
+  readonly plan: BackupPlan;
+  readonly pointer: FoundPointer;
+  readonly source: SnapshotSource;
+}
+
+/** What is planned instead when the inodes have told that an increment would not be right. */
+export type PlanOtherwise = (why: string) => BackupPlan;
+
+/**
+ * Takes the snapshot of a planned backup, or adopts it, and leaves snapshot.json; a dry run leaves nothing.
+ * @throws ToolError; no snapshot is left then.
+ */
+export async function prepare(
+  planned: PlannedBackup,
+  dryRun: boolean,
+  otherwise: PlanOtherwise,
+): Promise<PreparedBackup> {
+  const { next } = planned.source;
+  if ('adopt' in next) {
+    const { path } = next.adopt;
+    const plan = await confirmed(planned, path, otherwise);
+    if (!dryRun) await adopt({ ...planned, plan }, next.adopt);
+    return { kind: plan.kind, reason: plan.reason, snapshotPath: path };
+  }
+  if (!dryRun) return take(planned, next, otherwise);
+  const { kind, reason, parent } = planned.plan;
+  const ifSo = parent && !parent.isProven ? ', if a look at all inodes allows it' : '';
+  return { kind, reason: `${reason}${ifSo}`, snapshotPath: undefined };
+}
+
+/** The plan, or another one where its increment is not proven to be right and a look at all inodes says that it is not. */
+async function confirmed(
+  { context, plan, subvolume }: PlannedBackup,
+  snapshotPath: string,
+  otherwise: PlanOtherwise,
+): Promise<BackupPlan> {
+  if (!plan.parent || plan.parent.isProven) return plan;
+  const { path } = plan.parent;
+  context.log.info(
+    `${subvolume}: comparing the inodes of ${path} and ${snapshotPath}, because the snapshots between them are gone or were written to`,
+  );
+  const why = await whyNotIncremental(path, snapshotPath, context.signal);
+  return why === undefined ? plan : otherwise(why);
+}
+
+/** Takes the snapshot; it is deleted again where it cannot be recorded, or has to be of another kind. */
+async function take(
+  planned: PlannedBackup,
+  next: SnapshotToTake,
+  otherwise: PlanOtherwise,
+): Promise<PreparedBackup> {
+  const { context, run, subvolume, plan, pointer } = planned;
+  const fresh = async () => {
+    const timestamp = await freshTimestamp(context, subvolume, pointer);
+    const name = snapshotName(subvolume, timestamp, plan.kind);
+    return { timestamp, name, path: join(next.into, name) };
+  };
+  await run.create();
+  let { timestamp, name, path } = await fresh();
+  // One that was taken for another bucket or prefix in this second.
+  while (await pathExists(path)) {
+    await sleep(1000, undefined, { signal: context.signal });
+    ({ timestamp, name, path } = await fresh());
+  }
+  await takeSnapshot(next.takeOf, path, next.isReceived ? 'writable' : 'read-only');
+  let instead: BackupPlan;
+  try {
+    // A read-only snapshot would inherit the received UUID, and so would all the others: btrfs receive could not tell them apart.
+    if (next.isReceived) await makeReadOnly(path);
+    instead = await confirmed(planned, path, otherwise);
+    if (instead === plan) await record(planned, { ...(await showSubvolume(path)), name, path }, timestamp);
+  } catch (error) {
+    await deleteSubvolume(path);
+    throw error;
+  }
+  if (instead === plan) return { kind: plan.kind, reason: plan.reason, snapshotPath: path };
+  // Its name says of which kind it is.
+  await deleteSubvolume(path);
+  return take({ ...planned, plan: instead }, next, otherwise);
+}
+
+/** Records somebody else's snapshot as the one to send. */
+async function adopt(planned: PlannedBackup, snapshot: FoundSubvolume): Promise<void> {
+  const { context, run, subvolume, pointer } = planned;
+  await run.create();
+  const timestamp = await adoptedTimestamp(context, subvolume, snapshot, pointer);
+  await record(planned, snapshot, timestamp, { adopted: true });
+}
+
+async function record(
+  { context, run, subvolume, plan: { kind, parent }, pointer, source }: PlannedBackup,
+  snapshot: FoundSubvolume,
+  timestamp: string,
+  mark?: Pick<SnapshotFile, 'adopted'>,
+): Promise<void> {
+  await run.writeSnapshot({
+    subvolume,
+    kind,
+    created_at: timestamp,
+    ...mark,
+    snapshot: {
+      name: snapshot.name,
+      path: snapshot.path,
+      uuid: snapshot.uuid,
+      parent_uuid: parent?.uuid ?? null,
+      received_uuid: snapshot.receivedUuid ?? null,
+      generation: snapshot.generation,
+      source_uuid: source.subvolume.uuid,
+      nested: source.nested.slice(0, MAX_NESTED),
+      mtime: await readMtime(snapshot.path),
+    },
+    parent: parent
+      ? {
+          path: parent.path,
+          uuid: parent.uuid,
+          generation: parent.generation,
+          manifest_key: parent.manifestKey,
+          stream_uuid: parent.state.uuid,
+          transid: parent.state.transid,
+        }
+      : null,
+    filesystem_uuid: source.filesystemUuid,
+    pointer_etag: pointer?.etag ?? null,
+    started_at: context.now().toISOString(),
+  });
+}
