@@ -25,6 +25,7 @@ await runScript({
     const { listBackups } = await import('../lib/stage/bucket/list.ts');
     const { rememberedPrefix } = await import('../lib/stage/backup/last-backup.ts');
     const { adviseOnUploads } = await import('../lib/stage/bucket/lifecycle-advice.ts');
+    const { nameLeftRestores } = await import('../lib/stage/restore/left-behind.ts');
     const { listHosts } = await import('../lib/stage/bucket/list-hosts.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);
@@ -48,6 +49,7 @@ await runScript({
     if (elsewhere !== undefined) {
       context.log.warn(`the last backup of this host is under ${elsewhere}/: set S3_PREFIX=${elsewhere}`);
     }
+    await nameLeftRestores(context);
     for (const problem of pointerProblems({ prefix, backups })) context.log.warn(problem);
     const report = listReport(name, { prefix, backups });
     console.log(json ? JSON.stringify(report.json) : report.text);

@@ -112,6 +112,7 @@ test('what a target passes on, its script knows', () => {
     'lib/cli/options/help.ts',
     'lib/cli/options/planning-options.ts',
     'lib/cli/options/point-options.ts',
+    'lib/cli/options/restore-options.ts',
   ]
     .map((path) => readFileSync(join(repositoryRoot, path), 'utf8'))
     .join('\n');

@@ -78,7 +78,7 @@ export const settingNotes = {
     section: how,
     preset: '30m',
     about:
-      'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next backup goes on; a restore begins again',
+      'how long a failing request is repeated before the run gives up; what is uploaded or received is kept, and the next run goes on',
   },
   STORAGE_CLASS_CHUNKS: {
     section: how,
@@ -152,6 +152,12 @@ export const settingNotes = {
     section: back,
     preset: '72h',
     about: 'how long a restore waits for a thaw before it exits 5',
+  },
+  SPOOL_DIR: {
+    section: back,
+    about:
+      'directory, on any filesystem, where a restore keeps the parts of the stream under way until it is received, so that a stopped restore fetches none of them twice; default: they are fetched again',
+    example: '/var/tmp/btrfs-to-s3',
   },
   VERIFY_MODE: {
     section: back,
