@@ -85,10 +85,10 @@ verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads e
 	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
 
 .PHONY: restore
-restore: $(READY) ## any backup, to a new path  [SUBVOLUME= TARGET= AT=|MANIFEST= VERIFY= READ_ONLY=1 TIER= DAYS= WAIT=0]
+restore: $(READY) ## any backup, to a new path  [SUBVOLUME= TARGET= AT=|MANIFEST= VERIFY= READ_ONLY=1 TIER= DAYS= WAIT=0 ABANDON=1]
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
 	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call option,TIER,tier) $(call option,DAYS,days) \
-	  $(call unless,WAIT,no-wait)
+	  $(call unless,WAIT,no-wait) $(call flag,ABANDON,abandon)
 
 .PHONY: thaw
 thaw: $(READY) ## requests the archived chunks of a chain, and reports how far they are  [SUBVOLUME= AT=|MANIFEST= TIER= DAYS= DRY_RUN=1, or EXPORT=file]
@@ -178,7 +178,10 @@ help: ## this list
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { \
 	    line = sprintf("  make %-18s %s", $$1, $$2); at = index(line, "  [") ? index(line, "  [") : match(line, /  [A-Z_]+=/); \
-	    if (length(line) > 100 && at > 25) { print substr(line, 1, at - 1); printf "%26s%s\n", "", substr(line, at + 2) } else print line }' $(MAKEFILE_LIST)
+	    if (length(line) <= 100 || at < 26) { print line; next } \
+	    print substr(line, 1, at - 1); count = split(substr(line, at + 2), words, " "); below = sprintf("%25s", ""); \
+	    for (n = 1; n <= count; n++) { \
+	      if (length(below) + length(words[n]) >= 100) { print below; below = sprintf("%26s", "") } below = below " " words[n] } print below }' $(MAKEFILE_LIST)
 	@printf '\nFor all of them: CONFIG=file    the settings (default config/backup.env)\n'
 	@printf '                 SET="KEY=VALUE ..."    settings that win over the file\n'
 	@printf '                 JSON=1    a document in place of text\n'

@@ -27,6 +27,7 @@ await runScript({
     const { listBackups } = await import('../lib/stage/bucket/list.ts');
     const { rememberedPrefix } = await import('../lib/stage/backup/last-backup.ts');
     const { adviseOnUploads } = await import('../lib/stage/bucket/lifecycle-advice.ts');
+    const { nameLeftRestores } = await import('../lib/stage/restore/left-behind.ts');
     const { listHosts } = await import('../lib/stage/bucket/list-hosts.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);
@@ -54,6 +55,7 @@ await runScript({
       const hint = await hintAtPrefixes(context.bucket);
       if (hint !== undefined) context.log.info(hint);
     }
+    await nameLeftRestores(context);
     for (const problem of pointerProblems({ prefix, backups })) context.log.warn(problem);
     const report = listReport(name, { prefix, backups }, width);
     console.log(json ? JSON.stringify(report.json) : report.text);

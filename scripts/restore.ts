@@ -1,65 +1,30 @@
 /** Restores one backup of one subvolume to a path that does not exist yet. */
-import { pointOptions, refuseTwoPoints, thawOptions } from '../lib/cli/options/point-options.ts';
-import { readThawWish } from '../lib/cli/options/thaw-options.ts';
+import { readRestoreOptions, restoreOptions } from '../lib/cli/options/restore-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { ToolError } from '../lib/core/errors.ts';
 import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatDuration, formatSize } from '../lib/core/units.ts';
-
-const modes = ['full', 'sample', 'none'] as const;
 
 await runScript({
   file: 'restore.ts',
   summary:
-    'Restores a subvolume from its chain in the bucket; archived chunks are thawed, and every part is verified before btrfs receive sees it.',
-  options: {
-    ...pointOptions,
-    target: {
-      type: 'string',
-      value: 'PATH',
-      about: 'where to: an absolute path on Btrfs that does not exist (required)',
-    },
-    verify: {
-      type: 'string',
-      value: 'MODE',
-      about: `compare afterwards: ${modes.join(', ')} (default: VERIFY_MODE)`,
-    },
-    ...thawOptions,
-    'read-only': { type: 'boolean', about: 'make TARGET read-only' },
-    'no-wait': { type: 'boolean', about: 'exit 5 while chunks thaw, instead of waiting for RESTORE_TIMEOUT' },
-  },
+    'Restores a subvolume from its chain in the bucket; archived chunks are thawed, and every part is verified before btrfs receive sees it. A restore that was stopped goes on.',
+  options: restoreOptions,
   needs: 'bucket',
   root: true,
   locked: false,
   async run({ context, options, json }) {
     const { restoreBackup } = await import('../lib/stage/restore/restore.ts');
+    const { abandonRestore } = await import('../lib/stage/restore/leave.ts');
     const { describeMissing } = await import('../lib/stage/restore/nested-backups.ts');
-    const { subvolume, at, manifest } = options;
-    const target = options.target?.replace(/(?<=.)\/+$/, '');
-    if (!subvolume || !target) {
-      throw new ToolError(`${subvolume ? 'TARGET' : 'SUBVOLUME'} is not given`, {
-        kind: 'usage',
-        hint: 'make restore SUBVOLUME=name TARGET=/path; make list shows what there is',
-      });
+    const wish = readRestoreOptions(options, context.settings.VERIFY_MODE);
+    if (wish.mode === 'abandon') {
+      const told = await abandonRestore(wish.target);
+      console.log(json ? JSON.stringify({ target: wish.target, told }) : told);
+      return 0;
     }
-    refuseTwoPoints(at, manifest);
-    const verifyMode = modes.find((mode) => mode === (options.verify ?? context.settings.VERIFY_MODE));
-    if (!verifyMode) {
-      throw new ToolError(`VERIFY=${options.verify} is not a mode`, {
-        kind: 'usage',
-        hint: `use ${modes.join(', ')}`,
-      });
-    }
+    const { subvolume, target } = wish.request;
     const startedMs = Date.now();
-    const restored = await restoreBackup(context, {
-      subvolume,
-      target,
-      selection: { at, manifest },
-      verifyMode,
-      readOnly: options['read-only'] !== undefined,
-      thaw: readThawWish(options),
-      mayWait: options['no-wait'] === undefined,
-    });
+    const restored = await restoreBackup(context, wish.request);
     const chain = restored.chain.map(({ key }) => key);
     const { bytes, proofs, missing } = restored;
     for (const line of describeMissing(missing)) context.log.warn(line);

@@ -135,6 +135,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
       bucket,
       key,
       ...(method === 'PUT' && request.query.partNumber && { partNumber: Number(request.query.partNumber) }),
+      ...(request.headers.range !== undefined && { range: request.headers.range }),
       status: 0,
       bytesReceived: 0,
     };

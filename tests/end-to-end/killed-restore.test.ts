@@ -1,4 +1,4 @@
-/** What a restore leaves that was killed, and who removes it: the next one, but never what another one is using. */
+/** What a restore leaves that was killed: the next one to its TARGET goes on with it, any other removes what is of no use, or names it. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { fetchedBytes } from './chain-of-five.ts';
 import { createWorld, namesIn, type World } from './world.ts';
 
 const mib = 2 ** 20;
@@ -51,7 +52,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-test('a killed restore leaves a staging directory alone, and the next restore removes it', async (t) => {
+test('a restore killed in its first stream leaves nothing that lasts: the same one begins again, any other removes it', async (t) => {
   const world = await worldWithBackup(t);
   const before = await namesIn(world.mount);
   const target = join(world.mount, 'restored');
@@ -62,14 +63,26 @@ test('a killed restore leaves a staging directory alone, and the next restore re
   assert.equal(left.every(isStaging), true, left.join());
 
   world.server.faults.clear();
-  const { exitCode, stderr } = await world.run('restore.ts', '--subvolume', 'data', '--target', target);
-  assert.equal(exitCode, 0, stderr);
-  assert.match(
-    stderr,
-    new RegExp(`removed ${join(world.mount, left[0] ?? '')}, which a killed restore had left`),
-  );
+  const same = await world.run('restore.ts', '--subvolume', 'data', '--target', target);
+  assert.equal(same.exitCode, 0, same.stderr);
   assert.deepEqual(await namesIn(world.mount), [...before, 'restored'].sort());
   assert.deepEqual(await treeDigest(target), await treeDigest(world.data));
+
+  crawl(world);
+  await kill(await restoreHalfway(world, join(world.mount, 'never')));
+  world.server.faults.clear();
+  const other = await world.run(
+    'restore.ts',
+    '--subvolume',
+    'data',
+    '--target',
+    join(world.mount, 'other'),
+    '--verify',
+    'none',
+  );
+  assert.equal(other.exitCode, 0, other.stderr);
+  assert.match(other.stderr, /removed \S+, which a killed restore had left/);
+  assert.deepEqual(await namesIn(world.mount), [...before, 'other', 'restored'].sort());
 });
 
 test('two restores at once leave each other alone, and what only looks like a staging directory stays', async (t) => {
@@ -114,6 +127,11 @@ test('nothing is restored over what came to TARGET meanwhile', async (t) => {
   world.server.faults.clear();
   assert.deepEqual(await ended, [2, null]);
   assert.deepEqual(await readdir(target), ['precious']);
-  assert.deepEqual((await readdir(world.mount)).filter(isStaging), []);
+  assert.equal((await readdir(world.mount)).filter(isStaging).length, 1, 'what was received is kept');
   await shell`rm -r ${target}`;
+  const since = world.server.requests.length;
+  const again = await world.run('restore.ts', '--subvolume', 'data', '--target', target);
+  assert.equal(again.exitCode, 0, again.stderr);
+  assert.equal(fetchedBytes(world, since), 0);
+  assert.deepEqual((await readdir(world.mount)).filter(isStaging), []);
 });

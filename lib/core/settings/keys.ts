@@ -13,7 +13,7 @@ export interface SettingNotes {
   /** What stands in an example file where there is no default. */
   readonly example?: string;
   /**
-   * True for keys that name work still to come: any value but the default is an error, because running without it would
+   * True for keys that name work still to come: any value but the default is an error, because going on without it would
    * not be what was asked for.
    */
   readonly notYet?: true;
@@ -78,7 +78,7 @@ export const settingNotes = {
     section: how,
     preset: '30m',
     about:
-      'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next backup resumes; a restore starts again',
+      'how long a failing request is repeated before the run gives up; what is uploaded or received is kept, and the next run resumes',
   },
   STORAGE_CLASS_CHUNKS: {
     section: how,
@@ -152,6 +152,12 @@ export const settingNotes = {
     section: back,
     preset: '72h',
     about: 'how long a restore waits for a thaw before it exits 5',
+  },
+  SPOOL_DIR: {
+    section: back,
+    about:
+      'directory, on any filesystem, where a restore keeps the parts of the stream under way until it is received, so that a stopped restore fetches none of them twice; default: they are fetched again',
+    example: '/var/tmp/btrfs-to-s3',
   },
   VERIFY_MODE: {
     section: back,

@@ -10,7 +10,17 @@ const inherited: ReadonlySet<string> = new Set(['btrfs.compression', 'system.pos
 /** The held attributes of one chain, from stream to stream. */
 export class RootAttributes {
   /** What the top directory has, by name, once a stream is received. */
-  readonly #values = new Map<string, Uint8Array>();
+  readonly #values: Map<string, Uint8Array>;
+
+  /** @param known what the top directory has already: what `entries` gave after an earlier stream of the chain */
+  constructor(known: Iterable<readonly [name: string, value: Uint8Array]> = []) {
+    this.#values = new Map(known);
+  }
+
+  /** What the top directory has, for a restore that goes on later. */
+  entries(): readonly (readonly [name: string, value: Uint8Array])[] {
+    return [...this.#values];
+  }
 
   /** Commands that take the attributes away which the stream before has left. */
   removing(): readonly Uint8Array[] {

@@ -40,14 +40,16 @@ export interface StreamChild {
 /**
  * Starts a child whose stdin or stdout is the stream. stderr is always captured apart.
  * @param name what to call it in messages, such as `btrfs send`.
+ * @param inherited an open file that the child keeps open too, such as one that holds a lock.
  */
 export function startStreamChild(
   name: string,
   file: string,
   args: readonly string[],
   stdio: readonly ['ignore' | 'pipe', 'ignore' | 'pipe' | number],
+  inherited?: number,
 ): StreamChild {
-  const options: StdioOptions = [stdio[0], stdio[1], 'pipe'];
+  const options: StdioOptions = [stdio[0], stdio[1], 'pipe', ...(inherited === undefined ? [] : [inherited])];
   const child = spawn(file, args, { stdio: options, env: childEnvironment(), detached: true });
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -8,8 +8,10 @@ import { RootAttributes } from '../../core/stream/root-attributes.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { StreamInspector } from '../../core/stream/stream-inspector.ts';
 import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
+import type { KeptParts } from '../../edge/files/kept-parts.ts';
 import { fetchStream } from '../../transfer/back/fetch-stream.ts';
 import { openFetching, type ThawAgain } from '../../transfer/back/fetching.ts';
+import { keepingParts } from '../../transfer/back/keeping-parts.ts';
 import { openReceiveStream } from '../../transfer/back/receive-stream.ts';
 import { expectedOfManifest, explainStreamError, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
@@ -24,6 +26,15 @@ export interface ReceivedStream {
   readonly labels: Labels;
 }
 
+/** Where the bytes come from. */
+export interface StreamSource {
+  /** Of all streams of the restore, which share their memory. */
+  readonly chunks: readonly ManifestChunk[];
+  readonly thawAgain: ThawAgain;
+  /** Parts of this stream on disk; undefined without SPOOL_DIR. */
+  readonly kept?: { readonly parts: KeptParts; readonly mayGrow: boolean } | undefined;
+}
+
 /**
  * Receives one stream and applies the three-part test: exit code 0, the expected UUID, and the read-only flag. It is received under
  * a name and a UUID of our own: others of this filesystem may carry the chain's.
@@ -34,7 +45,7 @@ export async function receiveBackup(
   before: ReceivedStream | undefined,
   staging: Staging,
   label: string,
-  source: { readonly chunks: readonly ManifestChunk[]; readonly thawAgain: ThawAgain },
+  source: StreamSource,
 ): Promise<ReceivedStream> {
   const labels = {
     name: before?.labels.name === 'a' ? 'b' : 'a',
@@ -56,13 +67,15 @@ export async function receiveBackup(
   });
   const progress = context.startProgress(`restore ${label}`);
   progress.expect(manifest.total_bytes);
-  const receive = openReceiveStream(staging.path, context.signal);
+  const receive = openReceiveStream(staging.path, context.signal, staging.lock.fd);
   let head: StreamHead;
   try {
     const sink = async (bytes: Uint8Array) => {
       for (const piece of inspector.push(bytes)) await receive.write(piece);
     };
-    await fetchStream(await openFetching(context, source.chunks, progress, source), manifest, sink);
+    const fetching = await openFetching(context, source.chunks, progress, source);
+    const { kept } = source;
+    await fetchStream(kept ? keepingParts(fetching, kept.parts, kept.mayGrow) : fetching, manifest, sink);
     head = inspector.finish();
     await receive.finish();
   } catch (error) {

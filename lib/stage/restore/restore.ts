@@ -1,29 +1,25 @@
-import { statfs } from 'node:fs/promises';
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { describeError, ToolError } from '../../core/errors.ts';
-import type { Manifest, StoredManifest } from '../../core/format/manifest.ts';
+import type { StoredManifest } from '../../core/format/manifest.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
-import {
-  deleteSubvolume,
-  filesystemOf,
-  makeReadOnly,
-  setMtime,
-  takeSnapshot,
-} from '../../edge/btrfs/btrfs.ts';
-import { refuseUnmounted } from '../../edge/btrfs/wrong-place.ts';
-import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
+import { partsToKeep } from './kept.ts';
+import { leaveForLater, removeStaging } from './leave.ts';
+import { lookForLeftRestores } from './left-behind.ts';
 import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
 import { namingOtherPoints } from './other-points.ts';
-import { type ReceivedStream, receiveBackup } from './receive-backup.ts';
-import { makeStaging, moveOut, removeAbandonedStaging, type Staging } from './staging.ts';
+import { receiveBackup } from './receive-backup.ts';
+import { RestoreRecord } from './record.ts';
+import { awaitRoom, checkRoom } from './room.ts';
+import { openStaging, type Staging } from './staging.ts';
+import { checkFree, checkPlace, isInPlace, putInPlace, sealTarget } from './target.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
 
 /** What to restore, and where to. */
@@ -49,116 +45,108 @@ export interface RestoreOutcome {
 }
 
 /**
- * Restores one backup to a path that does not exist yet.
- * @throws ToolError; nothing is left at TARGET or beside it then, unless all was restored and what followed
- *   failed, such as the comparison with the source snapshot: then TARGET is kept.
+ * Restores one backup to a path that does not exist yet, or goes on with a restore to it that was stopped.
+ * @throws ToolError; nothing is at TARGET then, and what was received whole is kept beside it for the next run, unless all was restored
+ *   and what followed failed, such as the comparison with the source snapshot: then TARGET is kept.
  */
 export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
-  const { log } = context;
-  await checkTarget(request.target);
-  const looking = <Result>(look: () => Promise<Result>) =>
-    namingOtherPoints(context, request.subvolume, look);
-  const chain = await looking(() => resolveChain(context.bucket, request.subvolume, request.selection));
-  const newest = chain.at(-1);
-  if (!newest) throw new Error('a chain has at least one manifest');
-  log.info(`restoring ${describeChain(chain)} to ${request.target}`);
-  const objects = await looking(() => checkChunks(context, chain));
-  // Before the free space is looked at: what is left of a killed restore takes up some.
-  await removeAbandonedStaging(context, dirname(request.target));
-  // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.
-  await checkSpace(chain, dirname(request.target));
-  const thaw = thawRequestFor(context, chain, request.thaw);
-  await thawAndWait(context, thaw, request.mayWait, { known: objects });
-  await checkSpace(chain, dirname(request.target));
-
-  const staging = await makeStaging(dirname(request.target));
-  const source = { chunks: chunksOf(chain), thawAgain: thawingAgain(context, chain, request) };
-  let bytes = 0;
+  await checkPlace(request.target);
+  const staging = await openStaging(request.target);
   try {
-    let last: ReceivedStream | undefined;
-    for (const [index, { manifest }] of chain.entries()) {
-      const label = `${request.subvolume} ${manifest.created_at} (${index + 1}/${chain.length})`;
-      const before = last;
-      last = await receiveBackup(context, manifest, before, staging, label, source);
-      // What its child was made from takes up room, and nothing needs it any more.
-      if (before) await deleteSubvolume(before.path);
-      bytes += manifest.total_bytes;
-    }
-    if (!last) throw new Error('nothing was received');
-    await publishTarget(request, newest.manifest, last, staging);
+    return await restoreWithin(context, request, staging);
   } catch (error) {
     // What went wrong first is what the user must read.
-    await staging.remove().catch((second: unknown) => log.warn(describeError(second)));
+    await leaveForLater(context, request.target, staging).catch((second: unknown) =>
+      context.log.warn(describeError(second)),
+    );
     throw error;
+  } finally {
+    await staging.close();
   }
-  await staging.remove();
-  const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
-  const compared = await compareWithSource(
-    context,
-    newest.manifest,
-    request.target,
-    request.verifyMode,
-  ).catch((error: unknown) => {
-    log.warn(`${request.target} was restored and kept, but the comparison failed; VERIFY=none leaves it out`);
-    throw error;
-  });
-  return {
-    chain,
-    bytes,
-    proofs: [received, compared],
-    missing: await findNestedBackups(context, newest.manifest),
-  };
 }
 
-/** Makes TARGET of the last received subvolume, in one step: it is whole from the moment at which it is there. */
-async function publishTarget(
-  { target, readOnly }: RestoreRequest,
-  { snapshot }: Manifest,
-  received: ReceivedStream,
+async function restoreWithin(
+  context: StageContext,
+  request: RestoreRequest,
   staging: Staging,
-): Promise<void> {
-  const path = staging.freePath();
-  await takeSnapshot(received.path, path, 'writable');
-  // What the streams do not carry over.
-  if (snapshot.mtime !== undefined) await setMtime(path, snapshot.mtime);
-  await checkTarget(target);
-  await moveOut(path, target);
-  // Made read-only last: a read-only snapshot would inherit received_uuid and be taken for the chain's own, and cannot be moved.
-  if (!readOnly) return;
-  await makeReadOnly(target).catch(async (error: unknown) => {
-    await deleteSubvolume(target);
-    throw error;
-  });
+): Promise<RestoreOutcome> {
+  const { log } = context;
+  const { subvolume, target } = request;
+  const isThere = await isInPlace(target, (await staging.readRecord())?.target_uuid);
+  if (!isThere) await checkFree(target);
+  const looking = <Result>(look: () => Promise<Result>) => namingOtherPoints(context, subvolume, look);
+  const found = await looking(() => resolveChain(context.bucket, subvolume, request.selection));
+  // Before room is looked at: what is left of a killed restore takes up some.
+  await lookForLeftRestores(context, dirname(target), staging.path);
+  const record = await RestoreRecord.open(context, staging, request, found);
+  // What is in place already was restored as of then.
+  const chain = isThere ? found.slice(0, record.from) : found;
+  const newest = chain.at(-1);
+  if (!newest) throw new Error('a chain has at least one manifest');
+  log.info(`restoring ${describeChain(chain)} to ${target}`);
+  if (record.from > 0) {
+    log.info(`going on with what was received: ${record.from} of ${formatCount(chain.length, 'stream')}`);
+  }
+  if (!isThere) {
+    await receiveRest(context, request, { staging, record, chain, looking });
+    if (!record.received) throw new Error('nothing was received');
+    await putInPlace(target, newest.manifest, record.received.path, staging, record);
+  }
+  if (request.readOnly) await sealTarget(target);
+  const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
+  const compared = await compareWithSource(context, newest.manifest, target, request.verifyMode).catch(
+    async (error: unknown) => {
+      if (context.signal.aborted) {
+        log.warn(`${target} was restored, but not compared to the end: the same command compares it again`);
+        throw error;
+      }
+      await removeStaging(staging);
+      log.warn(`${target} was restored and kept, but the comparison failed; VERIFY=none leaves it out`);
+      throw error;
+    },
+  );
+  const missing = await findNestedBackups(context, newest.manifest);
+  await removeStaging(staging);
+  const bytes = chain.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
+  return { chain, bytes, proofs: [received, compared], missing };
 }
 
-async function checkTarget(target: string): Promise<void> {
-  if (!isAbsolute(target) || resolve(target) !== target) {
-    throw new ToolError(`TARGET "${target}" is not a plain absolute path`, {
-      kind: 'usage',
-      hint: 'name it from the root, without "." and ".."',
+/** What the streams of a chain are received with. */
+interface Receiving {
+  readonly staging: Staging;
+  readonly record: RestoreRecord;
+  readonly chain: readonly StoredManifest[];
+  readonly looking: <Result>(look: () => Promise<Result>) => Promise<Result>;
+}
+
+/** Looks at what is still to be received, thaws it, and receives it. */
+async function receiveRest(
+  context: StageContext,
+  request: RestoreRequest,
+  { staging, record, chain, looking }: Receiving,
+): Promise<void> {
+  const rest = chain.slice(record.from);
+  if (rest.length === 0) return;
+  const objects = await looking(() => checkChunks(context, rest));
+  const isBegun = record.from > 0;
+  // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.
+  await checkRoom(context, rest, isBegun, staging.path);
+  const thaw = thawRequestFor(context, rest, request.thaw);
+  await thawAndWait(context, thaw, request.mayWait, { known: objects });
+  await checkRoom(context, rest, isBegun, staging.path);
+  const source = { chunks: chunksOf(rest), thawAgain: thawingAgain(context, rest, request) };
+  for (const [index, stored] of rest.entries()) {
+    const { key, manifest } = stored;
+    const label = `${request.subvolume} ${manifest.created_at} (${record.from + index + 1}/${chain.length})`;
+    const kept = await partsToKeep(context, record, stored, staging.path);
+    const stream = await receiveBackup(context, manifest, record.received, staging, label, {
+      ...source,
+      kept,
     });
-  }
-  if (await pathExists(target)) {
-    throw new ToolError(`TARGET ${target} exists already`, {
-      kind: 'usage',
-      hint: 'name a path that does not exist yet; nothing is ever restored over something',
-    });
-  }
-  const parent = dirname(target);
-  if (!(await pathExists(parent))) {
-    await refuseUnmounted(parent);
-    throw new ToolError(`the directory ${parent} does not exist`, {
-      kind: 'usage',
-      hint: `make it: mkdir -p ${parent}`,
-    });
-  }
-  const { type, source } = await filesystemOf(parent);
-  if (type !== 'btrfs') {
-    await refuseUnmounted(parent);
-    throw new ToolError(`${parent} is ${type} on ${source}, not Btrfs`, {
-      kind: 'usage',
-      hint: 'btrfs receive needs a Btrfs filesystem; choose a TARGET on one',
-    });
+    const deleted = await record.advance(key, stream);
+    await kept?.parts.remove();
+    const next = rest[index + 1];
+    if (deleted !== undefined && next) await awaitRoom(context, next, deleted, staging.path);
   }
 }
 
@@ -192,22 +180,6 @@ async function checkChunks(
     sizeBytes: chunk.size,
     state: head?.thaw ?? { kind: 'readable' },
   }));
-}
-
-async function checkSpace(chain: readonly StoredManifest[], directory: string): Promise<void> {
-  const needed = chain.reduce(
-    (sum, { manifest }) => sum + (manifest.stream?.bytes ?? manifest.total_bytes),
-    0,
-  );
-  const { bavail, bsize } = await statfs(directory);
-  const free = bavail * bsize;
-  if (free >= needed) return;
-  throw new ToolError(
-    `the restore needs about ${formatSize(needed)}, but ${directory} has ${formatSize(free)} free`,
-    {
-      hint: 'make room (what was just deleted counts after: btrfs filesystem sync), or choose a TARGET on another filesystem',
-    },
-  );
 }
 
 function describeChain(chain: readonly StoredManifest[]): string {

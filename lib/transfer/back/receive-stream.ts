@@ -21,13 +21,15 @@ export interface ReceiveStream {
 /**
  * Starts `btrfs receive --chroot`, which cannot write outside the directory (btrfs-receive(8)). An aborted signal ends it, and
  * its reason is what waiting calls are rejected with.
+ * @param lock an open file with a lock that the child holds as well: it outlives a killed process by what is in its pipe.
  */
-export function openReceiveStream(directory: string, signal?: AbortSignal): ReceiveStream {
+export function openReceiveStream(directory: string, signal?: AbortSignal, lock?: number): ReceiveStream {
   const child = startStreamChild(
     'btrfs receive',
     'btrfs',
     ['receive', '--quiet', '--chroot', '--', directory],
     ['pipe', 'ignore'],
+    lock,
   );
   const input = child.process.stdin;
   if (!input) throw new Error('btrfs receive has no stdin');
@@ -103,9 +105,7 @@ function explainFailure(error: unknown, directory: string): unknown {
   return new ToolError(known ? `btrfs receive failed: ${known.what(directory)}` : error.message, {
     hint:
       known?.hint ??
-      (wasEnded
-        ? 'nothing of it is left; run the same command again'
-        : 'nothing of it is left; make verify DEEP=1 tells whether the backup is sound'),
+      (wasEnded ? 'run the same command again' : 'make verify DEEP=1 tells whether the backup is sound'),
     childOutput: said.split('\n').map(shorten).join('\n'),
     cause: error,
   });

@@ -12,6 +12,8 @@ export interface RequestRecord {
   readonly key: string | undefined;
   /** Of a part that is stored. */
   readonly partNumber?: number;
+  /** Of a part of an object that is asked for: the Range header. */
+  readonly range?: string;
   status: number;
   /** Bytes of the body as they came over the wire, aws-chunked framing included. */
   bytesReceived: number;

@@ -6,6 +6,7 @@ import pMap from 'p-map';
 import { helpText } from '../../../lib/cli/options/help.ts';
 import { planningOptions } from '../../../lib/cli/options/planning-options.ts';
 import { pointOptions, thawOptions } from '../../../lib/cli/options/point-options.ts';
+import { restoreOptions } from '../../../lib/cli/options/restore-options.ts';
 import { settingKeys } from '../../../lib/core/settings/keys.ts';
 import { repositoryRoot } from '../../../testing/harness/test-directory.ts';
 import { runNode } from '../../support/run-program.ts';
@@ -28,7 +29,12 @@ function declaredOptions(script: string): readonly string[] {
   return [...named, ...spread, ...all];
 }
 
-const sharedOptions: Readonly<Record<string, object>> = { planningOptions, pointOptions, thawOptions };
+const sharedOptions: Readonly<Record<string, object>> = {
+  planningOptions,
+  pointOptions,
+  restoreOptions,
+  thawOptions,
+};
 
 test('the help names every option with its value, every exit code and every setting', () => {
   const text = helpText('try.ts', 'Tries it.', {

@@ -1,0 +1,75 @@
+/** What `restore.ts` is asked: its options, checked against each other. */
+import { ToolError } from '../../core/errors.ts';
+import type { VerifyMode } from '../../stage/restore/compare-restored.ts';
+import type { RestoreRequest } from '../../stage/restore/restore.ts';
+import type { OptionDefinition } from './help.ts';
+import type { OptionValues } from './parse-options.ts';
+import { pointOptions, refuseTwoPoints, thawOptions } from './point-options.ts';
+import { readThawWish } from './thaw-options.ts';
+
+const modes = ['full', 'sample', 'none'] as const;
+
+/** All of them. */
+export const restoreOptions = {
+  ...pointOptions,
+  target: {
+    type: 'string',
+    value: 'PATH',
+    about: 'where to: an absolute path on Btrfs that does not exist (required)',
+  },
+  verify: {
+    type: 'string',
+    value: 'MODE',
+    about: `compare afterwards: ${modes.join(', ')} (default: VERIFY_MODE)`,
+  },
+  ...thawOptions,
+  'read-only': { type: 'boolean', about: 'make TARGET read-only' },
+  'no-wait': { type: 'boolean', about: 'exit 5 while chunks thaw, instead of waiting for RESTORE_TIMEOUT' },
+  abandon: { type: 'boolean', about: 'remove what a stopped restore to TARGET has left' },
+} as const satisfies Record<string, OptionDefinition>;
+
+type Option = keyof typeof restoreOptions;
+
+/** A restore of one backup, or the end of one that was stopped. */
+export type RestoreWish =
+  | { readonly mode: 'restore'; readonly request: RestoreRequest }
+  | { readonly mode: 'abandon'; readonly target: string };
+
+/**
+ * Checks the options of `restore.ts` against each other.
+ * @param verifyMode the setting, which VERIFY= replaces
+ * @throws ToolError (usage)
+ */
+export function readRestoreOptions(options: OptionValues<Option>, verifyMode: VerifyMode): RestoreWish {
+  const { subvolume, at, manifest } = options;
+  const target = options.target?.replace(/(?<=.)\/+$/, '');
+  if (options.abandon !== undefined) {
+    if (!target) throw usage('TARGET is not given', 'make restore TARGET=/path ABANDON=1');
+    return { mode: 'abandon', target };
+  }
+  if (!subvolume || !target) {
+    throw usage(
+      `${subvolume ? 'TARGET' : 'SUBVOLUME'} is not given`,
+      'make restore SUBVOLUME=name TARGET=/path; make list shows what there is',
+    );
+  }
+  refuseTwoPoints(at, manifest);
+  const mode = modes.find((each) => each === (options.verify ?? verifyMode));
+  if (!mode) throw usage(`VERIFY=${options.verify} is not a mode`, `use ${modes.join(', ')}`);
+  return {
+    mode: 'restore',
+    request: {
+      subvolume,
+      target,
+      selection: { at, manifest },
+      verifyMode: mode,
+      readOnly: options['read-only'] !== undefined,
+      thaw: readThawWish(options),
+      mayWait: options['no-wait'] === undefined,
+    },
+  };
+}
+
+function usage(message: string, hint: string): ToolError {
+  return new ToolError(message, { kind: 'usage', hint });
+}

@@ -1,0 +1,83 @@
+/** TARGET: a path at which nothing is, on Btrfs; and how what was received becomes it in one step. */
+import { basename, dirname, isAbsolute, resolve } from 'node:path';
+import { ToolError } from '../../core/errors.ts';
+import type { Manifest } from '../../core/format/manifest.ts';
+import {
+  filesystemOf,
+  makeReadOnly,
+  setMtime,
+  showSubvolume,
+  subvolumeAt,
+  takeSnapshot,
+} from '../../edge/btrfs/btrfs.ts';
+import { refuseUnmounted } from '../../edge/btrfs/wrong-place.ts';
+import { pathExists } from '../../edge/files/files.ts';
+import type { RestoreRecord } from './record.ts';
+import { moveOut, type Staging } from './staging.ts';
+
+/** Checks where TARGET is to be. @throws ToolError (usage) */
+export async function checkPlace(target: string): Promise<void> {
+  if (!isAbsolute(target) || resolve(target) !== target) {
+    throw new ToolError(`TARGET "${target}" is not a plain absolute path`, {
+      kind: 'usage',
+      hint: 'name it from the root, without "." and ".."',
+    });
+  }
+  const parent = dirname(target);
+  if (!(await pathExists(parent))) {
+    await refuseUnmounted(parent);
+    throw new ToolError(`the directory ${parent} does not exist`, {
+      kind: 'usage',
+      hint: `make it: mkdir -p ${parent}`,
+    });
+  }
+  const { type, source } = await filesystemOf(parent);
+  if (type !== 'btrfs') {
+    await refuseUnmounted(parent);
+    throw new ToolError(`${parent} is ${type} on ${source}, not Btrfs`, {
+      kind: 'usage',
+      hint: 'btrfs receive needs a Btrfs filesystem; choose a TARGET on one',
+    });
+  }
+}
+
+/** @throws ToolError (usage) when something is at TARGET */
+export async function checkFree(target: string): Promise<void> {
+  if (!(await pathExists(target))) return;
+  throw new ToolError(`TARGET ${target} exists already`, {
+    kind: 'usage',
+    hint: 'name a path that does not exist yet; nothing is ever restored over something',
+  });
+}
+
+/** True when what is at TARGET is what a restore has put there, which was stopped before it could say so. */
+export async function isInPlace(target: string, uuid: string | null | undefined): Promise<boolean> {
+  if (!uuid) return false;
+  return (await subvolumeAt(target, basename(target)))?.uuid === uuid;
+}
+
+/**
+ * Makes TARGET of a received subvolume, in one step: it is whole from the moment at which it is there.
+ * @param source what was received, or a read-only snapshot of it that the next backup is to build on
+ */
+export async function putInPlace(
+  target: string,
+  { snapshot }: Manifest,
+  source: string,
+  staging: Staging,
+  record: RestoreRecord,
+): Promise<void> {
+  const path = staging.freePath();
+  await takeSnapshot(source, path, 'writable');
+  // What the streams do not carry over.
+  if (snapshot.mtime !== undefined) await setMtime(path, snapshot.mtime);
+  await record.write({ target_uuid: (await showSubvolume(path)).uuid });
+  await checkFree(target);
+  await moveOut(path, target);
+}
+
+/** Made read-only last: a read-only snapshot would inherit received_uuid and be taken for the chain's own, and cannot be moved. */
+export async function sealTarget(target: string): Promise<void> {
+  const found = await showSubvolume(target);
+  if (!found.readOnly) await makeReadOnly(target);
+}
