@@ -1,9 +1,7 @@
 /**
  * The third stage: manifest, then pointer, each under a precondition, so that nothing is published before it is whole
- * and no other writer's work is lost. Then local snapshots are thinned.
+ * and no other writer's work is lost.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describeError, ToolError } from '../../core/errors.ts';
 import {
   MAX_MANIFEST_BYTES,
@@ -13,29 +11,26 @@ import {
   parseManifest,
   serialiseDocument,
 } from '../../core/format/manifest.ts';
-import { recoveryTextKey, SubvolumeKeys } from '../../core/format/names.ts';
-import { recoveryText } from '../../core/format/recovery-text.ts';
-import type { ChunksFile, SnapshotFile } from '../../core/format/run-files.ts';
+import { SubvolumeKeys } from '../../core/format/names.ts';
+import type { ChunksFile, PublishedFile, SnapshotFile } from '../../core/format/run-files.ts';
 import { TOOL } from '../../core/format/tool.ts';
-import { snapshotsToThin } from '../../core/plan/retention.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
-import { deleteSubvolume, findSubvolumes } from '../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
-import { readDocument, writeDocument, writeText } from '../../edge/s3/documents.ts';
+import { readDocument, writeDocument } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
 import { readManifest, readPointer } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { anotherWriter } from './another-writer.ts';
 import { lookAtChain } from './last-backup.ts';
+import { type TidyOutcome, tidyUp } from './tidy-up.ts';
 
 /** What was published, for the user. */
-export interface PublishOutcome {
+export interface PublishOutcome extends TidyOutcome {
   readonly manifestKey: string;
   readonly manifest: Manifest;
   /** From planning to publishing, an interruption included. */
   readonly seconds: number;
-  readonly thinned: readonly string[];
 }
 
 /**
@@ -78,16 +73,23 @@ export async function publishBackup(
   await writeManifest(context, manifestKey, text);
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
-  await run.finish({
+  await recordPublished(run, {
     manifest_key: manifestKey,
     published_at: context.now().toISOString(),
     server,
     bucket,
     prefix,
   });
-  const thinned = await tidyUp(context, snapshot, manifestKey, text);
+  const tidied = await tidyUp(context, snapshot, { key: manifestKey, text });
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
-  return { manifestKey, manifest, seconds, thinned };
+  return { manifestKey, manifest, seconds, ...tidied };
+}
+
+/** @throws ToolError that says what is published all the same */
+async function recordPublished(run: RunDirectory, file: PublishedFile): Promise<void> {
+  await run.finish(file).catch((cause: unknown) => {
+    throw new ToolError(`${file.manifest_key} is published, but ${describeError(cause)}`, { cause });
+  });
 }
 
 /**
@@ -119,25 +121,6 @@ async function confirmChain(context: StageContext, { parent_manifest, subvolume 
       hint: 'run make backup again: it makes a full one',
     },
   );
-}
-
-/** RESTORE.txt and old snapshots: the backup is whole without them, but the user must know. */
-async function tidyUp(
-  context: StageContext,
-  file: SnapshotFile,
-  manifestKey: string,
-  text: string,
-): Promise<readonly string[]> {
-  try {
-    await leaveCopyForHarness(manifestKey, text);
-    await writeRecoveryText(context);
-    return await thinSnapshots(context, file);
-  } catch (error) {
-    throw new ToolError(`${manifestKey} is published, but tidying up failed: ${describeError(error)}`, {
-      ...(error instanceof ToolError && error.childOutput && { childOutput: error.childOutput }),
-      cause: error,
-    });
-  }
 }
 
 function buildManifest(
@@ -204,34 +187,4 @@ async function writePointer(
   const now = await readPointer(bucket, file.subvolume);
   if (now?.pointer.manifest_key === manifestKey) return;
   throw anotherWriter(`${key} was changed since this backup was planned`);
-}
-
-async function writeRecoveryText({ bucket, settings }: StageContext): Promise<void> {
-  const key = recoveryTextKey(bucket.prefix);
-  const text = recoveryText(bucket.name, bucket.prefix);
-  if ((await readDocument(bucket, key, 65_536))?.text === text) return;
-  await writeText(bucket, key, text, writeOptions(settings, 'manifest'));
-}
-
-/** The integration harness looks at manifests without asking the bucket. */
-async function leaveCopyForHarness(manifestKey: string, text: string): Promise<void> {
-  const directory = process.env.BTRFS_TO_S3_HARNESS_RUN_DIR;
-  if (!directory) return;
-  const path = join(directory, 'manifests', manifestKey.replaceAll('/', '_'));
-  await mkdir(join(directory, 'manifests'), { recursive: true });
-  await writeFile(path, text);
-}
-
-async function thinSnapshots(context: StageContext, file: SnapshotFile): Promise<readonly string[]> {
-  const { SNAPSHOT_DIR: directory, KEEP_SNAPSHOTS: keep } = context.settings;
-  // Those of others are theirs to thin.
-  if (!directory || file.adopted) return [];
-  const here = await findSubvolumes(directory);
-  // A snapshot that was made writable is somebody's work now.
-  const names = here.filter((found) => found.readOnly).map((found) => found.name);
-  const thin = snapshotsToThin(file.subvolume, names, keep, file.snapshot.name);
-  for (const { name, path } of here) {
-    if (thin.includes(name)) await deleteSubvolume(path);
-  }
-  return thin;
 }
