@@ -4,7 +4,6 @@
  */
 import { describeError, ToolError } from '../../core/errors.ts';
 import {
-  MAX_MANIFEST_BYTES,
   type Manifest,
   manifestSchema,
   type Pointer,
@@ -16,13 +15,14 @@ import type { ChunksFile, PublishedFile, SnapshotFile } from '../../core/format/
 import { TOOL } from '../../core/format/tool.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
-import { readDocument, writeDocument } from '../../edge/s3/documents.ts';
+import { writeDocument } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
 import { readManifest, readPointer } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { anotherWriter } from './another-writer.ts';
 import { lookAtChain } from './last-backup.ts';
+import { findManifest, manifestKeyOf } from './own-manifest.ts';
 import { type TidyOutcome, tidyUp } from './tidy-up.ts';
 
 /** What was published, for the user. */
@@ -62,15 +62,14 @@ export async function publishBackup(
     );
   }
   const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
-  const manifestKey = keys.manifest(snapshot.kind, snapshot.created_at);
-  const manifest = buildManifest(context, snapshot, upload);
-  const text = serialiseDocument(manifest);
+  const manifestKey = manifestKeyOf(context.bucket, snapshot);
+  const built = buildManifest(context, snapshot, upload);
   // What is published must be readable: the same check that every reader makes, before anything is written.
-  parseManifest(text, manifestKey, context.bucket.prefix);
+  parseManifest(serialiseDocument(built), manifestKey, context.bucket.prefix);
 
-  await confirmChunks(context, manifest, run);
-  await confirmChain(context, manifest);
-  await writeManifest(context, manifestKey, text);
+  await confirmChunks(context, built, run);
+  await confirmChain(context, built);
+  const { text, manifest } = await writeManifest(context, serialiseDocument(built), snapshot, upload);
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
   await recordPublished(run, {
@@ -160,11 +159,24 @@ function buildManifest(
   });
 }
 
-/** A manifest that is there already is ours when it says the same: the answer to an earlier attempt was lost. */
-async function writeManifest({ bucket, settings }: StageContext, key: string, text: string): Promise<void> {
-  if (await writeDocument(bucket, key, text, writeOptions(settings, 'manifest'), { absent: true })) return;
-  if ((await readDocument(bucket, key, MAX_MANIFEST_BYTES))?.text === text) return;
-  throw anotherWriter(`${key} exists already`);
+/**
+ * Writes a manifest where none is. One that is ours is there already when an earlier attempt ended behind it.
+ * @returns what is there now.
+ */
+async function writeManifest(
+  { bucket, settings }: StageContext,
+  text: string,
+  snapshot: SnapshotFile,
+  upload: ChunksFile,
+): Promise<{ readonly text: string; readonly manifest: Manifest }> {
+  const key = manifestKeyOf(bucket, snapshot);
+  const isWritten = await writeDocument(bucket, key, text, writeOptions(settings, 'manifest'), {
+    absent: true,
+  });
+  if (isWritten) return { text, manifest: parseManifest(text, key, bucket.prefix) };
+  const found = await findManifest(bucket, snapshot, upload);
+  if (found && 'ours' in found) return { text: found.text, manifest: found.ours };
+  throw anotherWriter(found?.theirs ?? `${key} existed for a moment`);
 }
 
 async function writePointer(

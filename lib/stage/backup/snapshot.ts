@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError, ToolError } from '../../core/errors.ts';
 import { MAX_NESTED } from '../../core/format/manifest.ts';
-import { type BackupKind, parseTimestamp, SubvolumeKeys, snapshotName } from '../../core/format/names.ts';
+import { type BackupKind, parseTimestamp, snapshotName } from '../../core/format/names.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import { nothingNew } from '../../core/plan/adopted-snapshots.ts';
 import { type BackupPlan, planBackup, snapshotOf } from '../../core/plan/backup-plan.ts';
@@ -37,6 +37,7 @@ import {
 } from './last-backup.ts';
 import { type NothingDue, planIfDue, warnIfOverdue } from './plan-if-due.ts';
 import { openSource, type SnapshotSource, type SnapshotToTake } from './snapshot-source.ts';
+import { findUnfinished } from './unfinished.ts';
 
 /** What is asked for. */
 export interface SnapshotRequest {
@@ -70,27 +71,28 @@ export async function prepareSnapshot(
   let source = await openSource(context, subvolume);
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
   const pointer = await findPointer(context.bucket, subvolume.name);
+  const unfinished = await findUnfinished(context, run, pointer, request.dryRun);
   const published = await run.readPublished();
   const isLastNeeded = request.kind !== 'full' || request.ifDue;
   if (isLastNeeded) refuseMovedPrefix(context, subvolume.name, pointer, published);
 
-  const unfinished = await run.readSnapshot();
   if (unfinished) {
+    const { file } = unfinished;
     const asked = request.ifDue ? 'auto' : request.kind;
     const obstacle =
-      obstacleToGoingOn(unfinished, asked, source, pointer, context.bucket.prefix) ??
-      (await obstacleInParent(context, unfinished));
+      unfinished.obstacle ??
+      obstacleToGoingOn(file, asked, source, pointer) ??
+      (await obstacleInParent(context, file));
     if (!obstacle) {
-      const { path } = unfinished.snapshot;
-      if (!request.dryRun && !(await pathExists(run.journalPath)))
-        await giveUpStrays(context, run, unfinished);
-      const reason = `going on with unfinished ${nameForPeople(unfinished)}`;
-      return { kind: unfinished.kind, reason, snapshotPath: path };
+      const { path } = file.snapshot;
+      if (!request.dryRun && !(await pathExists(run.journalPath))) await giveUpStrays(context, run, file);
+      const reason = `going on with unfinished ${nameForPeople(file)}`;
+      return { kind: file.kind, reason, snapshotPath: path };
     }
     context.log.warn(`${subvolume.name}: an unfinished backup is given up: ${obstacle}`);
     if (!request.dryRun) {
-      await giveUpStrays(context, run, unfinished);
-      await giveUpRun(context, run, unfinished);
+      await giveUpStrays(context, run, file);
+      await giveUpRun(context, run, file);
       // Its snapshot may have been one of those that were found.
       source = await openSource(context, subvolume);
     }
@@ -139,9 +141,8 @@ function obstacleToGoingOn(
   requested: BackupKind | 'auto',
   { subvolume: source, here, next }: SnapshotSource,
   pointer: FoundPointer,
-  prefix: string,
 ): string | undefined {
-  const { snapshot, parent, subvolume, kind, created_at, pointer_etag, adopted } = unfinished;
+  const { snapshot, parent, kind, pointer_etag, adopted } = unfinished;
   if (requested !== 'auto' && requested !== kind) return `it is ${kind}, but KIND=${requested} is asked for`;
   if ((adopted ?? false) !== 'adopt' in next)
     return 'SUBVOLUMES says otherwise now where snapshots come from';
@@ -159,9 +160,7 @@ function obstacleToGoingOn(
   if (parent && !here.some(({ uuid, path }) => uuid === parent.uuid && path === parent.path)) {
     return 'its parent snapshot is gone';
   }
-  const ours = new SubvolumeKeys(prefix, subvolume).manifest(kind, created_at);
-  const published = pointer && 'pointer' in pointer && pointer.pointer.manifest_key === ours;
-  if (!published && (pointer?.etag ?? null) !== pointer_etag) return 'another backup was published meanwhile';
+  if ((pointer?.etag ?? null) !== pointer_etag) return 'another backup was published meanwhile';
   return undefined;
 }
 
