@@ -12,6 +12,7 @@ await runScript({
   locked: true,
   async run({ context, options, json, forEachSubvolume }) {
     const { planLines, publishedJson, publishedLines } = await import('../lib/cli/reports/backup-report.ts');
+    const { reportTidying } = await import('../lib/cli/reports/tidy-report.ts');
     const { worstOfCodes } = await import('../lib/core/errors.ts');
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
     const { prepareSnapshot } = await import('../lib/stage/backup/snapshot.ts');
@@ -42,11 +43,13 @@ await runScript({
       }));
       console.log(JSON.stringify({ dry_run: request.dryRun, bucket: context.bucket.name, subvolumes }));
     } else for (const line of publishedLines(published.results)) console.log(line);
-    for (const name of published.results.flatMap(([, { thinned }]) => thinned)) {
-      context.log.info(`removed local snapshot ${name}`);
-    }
-    const failed = [planned, uploaded, published].flatMap((stage) => stage.failed);
+    const outcomes = new Map(published.results);
+    const tidied = await forEachSubvolume(
+      ({ name }) => reportTidying(context.log, outcomes.get(name)),
+      [...outcomes.keys()],
+    );
+    const failed = [planned, uploaded, published, tidied].flatMap((stage) => stage.failed);
     if (failed.length > 0) context.log.warn(`failed: ${failed.join(', ')}; the error above says why`);
-    return worstOfCodes([planned.exitCode, uploaded.exitCode, published.exitCode]);
+    return worstOfCodes([planned.exitCode, uploaded.exitCode, published.exitCode, tidied.exitCode]);
   },
 });

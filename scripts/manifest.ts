@@ -13,14 +13,18 @@ await runScript({
   locked: true,
   async run({ context, json, forEachSubvolume }) {
     const { publishedJson, publishedLines } = await import('../lib/cli/reports/backup-report.ts');
+    const { reportTidying } = await import('../lib/cli/reports/tidy-report.ts');
+    const { worstOfCodes } = await import('../lib/core/errors.ts');
     const { publishBackup } = await import('../lib/stage/backup/publish.ts');
     const { results, exitCode } = await forEachSubvolume((subvolume) => publishBackup(context, subvolume));
     if (json) {
       console.log(JSON.stringify({ bucket: context.bucket.name, subvolumes: results.map(publishedJson) }));
     } else for (const line of publishedLines(results)) console.log(line);
-    for (const name of results.flatMap(([, { thinned }]) => thinned)) {
-      context.log.info(`removed local snapshot ${name}`);
-    }
-    return exitCode;
+    const outcomes = new Map(results);
+    const tidied = await forEachSubvolume(
+      ({ name }) => reportTidying(context.log, outcomes.get(name)),
+      [...outcomes.keys()],
+    );
+    return worstOfCodes([exitCode, tidied.exitCode]);
   },
 });

@@ -31,9 +31,19 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
   }
 }
 
+/** A file of ours does not say what was written. Whoever can do without it may set it aside. */
+export class DamagedFile extends ToolError {
+  constructor(message: string, cause?: unknown) {
+    super(message, {
+      hint: 'run make backup, which sets it aside, or remove it; nothing that is published depends on it',
+      cause,
+    });
+  }
+}
+
 /**
  * Reads JSON that an earlier stage wrote; undefined when there is none.
- * @throws ToolError when it is not what the schema says.
+ * @throws DamagedFile when it is not what the schema says, ToolError when it cannot be read.
  */
 export async function readJsonFile<Schema extends z.ZodType>(
   path: string,
@@ -49,10 +59,7 @@ export async function readJsonFile<Schema extends z.ZodType>(
   try {
     return schema.parse(JSON.parse(text));
   } catch (cause) {
-    throw new ToolError(`${path} cannot be understood`, {
-      hint: 'remove it to begin this backup again; nothing that is published depends on it',
-      cause,
-    });
+    throw new DamagedFile(`${path} cannot be understood`, cause);
   }
 }
 

@@ -1,7 +1,6 @@
 /** RUN_DIR/<subvolume>/: what one stage leaves for the next. Losing it means that an unfinished upload begins again. */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ToolError } from '../../core/errors.ts';
 import {
   type ChunksFile,
   chunksFileSchema,
@@ -13,7 +12,7 @@ import {
   snapshotFileSchema,
 } from '../../core/format/run-files.ts';
 import { seal, sealed } from './checked-json.ts';
-import { fileError, readJsonFile, writeJsonFile } from './files.ts';
+import { DamagedFile, fileError, readJsonFile, writeJsonFile } from './files.ts';
 
 /** The run files of one subvolume. */
 export class RunDirectory {
@@ -42,14 +41,12 @@ export class RunDirectory {
     return this.#file('snapshot.json');
   }
 
-  /** @throws ToolError also for a file of another subvolume, whose snapshot is not ours to send or to delete */
+  /** @throws DamagedFile also for a file of another subvolume, whose snapshot is not ours to send or to delete */
   async readSnapshot(): Promise<SnapshotFile | undefined> {
     const path = this.snapshotPath;
     const file = await readJsonFile(path, sealed(snapshotFileSchema));
     if (file === undefined || file.subvolume === this.#subvolume) return file;
-    throw new ToolError(`${path} is of subvolume "${file.subvolume}", not of "${this.#subvolume}"`, {
-      hint: 'remove it to begin this backup again; nothing that is published depends on it',
-    });
+    throw new DamagedFile(`${path} is of subvolume "${file.subvolume}", not of "${this.#subvolume}"`);
   }
 
   writeSnapshot(file: SnapshotFile): Promise<void> {
@@ -85,6 +82,15 @@ export class RunDirectory {
     await rm(this.#file('chunks.json'), { force: true });
     await rm(this.journalPath, { force: true });
     await rm(this.snapshotPath, { force: true });
+  }
+
+  /** Renames a file that is damaged, over one that was set aside before. @returns its new path */
+  async setAside(name: 'snapshot.json' | 'chunks.json'): Promise<string> {
+    const aside = this.#file(`${name}.damaged`);
+    await rename(this.#file(name), aside).catch((cause: unknown) => {
+      throw fileError(`cannot rename ${this.#file(name)}`, cause);
+    });
+    return aside;
   }
 
   readPruning(): Promise<PruningFile | undefined> {

@@ -3,9 +3,8 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../../core/errors.ts';
-import { conditionOf, isRefusedFor, type Precondition } from './conditional-write.ts';
+import { type Condition, conditionOf, isRefusedFor, type Precondition } from './conditional-write.ts';
 import { isUnlisted } from './objects.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { isDenied, isNamed, reasonOf, TransferError } from './s3-errors.ts';
@@ -116,17 +115,8 @@ export async function writeDocument(
   options: WriteOptions,
   precondition: Precondition,
 ): Promise<boolean> {
-  const command = new PutObjectCommand({
-    Bucket: bucket.name,
-    Key: key,
-    Body: content,
-    ContentType: 'application/json',
-    ChecksumSHA256: createHash('sha256').update(content).digest('base64'),
-    ...options,
-    ...conditionOf(precondition),
-  });
   try {
-    await send(bucket, `write ${key}`, command);
+    await put(bucket, { key, content, type: 'application/json', ...conditionOf(precondition) }, options);
     return true;
   } catch (error) {
     if (isRefusedFor(precondition, error)) return false;
@@ -141,20 +131,31 @@ export async function writeText(
   content: string,
   options: WriteOptions,
 ): Promise<void> {
-  const params = {
+  await put(bucket, { key, content, type: 'text/plain; charset=utf-8' }, options);
+}
+
+/**
+ * Every object carries its checksum: where Object Lock retains what is new, S3 refuses one without
+ * (https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html).
+ */
+async function put(
+  bucket: Bucket,
+  {
+    key,
+    content,
+    type,
+    ...condition
+  }: { readonly key: string; readonly content: string; readonly type: string } & Partial<Condition>,
+  options: WriteOptions,
+): Promise<void> {
+  const command = new PutObjectCommand({
     Bucket: bucket.name,
     Key: key,
     Body: content,
-    ContentType: 'text/plain; charset=utf-8',
+    ContentType: type,
+    ChecksumSHA256: createHash('sha256').update(content).digest('base64'),
     ...options,
-  };
-  const abortController = new AbortController();
-  const abort = () => abortController.abort(bucket.signal.reason);
-  bucket.signal.addEventListener('abort', abort, { once: true });
-  try {
-    const upload = () => new Upload({ client: bucket.client, params, abortController });
-    await attempt(bucket, `write ${key}`, () => upload().done());
-  } finally {
-    bucket.signal.removeEventListener('abort', abort);
-  }
+    ...condition,
+  });
+  await send(bucket, `write ${key}`, command);
 }

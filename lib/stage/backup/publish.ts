@@ -1,43 +1,38 @@
 /**
  * The third stage: manifest, then pointer, each under a precondition, so that nothing is published before it is whole
- * and no other writer's work is lost. Then local snapshots are thinned.
+ * and no other writer's work is lost.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describeError, ToolError } from '../../core/errors.ts';
 import {
-  MAX_MANIFEST_BYTES,
   type Manifest,
   manifestSchema,
   type Pointer,
   parseManifest,
   serialiseDocument,
 } from '../../core/format/manifest.ts';
-import { recoveryTextKey, SubvolumeKeys } from '../../core/format/names.ts';
-import { recoveryText } from '../../core/format/recovery-text.ts';
-import type { ChunksFile, SnapshotFile } from '../../core/format/run-files.ts';
+import { SubvolumeKeys } from '../../core/format/names.ts';
+import type { ChunksFile, PublishedFile, SnapshotFile } from '../../core/format/run-files.ts';
 import { TOOL } from '../../core/format/tool.ts';
-import { snapshotsToThin } from '../../core/plan/retention.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
-import { deleteSubvolume, findSubvolumes } from '../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
-import { readDocument, writeDocument, writeText } from '../../edge/s3/documents.ts';
+import { writeDocument } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
 import { readManifest, readPointer } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { anotherWriter } from './another-writer.ts';
 import { lookAtChain } from './last-backup.ts';
+import { findManifest, manifestKeyOf } from './own-manifest.ts';
+import { type TidyOutcome, tidyUp } from './tidy-up.ts';
 
 /** What was published, for the user. */
-export interface PublishOutcome {
+export interface PublishOutcome extends TidyOutcome {
   readonly manifestKey: string;
   readonly manifest: Manifest;
   /** Backups from the full one up to this one. */
   readonly chainLength: number;
   /** From planning to publishing, an interruption included. */
   readonly seconds: number;
-  readonly thinned: readonly string[];
 }
 
 /**
@@ -69,27 +64,33 @@ export async function publishBackup(
     );
   }
   const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
-  const manifestKey = keys.manifest(snapshot.kind, snapshot.created_at);
-  const manifest = buildManifest(context, snapshot, upload);
-  const text = serialiseDocument(manifest);
+  const manifestKey = manifestKeyOf(context.bucket, snapshot);
+  const built = buildManifest(context, snapshot, upload);
   // What is published must be readable: the same check that every reader makes, before anything is written.
-  parseManifest(text, manifestKey, context.bucket.prefix);
+  parseManifest(serialiseDocument(built), manifestKey, context.bucket.prefix);
 
-  await confirmChunks(context, manifest, run);
-  const chainLength = (await confirmChain(context, manifest)) + 1;
-  await writeManifest(context, manifestKey, text);
+  await confirmChunks(context, built, run);
+  const chainLength = (await confirmChain(context, built)) + 1;
+  const { text, manifest } = await writeManifest(context, serialiseDocument(built), snapshot, upload);
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
-  await run.finish({
+  await recordPublished(run, {
     manifest_key: manifestKey,
     published_at: context.now().toISOString(),
     server,
     bucket,
     prefix,
   });
-  const thinned = await tidyUp(context, snapshot, manifestKey, text);
+  const tidied = await tidyUp(context, snapshot, { key: manifestKey, text });
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
-  return { manifestKey, manifest, chainLength, seconds, thinned };
+  return { manifestKey, manifest, chainLength, seconds, ...tidied };
+}
+
+/** @throws ToolError that says what is published all the same */
+async function recordPublished(run: RunDirectory, file: PublishedFile): Promise<void> {
+  await run.finish(file).catch((cause: unknown) => {
+    throw new ToolError(`${file.manifest_key} is published, but ${describeError(cause)}`, { cause });
+  });
 }
 
 /**
@@ -125,25 +126,6 @@ async function confirmChain(
       hint: 'run make backup again: it makes a full one',
     },
   );
-}
-
-/** RESTORE.txt and old snapshots: the backup is whole without them, but the user must know. */
-async function tidyUp(
-  context: StageContext,
-  file: SnapshotFile,
-  manifestKey: string,
-  text: string,
-): Promise<readonly string[]> {
-  try {
-    await leaveCopyForHarness(manifestKey, text);
-    await writeRecoveryText(context);
-    return await thinSnapshots(context, file);
-  } catch (error) {
-    throw new ToolError(`${manifestKey} is published, but tidying up failed: ${describeError(error)}`, {
-      ...(error instanceof ToolError && error.childOutput && { childOutput: error.childOutput }),
-      cause: error,
-    });
-  }
 }
 
 function buildManifest(
@@ -183,11 +165,24 @@ function buildManifest(
   });
 }
 
-/** A manifest that is there already is ours when it says the same: the answer to an earlier attempt was lost. */
-async function writeManifest({ bucket, settings }: StageContext, key: string, text: string): Promise<void> {
-  if (await writeDocument(bucket, key, text, writeOptions(settings, 'manifest'), { absent: true })) return;
-  if ((await readDocument(bucket, key, MAX_MANIFEST_BYTES))?.text === text) return;
-  throw anotherWriter(`${key} exists already`);
+/**
+ * Writes a manifest where none is. One that is ours is there already when an earlier attempt ended behind it.
+ * @returns what is there now.
+ */
+async function writeManifest(
+  { bucket, settings }: StageContext,
+  text: string,
+  snapshot: SnapshotFile,
+  upload: ChunksFile,
+): Promise<{ readonly text: string; readonly manifest: Manifest }> {
+  const key = manifestKeyOf(bucket, snapshot);
+  const isWritten = await writeDocument(bucket, key, text, writeOptions(settings, 'manifest'), {
+    absent: true,
+  });
+  if (isWritten) return { text, manifest: parseManifest(text, key, bucket.prefix) };
+  const found = await findManifest(bucket, snapshot, upload);
+  if (found && 'ours' in found) return { text: found.text, manifest: found.ours };
+  throw anotherWriter(found?.theirs ?? `${key} existed for a moment`);
 }
 
 async function writePointer(
@@ -210,34 +205,4 @@ async function writePointer(
   const now = await readPointer(bucket, file.subvolume);
   if (now?.pointer.manifest_key === manifestKey) return;
   throw anotherWriter(`${key} was changed since this backup was planned`);
-}
-
-async function writeRecoveryText({ bucket, settings }: StageContext): Promise<void> {
-  const key = recoveryTextKey(bucket.prefix);
-  const text = recoveryText(bucket.name, bucket.prefix);
-  if ((await readDocument(bucket, key, 65_536))?.text === text) return;
-  await writeText(bucket, key, text, writeOptions(settings, 'manifest'));
-}
-
-/** The integration harness looks at manifests without asking the bucket. */
-async function leaveCopyForHarness(manifestKey: string, text: string): Promise<void> {
-  const directory = process.env.BTRFS_TO_S3_HARNESS_RUN_DIR;
-  if (!directory) return;
-  const path = join(directory, 'manifests', manifestKey.replaceAll('/', '_'));
-  await mkdir(join(directory, 'manifests'), { recursive: true });
-  await writeFile(path, text);
-}
-
-async function thinSnapshots(context: StageContext, file: SnapshotFile): Promise<readonly string[]> {
-  const { SNAPSHOT_DIR: directory, KEEP_SNAPSHOTS: keep } = context.settings;
-  // Those of others are theirs to thin.
-  if (!directory || file.adopted) return [];
-  const here = await findSubvolumes(directory);
-  // A snapshot that was made writable is somebody's work now.
-  const names = here.filter((found) => found.readOnly).map((found) => found.name);
-  const thin = snapshotsToThin(file.subvolume, names, keep, file.snapshot.name);
-  for (const { name, path } of here) {
-    if (thin.includes(name)) await deleteSubvolume(path);
-  }
-  return thin;
 }

@@ -28,6 +28,7 @@ import { type PreparedBackup, prepare } from './prepare.ts';
 import { relationTo } from './relation.ts';
 import { openSource, type SnapshotSource } from './snapshot-source.ts';
 import { stateOf } from './snapshot-state.ts';
+import { findUnfinished } from './unfinished.ts';
 import { lookAtUnfinished, nameForPeople } from './unfinished-run.ts';
 
 export type { PreparedBackup } from './prepare.ts';
@@ -55,27 +56,31 @@ export async function prepareSnapshot(
   let source = await openSource(context, subvolume);
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
   const pointer = await findPointer(context.bucket, subvolume.name);
+  const unfinished = await findUnfinished(context, run, pointer, request.dryRun);
   const published = await run.readPublished();
   const isLastNeeded = request.kind !== 'full' || request.ifDue;
   if (isLastNeeded) refuseMovedPrefix(context, subvolume.name, pointer, published);
 
-  const unfinished = await run.readSnapshot();
   if (unfinished) {
+    const { file } = unfinished;
     const asked = request.ifDue ? 'auto' : request.kind;
-    const looked = await lookAtUnfinished(context, run, unfinished, { asked, source, pointer });
+    const looked =
+      unfinished.obstacle === undefined
+        ? await lookAtUnfinished(context, run, file, { asked, source, pointer })
+        : { obstacle: unfinished.obstacle };
     if ('file' in looked) {
       if (!request.dryRun) {
-        if (!(await pathExists(run.journalPath))) await giveUpStrays(context, run, unfinished);
+        if (!(await pathExists(run.journalPath))) await giveUpStrays(context, run, file);
         // Its snapshots may be elsewhere by now.
         await run.writeSnapshot(looked.file);
       }
       const reason = `going on with unfinished ${nameForPeople(looked.file)}`;
-      return { kind: unfinished.kind, reason, snapshotPath: looked.file.snapshot.path };
+      return { kind: file.kind, reason, snapshotPath: looked.file.snapshot.path };
     }
     context.log.warn(`${subvolume.name}: an unfinished backup is given up: ${looked.obstacle}`);
     if (!request.dryRun) {
-      await giveUpStrays(context, run, unfinished);
-      await giveUpRun(context, run, unfinished);
+      await giveUpStrays(context, run, file);
+      await giveUpRun(context, run, file);
       // Its snapshot may have been one of those that were found.
       source = await openSource(context, subvolume);
     }

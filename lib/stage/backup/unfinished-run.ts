@@ -1,7 +1,7 @@
 /** A backup that was begun and not published: whether it can be gone on with, and where its snapshots are by now. */
 import { basename } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
-import { type BackupKind, SubvolumeKeys } from '../../core/format/names.ts';
+import type { BackupKind } from '../../core/format/names.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import type { FoundSubvolume } from '../../edge/btrfs/btrfs.ts';
 import type { RunDirectory } from '../../edge/files/run-directory.ts';
@@ -46,7 +46,7 @@ export async function lookAtUnfinished(
   const located = withPaths(file, snapshot.path, parent?.path, run);
   const obstacle =
     (await obstacleInSnapshot(context, located, snapshot, source)) ??
-    obstacleInPointer(located, pointer, context.bucket.prefix) ??
+    obstacleInPointer(located, pointer) ??
     (await obstacleInParent(context, located));
   return obstacle === undefined ? { file: located } : { obstacle };
 }
@@ -110,15 +110,8 @@ async function obstacleInSnapshot(
   return isRelated ? undefined : 'its snapshot is of another subvolume';
 }
 
-function obstacleInPointer(
-  { subvolume, kind, created_at, pointer_etag }: SnapshotFile,
-  pointer: FoundPointer,
-  prefix: string,
-): string | undefined {
-  const ours = new SubvolumeKeys(prefix, subvolume).manifest(kind, created_at);
-  const published = pointer && 'pointer' in pointer && pointer.pointer.manifest_key === ours;
-  if (!published && (pointer?.etag ?? null) !== pointer_etag) return 'another backup was published meanwhile';
-  return undefined;
+function obstacleInPointer({ pointer_etag }: SnapshotFile, pointer: FoundPointer): string | undefined {
+  return (pointer?.etag ?? null) === pointer_etag ? undefined : 'another backup was published meanwhile';
 }
 
 /** Why an unfinished incremental backup would build on what cannot be restored, or undefined when it would not. */

@@ -26,7 +26,9 @@ import { anotherWriter, mayNotReplace } from './another-writer.ts';
 import { CheckedStream } from './checked-stream.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
+import { findManifest } from './own-manifest.ts';
 import { checkSameSnapshots } from './same-snapshots.ts';
+import { readFinishedUpload } from './unfinished.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
 /** More chunks than this do not fit the manifest. */
@@ -57,8 +59,10 @@ export async function uploadSnapshot(
     });
   }
   const plan = await planUpload(context, run, snapshot);
-  const finished = await run.readChunks();
-  if (finished && differencesOf(finished.identity, plan.identity).length === 0) {
+  const finished = await readFinishedUpload(context, run);
+  const isSame = finished && differencesOf(finished.identity, plan.identity).length === 0;
+  const isPublished = await refuseTakenKey(context, run, snapshot, { plan, finished });
+  if (finished && (isSame || isPublished)) {
     return { chunks: finished.chunks.length, bytes: finished.stream.bytes, alreadyDone: true };
   }
   const progress = context.startProgress(`upload ${subvolume.name}`);
@@ -89,6 +93,31 @@ export async function uploadSnapshot(
   } finally {
     progress.stop();
   }
+}
+
+/**
+ * Looks at whether the manifest of this backup is in the bucket: the chunks that one names must never be written over, and where
+ * another's is, nothing that is sent could be published.
+ * @returns true when it is there and ours.
+ * @throws ToolError when this backup is given up.
+ */
+async function refuseTakenKey(
+  context: StageContext,
+  run: RunDirectory,
+  snapshot: SnapshotFile,
+  { plan, finished }: { readonly plan: UploadPlan; readonly finished: ChunksFile | undefined },
+): Promise<boolean> {
+  const found = await findManifest(context.bucket, snapshot, finished);
+  if (!found) return false;
+  if ('ours' in found && (finished || plan.earlier)) return true;
+  await giveUpRun(context, run, snapshot);
+  if ('theirs' in found) throw anotherWriter(found.theirs);
+  throw new ToolError(
+    `the backup of ${snapshot.created_at} is in the bucket, and not the last one: it is given up`,
+    {
+      hint: 'run make backup: it begins another one',
+    },
+  );
 }
 
 /** Opens what the bytes pass through, lets them pass, and closes it again, whatever happens. */

@@ -91,7 +91,7 @@ async function assertRefused(read: () => Promise<unknown>, file: string, what: s
     new RegExp(`^${join(run.path, file)} (cannot be understood|is of subvolume)`),
     what,
   );
-  assert.match(outcome.hint ?? '', /remove it to begin this backup again/, what);
+  assert.match(outcome.hint ?? '', /run make backup, which sets it aside, or remove it/, what);
 }
 
 for (const [file, { content, write, read }] of Object.entries(files)) {

@@ -1,0 +1,88 @@
+/** What comes after a publish: nothing there may keep old snapshots from being thinned, or they fill the disk. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { CreateBucketCommand, PutObjectCommand, PutObjectLockConfigurationCommand } from '@aws-sdk/client-s3';
+import { shell } from '../../testing/harness/processes/shell.ts';
+import { smallWorld, write } from './small-world.ts';
+import { type Host, hostIn } from './within-process.ts';
+import { errorLines, namesIn, type World } from './world.ts';
+
+const recoveryKey = 'fleet/host-1/RESTORE.txt';
+
+/** A world in whose bucket every new object is retained for a day. */
+async function lockedWorld(t: TestContext): Promise<{ readonly world: World; readonly host: Host }> {
+  const world = await smallWorld(t);
+  const Bucket = 'locked';
+  await world.client.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: true }));
+  const DefaultRetention = { Mode: 'GOVERNANCE', Days: 1 } as const;
+  const ObjectLockConfiguration = { ObjectLockEnabled: 'Enabled', Rule: { DefaultRetention } } as const;
+  await world.client.send(new PutObjectLockConfigurationCommand({ Bucket, ObjectLockConfiguration }));
+  return { world, host: await hostIn(world, { settings: { S3_BUCKET: Bucket, KEEP_SNAPSHOTS: '1' } }) };
+}
+
+test('a bucket whose Object Lock retains what is new takes RESTORE.txt as well, and snapshots are thinned', async (t) => {
+  const { world, host } = await lockedWorld(t);
+  for (const name of ['a', 'b', 'c']) {
+    await write(world, name);
+    await host.backUp();
+  }
+  assert.deepEqual(host.warnings, []);
+  assert.equal((await namesIn(world.snapshots)).length, 1);
+  const written = world.server.requests.filter(
+    ({ key, method, status }) => key === recoveryKey && method === 'PUT' && status === 200,
+  );
+  assert.equal(written.length, 1);
+});
+
+test('RESTORE.txt that is refused, or lies in an archive class, is a warning: snapshots are thinned all the same', async (t) => {
+  const world = await smallWorld(t);
+  const host = await hostIn(world, { settings: { KEEP_SNAPSHOTS: '1' } });
+  await write(world, 'a');
+  await host.backUp();
+  const refusals = {
+    'is refused': async () =>
+      world.server.faults.set([
+        { fault: 'error', code: 'InvalidStorageClass', operation: 'GetObject', key: '*RESTORE.txt' },
+      ]),
+    'is archived': () =>
+      world.client.send(
+        new PutObjectCommand({ Bucket: 'backups', Key: recoveryKey, Body: 'x', StorageClass: 'GLACIER' }),
+      ),
+  };
+  for (const [what, refuse] of Object.entries(refusals)) {
+    await refuse();
+    await write(world, what);
+    const { key } = await host.backUp();
+    world.server.faults.clear();
+    assert.match(
+      host.warnings.at(-1) ?? '',
+      /^data: published, but cannot read fleet\/host-1\/RESTORE\.txt: /,
+      what,
+    );
+    assert.deepEqual(await namesIn(world.snapshots), [`data__${key.slice(-21, -5)}__inc`], what);
+  }
+});
+
+test('a snapshot that cannot be removed keeps no other from it, and what was published is reported', async (t) => {
+  const world = await smallWorld(t);
+  const host = await hostIn(world);
+  for (const name of ['a', 'b', 'c']) {
+    await write(world, name);
+    await host.backUp();
+  }
+  const [oldest = '', newest = ''] = await namesIn(world.snapshots);
+  // The default subvolume cannot be deleted (btrfs-subvolume(8)).
+  await shell`btrfs subvolume set-default ${join(world.snapshots, oldest)}`;
+  await write(world, 'd');
+  const ended = await world.run('backup.ts', '--json', '--set', 'KEEP_SNAPSHOTS=1');
+  assert.equal(ended.exitCode, 1, ended.stderr);
+  const [document] = JSON.parse(ended.stdout).subvolumes;
+  assert.deepEqual([document.published, document.thinned], [true, [newest]]);
+  assert.match(
+    errorLines(ended).join('\n'),
+    /is published, but 1 old snapshot could not be removed: .*cannot delete/,
+  );
+  const left = await namesIn(world.snapshots);
+  assert.deepEqual(left, [oldest, document.snapshotPath.split('/').at(-1)]);
+});
