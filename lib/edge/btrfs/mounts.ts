@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ToolError } from '../../core/errors.ts';
 import { command } from '../process/child.ts';
 
-/** A mount, as findmnt(8) tells it. */
+/** A mount, as findmnt(8) prints it. */
 export interface Mount {
   readonly target: string;
   /** The directory of the filesystem that is seen there, from its top level: `/` for that itself. */

@@ -30,7 +30,7 @@ export interface Staging {
   readonly lock: FileHandle;
   /** A path in it at which nothing is. */
   freePath(): string;
-  /** What restore.json says; undefined when there is none, or it is not what was written. */
+  /** What restore.json says; undefined when there is none, or it was changed since it was written. */
   readRecord(): Promise<RestoreFile | undefined>;
   writeRecord(record: RestoreFile): Promise<void>;
   /** Removes all subvolumes in it but one. */
