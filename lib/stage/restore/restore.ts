@@ -13,6 +13,7 @@ import {
   setMtime,
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
+import { refuseMissingMount } from '../../edge/btrfs/missing-mount.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
@@ -144,6 +145,7 @@ async function checkTarget(target: string): Promise<void> {
     });
   }
   const parent = dirname(target);
+  await refuseMissingMount('TARGET', target);
   if (!(await pathExists(parent))) {
     throw new ToolError(`the directory ${parent} does not exist`, {
       kind: 'usage',
