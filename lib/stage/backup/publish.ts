@@ -17,9 +17,8 @@ import { recoveryTextKey, SubvolumeKeys } from '../../core/format/names.ts';
 import { recoveryText } from '../../core/format/recovery-text.ts';
 import type { ChunksFile, SnapshotFile } from '../../core/format/run-files.ts';
 import { TOOL } from '../../core/format/tool.ts';
-import { snapshotsToThin } from '../../core/plan/retention.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
-import { deleteSubvolume, findSubvolumes } from '../../edge/btrfs/btrfs.ts';
+import { deleteSubvolume } from '../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { readDocument, writeDocument, writeText } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
@@ -28,6 +27,7 @@ import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { anotherWriter } from './another-writer.ts';
 import { lookAtChain } from './last-backup.ts';
+import { snapshotsToRemove } from './own-snapshots.ts';
 
 /** What was published, for the user. */
 export interface PublishOutcome {
@@ -223,15 +223,9 @@ async function leaveCopyForHarness(manifestKey: string, text: string): Promise<v
 }
 
 async function thinSnapshots(context: StageContext, file: SnapshotFile): Promise<readonly string[]> {
-  const { SNAPSHOT_DIR: directory, KEEP_SNAPSHOTS: keep } = context.settings;
   // Those of others are theirs to thin.
-  if (!directory || file.adopted) return [];
-  const here = await findSubvolumes(directory);
-  // A snapshot that was made writable is somebody's work now.
-  const names = here.filter((found) => found.readOnly).map((found) => found.name);
-  const thin = snapshotsToThin(file.subvolume, names, keep, file.snapshot.name);
-  for (const { name, path } of here) {
-    if (thin.includes(name)) await deleteSubvolume(path);
-  }
-  return thin;
+  if (file.adopted) return [];
+  const thin = await snapshotsToRemove(context, file);
+  for (const { path } of thin) await deleteSubvolume(path);
+  return thin.map(({ name }) => name);
 }
