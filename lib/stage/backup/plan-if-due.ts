@@ -49,16 +49,31 @@ export function planIfDue(
   }
 }
 
-/** Warns where a backup is due and there is nothing to make it of: somebody else's snapshots are no longer made. */
-export function warnIfOverdue(
+/**
+ * Says where a backup is due and there is nothing to make it of: somebody else's snapshots are no longer made. For a while, as a
+ * program may be late, that is a warning.
+ * @throws ToolError when the last one is older than two periods of INCREMENTAL_EVERY: nobody reads a warning every night.
+ */
+export function tellIfOverdue(
   context: StageContext,
   asked: BackupKind | 'auto',
   last: PublishedBackup,
 ): void {
   const { due } = judge(context, asked, last);
   if (due === 'nothing') return;
-  context.log.warn(
-    `${last.manifest.subvolume}: the next ${due} backup is due, but there is no snapshot newer than the last one: see that they are still made`,
+  const { subvolume, created_at } = last.manifest;
+  const ageMs = context.now().getTime() - millisecondsOf(created_at);
+  if (ageMs < 2000 * context.settings.INCREMENTAL_EVERY) {
+    context.log.warn(
+      `${subvolume}: the next ${due} backup is due, but there is no snapshot newer than the last one: see that they are still made`,
+    );
+    return;
+  }
+  throw new ToolError(
+    `the next ${due} backup of ${subvolume} is due, but the newest snapshot is that of the last one, of ${readableTimestamp(created_at)}`,
+    {
+      hint: 'see that snapshots are still made, and that SUBVOLUMES names them; where there will be no more, take the entry out of SUBVOLUMES: the backups stay',
+    },
   );
 }
 
