@@ -57,10 +57,14 @@ try {
   const request = readArguments();
   if (request === 'help') console.log(usage);
   else {
+    const { neededPaths } = await import('../lib/cli/options/needed-paths.ts');
     const { installUnits, uninstallUnits } = await import('../lib/edge/files/systemd-units.ts');
     const { action, config, places } = request;
     if (action === 'uninstall') await uninstallUnits(places);
-    else console.log((await installUnits(join(import.meta.dirname, '..'), config, places)).join('\n'));
+    else {
+      const checkout = join(import.meta.dirname, '..');
+      console.log((await installUnits(checkout, config, places, await neededPaths(config))).join('\n'));
+    }
   }
 } catch (error) {
   console.error(`${script.file}: ${describeError(error)}`);

@@ -37,7 +37,7 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
     for (const line of await check(definition.needs)) log.warn(line);
     const subvolumes = subvolumesOf(definition, values, own);
     // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
-    const lock = isLocked(definition, own) ? await takeLock(values.RUN_DIR) : undefined;
+    const lock = isLocked(definition, own) ? await lockRunDirectory(values.RUN_DIR) : undefined;
     try {
       const prepared = { own, json, log, values, subvolumes, signal: stopped.signal };
       const exitCode = await runWithBucket(definition, prepared);
@@ -54,6 +54,13 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
     logError(log, name ? stopped.signal.reason : error);
     return name ? 128 + signalNumbers[name] : exitCodeOf(error);
   }
+}
+
+/** What an unfinished backup has left would not be seen in the empty directory below a mount. */
+async function lockRunDirectory(directory: string) {
+  const { refuseMissingMount } = await import('../edge/btrfs/missing-mount.ts');
+  await refuseMissingMount('RUN_DIR', directory);
+  return takeLock(directory);
 }
 
 function isLocked<Name extends string>({ locked }: ScriptDefinition<Name>, own: OptionValues<Name>): boolean {

@@ -39,16 +39,16 @@ test('what is not mounted is named, with the command that mounts it, and nothing
     restore(`${place}/not/there`),
     restore(`${place}/data`),
   ]);
-  const notMounted = (path: string, where: string, uuid: number) =>
-    `${path} lies in ${where}, which is not mounted (UUID=${uuid} by /etc/fstab); mount it, and run again: mount ${where}`;
+  const notMounted = (what: string, where: string) =>
+    `${what} is on ${where}, which is not mounted (/etc/fstab names it); mount it and run again: mount ${where}`;
   assert.deepEqual(results.flatMap(errorLines), [
-    `data: ${notMounted(`${place}/data`, place, 1)}`,
-    `old: ${notMounted(`${empty}/data`, empty, 2)}`,
-    `theirs: ${notMounted(`${place}/*/snapshot`, place, 1)}`,
-    notMounted(`${place}/snapshots`, place, 1),
-    notMounted(`${empty}/data`, empty, 2),
-    notMounted(`${place}/not`, place, 1),
-    notMounted(place, place, 1),
+    `data: ${notMounted(`the subvolume ${place}/data`, place)}`,
+    `old: ${notMounted(`the subvolume ${empty}/data`, empty)}`,
+    `theirs: ${notMounted(`the directory of theirs, ${place}`, place)}`,
+    notMounted(`SNAPSHOT_DIR ${place}/snapshots`, place),
+    notMounted(`SNAPSHOT_DIR ${empty}/data`, empty),
+    notMounted(`TARGET ${place}/not/there`, place),
+    notMounted(`TARGET ${place}/data`, place),
   ]);
   assert.deepEqual(await namesIn(place), []);
 });

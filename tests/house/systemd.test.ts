@@ -72,6 +72,26 @@ test('systemd finds no fault with them, and would run this checkout with CONFIG'
   assert.doesNotMatch(service, /@[A-Z_]+@/);
 });
 
+test('the mounts of all paths in the settings are waited for, whatever is in their names', async (t) => {
+  const directory = temporaryDirectory('systemd-settings');
+  const file = join(directory, 'backup.env');
+  const subvolumes = 'data=/pool/my data,half=/pool/50%,home=snapshots:/home/.snap s/*/snapshot';
+  writeFileSync(file, `SUBVOLUMES=${subvolumes}\nSNAPSHOT_DIR=/pool/.snapshots\nRUN_DIR=/srv/run\n`);
+  const destination = await installed(t, `CONFIG=${file}`);
+  const service = join(destination, folder, units[0]);
+  assert.match(
+    readFileSync(service, 'utf8'),
+    /^RequiresMountsFor="\/pool\/my data" "\/pool\/50%%" "\/home\/\.snap s" "\/pool\/\.snapshots" "\/srv\/run"$/m,
+  );
+  const verified = await runProcess('systemd-analyze', [
+    'verify',
+    '--man=no',
+    '--recursive-errors=no',
+    service,
+  ]);
+  assert.deepEqual([verified.exitCode, verified.stderr], [0, '']);
+});
+
 test('a fault in them would be found', async (t) => {
   const destination = await installed(t);
   const path = join(destination, folder, units[0]);

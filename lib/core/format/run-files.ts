@@ -148,6 +148,18 @@ export const pruningFileSchema = z.object({
 export type PruningFile = z.output<typeof pruningFileSchema>;
 
 /**
+ * taken.json: the snapshots that were taken from this RUN_DIR, and for where. Other settings files may take snapshots of the same name into
+ * the same SNAPSHOT_DIR. Losing it costs nothing but that what was never published stays.
+ */
+export const takenFileSchema = z.object({
+  snapshots: z.array(
+    z.object({ uuid: z.string(), server: z.string(), bucket: z.string(), prefix: z.string() }),
+  ),
+});
+
+export type TakenFile = z.output<typeof takenFileSchema>;
+
+/**
  * published.json: the last backup that was published from this RUN_DIR, and where. It helps to tell this host's backups from those of
  * another one with the same name; losing it costs nothing else.
  */

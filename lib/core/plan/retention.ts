@@ -1,5 +1,25 @@
 /** Which local snapshots may go after a publish. */
-import { parseSnapshotName } from '../format/names.ts';
+import { type BackupKind, parseSnapshotName } from '../format/names.ts';
+
+/**
+ * Snapshots that have our names for a subvolume, apart by whose they are: ours were taken from here, or were published where we
+ * publish. Others are of another settings file with the same SNAPSHOT_DIR, whose next backup may need them.
+ */
+export function ownAmong<Snapshot extends { readonly name: string; readonly uuid: string }>(
+  subvolume: string,
+  snapshots: readonly Snapshot[],
+  taken: ReadonlySet<string>,
+  isPublished: (kind: BackupKind, timestamp: string) => boolean,
+): { readonly own: readonly Snapshot[]; readonly others: readonly Snapshot[] } {
+  const [own, others]: [Snapshot[], Snapshot[]] = [[], []];
+  for (const snapshot of snapshots) {
+    const parsed = parseSnapshotName(subvolume, snapshot.name);
+    if (!parsed) continue;
+    const isOurs = taken.has(snapshot.uuid) || isPublished(parsed.kind, parsed.timestamp);
+    (isOurs ? own : others).push(snapshot);
+  }
+  return { own, others };
+}
 
 /**
  * Names of a subvolume's snapshots that are beyond `keep`, oldest first. Snapshots that are not ours are left alone,

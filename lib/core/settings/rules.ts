@@ -70,6 +70,14 @@ export interface AdoptedSubvolume {
 /** A subvolume to back up. */
 export type SelectedSubvolume = LiveSubvolume | AdoptedSubvolume;
 
+/** Where a subvolume is, or in which directory the search for its snapshots begins. */
+export function placeOf(selected: SelectedSubvolume): string {
+  if ('path' in selected) return selected.path;
+  const [fixed = ''] = selected.snapshots.split(/[*?[\]{}!()]/);
+  if (fixed === selected.snapshots) return fixed;
+  return fixed.slice(0, fixed.lastIndexOf('/')) || '/';
+}
+
 /** `name=/path,/path/to/other,name=snapshots:/glob`: names unique, by default the last part of the path. */
 export function subvolumes() {
   return z.string().transform((text, context) => {

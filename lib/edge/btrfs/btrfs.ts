@@ -14,7 +14,8 @@ import {
 } from '../../core/format/btrfs-output.ts';
 import { fileError } from '../files/files.ts';
 import { command, startStreamChild } from '../process/child.ts';
-import { notASubvolume, refuseUnmounted, subvolumeRootInode } from './wrong-place.ts';
+import { refuseMissingMount } from './missing-mount.ts';
+import { notASubvolume, subvolumeRootInode } from './wrong-place.ts';
 
 /**
  * Describes a subvolume.
@@ -22,7 +23,7 @@ import { notASubvolume, refuseUnmounted, subvolumeRootInode } from './wrong-plac
  */
 export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
   const status = await stat(path, { bigint: true }).catch(async (cause: unknown) => {
-    await refuseUnmounted(path);
+    await refuseMissingMount('', path);
     throw fileError(`cannot use ${path}`, cause, 'check SUBVOLUMES and whether its filesystem is mounted');
   });
   if (!status.isDirectory() || status.ino !== subvolumeRootInode) {

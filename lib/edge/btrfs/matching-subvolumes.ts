@@ -5,7 +5,7 @@ import { ToolError } from '../../core/errors.ts';
 import { formatCount } from '../../core/units.ts';
 import { fileError, pathExists } from '../files/files.ts';
 import { type FoundSubvolume, filesystemOf, subvolumeAt } from './btrfs.ts';
-import { refuseUnmounted } from './wrong-place.ts';
+import { refuseMissingMount } from './missing-mount.ts';
 
 /** Calls of `btrfs subvolume show` at once: with snapper there may be hundreds. */
 const looksAtOnce = 4;
@@ -31,7 +31,7 @@ export async function findMatchingSubvolumes(pattern: string): Promise<MatchingS
   });
   const [first] = paths;
   if (first === undefined) {
-    await refuseUnmounted(pattern);
+    await refuseMissingMount('', pattern);
     throw new ToolError(`no directory matches ${pattern}`, { hint });
   }
   const looked = await pMap(paths, lookAt, { concurrency: looksAtOnce });

@@ -1,30 +1,8 @@
 /** Why a path is not what it has to be: most often the filesystem that belongs there is not mounted. */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { z } from 'zod';
 import { ToolError } from '../../core/errors.ts';
-import { command } from '../process/child.ts';
-
-const listing = z.object({ filesystems: z.array(z.object({ target: z.string(), source: z.string() })) });
-
-/**
- * Refuses a path that lies in a filesystem which fstab(5) names and which is not mounted: what is there instead, an empty directory or
- * nothing, says nothing of it. To be called where something is wrong with the path.
- * @throws ToolError
- */
-export async function refuseUnmounted(path: string): Promise<void> {
-  const known = await command`findmnt --fstab --list --json -o TARGET,SOURCE`;
-  if (known.exitCode !== 0) return;
-  const { data } = listing.safeParse(JSON.parse(known.stdout));
-  const [place] = (data?.filesystems ?? [])
-    .filter(({ target }) => target.startsWith('/') && isWithin(path, target))
-    .sort((one, other) => other.target.length - one.target.length);
-  if (!place || (await command`findmnt --mountpoint ${place.target}`).exitCode === 0) return;
-  throw new ToolError(
-    `${path} lies in ${place.target}, which is not mounted (${place.source} by /etc/fstab)`,
-    { hint: `mount it, and run again: mount ${place.target}` },
-  );
-}
+import { refuseMissingMount } from './missing-mount.ts';
 
 /**
  * The error for a path that is there and is no subvolume.
@@ -35,7 +13,7 @@ export async function notASubvolume(
   path: string,
   filesystem: { readonly source: string; readonly type: string },
 ): Promise<ToolError> {
-  await refuseUnmounted(path);
+  await refuseMissingMount('', path);
   const { source, type } = filesystem;
   const what = `${path} is not a Btrfs subvolume`;
   if (type !== 'btrfs') {
@@ -64,7 +42,3 @@ async function holderOf(path: string): Promise<string | undefined> {
 
 /** Inode number of every subvolume's root (linux/btrfs_tree.h, BTRFS_FIRST_FREE_OBJECTID). */
 export const subvolumeRootInode = 256n;
-
-function isWithin(path: string, directory: string): boolean {
-  return directory === '/' || path === directory || path.startsWith(`${directory}/`);
-}

@@ -10,6 +10,8 @@ import {
   publishedFileSchema,
   type SnapshotFile,
   snapshotFileSchema,
+  type TakenFile,
+  takenFileSchema,
 } from '../../core/format/run-files.ts';
 import { seal, sealed } from './checked-json.ts';
 import { DamagedFile, fileError, readJsonFile, writeJsonFile } from './files.ts';
@@ -59,6 +61,16 @@ export class RunDirectory {
 
   writeChunks(file: ChunksFile): Promise<void> {
     return writeJsonFile(this.#file('chunks.json'), seal(file));
+  }
+
+  /** The snapshots that were taken from here; none where that is not known. */
+  async readTaken(): Promise<TakenFile> {
+    const file = await readJsonFile(this.#file('taken.json'), sealed(takenFileSchema)).catch(() => undefined);
+    return file ?? { snapshots: [] };
+  }
+
+  writeTaken(file: TakenFile): Promise<void> {
+    return writeJsonFile(this.#file('taken.json'), seal(file));
   }
 
   /** What was published last; undefined where that is not known. */

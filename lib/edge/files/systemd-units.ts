@@ -13,6 +13,7 @@ export interface UnitPlaces {
 
 /**
  * Installs the units, readable by all.
+ * @param needed paths whose mounts must be there before the service starts.
  * @returns the report, line by line.
  * @throws ToolError of the kind `usage`, before anything is written, for a path that cannot stand in a unit.
  */
@@ -20,6 +21,7 @@ export async function installUnits(
   checkout: string,
   configFile: string,
   places: UnitPlaces,
+  needed: readonly string[],
 ): Promise<readonly string[]> {
   const config = resolve(configFile);
   const node = await which('node', { nothrow: true });
@@ -35,6 +37,7 @@ export async function installUnits(
   for (const unit of units) {
     let text = await fs.readFile(join(checkout, 'config/systemd', unit), 'utf8');
     for (const [name, value] of Object.entries(values)) text = text.replaceAll(`@${name}@`, value);
+    text = text.replaceAll('@NEEDED@', needed.map(asWord).join(' '));
     await fs.outputFile(join(target, unit), text);
     await fs.chmod(join(target, unit), 0o644);
   }
@@ -45,6 +48,11 @@ export async function installUnits(
     ...((await fs.pathExists(config)) ? [] : [missing]),
     'then: systemctl enable --now btrfs-to-s3.timer',
   ];
+}
+
+/** A path as a word of a unit, whatever is in it: quoted, without escapes and specifiers (systemd.syntax(7), systemd.unit(5)). */
+function asWord(path: string): string {
+  return `"${path.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%')}"`;
 }
 
 /** Removes the units, as far as they are there. A backup that runs just now is not stopped. */

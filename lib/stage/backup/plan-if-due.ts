@@ -48,16 +48,31 @@ export function planIfDue(
   }
 }
 
-/** Warns where a backup is due and there is no new snapshot: the other program may have stopped making them. */
-export function warnIfOverdue(
+/**
+ * Reports a backup that is due where there is no new snapshot: the other program may have stopped making them. A warning at first, as
+ * it may be late.
+ * @throws ToolError when the last one is older than two periods of INCREMENTAL_EVERY: a warning every night is overlooked.
+ */
+export function tellIfOverdue(
   context: StageContext,
   asked: BackupKind | 'auto',
   last: PublishedBackup,
 ): void {
   const { due } = judge(context, asked, last);
   if (due === 'nothing') return;
-  context.log.warn(
-    `${last.manifest.subvolume}: the next ${due} backup is due, but there is no snapshot newer than the last one: check that they are still made`,
+  const { subvolume, created_at } = last.manifest;
+  const ageMs = context.now().getTime() - millisecondsOf(created_at);
+  if (ageMs < 2000 * context.settings.INCREMENTAL_EVERY) {
+    context.log.warn(
+      `${subvolume}: the next ${due} backup is due, but there is no snapshot newer than the last one: check that they are still made`,
+    );
+    return;
+  }
+  throw new ToolError(
+    `the next ${due} backup of ${subvolume} is due, but the newest snapshot is that of the last one, of ${readableTimestamp(created_at)}`,
+    {
+      hint: 'check that snapshots are still made, and that SUBVOLUMES names them; if there will be no more, remove the entry from SUBVOLUMES: the backups stay',
+    },
   );
 }
 

@@ -19,6 +19,7 @@ import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { FoundPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import { adoptedTimestamp, freshTimestamp } from './backup-time.ts';
+import { rememberTaken } from './own-snapshots.ts';
 import type { SnapshotSource, SnapshotToTake } from './snapshot-source.ts';
 
 /** What was decided, in one line for the user. */
@@ -104,8 +105,10 @@ async function take(
   try {
     // A read-only snapshot would inherit the received UUID, and so would all the others: btrfs receive could not tell them apart.
     if (next.isReceived) await makeReadOnly(path);
+    const snapshot = { ...(await showSubvolume(path)), name, path };
+    await rememberTaken(context, run, snapshot.uuid, planned.source.filesystem.subvolumes);
     instead = await confirmed(planned, path, otherwise);
-    if (instead === plan) await record(planned, { ...(await showSubvolume(path)), name, path }, timestamp);
+    if (instead === plan) await record(planned, snapshot, timestamp);
   } catch (error) {
     await deleteSubvolume(path);
     throw error;

@@ -7,7 +7,12 @@ import { readableTime } from '../../core/format/names.ts';
 import { newestSnapshot } from '../../core/plan/adopted-snapshots.ts';
 import type { BackupSource } from '../../core/plan/backup-plan.ts';
 import type { LineageSubvolume } from '../../core/plan/lineage.ts';
-import type { AdoptedSubvolume, LiveSubvolume, SelectedSubvolume } from '../../core/settings/rules.ts';
+import {
+  type AdoptedSubvolume,
+  type LiveSubvolume,
+  placeOf,
+  type SelectedSubvolume,
+} from '../../core/settings/rules.ts';
 import { formatCount } from '../../core/units.ts';
 import {
   type FoundSubvolume,
@@ -18,9 +23,9 @@ import {
 } from '../../edge/btrfs/btrfs.ts';
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
+import { refuseMissingMount } from '../../edge/btrfs/missing-mount.ts';
 import { mountsBelow } from '../../edge/btrfs/mounts-below.ts';
 import { lookAtFilesystem, type WholeFilesystem } from '../../edge/btrfs/whole-filesystem.ts';
-import { refuseUnmounted } from '../../edge/btrfs/wrong-place.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { Log } from '../../transfer/transfer-context.ts';
 import type { StageContext } from '../context.ts';
@@ -68,8 +73,10 @@ const clockToleranceMs = 60_000;
 /** Finds the snapshots that somebody else has taken, and which of them is the newest. */
 async function lookForSnapshots(
   { log, now }: StageContext,
-  { name, snapshots: pattern }: AdoptedSubvolume,
+  selected: AdoptedSubvolume,
 ): Promise<SnapshotSource> {
+  const { name, snapshots: pattern } = selected;
+  await refuseMissingMount(`the directory of ${name},`, placeOf(selected));
   const { found, unnameable } = await findMatchingSubvolumes(pattern);
   if (unnameable.length > 0) {
     const which = `${formatCount(unnameable.length, 'path')} that match ${pattern}, such as ${unnameable[0]},`;
@@ -126,16 +133,16 @@ async function lookAtSubvolume(
 ): Promise<SnapshotSource> {
   const directory = context.settings.SNAPSHOT_DIR;
   if (!directory) throw new ToolError('SNAPSHOT_DIR is not set', { kind: 'usage' });
+  await refuseMissingMount('the subvolume', path);
+  await refuseMissingMount('SNAPSHOT_DIR', directory);
   const info = await showSubvolume(path);
   if (!(await pathExists(directory))) {
-    await refuseUnmounted(directory);
     throw new ToolError(`SNAPSHOT_DIR ${directory} does not exist`, {
-      hint: `make it with: mkdir -p -m 0700 ${directory}`,
+      hint: `make it with: mkdir -p -m 0700 ${directory}, or mount what it is on`,
     });
   }
   const [source, target] = await Promise.all([filesystemOf(path), filesystemOf(directory)]);
   if (target.type !== 'btrfs' || target.source !== source.source) {
-    await refuseUnmounted(directory);
     throw new ToolError(
       `SNAPSHOT_DIR ${directory} (${target.type} on ${target.source}) is not on the filesystem of ${path} (${source.source})`,
       { hint: 'a snapshot can only be taken within one Btrfs filesystem; choose a directory on it' },

@@ -23,7 +23,7 @@ import { findSnapshot } from './find-snapshot.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
 import { findLastBackup, isRemembered, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
-import { type NothingDue, planIfDue, warnIfOverdue } from './plan-if-due.ts';
+import { type NothingDue, planIfDue, tellIfOverdue } from './plan-if-due.ts';
 import { type PreparedBackup, prepare } from './prepare.ts';
 import { relationTo } from './relation.ts';
 import { openSource, type SnapshotSource } from './snapshot-source.ts';
@@ -97,7 +97,7 @@ export async function prepareSnapshot(
       checkClock(context, subvolume.name, parseTimestamp(last.manifest.created_at));
     const reason = nothingNew(next.adopt, here, last);
     if (reason !== undefined) {
-      if (request.ifDue && last && 'manifest' in last) warnIfOverdue(context, request.kind, last);
+      if (request.ifDue && last && 'manifest' in last) tellIfOverdue(context, request.kind, last);
       return { kind: 'none', reason, snapshotPath: undefined };
     }
   }

@@ -8,18 +8,18 @@ import { describeError, ToolError } from '../../core/errors.ts';
 import { recoveryTextKey } from '../../core/format/names.ts';
 import { recoveryText } from '../../core/format/recovery-text.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
-import { snapshotsToThin } from '../../core/plan/retention.ts';
 import { formatCount } from '../../core/units.ts';
-import { deleteSubvolume, findSubvolumes } from '../../edge/btrfs/btrfs.ts';
+import { deleteSubvolume } from '../../edge/btrfs/btrfs.ts';
 import { readDocument, writeText } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
 import type { StageContext } from '../context.ts';
+import { snapshotsToRemove } from './own-snapshots.ts';
 
 /** Which snapshots went, and what kept others from it. */
 export interface TidyOutcome {
   /** Names of the local snapshots that were deleted. */
   readonly thinned: readonly string[];
-  /** Why snapshots stay that should have gone: they fill the disk, so somebody has to look. Undefined when none does. */
+  /** Why snapshots stay that should have gone: they fill the disk, so the user has to look. Undefined when none does. */
   readonly untidy: ToolError | undefined;
 }
 
@@ -41,17 +41,12 @@ export async function tidyUp(
 }
 
 async function thin(context: StageContext, file: SnapshotFile, manifestKey: string): Promise<TidyOutcome> {
-  const { SNAPSHOT_DIR: directory, KEEP_SNAPSHOTS: keep } = context.settings;
   // Those of others are theirs to thin.
-  if (!directory || file.adopted) return { thinned: [], untidy: undefined };
+  if (file.adopted) return { thinned: [], untidy: undefined };
   const thinned: string[] = [];
   const failures: unknown[] = [];
   try {
-    const here = await findSubvolumes(directory);
-    // A snapshot that was made writable is somebody's work now.
-    const names = here.filter((found) => found.readOnly).map((found) => found.name);
-    const old = snapshotsToThin(file.subvolume, names, keep, file.snapshot.name);
-    for (const { name, path } of here.filter((found) => old.includes(found.name))) {
+    for (const { name, path } of await snapshotsToRemove(context, file)) {
       const failure = await deleteSubvolume(path).then(
         () => thinned.push(name) && undefined,
         (error: unknown) => error,

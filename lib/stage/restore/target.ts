@@ -10,7 +10,7 @@ import {
   subvolumeAt,
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
-import { refuseUnmounted } from '../../edge/btrfs/wrong-place.ts';
+import { refuseMissingMount } from '../../edge/btrfs/missing-mount.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { RestoreRecord } from './record.ts';
 import { moveOut, type Staging } from './staging.ts';
@@ -24,8 +24,8 @@ export async function checkPlace(target: string): Promise<void> {
     });
   }
   const parent = dirname(target);
+  await refuseMissingMount('TARGET', target);
   if (!(await pathExists(parent))) {
-    await refuseUnmounted(parent);
     throw new ToolError(`the directory ${parent} does not exist`, {
       kind: 'usage',
       hint: `make it: mkdir -p ${parent}`,
@@ -33,7 +33,6 @@ export async function checkPlace(target: string): Promise<void> {
   }
   const { type, source } = await filesystemOf(parent);
   if (type !== 'btrfs') {
-    await refuseUnmounted(parent);
     throw new ToolError(`${parent} is ${type} on ${source}, not Btrfs`, {
       kind: 'usage',
       hint: 'btrfs receive needs a Btrfs filesystem; choose a TARGET on one',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseSnapshotName, snapshotName } from '../../../lib/core/format/names.ts';
-import { snapshotsToThin } from '../../../lib/core/plan/retention.ts';
+import { ownAmong, snapshotsToThin } from '../../../lib/core/plan/retention.ts';
 import { dayStamp } from '../samples.ts';
 
 const nameOfDay = (day: number) =>
@@ -68,4 +68,14 @@ test('a next parent that is not here takes no place away from the others', () =>
   const names = [1, 2, 3].map(nameOfDay);
   assert.deepEqual(snapshotsToThin('data', names, 2, nameOfDay(9)), [nameOfDay(1)]);
   assert.deepEqual(snapshotsToThin('data', [nameOfDay(1)], 1, 'something else'), []);
+});
+
+test("ours are those that were taken from here or published where we publish; foreign names are nobody's", () => {
+  const snapshots = [1, 2, 3].map((day) => ({ name: nameOfDay(day), uuid: `uuid-${day}` }));
+  const strangers = foreign.map((name) => ({ name, uuid: 'uuid-1' }));
+  const isPublished = (kind: string, timestamp: string) =>
+    kind === 'incremental' && timestamp === dayStamp(2);
+  const { own, others } = ownAmong('data', [...snapshots, ...strangers], new Set(['uuid-1']), isPublished);
+  assert.deepEqual(own, snapshots.slice(0, 2));
+  assert.deepEqual(others, snapshots.slice(2));
 });
