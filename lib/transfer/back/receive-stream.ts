@@ -21,8 +21,13 @@ export interface ReceiveStream {
 /**
  * Starts `btrfs receive --chroot`, which cannot write outside the directory (btrfs-receive(8)). An aborted signal ends it, and
  * its reason is what waiting calls are rejected with.
+ * @param place what people know of the directory's filesystem, for messages: the directory is one of ours
  */
-export function openReceiveStream(directory: string, signal?: AbortSignal): ReceiveStream {
+export function openReceiveStream(
+  directory: string,
+  signal?: AbortSignal,
+  place: string = directory,
+): ReceiveStream {
   const child = startStreamChild(
     'btrfs receive',
     'btrfs',
@@ -35,7 +40,7 @@ export function openReceiveStream(directory: string, signal?: AbortSignal): Rece
   input.on('error', () => undefined);
   const finished = child.finished.catch((error: unknown) => {
     signal?.throwIfAborted();
-    throw explainFailure(error, directory);
+    throw explainFailure(error, place);
   });
   finished.catch(() => undefined);
   // A child that does not read would otherwise keep a write, and with it the run, for ever.
@@ -73,34 +78,33 @@ export function openReceiveStream(directory: string, signal?: AbortSignal): Rece
 /** What `btrfs receive` may run into that its own words do not explain; the first that fits counts. */
 const knownFailures: readonly {
   readonly words: RegExp;
-  readonly what: (directory: string) => string;
+  readonly what: (place: string) => string;
   readonly hint: string;
 }[] = [
   {
     words: /setxattr .*No space left on device/,
-    what: (directory) =>
-      `an extended attribute does not fit the metadata nodes of the filesystem of ${directory}`,
+    what: (place) => `an extended attribute does not fit the metadata nodes of the filesystem of ${place}`,
     hint: 'choose a TARGET on a filesystem with larger nodes: mkfs.btrfs -n 16384 is the default',
   },
   {
     words: /btrfs\.compression.*Invalid argument/,
-    what: (directory) => `the filesystem of ${directory} takes no compression property`,
+    what: (place) => `the filesystem of ${place} takes no compression property`,
     hint: 'mount it without nodatacow, and run again',
   },
   {
     words: /No space left on device|Disk quota exceeded/,
-    what: (directory) => `the filesystem of ${directory} is full`,
+    what: (place) => `the filesystem of ${place} is full`,
     hint: 'make room there, or choose a TARGET on another filesystem, and run again',
   },
 ];
 
 /** Says in the line what is known of the child's words, which are below it, shortened: a name or value may have kilobytes. */
-function explainFailure(error: unknown, directory: string): unknown {
+function explainFailure(error: unknown, place: string): unknown {
   if (!(error instanceof ToolError) || error.hint !== undefined) return error;
   const said = error.childOutput ?? '';
   const known = knownFailures.find(({ words }) => words.test(said));
   const wasEnded = error.message.includes('was ended by');
-  return new ToolError(known ? `btrfs receive failed: ${known.what(directory)}` : error.message, {
+  return new ToolError(known ? `btrfs receive failed: ${known.what(place)}` : error.message, {
     hint:
       known?.hint ??
       (wasEnded

@@ -200,3 +200,13 @@ test('the stream cannot write outside the directory', async () => {
     ['data', 'snapshot'],
   );
 });
+
+test('a staging directory, which is gone by then, is named by what people know of its filesystem', async () => {
+  const script = 'echo "ERROR: writing to file failed: No space left on device" >&2; exit 1';
+  const receive = await withFakeBtrfs(directory, script, async () =>
+    openReceiveStream('/', undefined, '/mnt/disk'),
+  );
+  await assert.rejects(receive.finish(), {
+    message: 'btrfs receive failed: the filesystem of /mnt/disk is full',
+  });
+});
