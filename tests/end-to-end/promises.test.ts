@@ -81,7 +81,13 @@ test('SIGKILL in the middle of an upload publishes nothing, and the next run goe
   );
   assert.equal(exitCode, 0);
 
-  const { manifest } = await world.backup();
+  const next = await mustSucceed(world, 'backup.ts', '--json');
+  assert.match(
+    next.stderr,
+    new RegExp(`the run before this one \\(process ${child.pid}, since .* was killed`),
+  );
+  const [done] = JSON.parse(next.stdout).subvolumes;
+  const manifest = JSON.parse(await readObject(world, done.manifest_key));
   assert.equal(manifest.parent_manifest, key);
   const sent = bytesReceived(world, before);
   // What was in flight when the process died is sent again: at most CONCURRENCY + 1 parts.

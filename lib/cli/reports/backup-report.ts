@@ -8,8 +8,14 @@ import { formatTable } from './table.ts';
 
 type Named<Result> = readonly (readonly [name: string, result: Result])[];
 
-/** The plan, in lines: what is not due or not new, then a table of what is to be sent. */
-export function planLines(plans: Named<PreparedBackup | NothingDue>): readonly string[] {
+/**
+ * The plan, in lines: what is not due or not new, then a table of what is to be sent.
+ * @param memoryBytes the most that sending it takes
+ */
+export function planLines(
+  plans: Named<PreparedBackup | NothingDue>,
+  memoryBytes: number | undefined,
+): readonly string[] {
   const lines: string[] = [];
   const rows: string[][] = [];
   for (const [name, plan] of plans) {
@@ -17,7 +23,13 @@ export function planLines(plans: Named<PreparedBackup | NothingDue>): readonly s
     else if (plan.kind === 'none') lines.push(printable(`${name}: nothing to do: ${plan.reason}`));
     else rows.push([name, plan.kind, plan.reason, plan.snapshotPath ?? '(dry run)']);
   }
-  return rows.length > 0 ? [...lines, formatTable(['SUBVOLUME', 'KIND', 'WHY', 'SNAPSHOT'], rows)] : lines;
+  if (rows.length === 0) return lines;
+  const table = formatTable(['SUBVOLUME', 'KIND', 'WHY', 'SNAPSHOT'], rows);
+  return [
+    ...lines,
+    table,
+    ...(memoryBytes === undefined ? [] : [`memory: up to ${formatSize(memoryBytes)}`]),
+  ];
 }
 
 function nothingDueText(name: string, { next, reason }: NothingDue): string {

@@ -80,7 +80,11 @@ async function withShortNames(
       error.childOutput,
     );
     const message = `cannot compare ${directories.join(' with ')}: ${error.message.replace(/ in \/$/, '')}`;
-    throw new ToolError(message, { childOutput: said, cause: error });
+    throw new ToolError(message, {
+      ...(error.hint && { hint: error.hint }),
+      childOutput: said,
+      cause: error,
+    });
   } finally {
     for (const directory of opened) await directory.close();
   }

@@ -16,9 +16,11 @@ import {
 import { refuseUnmounted } from '../../edge/btrfs/wrong-place.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
+import { slotBytesFor } from '../../transfer/back/fetching.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
+import { warnOfDownloadMemory } from '../memory-need.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
 import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
 import { namingOtherPoints } from './other-points.ts';
@@ -63,6 +65,7 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   if (!newest) throw new Error('a chain has at least one manifest');
   log.info(`restoring ${describeChain(chain)} to ${request.target}`);
   const objects = await looking(() => checkChunks(context, chain));
+  await warnOfDownloadMemory(context, 'this restore', slotBytesFor(chunksOf(chain)));
   // Before the free space is looked at: what is left of a killed restore takes up some.
   await removeAbandonedStaging(context, dirname(request.target));
   // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.

@@ -100,16 +100,16 @@ const knownFailures: readonly {
 
 /** Says in the line what is known of the child's words, which are below it, shortened: a name or value may have kilobytes. */
 function explainFailure(error: unknown, place: string): unknown {
-  if (!(error instanceof ToolError) || error.hint !== undefined) return error;
+  // One that could not even start has its own advice.
+  if (!(error instanceof ToolError) || error.cause !== undefined) return error;
   const said = error.childOutput ?? '';
   const known = knownFailures.find(({ words }) => words.test(said));
-  const wasEnded = error.message.includes('was ended by');
+  const wasEnded = error.hint !== undefined || error.message.includes('was ended by');
+  const again = [error.hint, 'nothing of it is left; run the same command again'].filter(Boolean).join('; ');
   return new ToolError(known ? `btrfs receive failed: ${known.what(place)}` : error.message, {
     hint:
       known?.hint ??
-      (wasEnded
-        ? 'nothing of it is left; run the same command again'
-        : 'nothing of it is left; make verify DEEP=1 tells whether the backup is sound'),
+      (wasEnded ? again : 'nothing of it is left; make verify DEEP=1 tells whether the backup is sound'),
     childOutput: said.split('\n').map(shorten).join('\n'),
     cause: error,
   });
