@@ -16,10 +16,12 @@ await runScript({
     const { worstOfCodes } = await import('../lib/core/errors.ts');
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
     const { prepareSnapshot } = await import('../lib/stage/backup/snapshot.ts');
+    const { planMemory } = await import('../lib/stage/memory-need.ts');
     const request = readSnapshotRequest(options);
     await checkAccess(context.bucket);
     const planned = await forEachSubvolume((subvolume) => prepareSnapshot(context, subvolume, request));
-    if (!json) for (const line of planLines(planned.results)) console.log(line);
+    const memoryBytes = await planMemory(context, planned.results);
+    if (!json) for (const line of planLines(planned.results, memoryBytes)) console.log(line);
     const toSend = planned.results.flatMap(([name, plan]) =>
       'snapshotPath' in plan && plan.snapshotPath ? [name] : [],
     );
@@ -41,7 +43,9 @@ await runScript({
         ...done.get(name),
         published: done.has(name),
       }));
-      console.log(JSON.stringify({ dry_run: request.dryRun, bucket: context.bucket.name, subvolumes }));
+      const memory_bytes = memoryBytes ?? null;
+      const document = { dry_run: request.dryRun, bucket: context.bucket.name, memory_bytes, subvolumes };
+      console.log(JSON.stringify(document));
     } else for (const line of publishedLines(published.results)) console.log(line);
     const outcomes = new Map(published.results);
     const tidied = await forEachSubvolume(

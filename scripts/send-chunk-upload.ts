@@ -17,7 +17,9 @@ await runScript({
   async run({ context, json, forEachSubvolume }) {
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
     const { uploadSnapshot } = await import('../lib/stage/backup/upload.ts');
+    const { warnOfUploadMemory } = await import('../lib/stage/memory-need.ts');
     await checkAccess(context.bucket);
+    await warnOfUploadMemory(context);
     const { results, exitCode } = await forEachSubvolume((subvolume) => uploadSnapshot(context, subvolume));
     if (json) {
       console.log(JSON.stringify({ subvolumes: results.map(([name, upload]) => ({ name, ...upload })) }));

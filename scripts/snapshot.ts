@@ -14,15 +14,17 @@ await runScript({
     const { planLines } = await import('../lib/cli/reports/backup-report.ts');
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
     const { prepareSnapshot } = await import('../lib/stage/backup/snapshot.ts');
+    const { planMemory } = await import('../lib/stage/memory-need.ts');
     const request = readSnapshotRequest(options);
     await checkAccess(context.bucket);
     const { results, exitCode } = await forEachSubvolume((subvolume) =>
       prepareSnapshot(context, subvolume, request),
     );
+    const memoryBytes = await planMemory(context, results);
     if (json) {
       const subvolumes = results.map(([name, plan]) => ({ name, ...plan }));
-      console.log(JSON.stringify({ dry_run: request.dryRun, subvolumes }));
-    } else for (const line of planLines(results)) console.log(line);
+      console.log(JSON.stringify({ dry_run: request.dryRun, memory_bytes: memoryBytes ?? null, subvolumes }));
+    } else for (const line of planLines(results, memoryBytes)) console.log(line);
     return exitCode;
   },
 });

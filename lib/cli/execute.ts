@@ -38,6 +38,11 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
     const subvolumes = subvolumesOf(definition, values, own);
     // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
     const lock = isLocked(definition, own) ? await lockRunDirectory(values.RUN_DIR) : undefined;
+    if (lock?.killed) {
+      log.warn(
+        `the previous run (${lock.killed}) was killed, or the machine went down; if memory ran out, journalctl -k says so: lower PART_SIZE or CONCURRENCY`,
+      );
+    }
     try {
       const prepared = { own, json, log, values, subvolumes, signal: stopped.signal };
       const exitCode = await runWithBucket(definition, prepared);

@@ -31,7 +31,7 @@ test('one subvolume that fails does not stop the others; the result is one docum
   assert.equal(dry.exitCode, 0, dry.stderr);
   assert.match(
     dry.stdout,
-    /^data: incremental: on the full of .*\ndry run: no snapshot was taken, and nothing is uploaded$/m,
+    /^data: incremental: on the full of .*\nmemory: up to .*\ndry run: no snapshot was taken, and nothing is uploaded$/m,
   );
   assert.deepEqual(await allKeys(world), keys);
   assert.equal((await namesIn(world.snapshots)).length, 2);

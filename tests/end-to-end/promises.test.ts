@@ -81,7 +81,13 @@ test('SIGKILL in the middle of an upload publishes nothing, and the next run goe
   );
   assert.equal(exitCode, 0);
 
-  const { manifest } = await world.backup();
+  const next = await mustSucceed(world, 'backup.ts', '--json');
+  assert.match(
+    next.stderr,
+    new RegExp(`the run before this one \\(process ${child.pid}, since .* was killed`),
+  );
+  const [done] = JSON.parse(next.stdout).subvolumes;
+  const manifest = JSON.parse(await readObject(world, done.manifest_key));
   assert.equal(manifest.parent_manifest, key);
   const sent = bytesReceived(world, before);
   // What was in flight when the process died is sent again: at most CONCURRENCY + 1 parts.
@@ -189,7 +195,7 @@ test('a dry run changes nothing: no snapshot, no run file, no write to the bucke
   const made = await shell({
     cwd: repositoryRoot,
   })`make backup DRY_RUN=1 CONFIG=${await world.settingsFile()}`;
-  assert.match(made.stdout, /data: incremental: on the full of [\dT:-]+Z\ndry run: /);
+  assert.match(made.stdout, /data: incremental: on the full of [\dT:-]+Z\nmemory: up to .*\ndry run: /);
   assert.deepEqual(
     { snapshots: await namesIn(world.snapshots), run: await namesIn(join(world.runDirectory, 'data')) },
     before,

@@ -1,6 +1,6 @@
 /** A script while it runs: to be watched, and to be ended in the middle of its work. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import type { ScriptResult, World } from './world.ts';
@@ -86,7 +86,9 @@ export async function processesAbout(path: string, program = ''): Promise<readon
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
     // A process may end while it is looked at.
     const line = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
-    if (line.includes(path) && line.replaceAll('\0', ' ').startsWith(program)) found.push(Number(entry));
+    const place = await readlink(`/proc/${entry}/cwd`).catch(() => '');
+    const isAbout = line.includes(path) || place.includes(path);
+    if (isAbout && line.replaceAll('\0', ' ').startsWith(program)) found.push(Number(entry));
   }
   return found;
 }

@@ -35,7 +35,9 @@ const exitCodes = `Exit codes
   2  bad settings or usage; nothing was done
   3  another run holds the lock
   4  damage was found in the bucket
-  5  archived chunks are not thawed yet; come back later`;
+  5  archived chunks are not thawed yet; come back later
+  130, 143, 129  stopped by SIGINT, SIGTERM, SIGHUP; run again to go on
+  137  killed, most often by the kernel when memory ran out: journalctl -k says so; lower PART_SIZE or CONCURRENCY`;
 
 /** The help of one script. */
 export function helpText(

@@ -8,8 +8,14 @@ import { formatTable } from './table.ts';
 
 type Named<Result> = readonly (readonly [name: string, result: Result])[];
 
-/** The plan, in lines: of each subvolume what is done and why, and the snapshot that will be sent. */
-export function planLines(plans: Named<PreparedBackup | NothingDue>): readonly string[] {
+/**
+ * The plan, in lines: of each subvolume what is done and why, and the snapshot that will be sent.
+ * @param memoryBytes the most that sending it takes; undefined where nothing is said of it
+ */
+export function planLines(
+  plans: Named<PreparedBackup | NothingDue>,
+  memoryBytes: number | undefined,
+): readonly string[] {
   const lines: string[] = [];
   let isDryRun = false;
   for (const [name, plan] of plans) {
@@ -21,6 +27,8 @@ export function planLines(plans: Named<PreparedBackup | NothingDue>): readonly s
       else isDryRun = true;
     }
   }
+  const isSent = plans.some(([, plan]) => 'kind' in plan && plan.kind !== 'none');
+  if (isSent && memoryBytes !== undefined) lines.push(`memory: up to ${formatSize(memoryBytes)}`);
   return isDryRun ? [...lines, 'dry run: no snapshot was taken, and nothing is uploaded'] : lines;
 }
 

@@ -105,7 +105,7 @@ export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
 export function nestedAmong(
   listed: readonly ListedSubvolume[],
   { id, topLevelPath }: Pick<SubvolumeInfo, 'id' | 'topLevelPath'>,
-): readonly { readonly path: string; readonly uuid: string; readonly parentUuid: string | undefined }[] {
+): readonly ListedSubvolume[] {
   const inside = new Set([id]);
   // What lies in another may have been listed, and made, before it: renaming moves subvolumes.
   for (let known = 0; known < inside.size; ) {
@@ -113,11 +113,12 @@ export function nestedAmong(
     for (const each of listed) if (inside.has(each.containerId)) inside.add(each.id);
   }
   const root = topLevelPath === '/' ? '' : `${topLevelPath}/`;
-  return listed.flatMap(({ id: nestedId, uuid, parentUuid, path }) =>
-    nestedId !== id && inside.has(nestedId)
-      ? [{ path: path.startsWith(root) ? path.slice(root.length) : path, uuid, parentUuid }]
-      : [],
-  );
+  return listed
+    .filter((each) => each.id !== id && inside.has(each.id))
+    .map((each) => ({
+      ...each,
+      path: each.path.startsWith(root) ? each.path.slice(root.length) : each.path,
+    }));
 }
 
 /** Version `[major, minor]` in what `btrfs --version` prints, such as `btrfs-progs v6.2`; undefined when it is not there. */

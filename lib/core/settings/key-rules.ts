@@ -5,12 +5,13 @@ import { thawTiers } from '../thaw/archive-classes.ts';
 import { manifestStorageClasses, storageClasses } from '../thaw/storage-classes.ts';
 import { MOST_THAW_DAYS } from '../thaw/thaw-plan.ts';
 import type { SettingKey } from './keys.ts';
-import { absolutePath, duration, flag, oneOf, size, subvolumes, wholeNumber } from './rules.ts';
+import { absolutePath, duration, flag, globs, oneOf, size, subvolumes, wholeNumber } from './rules.ts';
 
 /** By key: sizes become bytes, durations seconds. */
 export const settingRules = {
   SUBVOLUMES: subvolumes(),
   SNAPSHOT_DIR: absolutePath(),
+  IGNORE_NESTED: globs(),
   S3_BUCKET: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.\-_]{1,253}[A-Za-z0-9]$/, 'is not a bucket name'),
   S3_PREFIX: z
     .string()

@@ -40,6 +40,12 @@ export const settingNotes = {
       'directory for the read-only snapshots, on the same Btrfs filesystem as every subvolume; not needed where SUBVOLUMES has only snapshots: of others',
     example: '/data/.snapshots',
   },
+  IGNORE_NESTED: {
+    section: what,
+    preset: '',
+    about:
+      'comma-separated globs, such as /var/lib/docker, of nested subvolumes and mounts that need no warning although they are not part of a backup; what lies below a match is meant too; * stays within a directory, ** does not',
+  },
   S3_BUCKET: { section: where, about: 'the bucket', example: 'my-backups' },
   S3_PREFIX: {
     section: where,

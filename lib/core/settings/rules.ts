@@ -55,6 +55,17 @@ export function absolutePath() {
   });
 }
 
+/** Comma-separated globs of absolute paths; none is no glob. */
+export function globs() {
+  return z.string().transform((text, context) => {
+    const found = text.split(',').flatMap((word) => word.trim().replace(/(?<=.)\/+$/, '') || []);
+    const relative = found.find((glob) => !/^(\/|\*\*\/)/.test(glob));
+    if (relative === undefined) return found;
+    context.addIssue(`"${relative}" must be absolute, or begin with **/`);
+    return z.NEVER;
+  });
+}
+
 /** A subvolume to take snapshots of: its name in the bucket and its path here. */
 export interface LiveSubvolume {
   readonly name: string;

@@ -22,11 +22,8 @@ export interface MatchingSubvolumes {
  * @throws ToolError when there is none, and says what there is instead.
  */
 export async function findMatchingSubvolumes(pattern: string): Promise<MatchingSubvolumes> {
-  const options = { onlyDirectories: true, followSymbolicLinks: false, expandDirectories: false };
   const hint = 'check SUBVOLUMES, and whether the filesystem is mounted';
-  // Only here: with what comes along it takes as long to load as all else of zx.
-  const { glob } = await import('zx');
-  const paths = await glob(pattern, options).catch((cause: unknown) => {
+  const paths = await matchingPaths(pattern).catch((cause: unknown) => {
     throw fileError(`cannot look for snapshots at ${pattern}`, cause, hint);
   });
   const [first] = paths;
@@ -46,6 +43,13 @@ export async function findMatchingSubvolumes(pattern: string): Promise<MatchingS
   throw new ToolError(`${which}, such as ${first}, none is a Btrfs subvolume`, {
     hint: 'SUBVOLUMES must name the snapshots themselves: name=snapshots:/home/.snapshots/*/snapshot',
   });
+}
+
+/** The directories whose paths match a glob. Links are not followed. @throws the system's error */
+export async function matchingPaths(pattern: string): Promise<readonly string[]> {
+  // Only here: with what comes along it takes as long to load as all else of zx.
+  const { glob } = await import('zx');
+  return glob(pattern, { onlyDirectories: true, followSymbolicLinks: false, expandDirectories: false });
 }
 
 /** The subvolume at a path, the path itself when it cannot be named, or undefined. */

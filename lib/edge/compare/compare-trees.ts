@@ -89,7 +89,7 @@ async function tellTypesApart(actual: string, difference: TreeDifference): Promi
     await lstat(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return difference;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return difference;
     throw error;
   }
   const aspects = difference.aspects.map((aspect) => (aspect === 'missing' ? 'type' : aspect));

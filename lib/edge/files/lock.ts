@@ -7,8 +7,13 @@ import { codeOf, fileError } from './files.ts';
 
 /** A held lock. */
 export interface Lock {
+  /** The run that held it before and did not release it: it was killed. As it wrote of itself; undefined where there is none. */
+  readonly killed: string | undefined;
   release(): Promise<void>;
 }
+
+/** Stands in the file while its lock is held; earlier versions let what they wrote stand. */
+const heldMark = 'this file is emptied when it ends\n';
 
 /** The exit code by which flock(1) says that another process holds the lock. */
 const conflictCode = 75;
@@ -21,20 +26,26 @@ const conflictCode = 75;
 export async function takeLock(runDirectory: string): Promise<Lock> {
   const path = join(runDirectory, 'lock');
   const opened: FileHandle[] = [];
-  const release = async () => {
+  const close = async () => {
     for (const file of opened) await file.close();
   };
   try {
     const file = await openWithin(runDirectory, path, opened);
     for (const each of opened) await lock(each, path, each === file);
+    const before = await readFile(path, 'utf8').catch(() => '');
     await file.truncate(0);
-    await file.write(`process ${process.pid}, since ${new Date().toISOString()}\n`);
+    await file.write(`process ${process.pid}, since ${new Date().toISOString()}\n${heldMark}`);
+    const release = async () => {
+      // What the file says only helps to explain; a full disk must not make a failure of it.
+      await file.truncate(0).catch(() => undefined);
+      await close();
+    };
+    return { killed: before.endsWith(heldMark) ? holderIn(before) : undefined, release };
   } catch (error) {
-    await release();
+    await close();
     if (error instanceof ToolError) throw error;
     throw fileError(`cannot write ${path}`, error);
   }
-  return { release };
 }
 
 /** Opens the lock file, then RUN_DIR, which is made where it is missing. No child inherits them: Node opens with O_CLOEXEC. */
@@ -86,9 +97,16 @@ async function lock(file: FileHandle, path: string, isNeeded: boolean): Promise<
  * this one may have been killed.
  */
 async function nameHolder(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  const match = /^process (\d{1,10}), since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\n$/.exec(text);
-  return match && isAlive(Number(match[1])) ? match[0].trim() : 'its process is unknown';
+  const holder = holderIn(await readFile(path, 'utf8').catch(() => ''));
+  const [, processId] = /^process (\d+)/.exec(holder ?? '') ?? [];
+  return holder !== undefined && isAlive(Number(processId)) ? holder : 'its process is unknown';
+}
+
+function holderIn(text: string): string | undefined {
+  const line = text.endsWith(heldMark) ? text.slice(0, -heldMark.length) : text;
+  return /^process \d{1,10}, since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\n$/.test(line)
+    ? line.trim()
+    : undefined;
 }
 
 function isAlive(processId: number): boolean {

@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { ToolError } from '../../core/errors.ts';
 import { childEnvironment } from './child.ts';
+import { describeEnd } from './child-end.ts';
 
 /** Kept of a child's stderr: its last words. */
 const keptStderrBytes = 16_384;
@@ -84,8 +85,8 @@ export async function runForRecords(
     const [exitCode, exitSignal] = await closed;
     signal?.throwIfAborted();
     if (exitCode === 0) return;
-    const how = exitSignal ? `was killed by ${exitSignal}` : `failed with exit code ${exitCode}`;
-    throw new ToolError(`${file} ${how} in ${directory}`, { childOutput: stderr });
+    const { how, hint } = describeEnd(exitCode, exitSignal);
+    throw new ToolError(`${file} ${how} in ${directory}`, { ...(hint && { hint }), childOutput: stderr });
   } finally {
     signal?.removeEventListener('abort', abort);
     if (child.exitCode === null && child.signalCode === null) endChild(child);

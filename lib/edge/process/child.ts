@@ -5,6 +5,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { $ } from 'zx/core';
 import { ToolError } from '../../core/errors.ts';
+import { describeEnd } from './child-end.ts';
 
 /** Kept of a child's stderr: enough for its last words, bounded whatever it prints. */
 const keptStderrBytes = 16_384;
@@ -68,8 +69,8 @@ export function startStreamChild(
     child.once('close', (code, signal) => {
       if (code === 0) resolve();
       else {
-        const how = signal ? `was killed by ${signal}` : `failed with exit code ${code}`;
-        reject(new ToolError(`${name} ${how}`, { childOutput: stderr }));
+        const { how, hint } = describeEnd(code, signal);
+        reject(new ToolError(`${name} ${how}`, { ...(hint && { hint }), childOutput: stderr }));
       }
     });
   });

@@ -1,7 +1,7 @@
 /** Where the snapshots of a subvolume come from: this tool takes them into SNAPSHOT_DIR, or somebody else has taken them. */
 
 import { ToolError } from '../../core/errors.ts';
-import { type ListedSubvolume, nestedAmong } from '../../core/format/btrfs-output.ts';
+import type { ListedSubvolume } from '../../core/format/btrfs-output.ts';
 import { isSnapshotName } from '../../core/format/manifest.ts';
 import { readableTime } from '../../core/format/names.ts';
 import { newestSnapshot } from '../../core/plan/adopted-snapshots.ts';
@@ -24,11 +24,10 @@ import {
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
 import { refuseMissingMount } from '../../edge/btrfs/missing-mount.ts';
-import { mountsBelow } from '../../edge/btrfs/mounts-below.ts';
 import { lookAtFilesystem, type WholeFilesystem } from '../../edge/btrfs/whole-filesystem.ts';
 import { pathExists } from '../../edge/files/files.ts';
-import type { Log } from '../../transfer/transfer-context.ts';
 import type { StageContext } from '../context.ts';
+import { type NestedSubvolume, warnOfLeftOut } from './left-out.ts';
 
 /** What a backup is planned from. */
 export interface SnapshotSource {
@@ -53,12 +52,6 @@ export interface SnapshotToTake {
   readonly isReceived: boolean;
 }
 
-/** A subvolume in another one. */
-export interface NestedSubvolume {
-  readonly path: string;
-  readonly uuid: string;
-}
-
 /**
  * Looks at where the snapshots of a subvolume come from.
  * @throws ToolError when no snapshot can be had from there.
@@ -71,10 +64,8 @@ export function openSource(context: StageContext, selected: SelectedSubvolume): 
 const clockToleranceMs = 60_000;
 
 /** Finds the snapshots that somebody else has taken, and which of them is the newest. */
-async function lookForSnapshots(
-  { log, now }: StageContext,
-  selected: AdoptedSubvolume,
-): Promise<SnapshotSource> {
+async function lookForSnapshots(context: StageContext, selected: AdoptedSubvolume): Promise<SnapshotSource> {
+  const { log, now } = context;
   const { name, snapshots: pattern } = selected;
   await refuseMissingMount(`the directory of ${name},`, placeOf(selected));
   const { found, unnameable } = await findMatchingSubvolumes(pattern);
@@ -113,8 +104,9 @@ async function lookForSnapshots(
       { hint: 'one of them would never be backed up; write a glob for each: name=snapshots:/glob' },
     );
   }
-  const nested = live ? dataAmong(nestedAmong(everything, live), live.uuid) : [];
-  warnOfNested(log, name, nested, live?.topLevelPath ?? '');
+  const nested = live
+    ? await warnOfLeftOut(context, { name, info: live, at: { snapshot: path } }, everything)
+    : [];
   return {
     subvolume: { uuid: parentUuid, nextStreamUuid: receivedUuid ?? uuid },
     here: found,
@@ -149,9 +141,8 @@ async function lookAtSubvolume(
     );
   }
   const filesystem = await lookAtFilesystem(path);
-  const nested = dataAmong(nestedAmong([...filesystem.subvolumes.values()], info), info.uuid);
-  warnOfNested(context.log, name, nested, path);
-  await warnOfMounts(context, name, path);
+  const everything = [...filesystem.subvolumes.values()];
+  const nested = await warnOfLeftOut(context, { name, info, at: { path } }, everything);
   return {
     subvolume: info,
     here: await findSubvolumes(directory),
@@ -169,40 +160,6 @@ function lineageOf(
   { subvolumes }: WholeFilesystem,
 ): SnapshotSource['sent'] {
   return { uuid, parentUuid, createdTransid: subvolumes.get(uuid)?.createdTransid ?? 0, path };
-}
-
-/** Nested subvolumes that hold data of their own: not the snapshots of the outer one, ours or those of others. */
-function dataAmong(nested: ReturnType<typeof nestedAmong>, outerUuid: string): readonly NestedSubvolume[] {
-  return nested
-    .filter(({ path, parentUuid }) => parentUuid !== outerUuid && !/__\w{16}__(full|inc)$/.test(path))
-    .map(({ path, uuid }) => ({ path, uuid }));
-}
-
-/** What people take for a part of `/`, and is not: /home, /var or a data disk that is mounted there. */
-async function warnOfMounts({ log, settings }: StageContext, name: string, path: string): Promise<void> {
-  const covered = new Set((settings.SUBVOLUMES ?? []).flatMap((each) => ('path' in each ? [each.path] : [])));
-  const mounts = (await mountsBelow(path)).filter(
-    ({ target }) => !covered.has(target) && !`${settings.SNAPSHOT_DIR}/`.startsWith(`${target}/`),
-  );
-  if (mounts.length === 0) return;
-  const named = mounts
-    .slice(0, mostNamed)
-    .map(({ target, source, fstype }) => `${target} (${fstype} on ${source})`);
-  const others = mounts.length - named.length;
-  log.warn(
-    `${name}: what is mounted below ${path} is not part of this backup: ${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}; name Btrfs subvolumes in SUBVOLUMES to back them up`,
-  );
-}
-
-const mostNamed = 5;
-
-function warnOfNested(log: Log, name: string, nested: readonly NestedSubvolume[], outer: string): void {
-  if (nested.length === 0) return;
-  const named = nested.slice(0, mostNamed).map(({ path }) => `${outer}/${path}`);
-  const others = nested.length - named.length;
-  log.warn(
-    `${name}: nested subvolumes are not part of this backup: ${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}; name them in SUBVOLUMES to back them up`,
-  );
 }
 
 /**

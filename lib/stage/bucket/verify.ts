@@ -15,8 +15,10 @@ import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import { judgeRestorability } from '../../core/plan/restorability.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { formatCount } from '../../core/units.ts';
+import { slotBytesFor } from '../../transfer/back/fetching.ts';
 import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
+import { warnOfDownloadMemory } from '../memory-need.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
 import { readBackup } from './read-backup.ts';
@@ -78,6 +80,7 @@ export async function verifyBackups(
   if (deep) {
     const skipped = new Set([...damaged, ...unreadable]);
     const allChunks = stored.flatMap(({ manifest }) => manifest.chunks);
+    await warnOfDownloadMemory(context, 'this verify', slotBytesFor(allChunks));
     for (const backup of stored) {
       const reading = await readBackup(context, { backup, skipped, allChunks });
       if (reading.head) heads.set(backup.key, reading.head);

@@ -1,6 +1,6 @@
 /** One stream of a chain on its way into a staging directory, and what makes it count as received. */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import type { Manifest, ManifestChunk } from '../../core/format/manifest.ts';
 import type { Labels } from '../../core/stream/relabel.ts';
@@ -67,7 +67,10 @@ export async function receiveBackup(
   });
   const progress = context.startProgress(`restore ${label}`);
   progress.expect(manifest.total_bytes);
-  const receive = openReceiveStream(staging.path, context.signal, staging.lock.fd);
+  const receive = openReceiveStream(staging.path, context.signal, {
+    lock: staging.lock.fd,
+    place: dirname(staging.path),
+  });
   let head: StreamHead;
   try {
     const sink = async (bytes: Uint8Array) => {

@@ -6,9 +6,11 @@ import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
+import { slotBytesFor } from '../../transfer/back/fetching.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
+import { warnOfDownloadMemory } from '../memory-need.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
 import { partsToKeep } from './kept.ts';
 import { leaveForLater, removeStaging } from './leave.ts';
@@ -128,6 +130,7 @@ async function receiveRest(
   const rest = chain.slice(record.from);
   if (rest.length === 0) return;
   const objects = await looking(() => checkChunks(context, rest));
+  await warnOfDownloadMemory(context, 'this restore', slotBytesFor(chunksOf(rest)));
   const isBegun = record.from > 0;
   // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.
   await checkRoom(context, rest, isBegun, staging.path);

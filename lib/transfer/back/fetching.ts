@@ -53,7 +53,7 @@ export async function openFetching(
   progress: Progress,
   { heldPartBytes = defaultHeldPartBytes, thawAgain }: FetchOptions = {},
 ): Promise<Fetching> {
-  const slotBytes = chunks.reduce((most, chunk) => Math.max(most, rangeSizeOf(chunk, heldPartBytes)), 0);
+  const slotBytes = slotBytesFor(chunks, heldPartBytes);
   // One slot less than an upload has: here the network hands over buffers of its own, which count as well.
   const memory = await context.memory.open(slotBytes, Math.max(2, context.settings.CONCURRENCY));
   return { context, memory, progress, heldPartBytes, read: rangeReader(context, progress, thawAgain) };
@@ -84,6 +84,11 @@ function rangeReader(
 /** Whether the parts of a chunk are held in memory until they are verified. */
 export function isHeld({ parts, part_size, size }: ManifestChunk, heldPartBytes: number): boolean {
   return parts !== undefined && Math.min(part_size ?? size, size) <= heldPartBytes;
+}
+
+/** Bytes of the largest piece of some chunks that is held in memory. */
+export function slotBytesFor(chunks: readonly ManifestChunk[], heldPartBytes = defaultHeldPartBytes): number {
+  return chunks.reduce((most, chunk) => Math.max(most, rangeSizeOf(chunk, heldPartBytes)), 0);
 }
 
 function rangeSizeOf(chunk: ManifestChunk, heldPartBytes: number): number {

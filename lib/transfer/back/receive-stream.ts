@@ -22,8 +22,13 @@ export interface ReceiveStream {
  * Starts `btrfs receive --chroot`, which cannot write outside the directory (btrfs-receive(8)). An aborted signal ends it, and
  * its reason is what waiting calls are rejected with.
  * @param lock an open file with a lock that the child holds as well: it outlives a killed process by what is in its pipe.
+ * @param place what people know of the directory's filesystem, for messages: the directory is one of ours.
  */
-export function openReceiveStream(directory: string, signal?: AbortSignal, lock?: number): ReceiveStream {
+export function openReceiveStream(
+  directory: string,
+  signal?: AbortSignal,
+  { lock, place = directory }: { readonly lock?: number; readonly place?: string } = {},
+): ReceiveStream {
   const child = startStreamChild(
     'btrfs receive',
     'btrfs',
@@ -37,7 +42,7 @@ export function openReceiveStream(directory: string, signal?: AbortSignal, lock?
   input.on('error', () => undefined);
   const finished = child.finished.catch((error: unknown) => {
     signal?.throwIfAborted();
-    throw explainFailure(error, directory);
+    throw explainFailure(error, place);
   });
   finished.catch(() => undefined);
   // A child that does not read would otherwise keep a write, and with it the run, for ever.
@@ -75,37 +80,36 @@ export function openReceiveStream(directory: string, signal?: AbortSignal, lock?
 /** What `btrfs receive` may run into that its own words do not explain; the first that fits counts. */
 const knownFailures: readonly {
   readonly words: RegExp;
-  readonly what: (directory: string) => string;
+  readonly what: (place: string) => string;
   readonly hint: string;
 }[] = [
   {
     words: /setxattr .*No space left on device/,
-    what: (directory) =>
-      `an extended attribute does not fit the metadata nodes of the filesystem of ${directory}`,
+    what: (place) => `an extended attribute does not fit the metadata nodes of the filesystem of ${place}`,
     hint: 'choose a TARGET on a filesystem with larger nodes: mkfs.btrfs -n 16384 is the default',
   },
   {
     words: /btrfs\.compression.*Invalid argument/,
-    what: (directory) => `the filesystem of ${directory} takes no compression property`,
+    what: (place) => `the filesystem of ${place} takes no compression property`,
     hint: 'mount it without nodatacow, and run again',
   },
   {
     words: /No space left on device|Disk quota exceeded/,
-    what: (directory) => `the filesystem of ${directory} is full`,
+    what: (place) => `the filesystem of ${place} is full`,
     hint: 'make room there, or choose a TARGET on another filesystem, and run again',
   },
 ];
 
 /** Says in the line what is known of the child's words, which are below it, shortened: a name or value may have kilobytes. */
-function explainFailure(error: unknown, directory: string): unknown {
-  if (!(error instanceof ToolError) || error.hint !== undefined) return error;
+function explainFailure(error: unknown, place: string): unknown {
+  // One that could not even start has its own advice.
+  if (!(error instanceof ToolError) || error.cause !== undefined) return error;
   const said = error.childOutput ?? '';
   const known = knownFailures.find(({ words }) => words.test(said));
-  const wasEnded = error.message.includes('was killed by');
-  return new ToolError(known ? `btrfs receive failed: ${known.what(directory)}` : error.message, {
-    hint:
-      known?.hint ??
-      (wasEnded ? 'run the same command again' : 'make verify DEEP=1 tells whether the backup is sound'),
+  const wasEnded = error.hint !== undefined || error.message.includes('was killed by');
+  const again = [error.hint, 'run the same command again'].filter(Boolean).join('; ');
+  return new ToolError(known ? `btrfs receive failed: ${known.what(place)}` : error.message, {
+    hint: known?.hint ?? (wasEnded ? again : 'make verify DEEP=1 tells whether the backup is sound'),
     childOutput: said.split('\n').map(shorten).join('\n'),
     cause: error,
   });

@@ -77,7 +77,7 @@ export async function openSendStream(request: SendRequest, signal: AbortSignal):
 /** What to do about a child that failed: another backup where what it was to read is gone, else the same again. */
 async function explainFailure(error: unknown, { snapshotPath, parentPath }: SendRequest): Promise<unknown> {
   // One that could not even start has its own advice.
-  if (!(error instanceof ToolError) || error.hint !== undefined) return error;
+  if (!(error instanceof ToolError) || error.cause !== undefined) return error;
   const words = { childOutput: error.childOutput ?? '', cause: error };
   for (const path of [snapshotPath, parentPath]) {
     if (path === undefined || (await pathExists(path))) continue;
@@ -87,7 +87,7 @@ async function explainFailure(error: unknown, { snapshotPath, parentPath }: Send
     });
   }
   return new ToolError(error.message, {
-    hint: 'run make backup again; it resumes from what is uploaded',
+    hint: [error.hint, 'run make backup again; it resumes from what is uploaded'].filter(Boolean).join('; '),
     ...words,
   });
 }

@@ -172,11 +172,19 @@ test('subvolume list gives UUIDs and paths, blanks in them included', () => {
 
 test('nested subvolumes are those in a subvolume, and those in them, with paths below it', () => {
   const all = parseSubvolumeList(listed);
-  assert.deepEqual(nestedAmong(all, { id: 256, topLevelPath: 'data' }), [
-    { path: 'nested', uuid: '1be8-b', parentUuid: '1be8-a' },
-    { path: 'my photos /in it', uuid: '1be8-c', parentUuid: undefined },
-    { path: 'my photos ', uuid: '1be8-d', parentUuid: undefined },
-  ]);
+  const nested = nestedAmong(all, { id: 256, topLevelPath: 'data' });
+  assert.deepEqual(
+    nested.map(({ path, uuid, parentUuid }) => ({ path, uuid, parentUuid })),
+    [
+      { path: 'nested', uuid: '1be8-b', parentUuid: '1be8-a' },
+      { path: 'my photos /in it', uuid: '1be8-c', parentUuid: undefined },
+      { path: 'my photos ', uuid: '1be8-d', parentUuid: undefined },
+    ],
+  );
+  assert.deepEqual(
+    nested.map(({ containerId }) => containerId),
+    [256, 261, 256],
+  );
   assert.equal(nestedAmong(all, { id: 5, topLevelPath: '/' }).length, 5);
   assert.deepEqual(nestedAmong(all, { id: 257, topLevelPath: 'data/nested' }), []);
 });

@@ -8,6 +8,7 @@ import { resolveSettings } from '../../../lib/core/settings/settings.ts';
 const documented: Record<SettingKey, string | undefined> = {
   SUBVOLUMES: undefined,
   SNAPSHOT_DIR: undefined,
+  IGNORE_NESTED: '',
   S3_BUCKET: undefined,
   S3_PREFIX: undefined,
   AWS_REGION: undefined,

@@ -9,6 +9,7 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
   const { values, aws, problems } = resolve('');
   assert.deepEqual([aws, problems], [{}, []]);
   assert.deepEqual(Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)), {
+    IGNORE_NESTED: [],
     S3_ALLOW_HTTP: false,
     CHUNK_SIZE: 214_748_364_800,
     PART_SIZE: 'auto',

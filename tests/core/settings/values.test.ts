@@ -33,6 +33,8 @@ for (const [text, expected] of [
   ['SNAPSHOT_DIR=/data/.snapshots//', '/data/.snapshots'],
   ['SNAPSHOT_DIR=/', '/'],
   ['SNAPSHOT_DIR=//', '/'],
+  ['IGNORE_NESTED=/var/lib/docker/, **/machines/*', ['/var/lib/docker', '**/machines/*']],
+  ['IGNORE_NESTED=', []],
   ['S3_BUCKET=my.bucket-1', 'my.bucket-1'],
   ['S3_PREFIX=a/b c/ü', 'a/b c/ü'],
   ['AWS_ENDPOINT_URL_S3=https://s3.example.net', 'https://s3.example.net'],
@@ -58,6 +60,7 @@ for (const [text, expected] of [
 }
 
 for (const [text, reason] of [
+  ['IGNORE_NESTED=/a,docker', /^"docker" must be absolute, or begin with \*\*\/$/],
   ['SUBVOLUMES=data', /^"data" is neither an absolute path nor name=\/path$/],
   ['SUBVOLUMES=/data,', /^"" is neither an absolute path nor name=\/path$/],
   ['SUBVOLUMES=data=srv/data', /neither an absolute path/],

@@ -311,7 +311,7 @@ test('an abort ends the children and is the reason of the failure', async () => 
   await assert.rejects(comparing, { message: 'told to stop' });
   const commands = (await run`ps -eo args`).stdout.split('\n');
   assert.deepEqual(
-    commands.filter((command) => command.startsWith('rsync') && command.includes(at('source'))),
+    commands.filter((command) => command.startsWith('rsync') && command.includes(`/proc/${process.pid}/`)),
     [],
   );
   await assert.rejects(compare('full', same), { message: 'told to stop' });

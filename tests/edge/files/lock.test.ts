@@ -44,11 +44,20 @@ test('the lock of another process is refused with its process id, and free again
   holder.kill('SIGKILL');
   await once(holder, 'exit');
   const lock = await takeLock(runDirectory);
+  assert.match(lock.killed ?? '', new RegExp(`^process ${holder.pid}, since 20\\d\\d-\\S+Z$`));
   assert.match(
     readFileSync(join(runDirectory, 'lock'), 'utf8'),
-    new RegExp(`^process ${process.pid}, .*\\n$`),
+    new RegExp(`^process ${process.pid}, .*\\n`),
   );
   await lock.release();
+  const next = await takeLock(runDirectory);
+  assert.equal(next.killed, undefined, 'one that was released was not killed');
+  await next.release();
+  // As earlier versions left it, however they ended.
+  writeFileSync(join(runDirectory, 'lock'), 'process 1, since 2026-11-24T02:00:00.000Z\n');
+  const later = await takeLock(runDirectory);
+  assert.equal(later.killed, undefined);
+  await later.release();
 });
 
 test('the same process cannot take it twice, but again after its release', async () => {

@@ -111,7 +111,19 @@ test('exit code and last words are in the error, and the words are bounded', asy
 
 test('the signal that ended a child is in the error', async () => {
   const child = shell('kill -KILL $$');
-  await assert.rejects(child.finished, /the test child was killed by SIGKILL/);
+  await assert.rejects(child.finished, (error: ToolError) => {
+    assert.equal(error.message, 'the test child was killed by SIGKILL');
+    assert.match(
+      error.hint ?? '',
+      /^the kernel kills so when memory runs out, .*: lower PART_SIZE or CONCURRENCY$/,
+    );
+    return true;
+  });
+  // A shell in between tells of a signal so.
+  await assert.rejects(shell('exit 137').finished, (error: ToolError) =>
+    /when memory runs out/.test(error.hint ?? ''),
+  );
+  await assert.rejects(shell('exit 9').finished, (error: ToolError) => error.hint === undefined);
 });
 
 test('a failure that nobody waits for ends nothing', async () => {

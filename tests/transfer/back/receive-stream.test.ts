@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ToolError } from '../../../lib/core/errors.ts';
+import { describeError, type ToolError } from '../../../lib/core/errors.ts';
 import { openReceiveStream, type ReceiveStream } from '../../../lib/transfer/back/receive-stream.ts';
 import { withFakeBtrfs } from '../../support/fake-btrfs.ts';
 import { btrfs, loopBtrfs } from '../../support/loop-btrfs.ts';
@@ -102,12 +102,18 @@ test('a child that is content before it has read everything is an error', async 
 
 test('exit codes and signals after the last byte count', async () => {
   for (const [script, expected] of [
-    ['cat > /dev/null; exit 7', /exit code 7/],
-    ['cat > /dev/null; kill -KILL $$', /was killed by SIGKILL/],
+    ['cat > /dev/null; exit 7', /exit code 7; make verify DEEP=1/],
+    [
+      'cat > /dev/null; kill -KILL $$',
+      /was killed by SIGKILL; .*memory runs out, .*; run the same command again$/,
+    ],
   ] as const) {
     const receive = await fakeStream(script);
     await receive.write(Buffer.from('all of it'));
-    await assert.rejects(receive.finish(), expected);
+    await assert.rejects(receive.finish(), (error) => {
+      assert.match(describeError(error), expected);
+      return true;
+    });
   }
 });
 
@@ -199,4 +205,14 @@ test('the stream cannot write outside the directory', async () => {
       .filter((name) => name === 'snapshot' || name === 'data'),
     ['data', 'snapshot'],
   );
+});
+
+test('a staging directory, which is gone by then, is named by what people know of its filesystem', async () => {
+  const script = 'echo "ERROR: writing to file failed: No space left on device" >&2; exit 1';
+  const receive = await withFakeBtrfs(directory, script, async () =>
+    openReceiveStream('/', undefined, { place: '/mnt/disk' }),
+  );
+  await assert.rejects(receive.finish(), {
+    message: 'btrfs receive failed: the filesystem of /mnt/disk is full',
+  });
 });

@@ -134,7 +134,14 @@ test('a btrfs send that sends nothing and is content is an error', async () => {
 
 test('a btrfs send that is killed is an error', async () => {
   await withFake('printf 123; kill -KILL $$', async (stream) => {
-    await assert.rejects(readAll(stream), /btrfs send of .*first was killed by SIGKILL/);
+    await assert.rejects(readAll(stream), (error: ToolError) => {
+      assert.match(error.message, /btrfs send of .*first was killed by SIGKILL/);
+      assert.match(
+        error.hint ?? '',
+        /memory runs out, .*; run make backup again; it resumes from what is uploaded$/,
+      );
+      return true;
+    });
   });
 });
 

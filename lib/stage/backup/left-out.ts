@@ -1,0 +1,110 @@
+/** Warns of what lies below a subvolume and will not be in its backup, as far as it is neither backed up itself nor ignored. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ListedSubvolume, nestedAmong, type SubvolumeInfo } from '../../core/format/btrfs-output.ts';
+import { holdsSnapshotsOf, ignoredBy, mountsLine, nestedLine } from '../../core/plan/left-out.ts';
+import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
+import { listMounts, type Mount, mountsBelow, pathsOf, placeOf } from '../../edge/btrfs/data-mounts.ts';
+import { subvolumeRootInode } from '../../edge/btrfs/wrong-place.ts';
+import type { StageContext } from '../context.ts';
+import { type Covered, coveredBy } from './covered-subvolumes.ts';
+
+/** A subvolume in another one: its path below that. */
+export interface NestedSubvolume {
+  readonly path: string;
+  readonly uuid: string;
+}
+
+/** The subvolume that is backed up, and where it is: a path of its own, or one of its snapshots where it may not be mounted. */
+export interface OuterSubvolume {
+  readonly name: string;
+  readonly info: SubvolumeInfo;
+  readonly at: { readonly path: string } | { readonly snapshot: string };
+}
+
+/**
+ * Warns of nested subvolumes and of mounts.
+ * @param everything all subvolumes of the filesystem
+ * @returns the nested subvolumes that hold data, for the manifest: those that have backups of their own too, but not the ignored ones
+ */
+export async function warnOfLeftOut(
+  { settings, log }: StageContext,
+  { name, info, at }: OuterSubvolume,
+  everything: readonly ListedSubvolume[],
+): Promise<readonly NestedSubvolume[]> {
+  const mounts = await listMounts();
+  const device = placeOf('path' in at ? at.path : at.snapshot, mounts)?.device;
+  const outer = 'path' in at ? at.path : await findMounted(info, device, mounts);
+  const isIgnored = ignoredBy(settings.IGNORE_NESTED);
+  const pathOf = (path: string) => join(outer ?? `/${info.topLevelPath}`, path);
+  const nested = nestedAmong(everything, info).filter(
+    (each) =>
+      each.parentUuid !== info.uuid &&
+      !/__\w{16}__(full|inc)$/.test(each.path) &&
+      pathOf(each.path) !== settings.SNAPSHOT_DIR &&
+      !holdsSnapshotsOf(each, info.uuid, everything) &&
+      !isIgnored(pathOf(each.path)),
+  );
+  const below = outer === undefined ? [] : mountsBelow(outer, mounts);
+  if (nested.length === 0 && below.length === 0) return [];
+
+  const selected = settings.SUBVOLUMES ?? [];
+  const covered = coveredBy({ selected, outer, device, everything, mounts });
+  const uncovered = await uncoveredAmong(nested, pathOf, covered);
+  const others: Mount[] = [];
+  for (const mount of below) {
+    const { target, root, fstype } = mount;
+    const isNested = nested.some(({ path }) => pathOf(path) === target);
+    const holdsSnapshotDir = `${settings.SNAPSHOT_DIR}/`.startsWith(`${target}/`);
+    if (isIgnored(target) || isNested || holdsSnapshotDir) continue;
+    const isHere = mount.device === device;
+    const subvolume = isHere ? everything.find(({ path }) => `/${path}` === root) : undefined;
+    if (subvolume && holdsSnapshotsOf(subvolume, info.uuid, everything)) continue;
+    // Other filesystems may be on a network, and a look at them may never end.
+    if (fstype !== 'btrfs' || !(await covered(target, subvolume?.uuid))) others.push(mount);
+  }
+  const taken = selected.map((subvolume) => subvolume.name);
+  const unmounted = outer === undefined ? info.topLevelPath : undefined;
+  const lines = [
+    nestedLine(uncovered.map(pathOf), taken, unmounted),
+    mountsLine(outer ?? '', others, await subvolumesAmong(others), taken),
+  ];
+  for (const line of lines) if (line !== undefined) log.warn(`${name}: ${line}`);
+  return nested.map(({ path, uuid }) => ({ path, uuid }));
+}
+
+/** The paths of those that are not backed up themselves; those in one that is are its own to warn of. */
+async function uncoveredAmong(
+  nested: readonly ListedSubvolume[],
+  pathOf: (path: string) => string,
+  covered: Covered,
+): Promise<readonly string[]> {
+  const coveredIds = new Set<number>();
+  for (const { id, path, uuid } of nested) if (await covered(pathOf(path), uuid)) coveredIds.add(id);
+  return nested.flatMap(({ id, containerId, path }) =>
+    coveredIds.has(id) || coveredIds.has(containerId) ? [] : path,
+  );
+}
+
+/** The mount points at which a subvolume is mounted, and not a directory of one or another filesystem. */
+async function subvolumesAmong(mounts: readonly Mount[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const { target, fstype } of mounts) {
+    const status = fstype === 'btrfs' && (await stat(target, { bigint: true }).catch(() => undefined));
+    if (status && status.ino === subvolumeRootInode) found.push(target);
+  }
+  return found;
+}
+
+/** Where a subvolume of which there is a snapshot can be reached; undefined where it is not mounted. */
+async function findMounted(
+  { topLevelPath, uuid }: SubvolumeInfo,
+  device: string | undefined,
+  mounts: readonly Mount[],
+): Promise<string | undefined> {
+  if (device === undefined) return undefined;
+  for (const path of pathsOf({ device, path: topLevelPath === '/' ? '' : topLevelPath }, mounts)) {
+    if ((await subvolumeAt(path, '').catch(() => undefined))?.uuid === uuid) return path;
+  }
+  return undefined;
+}
