@@ -90,7 +90,8 @@ async function runWithBucket<Name extends string>(
       hint: `set S3_PREFIX; S3_PREFIX=${hostName} goes on with backups that were made under that name`,
     });
   }
-  const bucket = await openBucket(values, hostName, { signal, ...retryEvents(log) });
+  const unreachedForMs = definition.needs === 'bucket' ? briefWaitMs : values.RETRY_FOR * 1000;
+  const bucket = await openBucket(values, hostName, { signal, unreachedForMs, ...retryEvents(log) });
   const drawBar = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
   const startProgress = drawBar
     ? (await import('./progress-bar.ts')).startBar
@@ -125,16 +126,28 @@ async function runWithBucket<Name extends string>(
   }
 }
 
-/** What the user hears of a line or a server that is not at its best. */
+/** A backup may run while a host wakes up, and nobody waits for it; who looks or restores does wait, and may have mistyped something. */
+const briefWaitMs = 60_000;
+
+/** What the user hears of a network or a server that is not at its best. */
 function retryEvents(log: Logger) {
   return {
+    onWaiting: (what: string, error: Error, forMs: number) =>
+      log.warn(
+        `cannot ${what} yet: ${wordsOf(error)}; waiting for the server to answer, ${formatDuration(forMs / 1000)} at most`,
+      ),
     onRetry: (what: string, error: Error, attempt: number, waitMs: number) =>
       log.warn(
-        `cannot ${what} (attempt ${attempt}): ${error.message || error.name}; trying again in ${formatDuration(waitMs / 1000)}`,
+        `cannot ${what} (attempt ${attempt}): ${wordsOf(error)}; trying again in ${formatDuration(waitMs / 1000)}`,
       ),
     onSlowDown: (concurrency: number) =>
       log.warn(`the server asks to slow down: ${formatCount(concurrency, 'part')} at once from now on`),
   };
+}
+
+/** Where several addresses were tried, Node's error has a code and no words. */
+function wordsOf(error: Error & { readonly code?: unknown }): string {
+  return error.message || (typeof error.code === 'string' ? error.code : error.name);
 }
 
 /** One wish to stop may come as several signals: service managers tell every process, and make tells its children as well. */

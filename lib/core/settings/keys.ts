@@ -78,7 +78,7 @@ export const settingNotes = {
     section: how,
     preset: '30m',
     about:
-      'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next backup goes on; a restore begins again',
+      'how long a failing request is repeated before the run gives up; what is uploaded is kept, and the next backup goes on; a restore begins again. A backup waits as long for a server that has not answered yet, as after waking up; other commands a minute at most',
   },
   STORAGE_CLASS_CHUNKS: {
     section: how,

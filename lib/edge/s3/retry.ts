@@ -5,22 +5,34 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { backoffMs, retryAfterMs } from '../../core/backoff.ts';
 import { type Clock, monotonicClock, RunningTime } from '../process/running-time.ts';
-import { asksToSlowDown, isAbort, isTransient, mayNeverPass, retryAfterOf } from './s3-errors.ts';
+import { asksToSlowDown, isAbort, isTlsError, isTransient, mayNeverPass, retryAfterOf } from './s3-errors.ts';
 import { Throttle } from './throttle.ts';
 
-/** For a server that was never reached, which is more likely a wrong setting than a bad network, and for bytes that arrive wrong. */
+/** For bytes that arrive wrong, and at least for a server that has never answered. */
 const fewAttempts = 5;
+
+/** So often it is said that a server which has never answered is still waited for. */
+const waitingEveryMs = 300_000;
 
 /** Told of an attempt that failed, before the wait for the next one. */
 export type RetryListener = (what: string, error: Error, attempt: number, waitMs: number) => void;
+
+/** Told what a server that has not answered once is waited for, and how long at most; not of each attempt. */
+export type WaitingListener = (what: string, error: Error, forMs: number) => void;
 
 /** How a Retrier behaves. Clock, date, chance and wait are the real ones unless a test gives others. */
 export interface RetrierOptions {
   /** Milliseconds from the first failure of a request, or from a stop of the process, during which it is sent again. */
   readonly retryForMs: number;
+  /**
+   * The same for a server that has not answered once, if that is less: the network may not be up yet, but a setting may be wrong just
+   * as well, and a person may be waiting.
+   */
+  readonly unreachedForMs?: number;
   /** Transfers at once when all is well. */
   readonly concurrency: number;
   readonly onRetry: RetryListener;
+  readonly onWaiting?: WaitingListener;
   /** Told how many transfers run at once from now on. */
   readonly onSlowDown: (concurrency: number) => void;
   readonly clock?: Clock;
@@ -35,11 +47,13 @@ export class Retrier {
   readonly #options: Required<RetrierOptions>;
   readonly #throttle: Throttle;
   #wasReached = false;
+  #saidAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RetrierOptions) {
     const sleep = (ms: number, signal: AbortSignal) => sleepFor(ms, undefined, { signal });
     const real = { clock: monotonicClock, dateMs: Date.now, random: Math.random, sleep };
-    this.#options = { ...real, ...options };
+    const patience = { unreachedForMs: options.retryForMs, onWaiting: () => undefined };
+    this.#options = { ...real, ...patience, ...options };
     this.#throttle = new Throttle(options.concurrency);
   }
 
@@ -49,7 +63,18 @@ export class Retrier {
    * @throws the last error, or the reason of the signal.
    */
   async run<Result>(what: string, request: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-    const { clock, onRetry, sleep } = this.#options;
+    const result = await this.runElsewhere(what, request, signal);
+    this.#wasReached = true;
+    return result;
+  }
+
+  /** The same for what is asked of another server, such as the one for credentials: nothing is known of this one then. */
+  async runElsewhere<Result>(
+    what: string,
+    request: () => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { clock, sleep } = this.#options;
     let failing: RunningTime | undefined;
     try {
       for (let attempt = 1; ; attempt += 1) {
@@ -57,7 +82,6 @@ export class Retrier {
         try {
           const result = await request();
           signal.throwIfAborted();
-          this.#wasReached = true;
           return result;
         } catch (error) {
           // Not what an abort made of the request, but why.
@@ -65,7 +89,7 @@ export class Retrier {
           failing ??= new RunningTime(clock);
           const waitMs = this.#waitAfter(error, attempt, failing);
           if (waitMs === undefined) throw error;
-          onRetry(what, error as Error, attempt, waitMs);
+          this.#say(what, error as Error, attempt, waitMs);
           // An abort ends the wait, and is thrown above.
           await sleep(waitMs, signal).catch(() => undefined);
         }
@@ -88,9 +112,30 @@ export class Retrier {
       const concurrency = this.#throttle.slowDown(clock.now());
       if (concurrency !== undefined) onSlowDown(concurrency);
     }
-    if (attempt >= fewAttempts && (!this.#wasReached || mayNeverPass(error))) return undefined;
     // A server that asks for no wait at all, time and again, must not be asked without end.
     const waitMs = Math.max(retryAfterMs(retryAfterOf(error), dateMs()) ?? 0, backoffMs(attempt, random()));
-    return failing.elapsedMs + waitMs > retryForMs ? undefined : waitMs;
+    const endsMs = failing.elapsedMs + waitMs;
+    if (attempt >= fewAttempts && (this.#isHopeless(error) || endsMs > this.#forMs)) return undefined;
+    return endsMs > retryForMs ? undefined : waitMs;
+  }
+
+  /** How long a request is sent again: while nothing is known of the server, perhaps not as long as later. */
+  get #forMs(): number {
+    const { retryForMs, unreachedForMs } = this.#options;
+    return this.#wasReached ? retryForMs : Math.min(retryForMs, unreachedForMs);
+  }
+
+  /** What a wrong address would answer for ever. */
+  #isHopeless(error: unknown): boolean {
+    return mayNeverPass(error) || (!this.#wasReached && isTlsError(error));
+  }
+
+  #say(what: string, error: Error, attempt: number, waitMs: number): void {
+    const { clock, onRetry, onWaiting } = this.#options;
+    if (this.#wasReached || this.#isHopeless(error)) onRetry(what, error, attempt, waitMs);
+    else if (clock.now() - this.#saidAtMs >= waitingEveryMs) {
+      this.#saidAtMs = clock.now();
+      onWaiting(what, error, this.#forMs);
+    }
   }
 }

@@ -27,7 +27,8 @@ export interface Bucket {
 }
 
 /** What happens while a bucket is used, and what ends it. */
-export interface BucketEvents extends Pick<RetrierOptions, 'onRetry' | 'onSlowDown' | 'random'> {
+export interface BucketEvents
+  extends Pick<RetrierOptions, 'onRetry' | 'onWaiting' | 'onSlowDown' | 'unreachedForMs' | 'random'> {
   readonly signal: AbortSignal;
 }
 
@@ -78,9 +79,19 @@ export async function openBucket(
     });
   });
   const server = endpoint ?? `AWS ${region}`;
-  await client.config.credentials().catch((cause: unknown) => {
-    throw explainS3Error(credentials.explain(cause), { bucket: name, server, what: 'sign requests' });
+  const retrier = new Retrier({
+    retryForMs: settings.RETRY_FOR * 1000,
+    concurrency: settings.CONCURRENCY,
+    ...events,
   });
+  const what = 'sign requests';
+  // Roles and single sign-on ask a server of their own, which a host that wakes up may not reach yet.
+  await retrier
+    .runElsewhere(what, () => client.config.credentials(), signal)
+    .catch((cause: unknown) => {
+      signal.throwIfAborted();
+      throw explainS3Error(credentials.explain(cause), { bucket: name, server, what });
+    });
   return {
     client,
     name,
@@ -89,11 +100,7 @@ export async function openBucket(
     server,
     isAws: endpoint === undefined,
     signal,
-    retrier: new Retrier({
-      retryForMs: settings.RETRY_FOR * 1000,
-      concurrency: settings.CONCURRENCY,
-      ...events,
-    }),
+    retrier,
     close: () => client.destroy(),
   };
 }

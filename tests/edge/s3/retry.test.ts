@@ -38,10 +38,12 @@ function createClock() {
 function createRetrier(options: Partial<RetrierOptions> = {}) {
   const time = createClock();
   const [waits, told, slowed]: [number[], string[], number[]] = [[], [], []];
+  const waitings: string[] = [];
   const retrier = new Retrier({
     retryForMs: 1_800_000,
     concurrency: 8,
     onRetry: (what, error, attempt) => told.push(`${what} ${attempt}: ${error.message}`),
+    onWaiting: (what, error, forMs) => waitings.push(`${what}: ${error.message}, ${forMs} ms`),
     onSlowDown: (concurrency) => slowed.push(concurrency),
     clock: time.clock,
     dateMs: time.clock.now,
@@ -52,7 +54,7 @@ function createRetrier(options: Partial<RetrierOptions> = {}) {
     },
     ...options,
   });
-  return { retrier, waits, told, slowed, ...time };
+  return { retrier, waits, told, waitings, slowed, ...time };
 }
 
 /** A request that fails so often. */
@@ -103,11 +105,56 @@ test('the time counts from the first failure of a request, not from its beginnin
   assert.equal(await retrier.run('send a large part', request, never), 'done');
 });
 
-test('a server that was never reached is asked five times only', async () => {
-  const { retrier } = createRetrier();
-  const { request, attempts } = failing(Number.POSITIVE_INFINITY, down);
-  await assert.rejects(retrier.run('ask', request, never), /the line is down/);
-  assert.equal(attempts(), 5);
+const unresolved = () => Object.assign(new Error('getaddrinfo ENOTFOUND s3'), { code: 'ENOTFOUND' });
+
+test('a server that has not answered yet is waited for, which is said once in five minutes', async () => {
+  const { retrier, waits, told, waitings } = createRetrier();
+  const { request } = failing(30, unresolved);
+  assert.equal(await retrier.run('use the bucket', request, never), 'done');
+  const waited = waits.reduce((sum, ms) => sum + ms, 0);
+  assert.ok(waited > 600_000, `${waited} ms`);
+  assert.deepEqual(waitings, Array(3).fill('use the bucket: getaddrinfo ENOTFOUND s3, 1800000 ms'));
+  assert.deepEqual(told, []);
+});
+
+test('a server that has not answered yet is waited for no longer than allowed, and is asked five times at least', async () => {
+  for (const [unreachedForMs, least, most] of [
+    [60_000, 30_001, 60_000],
+    [0, 3000, 4000],
+    [7_200_000, 1_740_000, 1_800_000],
+  ] as const) {
+    const { retrier, waits, waitings } = createRetrier({ unreachedForMs });
+    const { request, attempts } = failing(Number.POSITIVE_INFINITY, unresolved);
+    await assert.rejects(retrier.run('ask', request, never), /ENOTFOUND/);
+    const waited = waits.reduce((sum, ms) => sum + ms, 0);
+    assert.ok(waited >= least && waited <= most, `${unreachedForMs}: ${waited} ms`);
+    assert.ok(attempts() >= 5);
+    assert.match(waitings[0] ?? '', new RegExp(`, ${Math.min(unreachedForMs, 1_800_000)} ms$`));
+  }
+});
+
+test('once it has answered, a server is waited for as long as RETRY_FOR says', async () => {
+  const { retrier, told, waitings } = createRetrier({ unreachedForMs: 0 });
+  await retrier.run('reach it', async () => undefined, never);
+  assert.equal(await retrier.run('ask', failing(10, down).request, never), 'done');
+  assert.deepEqual([told.length, waitings], [10, []]);
+});
+
+test('where to get credentials from is waited for too, and does not count as an answer', async () => {
+  const { retrier, waitings } = createRetrier({ unreachedForMs: 60_000 });
+  assert.equal(await retrier.runElsewhere('sign requests', failing(6, down).request, never), 'done');
+  assert.equal(waitings.length, 1);
+  const { request } = failing(Number.POSITIVE_INFINITY, unresolved);
+  await assert.rejects(retrier.run('ask', request, never), /ENOTFOUND/);
+});
+
+test('what only a wrong address answers is asked for five times, and each is told', async () => {
+  for (const code of ['EPROTO', 'HPE_INVALID_CONSTANT']) {
+    const { retrier, told, waitings } = createRetrier();
+    const { request, attempts } = failing(99, () => Object.assign(new Error('odd'), { code }));
+    await assert.rejects(retrier.run('ask', request, never), /odd/);
+    assert.deepEqual([attempts(), told.length, waitings], [5, 4, []], code);
+  }
 });
 
 test('bytes that arrive wrong are sent five times only', async () => {
@@ -197,6 +244,7 @@ test('an abort ends the wait with its reason, and nothing is asked any more', as
     onSlowDown: () => undefined,
     random: () => 100,
   });
+  await retrier.run('reach it', async () => undefined, never);
   const started = performance.now();
   await assert.rejects(retrier.run('ask', request, ending.signal), /^Error: enough$/);
   assert.ok(performance.now() - started < 5000);
