@@ -106,8 +106,12 @@ async function runWithBucket<Name extends string>(
   }
   const isOnTerminal = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
   const show = isOnTerminal ? (await import('./bottom-lines.ts')).showLine : undefined;
-  const outages = reportOutages({ log, retryForSeconds: values.RETRY_FOR, show });
-  const bucket = await openBucket(values, hostName, { signal, ...outages });
+  const unreachedForMs = definition.needs === 'bucket' ? briefWaitMs : values.RETRY_FOR * 1000;
+  const bucket = await openBucket(values, hostName, {
+    signal,
+    unreachedForMs,
+    ...reportOutages({ log, show }),
+  });
   const startProgress = (label: string) =>
     show ? startBottomLine(label, show) : startLines(label, (line) => log.info(line));
   const memory = new TransferMemory(values.CONCURRENCY + 1);
@@ -139,6 +143,9 @@ async function runWithBucket<Name extends string>(
     bucket.close();
   }
 }
+
+/** A backup may run while a host wakes up, and nobody waits for it; whoever looks or restores waits, and may have mistyped something. */
+const briefWaitMs = 60_000;
 
 /** One stop may arrive as several signals: service managers signal every process, and make its children as well. */
 const sameStopMs = 1000;

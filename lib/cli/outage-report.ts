@@ -11,21 +11,19 @@ const remindEveryMs = 5 * 60_000;
 /** Where it reports to. */
 export interface OutageReportOptions {
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
-  /** For how long a request is repeated, in seconds. */
-  readonly retryForSeconds: number;
   /** Shows a line at the bottom of the terminal; undefined where there is no terminal. */
   readonly show?: ((line: BottomLine) => () => void) | undefined;
   /** Milliseconds of a monotonic clock. */
   readonly nowMs?: () => number;
 }
 
+/** Where several addresses were tried, Node's error has a code and no words. */
+function wordsOf(error: Error & { readonly code?: unknown }): string {
+  return error.message || (typeof error.code === 'string' ? error.code : error.name);
+}
+
 /** The listeners of a Retrier. */
-export function reportOutages({
-  log,
-  retryForSeconds,
-  show,
-  nowMs = () => performance.now(),
-}: OutageReportOptions) {
+export function reportOutages({ log, show, nowMs = () => performance.now() }: OutageReportOptions) {
   /** Requests that have failed and not succeeded since. */
   let waiting = 0;
   let sinceMs = 0;
@@ -35,8 +33,8 @@ export function reportOutages({
   const elapsed = () => formatDuration((nowMs() - sinceMs) / 1000);
   const state = () => `waiting for the server for ${elapsed()}: ${last}`;
   return {
-    onRetry(what: string, error: Error, attempt: number, waitMs: number): void {
-      const cause = error.message || error.name;
+    onRetry(what: string, error: Error, attempt: number, waitMs: number, forMs: number): void {
+      const cause = wordsOf(error);
       last = `cannot ${what}: ${cause}`;
       const again = `trying again in ${formatDuration(waitMs / 1000)}`;
       log.debug(`cannot ${what} (attempt ${attempt}): ${cause}; ${again}`);
@@ -44,7 +42,7 @@ export function reportOutages({
       if (waiting === 1 && attempt === 1) {
         sinceMs = nowMs();
         remindedMs = sinceMs;
-        log.warn(`${last}; trying again for up to ${formatDuration(retryForSeconds)}`);
+        log.warn(`${last}; trying again for up to ${formatDuration(forMs / 1000)}`);
         hide ??= show?.(state);
       } else if (!show && nowMs() - remindedMs >= remindEveryMs) {
         remindedMs = nowMs();

@@ -18,7 +18,7 @@ function reporter(hasTerminal: boolean) {
       shown.delete(line);
     };
   };
-  const options = { log, retryForSeconds: 1800, nowMs: () => time.ms, show: hasTerminal ? show : undefined };
+  const options = { log, nowMs: () => time.ms, show: hasTerminal ? show : undefined };
   return { report: reportOutages(options as Parameters<typeof reportOutages>[0]), said, shown, time };
 }
 
@@ -26,9 +26,10 @@ const refused = new Error('the connection was refused');
 
 test('an outage is one warning, a line at the bottom while it lasts, and one line when it is over', () => {
   const { report, said, shown, time } = reporter(true);
-  report.onRetry('list', refused, 1, 500);
-  report.onRetry('store part 1', refused, 1, 500);
-  for (let attempt = 2; attempt < 20; attempt += 1) report.onRetry('store part 1', refused, attempt, 1000);
+  report.onRetry('list', refused, 1, 500, 1_800_000);
+  report.onRetry('store part 1', refused, 1, 500, 1_800_000);
+  for (let attempt = 2; attempt < 20; attempt += 1)
+    report.onRetry('store part 1', refused, attempt, 1000, 1_800_000);
   time.ms = 65_000;
   assert.deepEqual(
     [...shown].map((line) => line(80)),
@@ -47,7 +48,7 @@ test('an outage is one warning, a line at the bottom while it lasts, and one lin
 test('without a terminal a reminder comes every five minutes', () => {
   const { report, said, time } = reporter(false);
   for (let attempt = 1; attempt <= 11; attempt += 1) {
-    report.onRetry('list', refused, attempt, 60_000);
+    report.onRetry('list', refused, attempt, 60_000, 1_800_000);
     time.ms += 60_000;
   }
   assert.deepEqual(said.slice(1), [
@@ -58,7 +59,7 @@ test('without a terminal a reminder comes every five minutes', () => {
 
 test('a request that is given up takes the line away, and says nothing of an answer', () => {
   const { report, said, shown } = reporter(true);
-  report.onRetry('list', refused, 1, 500);
+  report.onRetry('list', refused, 1, 500, 1_800_000);
   report.onSettled(false);
   assert.equal(shown.size, 0);
   assert.equal(said.length, 1);

@@ -53,7 +53,7 @@ test('bad settings and usage: one clear line, the documented exit code, nothing 
     },
     {
       name: 'a server that is not there',
-      changes: { AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:1' },
+      changes: { AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:1', RETRY_FOR: '1s' },
       code: 1,
       says: /refused/,
     },

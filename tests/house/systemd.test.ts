@@ -70,6 +70,16 @@ test('systemd finds no fault with them, and would run this checkout with CONFIG'
   assert.match(service, new RegExp(`^WorkingDirectory=${repositoryRoot}$`, 'm'));
   assert.match(service, new RegExp(`^Environment=PATH=${dirname(process.execPath)}:`, 'm'));
   assert.doesNotMatch(service, /@[A-Z_]+@/);
+  for (const line of [
+    'Restart=on-failure',
+    'RestartPreventExitStatus=2 3 4 5 SIGKILL',
+    'StartLimitBurst=5',
+  ]) {
+    assert.ok(
+      service.split('\n').includes(line),
+      `${line}: exit 1 alone is tried again, and not for ever at once`,
+    );
+  }
 });
 
 test('the mounts of all paths in the settings are waited for, whatever is in their names', async (t) => {

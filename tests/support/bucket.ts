@@ -42,6 +42,7 @@ export async function openTestBucket(
     onSlowDown: () => undefined,
     // No test waits.
     random: () => 0,
+    unreachedForMs: 0,
     ...events,
   });
 }

@@ -84,7 +84,7 @@ export const settingNotes = {
     section: how,
     preset: '30m',
     about:
-      'how long a failing request is repeated before the run gives up; what is uploaded or received is kept, and the next run resumes',
+      'how long a failing request is repeated before the run gives up; what is uploaded or received is kept, and the next run resumes. A backup waits as long for a server that has not answered yet, as after waking up; other commands a minute at most',
   },
   STORAGE_CLASS_CHUNKS: {
     section: how,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { command } from '../process/child.ts';
 
-/** A mount, as findmnt(8) tells it. */
+/** A mount, as findmnt(8) prints it. */
 export interface Mount {
   readonly target: string;
   /** With the directory that is mounted, such as `/dev/sda2[/@home]`. */
@@ -27,7 +27,7 @@ const listing = z.object({
   ),
 });
 
-/** What programs mount for themselves, and nobody backs up. */
+/** Mounts that programs make for themselves, and that need no backup. */
 const ofPrograms: ReadonlySet<string> = new Set([
   'overlay',
   'squashfs',
@@ -37,7 +37,7 @@ const ofPrograms: ReadonlySet<string> = new Set([
   'fuse.gvfsd-fuse',
 ]);
 
-/** The mounts of filesystems that hold data, in their order; none where findmnt cannot tell. It leaves pseudo filesystems out. */
+/** The mounts of filesystems that hold data, in their order; none where findmnt fails. Pseudo filesystems are left out. */
 export async function listMounts(): Promise<readonly Mount[]> {
   const found = await command`findmnt --real --list --json -o TARGET,SOURCE,FSTYPE,FSROOT,MAJ:MIN`;
   if (found.exitCode !== 0) return [];

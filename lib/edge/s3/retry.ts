@@ -5,19 +5,30 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { backoffMs, retryAfterMs } from '../../core/backoff.ts';
 import { type Clock, monotonicClock, RunningTime } from '../process/running-time.ts';
-import { asksToSlowDown, isAbort, isTransient, mayNeverPass, retryAfterOf } from './s3-errors.ts';
+import { asksToSlowDown, isAbort, isTlsError, isTransient, mayNeverPass, retryAfterOf } from './s3-errors.ts';
 import { Throttle } from './throttle.ts';
 
-/** For a server that was never reached, which is more likely a wrong setting than a bad network, and for bytes that arrive wrong. */
+/** For bytes that arrive wrong, and at least for a server that has never answered. */
 const fewAttempts = 5;
 
-/** Told of an attempt that failed, before the wait for the next one. */
-export type RetryListener = (what: string, error: Error, attempt: number, waitMs: number) => void;
+/** Told of an attempt that failed, before the wait for the next one. `forMs`: for how long the request is repeated at most. */
+export type RetryListener = (
+  what: string,
+  error: Error,
+  attempt: number,
+  waitMs: number,
+  forMs: number,
+) => void;
 
 /** How a Retrier behaves. Clock, date, chance and wait are the real ones unless a test gives others. */
 export interface RetrierOptions {
   /** Milliseconds from the first failure of a request, or from a stop of the process, during which it is sent again. */
   readonly retryForMs: number;
+  /**
+   * The same for a server that has not answered once, if that is less: the network may not be up yet, but a setting may be wrong just
+   * as well, and a person may be waiting.
+   */
+  readonly unreachedForMs?: number;
   /** Transfers at once when all is well. */
   readonly concurrency: number;
   readonly onRetry: RetryListener;
@@ -40,14 +51,9 @@ export class Retrier {
 
   constructor(options: RetrierOptions) {
     const sleep = (ms: number, signal: AbortSignal) => sleepFor(ms, undefined, { signal });
-    const real = {
-      clock: monotonicClock,
-      dateMs: Date.now,
-      random: Math.random,
-      sleep,
-      onSettled: () => undefined,
-    };
-    this.#options = { ...real, ...options };
+    const real = { clock: monotonicClock, dateMs: Date.now, random: Math.random, sleep };
+    const usual = { unreachedForMs: options.retryForMs, onSettled: () => undefined };
+    this.#options = { ...real, ...usual, ...options };
     this.#throttle = new Throttle(options.concurrency);
   }
 
@@ -57,6 +63,17 @@ export class Retrier {
    * @throws the last error, or the reason of the signal.
    */
   async run<Result>(what: string, request: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    const result = await this.runElsewhere(what, request, signal);
+    this.#wasReached = true;
+    return result;
+  }
+
+  /** The same for what is asked of another server, such as the one for credentials: nothing is known of this one then. */
+  async runElsewhere<Result>(
+    what: string,
+    request: () => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
     const { clock, onRetry, onSettled, sleep } = this.#options;
     let failing: RunningTime | undefined;
     let [hasWaited, isDone] = [false, false];
@@ -66,7 +83,6 @@ export class Retrier {
         try {
           const result = await request();
           signal.throwIfAborted();
-          this.#wasReached = true;
           isDone = true;
           return result;
         } catch (error) {
@@ -76,7 +92,7 @@ export class Retrier {
           const waitMs = this.#waitAfter(error, attempt, failing);
           if (waitMs === undefined) throw error;
           hasWaited = true;
-          onRetry(what, error as Error, attempt, waitMs);
+          onRetry(what, error as Error, attempt, waitMs, this.#forMs());
           // An abort ends the wait, and is thrown above.
           await sleep(waitMs, signal).catch(() => undefined);
         }
@@ -100,9 +116,21 @@ export class Retrier {
       const concurrency = this.#throttle.slowDown(clock.now());
       if (concurrency !== undefined) onSlowDown(concurrency);
     }
-    if (attempt >= fewAttempts && (!this.#wasReached || mayNeverPass(error))) return undefined;
     // A server that asks for no wait at all, time and again, must not be asked without end.
     const waitMs = Math.max(retryAfterMs(retryAfterOf(error), dateMs()) ?? 0, backoffMs(attempt, random()));
-    return failing.elapsedMs + waitMs > retryForMs ? undefined : waitMs;
+    const endsMs = failing.elapsedMs + waitMs;
+    if (attempt >= fewAttempts && (this.#isHopeless(error) || endsMs > this.#forMs())) return undefined;
+    return endsMs > retryForMs ? undefined : waitMs;
+  }
+
+  /** How long a request is sent again: while nothing is known of the server, perhaps not as long as later. */
+  #forMs(): number {
+    const { retryForMs, unreachedForMs } = this.#options;
+    return this.#wasReached ? retryForMs : Math.min(retryForMs, unreachedForMs);
+  }
+
+  /** What a wrong address would answer for ever. */
+  #isHopeless(error: unknown): boolean {
+    return mayNeverPass(error) || (!this.#wasReached && isTlsError(error));
   }
 }

@@ -29,7 +29,7 @@ export interface Bucket {
 
 /** What happens while a bucket is used, and what ends it. */
 export interface BucketEvents
-  extends Pick<RetrierOptions, 'onRetry' | 'onSettled' | 'onSlowDown' | 'random'> {
+  extends Pick<RetrierOptions, 'onRetry' | 'onSettled' | 'onSlowDown' | 'unreachedForMs' | 'random'> {
   readonly signal: AbortSignal;
 }
 
@@ -82,9 +82,19 @@ export async function openBucket(
     });
   });
   const server = endpoint ?? `AWS ${region}`;
-  await client.config.credentials().catch((cause: unknown) => {
-    throw explainS3Error(credentials.explain(cause), { bucket: name, server, what: 'sign requests' });
+  const retrier = new Retrier({
+    retryForMs: settings.RETRY_FOR * 1000,
+    concurrency: settings.CONCURRENCY,
+    ...events,
   });
+  const what = 'sign requests';
+  // Roles and single sign-on ask a server of their own, which a host that wakes up may not reach yet.
+  await retrier
+    .runElsewhere(what, () => client.config.credentials(), signal)
+    .catch((cause: unknown) => {
+      signal.throwIfAborted();
+      throw explainS3Error(credentials.explain(cause), { bucket: name, server, what });
+    });
   return {
     client,
     name,
@@ -93,11 +103,7 @@ export async function openBucket(
     server,
     isAws: endpoint === undefined,
     signal,
-    retrier: new Retrier({
-      retryForMs: settings.RETRY_FOR * 1000,
-      concurrency: settings.CONCURRENCY,
-      ...events,
-    }),
+    retrier,
     close: () => client.destroy(),
   };
 }

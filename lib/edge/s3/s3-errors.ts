@@ -71,9 +71,13 @@ export function mayNeverPass(error: unknown): boolean {
   return ['BadDigest', 'XAmzContentSHA256Mismatch', 'TransferError'].includes(name) || isGarbled(error);
 }
 
-/** True when the SDK could not parse the answer; it adds a line of advice for developers to whatever its parser said. */
+/**
+ * True when the answer could not be parsed: by the SDK, which adds a line of advice for developers to whatever its parser said, or by
+ * Node, because it was no HTTP (https://nodejs.org/api/errors.html#http-parser-errors-hpe_).
+ */
 export function isGarbled(error: unknown): boolean {
-  return /\bDeserialization error: /.test(detailsOf(error).message ?? '');
+  const { code = '', message = '' } = detailsOf(error);
+  return code.startsWith('HPE_') || /\bDeserialization error: /.test(message);
 }
 
 /** True when the server has too much to do (https://repost.aws/knowledge-center/http-5xx-errors-s3). */
@@ -99,12 +103,17 @@ export function isAbort(error: unknown): boolean {
 
 /** True when a connection failed, by the codes of Node and libuv (https://nodejs.org/api/errors.html#common-system-errors). */
 export function isNetworkError(error: unknown): boolean {
-  const { name = '', code = '' } = detailsOf(error);
-  return name === 'TimeoutError' || networkCodes.test(code) || isTlsError(error);
+  const { name = '', code = '', message = '' } = detailsOf(error);
+  // The SDK makes a sentence of what kept it from single sign-on, and keeps nothing else of it.
+  const isOfCredentials = name === 'CredentialsProviderError' && codesInWords.test(message);
+  return name === 'TimeoutError' || networkCodes.test(code) || isOfCredentials || isTlsError(error);
 }
 
 const networkCodes =
-  /^(ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|ENETDOWN|EHOSTUNREACH|EADDRNOTAVAIL|ENOTFOUND|ERR_STREAM_PREMATURE_CLOSE)/;
+  /^(ECONN|EPIPE|ETIMEDOUT|EAI_|ENET|EHOST|ENOTCONN|EADDRNOTAVAIL|ENOTFOUND|ERR_STREAM_PREMATURE_CLOSE)/;
+
+const codesInWords =
+  /\b(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|ENETDOWN|EHOSTUNREACH|ENOTFOUND)\b/;
 
 /**
  * True for an alert, such as `bad record mac`, or bytes that are no TLS: a bad network may do that, a wrong address always does. A

@@ -68,6 +68,7 @@ test('a small request is repeated too, after the wait that the server asks for',
     },
   );
   const busy = { ...errorAnswer(503, 'SlowDown'), headers: { 'retry-after': '1' } };
+  await checkAccess(own);
   proxy.expect({ matches: () => true, times: 1, before: () => busy });
   await checkAccess(own);
   assert.deepEqual(waits, [1000]);

@@ -38,10 +38,14 @@ function createClock() {
 function createRetrier(options: Partial<RetrierOptions> = {}) {
   const time = createClock();
   const [waits, told, slowed]: [number[], string[], number[]] = [[], [], []];
+  const limits: number[] = [];
   const retrier = new Retrier({
     retryForMs: 1_800_000,
     concurrency: 8,
-    onRetry: (what, error, attempt) => told.push(`${what} ${attempt}: ${error.message}`),
+    onRetry: (what, error, attempt, _waitMs, forMs) => {
+      told.push(`${what} ${attempt}: ${error.message}`);
+      limits.push(forMs);
+    },
     onSlowDown: (concurrency) => slowed.push(concurrency),
     clock: time.clock,
     dateMs: time.clock.now,
@@ -52,7 +56,7 @@ function createRetrier(options: Partial<RetrierOptions> = {}) {
     },
     ...options,
   });
-  return { retrier, waits, told, slowed, ...time };
+  return { retrier, waits, told, limits, slowed, ...time };
 }
 
 /** A request that fails so often. */
@@ -112,11 +116,54 @@ test('the time counts from the first failure of a request, not from its beginnin
   assert.equal(await retrier.run('send a large part', request, never), 'done');
 });
 
-test('a server that was never reached is asked five times only', async () => {
-  const { retrier } = createRetrier();
-  const { request, attempts } = failing(Number.POSITIVE_INFINITY, down);
-  await assert.rejects(retrier.run('ask', request, never), /the line is down/);
-  assert.equal(attempts(), 5);
+const unresolved = () => Object.assign(new Error('getaddrinfo ENOTFOUND s3'), { code: 'ENOTFOUND' });
+
+test('a server that has not answered yet is waited for as long as RETRY_FOR says', async () => {
+  const { retrier, waits } = createRetrier();
+  const { request } = failing(30, unresolved);
+  assert.equal(await retrier.run('use the bucket', request, never), 'done');
+  const waited = waits.reduce((sum, ms) => sum + ms, 0);
+  assert.ok(waited > 600_000, `${waited} ms`);
+});
+
+test('a server that has not answered yet is waited for no longer than allowed, and is asked five times at least', async () => {
+  for (const [unreachedForMs, least, most] of [
+    [60_000, 30_001, 60_000],
+    [0, 3000, 4000],
+    [7_200_000, 1_740_000, 1_800_000],
+  ] as const) {
+    const { retrier, waits, limits } = createRetrier({ unreachedForMs });
+    const { request, attempts } = failing(Number.POSITIVE_INFINITY, unresolved);
+    await assert.rejects(retrier.run('ask', request, never), /ENOTFOUND/);
+    const waited = waits.reduce((sum, ms) => sum + ms, 0);
+    assert.ok(waited >= least && waited <= most, `${unreachedForMs}: ${waited} ms`);
+    assert.ok(attempts() >= 5);
+    assert.deepEqual([...new Set(limits)], [Math.min(unreachedForMs, 1_800_000)]);
+  }
+});
+
+test('once it has answered, a server is waited for as long as RETRY_FOR says', async () => {
+  const { retrier, limits } = createRetrier({ unreachedForMs: 0 });
+  await retrier.run('reach it', async () => undefined, never);
+  assert.equal(await retrier.run('ask', failing(10, down).request, never), 'done');
+  assert.deepEqual(limits, Array(10).fill(1_800_000));
+});
+
+test('where to get credentials from is waited for too, and does not count as an answer', async () => {
+  const { retrier, limits } = createRetrier({ unreachedForMs: 60_000 });
+  assert.equal(await retrier.runElsewhere('sign requests', failing(6, down).request, never), 'done');
+  assert.deepEqual(limits, Array(6).fill(60_000));
+  const { request } = failing(Number.POSITIVE_INFINITY, unresolved);
+  await assert.rejects(retrier.run('ask', request, never), /ENOTFOUND/);
+});
+
+test('what only a wrong address answers is asked for five times, and each is told', async () => {
+  for (const code of ['EPROTO', 'HPE_INVALID_CONSTANT']) {
+    const { retrier, told } = createRetrier();
+    const { request, attempts } = failing(99, () => Object.assign(new Error('odd'), { code }));
+    await assert.rejects(retrier.run('ask', request, never), /odd/);
+    assert.deepEqual([attempts(), told.length], [5, 4], code);
+  }
 });
 
 test('bytes that arrive wrong are sent five times only', async () => {
@@ -206,6 +253,7 @@ test('an abort ends the wait with its reason, and nothing is asked any more', as
     onSlowDown: () => undefined,
     random: () => 100,
   });
+  await retrier.run('reach it', async () => undefined, never);
   const started = performance.now();
   await assert.rejects(retrier.run('ask', request, ending.signal), /^Error: enough$/);
   assert.ok(performance.now() - started < 5000);

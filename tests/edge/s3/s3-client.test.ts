@@ -1,11 +1,14 @@
 /** What is wrong with credentials is told in the words of the SDK, which knows it. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
-import { openBucket } from '../../../lib/edge/s3/s3-client.ts';
+import { type BucketEvents, openBucket } from '../../../lib/edge/s3/s3-client.ts';
 import { settingsOf } from '../../support/settings.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -24,6 +27,9 @@ mfa_serial = arn:aws:iam::123456789012:mfa/me
 [profile keys]
 aws_access_key_id = AKIAEXAMPLE
 aws_secret_access_key = ${secret}
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/backup
+source_profile = keys
 [profile sso]
 sso_session = mine
 sso_account_id = 123456789012
@@ -53,8 +59,8 @@ after(() => {
   Object.assign(process.env, before);
 });
 
-/** The failure to open a bucket with this profile. */
-async function failureWith(profile?: string): Promise<ToolError> {
+/** Opens a bucket with this profile. */
+async function openWith(profile?: string, onRetry: BucketEvents['onRetry'] = () => undefined) {
   await mkdir(tokens, { recursive: true });
   await writeFile(tokenOfOld, '{"accessToken":"x","expiresAt":"2026-01-01T00:00:00Z"}');
   await writeFile(join(directory, '.aws', 'config'), config);
@@ -70,9 +76,14 @@ async function failureWith(profile?: string): Promise<ToolError> {
     ...(profile === 'leak' && { AWS_SECRET_ACCESS_KEY: secret }),
   });
   const settings = settingsOf({ S3_BUCKET: 'backups', AWS_REGION: 'us-east-1' });
-  const events = { onRetry: () => undefined, onSlowDown: () => undefined };
+  const events = { onRetry, onSlowDown: () => undefined, random: () => 0 };
   const { signal } = new AbortController();
-  return openBucket(settings, 'host', { signal, ...events }).then(
+  return openBucket(settings, 'host', { signal, unreachedForMs: 0, ...events });
+}
+
+/** The failure to open a bucket with this profile. */
+function failureWith(profile?: string): Promise<ToolError> {
+  return openWith(profile).then(
     () => assert.fail('it fails'),
     (error: unknown) => error as ToolError,
   );
@@ -117,4 +128,37 @@ test('a secret is not told with it', async () => {
   assert.match(error.message, /not with \(removed\)/);
   const cause = error.cause as Error;
   assert.ok(!`${error.message} ${error.stack} ${cause.message} ${cause.stack}`.includes(secret));
+});
+
+test('a server for credentials that does not answer yet is waited for, and what is told in the end is why', async () => {
+  let [asked, isUp] = [0, false];
+  const server = createServer((_request, response) => {
+    asked++;
+    if (!isUp) return void response.destroy();
+    const given = `<AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>${secret}</SecretAccessKey>`;
+    const credentials = `<Credentials>${given}<SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>`;
+    response.end(
+      `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>${credentials}</AssumeRoleResult></AssumeRoleResponse>`,
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  process.env.AWS_ENDPOINT_URL_STS = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const failed = new Set<string>();
+  try {
+    const error = await openWith('role', (what) => failed.add(what)).catch((reason: unknown) => reason);
+    assert.match(`${error}`, /cannot sign requests: the network failed/);
+    assert.equal(exitCodeOf(error), 1);
+    assert.ok(asked >= 5, `${asked}`);
+    const bucket = await openWith('role', (what) => {
+      isUp = true;
+      failed.add(what);
+    });
+    assert.equal((await bucket.client.config.credentials()).accessKeyId, 'ASIAEXAMPLE');
+    bucket.close();
+    assert.deepEqual([...failed], ['sign requests']);
+  } finally {
+    delete process.env.AWS_ENDPOINT_URL_STS;
+    server.close();
+  }
 });

@@ -16,6 +16,11 @@ test('connections that fail are transient, by the codes that Node gives', () => 
     'ECONNABORTED',
     'ENETDOWN',
     'ENETUNREACH',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'EHOSTUNREACH',
+    'EHOSTDOWN',
+    'HPE_INVALID_CONSTANT',
     'EADDRNOTAVAIL',
     'EPROTO',
     'ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC',
@@ -24,6 +29,13 @@ test('connections that fail are transient, by the codes that Node gives', () => 
   ]) {
     assert.ok(isTransient(Object.assign(new Error('x'), { code })), code);
   }
+});
+
+test('a body that did not arrive whole is sent again, and so is a login that the network was in the way of', () => {
+  const named = (name: string, message: string) => Object.assign(new Error(message), { name });
+  assert.ok(isTransient(named('IncompleteBody', 'x')));
+  assert.ok(isTransient(named('CredentialsProviderError', 'Error: getaddrinfo EAI_AGAIN oidc.example')));
+  assert.ok(!isTransient(named('CredentialsProviderError', 'The SSO session has expired')));
 });
 
 test('what will not pass is not: certificates, settings, files', () => {
