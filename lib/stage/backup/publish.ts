@@ -27,7 +27,7 @@ import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { anotherWriter } from './another-writer.ts';
 import { lookAtChain } from './last-backup.ts';
-import { snapshotsToRemove } from './own-snapshots.ts';
+import { snapshotsToRemove } from './local/own-snapshots.ts';
 
 /** What was published, for the user. */
 export interface PublishOutcome {
