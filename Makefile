@@ -98,8 +98,8 @@ thaw: $(READY) ## requests the archived chunks of a chain, and reports how far t
 ##@ Clean up
 
 .PHONY: prune
-prune: $(READY) ## generations beyond KEEP_GENERATIONS, and orphans  [SUBVOLUME= JSON=1 APPLY=1 deletes them]
-	@$(TSX) scripts/prune.ts $(settings) $(selection) $(call flag,APPLY,apply)
+prune: $(READY) ## what is beyond KEEP_GENERATIONS, orphans  [SUBVOLUME= | RETIRE=name JSON=1 APPLY=1 deletes]
+	@$(TSX) scripts/prune.ts $(settings) $(selection) $(call option,RETIRE,retire) $(call flag,APPLY,apply)
 
 ##@ Try and develop
 

@@ -1,5 +1,9 @@
 /** Shows, or removes, what is in the bucket beyond KEEP_GENERATIONS, and what dead runs left. */
-import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/options/point-options.ts';
+import {
+  anySubvolumeOption,
+  refuseEmptyName,
+  refuseTwoSelections,
+} from '../lib/cli/options/point-options.ts';
 import { doneText, planText, pruneDocument, versioningNotice } from '../lib/cli/reports/prune-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import type { PruneOutcome } from '../lib/stage/bucket/apply-prune.ts';
@@ -10,6 +14,11 @@ await runScript({
     'Shows which generations (a full backup and the chain on it) are beyond the newest KEEP_GENERATIONS, and which objects and\nuploads of dead runs are older than 7 days; --apply removes them. Never the last backup, nor what anything kept builds on.',
   options: {
     subvolume: anySubvolumeOption,
+    retire: {
+      type: 'string',
+      value: 'NAME',
+      about: 'all backups of a subvolume that is not in SUBVOLUMES any more',
+    },
     apply: { type: 'boolean', about: 'delete; without it nothing is changed' },
   },
   needs: 'bucket',
@@ -18,9 +27,12 @@ await runScript({
     const { applyPrune } = await import('../lib/stage/bucket/apply-prune.ts');
     const { nothingFound } = await import('../lib/stage/bucket/backups.ts');
     const { planPrunes, problemsOf } = await import('../lib/stage/bucket/prune.ts');
-    const { subvolume } = options;
+    const { applyRetirement, planRetirement } = await import('../lib/stage/bucket/retire.ts');
+    const { subvolume, retire } = options;
     refuseEmptyName(subvolume);
-    const survey = await planPrunes(context, subvolume);
+    refuseTwoSelections(subvolume, retire);
+    const retirement = retire === undefined ? undefined : await planRetirement(context, retire);
+    const survey = retirement ?? (await planPrunes(context, subvolume));
     if (subvolume && survey.plans.length === 0) {
       throw await nothingFound(context.bucket, `there is nothing of subvolume "${subvolume}"`);
     }
@@ -29,10 +41,14 @@ await runScript({
     const { bucket, settings } = context;
     const willApply = options.apply !== undefined;
     const outcomes = willApply ? new Map<string, PruneOutcome>() : undefined;
-    const report = { bucket, keep: settings.KEEP_GENERATIONS, survey, outcomes };
+    const selected = settings.SUBVOLUMES?.map(({ name }) => name);
+    const report = { bucket, keep: settings.KEEP_GENERATIONS, survey, outcomes, retired: retire, selected };
     if (!json) console.log(planText(report, willApply));
     try {
-      for (const plan of outcomes ? survey.plans : []) {
+      for (const plan of willApply ? (retirement?.plans ?? []) : []) {
+        outcomes?.set(plan.subvolume, await applyRetirement(context, plan));
+      }
+      for (const plan of willApply && !retirement ? survey.plans : []) {
         outcomes?.set(plan.subvolume, await applyPrune(context, plan));
       }
     } finally {

@@ -90,6 +90,7 @@ test('a plan is for people or for programs, and APPLY says what was done', async
   assert.deepEqual(Object.keys(document), [
     'bucket',
     'prefix',
+    'retired',
     'keep_generations',
     'orphan_days',
     'versioning',
@@ -230,4 +231,29 @@ test('killed before any of its deletions, all manifests are whole, and the next 
     );
   }
   assert.equal(kills, 4, 'three depths of manifests, and the chunks');
+});
+
+test('RETIRE shows what goes and what is still charged, and with APPLY=1 nothing of the subvolume is left', async () => {
+  const { bucket, prune } = await scene('retire', 'GLACIER');
+  const plan = await prune('--retire', 'data');
+  assert.equal(plan.exitCode, 0, plan.stderr);
+  assert.match(
+    plan.stdout,
+    /^data +\S+ +3 +9 +\S+ KiB +remove +less than 0\.01 GiB-months \(90 days left\) +retired$/m,
+  );
+  assert.match(plan.stdout, /^to remove: 3 generations, 27 objects, .*\nnothing was changed; APPLY=1/m);
+  const applied = await prune('--retire', 'data', '--apply', '--json');
+  assert.equal(applied.exitCode, 0, applied.stderr);
+  const { retired, subvolumes } = JSON.parse(applied.stdout);
+  assert.deepEqual([retired, subvolumes[0].removed.manifests], ['data', 9]);
+  assert.deepEqual(await keysIn(bucket), []);
+  for (const [args, says] of [
+    [['--retire', 'data'], /there is nothing of subvolume "data"/],
+    [['--retire', ''], /RETIRE= names no subvolume/],
+    [['--retire', 'data', '--subvolume', 'data'], /SUBVOLUME and RETIRE both choose a subvolume/],
+  ] as const) {
+    const refused = await prune(...args);
+    assert.equal(refused.exitCode, 2, refused.stderr);
+    assert.match(errorsOf(refused)[0] ?? '', says);
+  }
 });

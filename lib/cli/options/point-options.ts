@@ -53,3 +53,15 @@ export function refuseEmptyName(selection: string | undefined): void {
     hint: 'leave it out for all subvolumes',
   });
 }
+
+/** @throws ToolError (usage) for a subvolume to retire beside one to prune, and for `RETIRE=` without a name */
+export function refuseTwoSelections(subvolume: string | undefined, retire: string | undefined): void {
+  if (retire?.trim() === '') {
+    throw new ToolError('RETIRE= names no subvolume', { kind: 'usage', hint: 'make list shows the names' });
+  }
+  if (subvolume === undefined || retire === undefined) return;
+  throw new ToolError('SUBVOLUME and RETIRE both choose a subvolume', {
+    kind: 'usage',
+    hint: 'give one of them',
+  });
+}

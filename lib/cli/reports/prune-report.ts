@@ -16,13 +16,18 @@ export interface PruneReport {
   readonly keep: number;
   readonly survey: PruneSurvey;
   readonly outcomes: ReadonlyMap<string, PruneOutcome> | undefined;
+  /** The subvolume that is retired; undefined for a prune. */
+  readonly retired?: string | undefined;
+  /** Names that SUBVOLUMES has; undefined where it is not set, as on a host that only prunes. */
+  readonly selected?: readonly string[] | undefined;
 }
 
 /** The JSON document that docs/json.md describes; its names do not change. Sizes are bytes, times are those of the keys. */
-export function pruneDocument({ bucket, keep, survey, outcomes }: PruneReport) {
+export function pruneDocument({ bucket, keep, survey, outcomes, retired }: PruneReport) {
   return {
     bucket: bucket.name,
     prefix: bucket.prefix,
+    retired: retired ?? null,
     keep_generations: keep,
     orphan_days: ORPHAN_DAYS,
     versioning: survey.versioning,
@@ -60,7 +65,8 @@ function chargedFields(charge: Charge | undefined) {
 }
 
 /** A plan for people: what goes and what stays, as tables, and what that comes to; shown before anything is deleted. */
-export function planText({ bucket, survey }: PruneReport, willApply: boolean): string {
+export function planText(report: PruneReport, willApply: boolean): string {
+  const { bucket, survey } = report;
   const { plans } = survey;
   if (plans.length === 0) return `nothing to prune in ${bucket.name} under ${bucket.prefix}/`;
   const generations = plans.flatMap((plan) =>
@@ -71,7 +77,16 @@ export function planText({ bucket, survey }: PruneReport, willApply: boolean): s
     ...(generations.length > 0 ? [formatTable(generationHeading, generations)] : []),
     ...(orphans.length > 0 ? [formatTable(orphansHeading, orphans)] : []),
   ];
-  return [...tables, planLine(survey, willApply)].join('\n\n');
+  return [...tables, [...unselectedLines(report), planLine(survey, willApply)].join('\n')].join('\n\n');
+}
+
+/** Chains that nothing is added to any more, and that no rule removes. */
+function unselectedLines({ survey, selected, retired }: PruneReport): readonly string[] {
+  if (selected === undefined || retired !== undefined) return [];
+  const names = survey.plans.map(({ subvolume }) => subvolume).filter((name) => !selected.includes(name));
+  return names.map(
+    (name) => `${name} is not in SUBVOLUMES: its last backups stay until make prune RETIRE=${name}`,
+  );
 }
 
 /** The notice for a bucket that keeps versions: deleting alone frees nothing there. */

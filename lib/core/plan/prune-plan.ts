@@ -182,7 +182,8 @@ function whyNeeded(input: PruneInput, broken: readonly BrokenBackup[]): Readonly
   return needs;
 }
 
-function planRemovals(
+/** The backups of generations that go, each before what it builds on, with the objects that nothing else needs. */
+export function planRemovals(
   input: PruneInput,
   objects: ReadonlyMap<string, ListedObject>,
   going: readonly Generation[],
@@ -221,8 +222,11 @@ function objectsNamedBy(
   return [key, ...manifest.chunks.map((chunk) => chunk.key)].flatMap((name) => objects.get(name) ?? []);
 }
 
-/** Chunks that lie in another class than they were stored in. */
-function movedAmong(generation: Generation, objects: ReadonlyMap<string, ListedObject>): ReadonlySet<string> {
+/** Chunks that lie in another class than they were stored in, by key. */
+export function movedAmong(
+  generation: Generation,
+  objects: ReadonlyMap<string, ListedObject>,
+): ReadonlySet<string> {
   const moved = generation.flatMap(({ manifest: { chunks, s3 } }) =>
     chunks.filter(({ key }) => {
       const now = objects.get(key)?.storageClass;

@@ -19,7 +19,7 @@ import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { FoundPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import { adoptedTimestamp, freshTimestamp } from './backup-time.ts';
-import { rememberTaken } from './own-snapshots.ts';
+import { rememberTaken } from './local/own-snapshots.ts';
 import type { SnapshotSource, SnapshotToTake } from './snapshot-source.ts';
 
 /** What was decided, in one line for the user. */

@@ -19,17 +19,18 @@ import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
 import { findPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import { checkClock } from './backup-time.ts';
-import { findSnapshot } from './find-snapshot.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
 import { findLastBackup, isRemembered, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
+import { findSnapshot } from './local/find-snapshot.ts';
+import { relationTo } from './local/relation.ts';
+import { stateOf } from './local/snapshot-state.ts';
+import { lookAtUnfinished, nameForPeople } from './local/unfinished-run.ts';
+import { warnOfOtherName } from './other-name.ts';
 import { type NothingDue, planIfDue, tellIfOverdue } from './plan-if-due.ts';
 import { type PreparedBackup, prepare } from './prepare.ts';
-import { relationTo } from './relation.ts';
 import { openSource, type SnapshotSource } from './snapshot-source.ts';
-import { stateOf } from './snapshot-state.ts';
 import { findUnfinished } from './unfinished.ts';
-import { lookAtUnfinished, nameForPeople } from './unfinished-run.ts';
 
 export type { PreparedBackup } from './prepare.ts';
 
@@ -87,6 +88,7 @@ export async function prepareSnapshot(
   }
 
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
+  if (!pointer && !last) await warnOfOtherName(context, subvolume.name, source);
   const { next } = source;
   const parent = await findParent(source, last);
   const here = parent ? [...source.here, parent] : source.here;

@@ -13,7 +13,7 @@ import { deleteSubvolume } from '../../edge/btrfs/btrfs.ts';
 import { readDocument, writeText } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
 import type { StageContext } from '../context.ts';
-import { snapshotsToRemove } from './own-snapshots.ts';
+import { snapshotsToRemove } from './local/own-snapshots.ts';
 
 /** Which snapshots went, and what kept others from it. */
 export interface TidyOutcome {

@@ -105,7 +105,7 @@ async function removeManifests(
 }
 
 /** A refusal may be Object Lock's: then it says until when. */
-function withRetention(
+export function withRetention(
   { bucket, signal }: StageContext,
   refusals: readonly Refusal[],
 ): Promise<readonly Refusal[]> {

@@ -19,9 +19,9 @@ import type { PruneOutcome } from './apply-prune.ts';
 import { findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
 
 /** The plans for all subvolumes, by name. */
-export interface PruneSurvey {
+export interface PruneSurvey<Plan extends PrunePlan = PrunePlan> {
   readonly versioning: Versioning;
-  readonly plans: readonly PrunePlan[];
+  readonly plans: readonly Plan[];
   /** Why unfinished uploads could not be looked at; undefined when they were. */
   readonly uploadsProblem: string | undefined;
 }
@@ -30,7 +30,16 @@ export interface PruneSurvey {
  * Looks at one subvolume, or at all below the prefix, and plans. Nothing is written, here or there.
  * @throws ToolError when the bucket cannot be read
  */
-export async function planPrunes(context: StageContext, subvolume?: string): Promise<PruneSurvey> {
+export function planPrunes(context: StageContext, subvolume?: string): Promise<PruneSurvey> {
+  return survey(context, subvolume, planPrune);
+}
+
+/** Looks at one subvolume, or at all below the prefix, and makes plans of what is there. Nothing is written. */
+export async function survey<Plan extends PrunePlan>(
+  context: StageContext,
+  subvolume: string | undefined,
+  plan: (input: PruneInput) => Plan,
+): Promise<PruneSurvey<Plan>> {
   const { bucket } = context;
   const root = rootOf(bucket, subvolume);
   const subvolumeOf = ({ key }: { readonly key: string }) => parseKey(bucket.prefix, key)?.subvolume ?? '';
@@ -38,10 +47,10 @@ export async function planPrunes(context: StageContext, subvolume?: string): Pro
   const { uploads: begun, problem: uploadsProblem } = await lookForUploads(context, root);
   const uploads = groupBy(begun, subvolumeOf);
   const names = [...new Set([...objects.keys(), ...uploads.keys()])].filter((name) => name !== '').sort();
-  const plans: PrunePlan[] = [];
+  const plans: Plan[] = [];
   for (const name of names) {
     const known = { objects: objects.get(name) ?? [], uploads: uploads.get(name) ?? [] };
-    plans.push(planPrune(await lookAt(context, name, known)));
+    plans.push(plan(await lookAt(context, name, known)));
   }
   return { versioning: await readVersioning(bucket), plans, uploadsProblem };
 }

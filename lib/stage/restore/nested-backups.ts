@@ -1,11 +1,9 @@
 /** Nested subvolumes, which no stream carries: which backups have those that a restored backup lacks. */
-import pMap from 'p-map';
-import { ToolError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/format/manifest.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { printable } from '../../core/printable.ts';
 import { formatCount } from '../../core/units.ts';
-import { listEverything, REQUESTS_AT_ONCE, readManifest, readPointer } from '../bucket/backups.ts';
+import { newestOfEachName } from '../bucket/newest-of-names.ts';
 import type { StageContext } from '../context.ts';
 
 /** A nested subvolume, and the backup that has it: of the same subvolume by its UUID. */
@@ -21,18 +19,12 @@ export async function findNestedBackups(
   { snapshot: { nested = [] } }: Manifest,
 ): Promise<readonly MissingSubvolume[]> {
   if (nested.length === 0) return [];
-  const newest = async (name: string): Promise<readonly (readonly [string, Manifest])[]> => {
-    try {
-      const read = await readPointer(bucket, name);
-      const manifest = read && (await readManifest(bucket, read.pointer.manifest_key));
-      return manifest?.snapshot.source_uuid ? [[manifest.snapshot.source_uuid, manifest]] : [];
-    } catch (error) {
-      if (error instanceof ToolError && error.kind === 'damage') return [];
-      throw error;
-    }
-  };
-  const { names } = await listEverything(bucket);
-  const bySource = new Map((await pMap(names, newest, { concurrency: REQUESTS_AT_ONCE })).flat());
+  const manifests = await newestOfEachName(bucket);
+  const bySource = new Map(
+    manifests.flatMap((manifest): [string, Manifest][] =>
+      manifest.snapshot.source_uuid ? [[manifest.snapshot.source_uuid, manifest]] : [],
+    ),
+  );
   return nested.map(({ path, uuid }) => {
     const found = bySource.get(uuid);
     return { path, backup: found ? { subvolume: found.subvolume, created_at: found.created_at } : null };

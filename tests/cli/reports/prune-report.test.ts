@@ -97,3 +97,13 @@ test('when there is nothing to do, that is all that is said below the table', ()
   const survey = { versioning: 'off' as const, plans: [idle], uploadsProblem: undefined };
   assert.equal(planText({ ...report('off'), survey }, false), 'nothing to remove');
 });
+
+test('a subvolume that is not backed up any more is named with the way to be rid of it, where SUBVOLUMES is known', () => {
+  const line = /^a is not in SUBVOLUMES: its last backups stay until make prune RETIRE=a$/m;
+  const text = (more: Partial<PruneReport>) => planText({ ...report('off'), ...more }, false);
+  assert.match(text({ selected: ['b'] }), line);
+  assert.doesNotMatch(text({ selected: ['a', 'b'] }), line);
+  assert.doesNotMatch(text({ selected: undefined }), line);
+  assert.doesNotMatch(text({ selected: ['b'], retired: 'a' }), line);
+  assert.equal(pruneDocument({ ...report('off'), retired: 'a' }).retired, 'a');
+});

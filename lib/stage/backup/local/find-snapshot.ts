@@ -1,8 +1,8 @@
 /** A snapshot of ours or of others, wherever it is by now: its UUID is what stays. */
-import { ToolError } from '../../core/errors.ts';
-import type { FoundSubvolume } from '../../edge/btrfs/btrfs.ts';
-import { findUnmounted } from '../../edge/btrfs/host-identity.ts';
-import type { SnapshotSource } from './snapshot-source.ts';
+import { ToolError } from '../../../core/errors.ts';
+import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
+import { findUnmounted } from '../../../edge/btrfs/host-identity.ts';
+import type { SnapshotSource } from '../snapshot-source.ts';
 
 /** What is known of a snapshot. */
 export interface SoughtSnapshot {

@@ -1,9 +1,9 @@
 /** What a subvolume has to do with the snapshot of its last backup, as far as the filesystem tells without a look at all inodes. */
-import { type LineageSubvolume, type Relation, relate } from '../../core/plan/lineage.ts';
-import type { StreamHead } from '../../core/stream/stream-head.ts';
-import { type FoundSubvolume, readBirth } from '../../edge/btrfs/btrfs.ts';
-import { readStreamHead } from '../../edge/btrfs/read-stream-head.ts';
-import type { SnapshotSource } from './snapshot-source.ts';
+import { type LineageSubvolume, type Relation, relate } from '../../../core/plan/lineage.ts';
+import type { StreamHead } from '../../../core/stream/stream-head.ts';
+import { type FoundSubvolume, readBirth } from '../../../edge/btrfs/btrfs.ts';
+import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';
+import type { SnapshotSource } from '../snapshot-source.ts';
 
 /** Relates what is sent to a snapshot in a state that was read just now. */
 export async function relationTo(

@@ -1,11 +1,11 @@
 /** Which local snapshots are this backup's own: several settings files may take snapshots of one name into one SNAPSHOT_DIR. */
-import type { SnapshotFile } from '../../core/format/run-files.ts';
-import { ownAmong, snapshotsToThin } from '../../core/plan/retention.ts';
-import { formatCount } from '../../core/units.ts';
-import { type FoundSubvolume, findSubvolumes } from '../../edge/btrfs/btrfs.ts';
-import { RunDirectory } from '../../edge/files/run-directory.ts';
-import { listManifests } from '../bucket/backups.ts';
-import type { StageContext } from '../context.ts';
+import type { SnapshotFile } from '../../../core/format/run-files.ts';
+import { ownAmong, snapshotsToThin } from '../../../core/plan/retention.ts';
+import { formatCount } from '../../../core/units.ts';
+import { type FoundSubvolume, findSubvolumes } from '../../../edge/btrfs/btrfs.ts';
+import { RunDirectory } from '../../../edge/files/run-directory.ts';
+import { listManifests } from '../../bucket/backups.ts';
+import type { StageContext } from '../../context.ts';
 
 /** Remembers that a snapshot was taken for where the settings say; what is not among `present` any more is forgotten. */
 export async function rememberTaken(

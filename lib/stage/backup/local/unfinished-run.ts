@@ -1,16 +1,16 @@
 /** A backup that was begun and not published: whether it can be gone on with, and where its snapshots are by now. */
 import { basename } from 'node:path';
-import { ToolError } from '../../core/errors.ts';
-import type { BackupKind } from '../../core/format/names.ts';
-import type { SnapshotFile } from '../../core/format/run-files.ts';
-import type { FoundSubvolume } from '../../edge/btrfs/btrfs.ts';
-import type { RunDirectory } from '../../edge/files/run-directory.ts';
-import { type FoundPointer, readManifest } from '../bucket/backups.ts';
-import type { StageContext } from '../context.ts';
+import { ToolError } from '../../../core/errors.ts';
+import type { BackupKind } from '../../../core/format/names.ts';
+import type { SnapshotFile } from '../../../core/format/run-files.ts';
+import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
+import type { RunDirectory } from '../../../edge/files/run-directory.ts';
+import { type FoundPointer, readManifest } from '../../bucket/backups.ts';
+import type { StageContext } from '../../context.ts';
+import { lookAtChain } from '../last-backup.ts';
+import type { SnapshotSource } from '../snapshot-source.ts';
 import { findSnapshot } from './find-snapshot.ts';
-import { lookAtChain } from './last-backup.ts';
 import { relationTo } from './relation.ts';
-import type { SnapshotSource } from './snapshot-source.ts';
 import { stateOf } from './snapshot-state.ts';
 
 /** What is asked for and what there is, while an unfinished backup is looked at. */

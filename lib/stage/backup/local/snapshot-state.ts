@@ -1,8 +1,8 @@
 /** The state of a snapshot by now, as a stream would tell it. */
-import { describeError, ToolError } from '../../core/errors.ts';
-import type { StreamHead } from '../../core/stream/stream-head.ts';
-import { readStreamHead } from '../../edge/btrfs/read-stream-head.ts';
-import type { StageContext } from '../context.ts';
+import { describeError, ToolError } from '../../../core/errors.ts';
+import type { StreamHead } from '../../../core/stream/stream-head.ts';
+import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';
+import type { StageContext } from '../../context.ts';
 
 /** The state of a snapshot; undefined, after a warning, where btrfs send cannot tell it: then nothing can build on it. */
 export async function stateOf({ log }: StageContext, path: string): Promise<StreamHead | undefined> {
