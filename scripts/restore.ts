@@ -14,6 +14,7 @@ await runScript({
   async run({ context, options, json }) {
     const { restoreBackup } = await import('../lib/stage/restore/restore.ts');
     const { abandonRestore } = await import('../lib/stage/restore/leave.ts');
+    const { whatToSet } = await import('../lib/stage/restore/continue-chain.ts');
     const { describeMissing } = await import('../lib/stage/restore/nested-backups.ts');
     const wish = readRestoreOptions(options, context.settings.VERIFY_MODE);
     if (wish.mode === 'abandon') {
@@ -25,15 +26,17 @@ await runScript({
     const startedMs = Date.now();
     const restored = await restoreBackup(context, wish.request);
     const chain = restored.chain.map(({ key }) => key);
-    const { bytes, proofs, missing } = restored;
+    const { bytes, proofs, missing, continued } = restored;
     for (const line of describeMissing(missing)) context.log.warn(line);
-    if (json) console.log(JSON.stringify({ subvolume, target, chain, bytes, proofs, missing }));
+    if (json) console.log(JSON.stringify({ subvolume, target, chain, bytes, proofs, missing, continued }));
     else {
       console.log(
         `restored ${subvolume} to ${target}: ${formatCount(chain.length, 'backup')}, ${formatSize(bytes)} in ${formatDuration((Date.now() - startedMs) / 1000)}`,
       );
       for (const proof of proofs) console.log(`  ${printable(proof)}`);
+      if (continued) console.log(`  the next backup builds on ${printable(continued)}`);
     }
+    for (const line of continued ? whatToSet(context, subvolume, target) : []) context.log.warn(line);
     return 0;
   },
 });

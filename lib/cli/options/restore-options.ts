@@ -24,6 +24,10 @@ export const restoreOptions = {
   },
   ...thawOptions,
   'read-only': { type: 'boolean', about: 'make TARGET read-only' },
+  continue: {
+    type: 'boolean',
+    about: 'leave in SNAPSHOT_DIR what the next backup builds on: this host goes on with the chain',
+  },
   'no-wait': { type: 'boolean', about: 'exit 5 while chunks thaw, instead of waiting for RESTORE_TIMEOUT' },
   abandon: { type: 'boolean', about: 'remove what a stopped restore to TARGET has left' },
 } as const satisfies Record<string, OptionDefinition>;
@@ -64,6 +68,7 @@ export function readRestoreOptions(options: OptionValues<Option>, verifyMode: Ve
       selection: { at, manifest },
       verifyMode: mode,
       readOnly: options['read-only'] !== undefined,
+      continuesChain: options.continue !== undefined,
       thaw: readThawWish(options),
       mayWait: options['no-wait'] === undefined,
     },

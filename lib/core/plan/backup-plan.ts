@@ -1,5 +1,5 @@
 /** Full or incremental, and against what: decided from the bucket and the snapshots that are here, by UUID and state. */
-import { type Manifest, streamUuid } from '../format/manifest.ts';
+import { type Manifest, type StoredManifest, streamUuid } from '../format/manifest.ts';
 import { type BackupKind, parseSnapshotName, readableTimestamp } from '../format/names.ts';
 import type { SubvolumeState } from '../stream/stream-head.ts';
 
@@ -20,6 +20,9 @@ export interface LocalSnapshot {
   readonly receivedUuid: string | undefined;
   readonly generation: number;
   readonly settledTransid: number | undefined;
+  /** Of what was received: the state that its stream named, and when receiving it ended, to the second. */
+  readonly sentTransid: number | undefined;
+  readonly receivedAt: Date | undefined;
   readonly readOnly: boolean;
 }
 
@@ -32,6 +35,8 @@ export interface PublishedBackup {
     | {
         readonly full: Manifest;
         readonly streamUuids: readonly string[];
+        /** All of it, the full backup first. */
+        readonly members: readonly StoredManifest[];
         /** Something of it that only its bytes can settle, such as a chunk that was replaced. */
         readonly doubt?: string | undefined;
       }
@@ -47,7 +52,12 @@ export interface BackupPlan {
 }
 
 /** The parent of an incremental backup, in the state in which it was backed up. */
-export type PlannedParent = LocalSnapshot & { readonly manifestKey: string; readonly state: SubvolumeState };
+export type PlannedParent = LocalSnapshot & {
+  readonly manifestKey: string;
+  readonly state: SubvolumeState;
+  /** It is a copy of the backup's snapshot, which was restored or received. */
+  readonly continued?: true;
+};
 
 /** A request that cannot be met; the text says why. */
 export interface ImpossiblePlan {
@@ -57,20 +67,42 @@ export interface ImpossiblePlan {
 /** What the bucket says of the last backup: it, that there is none, or why it cannot be read. */
 export type LastBackup = PublishedBackup | { readonly unreadable: string } | undefined;
 
-/** The snapshot of the last backup, if it is here. */
+/** A snapshot to build on. */
+export interface ParentSnapshot<Snapshot extends LocalSnapshot> {
+  readonly snapshot: Snapshot;
+  /** A copy of the backup's snapshot, which has its UUID as the received one. */
+  readonly isCopy: boolean;
+  /** The subvolume that is backed up is what it was taken of, or was made of it. */
+  readonly isOfSource: boolean;
+}
+
+/** The snapshot of a backup that is here, or a copy of it: the one that has to do with the subvolume, if there is one. */
 export function snapshotOf<Snapshot extends LocalSnapshot>(
   last: LastBackup,
   snapshots: readonly Snapshot[],
-): Snapshot | undefined {
+  source: BackupSource,
+): ParentSnapshot<Snapshot> | undefined {
   if (!last || 'unreadable' in last) return undefined;
-  return snapshots.find(({ uuid }) => uuid === last.manifest.snapshot.uuid);
+  const { uuid: own } = last.manifest.snapshot;
+  const known = streamUuid(last.manifest.snapshot);
+  const found = snapshots
+    .filter(({ uuid, receivedUuid }) => uuid === own || (known !== null && receivedUuid === known))
+    .map((snapshot) => ({
+      snapshot,
+      isCopy: snapshot.uuid !== own,
+      isOfSource: isOfSameSubvolume(source, snapshot),
+    }))
+    .sort((a, b) => Number(a.isCopy) - Number(b.isCopy));
+  return found.find(({ isOfSource }) => isOfSource) ?? found[0];
 }
 
 /**
  * Plans one backup. `auto` is incremental whenever the snapshot of the last published backup is still here as it was backed up, and
  * is one of the same subvolume: `btrfs send -p` does not look, and what it makes of others cannot be received.
  * Local state other than snapshots plays no part, so losing it never forces a full backup.
- * @param state of the last backup's snapshot by now, as a stream would tell it; undefined when it is not here.
+ * @param last the backup to build on
+ * @param state of its snapshot by now, as a stream would tell it; undefined when it is not here.
+ * @param copyProblem why a copy of it cannot stand for it, as a clause
  */
 export function planBackup(
   requested: BackupKind | 'auto',
@@ -78,6 +110,7 @@ export function planBackup(
   last: LastBackup,
   snapshots: readonly LocalSnapshot[],
   state: SubvolumeState | undefined,
+  copyProblem?: string,
 ): BackupPlan | ImpossiblePlan {
   if (requested === 'full') return full('asked for with KIND=full');
   const otherwise = (reason: string) => (requested === 'auto' ? full(reason) : { impossible: reason });
@@ -93,22 +126,27 @@ export function planBackup(
   if (manifest.snapshot.uuid === null) {
     return otherwise(`the last backup does not record the UUID of its snapshot ${name}`);
   }
-  const parent = snapshotOf(last, snapshots);
-  if (!parent) return otherwise(`parent snapshot ${name} is gone`);
+  const found = snapshotOf(last, snapshots, source);
+  if (!found) return otherwise(`parent snapshot ${name} is gone`);
+  const { snapshot: parent, isCopy, isOfSource } = found;
   if (!parent.readOnly) return otherwise(`parent snapshot ${name} is no longer read-only`);
-  if (!isOfSameSubvolume(source, parent)) {
+  if (!isOfSource) {
     return otherwise(`the subvolume is not the one of parent snapshot ${name}`);
   }
   if (!state) return otherwise(`the state of parent snapshot ${name} cannot be read`);
-  const change = changeSince(manifest, parent, state);
+  const change = isCopy ? copyProblem : changeSince(manifest, parent, state);
   if (change) return otherwise(`parent snapshot ${name} ${change}`);
   if (source.nextStreamUuid !== undefined && chain.streamUuids.includes(source.nextStreamUuid)) {
     return otherwise(
       `the next snapshot has the received UUID of one that its chain holds (${source.nextStreamUuid}), which btrfs receive would take for its parent`,
     );
   }
-  const reason = `on the ${manifest.kind} of ${readableTimestamp(manifest.created_at)}`;
-  return { kind: 'incremental', parent: { ...parent, manifestKey, state }, reason };
+  const which = `on the ${manifest.kind} of ${readableTimestamp(manifest.created_at)}`;
+  return {
+    kind: 'incremental',
+    parent: { ...parent, manifestKey, state, ...(isCopy && { continued: true as const }) },
+    reason: isCopy ? `${which}, as it was restored to ${parent.path}` : which,
+  };
 }
 
 /** A parent is of the subvolume that is backed up, or what that was rolled back to, or (as `btrfs receive` does it) made from. */

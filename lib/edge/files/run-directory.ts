@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import {
   type ChunksFile,
+  type ContinuedFile,
   chunksFileSchema,
+  continuedFileSchema,
   type PruningFile,
   type PublishedFile,
   pruningFileSchema,
@@ -81,6 +83,19 @@ export class RunDirectory {
     await rm(this.#file('chunks.json'), { force: true });
     await rm(this.journalPath, { force: true });
     await rm(this.#file('snapshot.json'), { force: true });
+  }
+
+  /** What was restored here to go on with; undefined where that is not known. */
+  readContinued(): Promise<ContinuedFile | undefined> {
+    return readJsonFile(this.#file('continued.json'), sealed(continuedFileSchema)).catch(() => undefined);
+  }
+
+  writeContinued(file: ContinuedFile): Promise<void> {
+    return writeJsonFile(this.#file('continued.json'), seal(file));
+  }
+
+  async forgetContinued(): Promise<void> {
+    await rm(this.#file('continued.json'), { force: true });
   }
 
   readPruning(): Promise<PruningFile | undefined> {

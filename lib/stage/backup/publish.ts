@@ -17,9 +17,9 @@ import { recoveryTextKey, SubvolumeKeys } from '../../core/format/names.ts';
 import { recoveryText } from '../../core/format/recovery-text.ts';
 import type { ChunksFile, SnapshotFile } from '../../core/format/run-files.ts';
 import { TOOL } from '../../core/format/tool.ts';
-import { snapshotsToThin } from '../../core/plan/retention.ts';
+import { isAwaited, snapshotsToThin } from '../../core/plan/retention.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
-import { deleteSubvolume, findSubvolumes } from '../../edge/btrfs/btrfs.ts';
+import { deleteSubvolume, findSubvolumes, listSubvolumes } from '../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { readDocument, writeDocument, writeText } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
@@ -85,7 +85,7 @@ export async function publishBackup(
     bucket,
     prefix,
   });
-  const thinned = await tidyUp(context, snapshot, manifestKey, text);
+  const thinned = await tidyUp(context, run, snapshot, manifestKey, text);
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
   return { manifestKey, manifest, seconds, thinned };
 }
@@ -124,6 +124,7 @@ async function confirmChain(context: StageContext, { parent_manifest, subvolume 
 /** RESTORE.txt and old snapshots: the backup is whole without them, but the user must know. */
 async function tidyUp(
   context: StageContext,
+  run: RunDirectory,
   file: SnapshotFile,
   manifestKey: string,
   text: string,
@@ -131,6 +132,8 @@ async function tidyUp(
   try {
     await leaveCopyForHarness(manifestKey, text);
     await writeRecoveryText(context);
+    // From here on this host has a snapshot of its own.
+    if (file.parent?.uuid === (await run.readContinued())?.snapshot_uuid) await run.forgetContinued();
     return await thinSnapshots(context, file);
   } catch (error) {
     throw new ToolError(`${manifestKey} is published, but tidying up failed: ${describeError(error)}`, {
@@ -154,6 +157,7 @@ function buildManifest(
       ...file.snapshot,
       transid: upload.stream.transid,
       parent_transid: upload.stream.parent_transid,
+      ...(file.parent?.continued && { parent_continued: true as const }),
       mtime: upload.stream.mtime ?? file.snapshot.mtime,
     },
     parent_manifest: file.parent?.manifest_key ?? null,
@@ -227,8 +231,12 @@ async function thinSnapshots(context: StageContext, file: SnapshotFile): Promise
   // Those of others are theirs to thin.
   if (!directory || file.adopted) return [];
   const here = await findSubvolumes(directory);
+  const isReceived = here.some(({ receivedUuid }) => receivedUuid !== undefined);
+  const everything = isReceived ? await listSubvolumes(directory) : [];
   // A snapshot that was made writable is somebody's work now.
-  const names = here.filter((found) => found.readOnly).map((found) => found.name);
+  const names = here
+    .filter((found) => found.readOnly && !isAwaited(found, here, everything))
+    .map((found) => found.name);
   const thin = snapshotsToThin(file.subvolume, names, keep, file.snapshot.name);
   for (const { name, path } of here) {
     if (thin.includes(name)) await deleteSubvolume(path);

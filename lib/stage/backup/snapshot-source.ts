@@ -3,7 +3,7 @@
 import { ToolError } from '../../core/errors.ts';
 import { type ListedSubvolume, nestedAmong } from '../../core/format/btrfs-output.ts';
 import { isSnapshotName } from '../../core/format/manifest.ts';
-import { readableTime } from '../../core/format/names.ts';
+import { endsAsSnapshotName, readableTime } from '../../core/format/names.ts';
 import { newestSnapshot } from '../../core/plan/adopted-snapshots.ts';
 import type { BackupSource } from '../../core/plan/backup-plan.ts';
 import type { AdoptedSubvolume, LiveSubvolume, SelectedSubvolume } from '../../core/settings/rules.ts';
@@ -150,7 +150,7 @@ async function lookAtSubvolume(
 /** Nested subvolumes that hold data of their own: not the snapshots of the outer one, ours or those of others. */
 function dataAmong(nested: ReturnType<typeof nestedAmong>, outerUuid: string): readonly NestedSubvolume[] {
   return nested
-    .filter(({ path, parentUuid }) => parentUuid !== outerUuid && !/__\w{16}__(full|inc)$/.test(path))
+    .filter(({ path, parentUuid }) => parentUuid !== outerUuid && !endsAsSnapshotName(path))
     .map(({ path, uuid }) => ({ path, uuid }));
 }
 

@@ -2,15 +2,14 @@
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeError, ToolError } from '../../core/errors.ts';
+import { ToolError } from '../../core/errors.ts';
 import { MAX_NESTED } from '../../core/format/manifest.ts';
 import { type BackupKind, parseTimestamp, SubvolumeKeys, snapshotName } from '../../core/format/names.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import { nothingNew } from '../../core/plan/adopted-snapshots.ts';
-import { type BackupPlan, planBackup, snapshotOf } from '../../core/plan/backup-plan.ts';
+import { type BackupPlan, planBackup } from '../../core/plan/backup-plan.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
 import { chooseLayout } from '../../core/stream/part-sizes.ts';
-import type { StreamHead } from '../../core/stream/stream-head.ts';
 import {
   deleteSubvolume,
   type FoundSubvolume,
@@ -19,7 +18,6 @@ import {
   showSubvolume,
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
-import { readStreamHead } from '../../edge/btrfs/read-stream-head.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
@@ -35,6 +33,7 @@ import {
   refuseMovedPrefix,
   refuseStranger,
 } from './last-backup.ts';
+import { lookForParent, stateOf } from './parent.ts';
 import { type NothingDue, planIfDue, warnIfOverdue } from './plan-if-due.ts';
 import { openSource, type SnapshotSource, type SnapshotToTake } from './snapshot-source.ts';
 
@@ -71,8 +70,9 @@ export async function prepareSnapshot(
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
   const pointer = await findPointer(context.bucket, subvolume.name);
   const published = await run.readPublished();
+  const continued = await run.readContinued();
   const isLastNeeded = request.kind !== 'full' || request.ifDue;
-  if (isLastNeeded) refuseMovedPrefix(context, subvolume.name, pointer, published);
+  if (isLastNeeded) refuseMovedPrefix(context, subvolume.name, pointer, continued ?? published);
 
   const unfinished = await run.readSnapshot();
   if (unfinished) {
@@ -98,7 +98,9 @@ export async function prepareSnapshot(
 
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
   const { next, here } = source;
-  if (last && 'manifest' in last) refuseStranger(context, last, here, source.filesystemUuid, published);
+  if (last && 'manifest' in last) {
+    refuseStranger(context, last, here, source.filesystemUuid, published, continued);
+  }
   if ('adopt' in next && isLastNeeded && !(last && 'chain' in last && 'problem' in last.chain)) {
     // With a clock that is behind, or was ahead, nothing would be newer for a long time.
     if (last && 'manifest' in last)
@@ -109,9 +111,8 @@ export async function prepareSnapshot(
       return { kind: 'none', reason, snapshotPath: undefined };
     }
   }
-  const candidate = snapshotOf(last, here);
-  const state = candidate?.readOnly ? await stateOf(context, candidate.path) : undefined;
-  const possible = planBackup(request.kind, source.subvolume, last, here, state);
+  const { base, state, copyProblem } = await lookForParent(context, last, source, continued);
+  const possible = planBackup(request.kind, source.subvolume, base, here, state, copyProblem);
   if ('impossible' in possible) {
     const what = request.kind === 'auto' ? 'a backup' : 'an incremental backup';
     throw new ToolError(`${what} of ${subvolume.name} is not possible: ${possible.impossible}`, {
@@ -121,7 +122,7 @@ export async function prepareSnapshot(
   // Planned all the same: what stands in the way of the next backup is told when there is still time to mend it.
   const plan =
     // A host that nothing here ties to the last backup has none of its own: it is not due, it is missing.
-    request.ifDue && last && !('unreadable' in last) && isRemembered(last, here, published)
+    request.ifDue && last && !('unreadable' in last) && isRemembered(last, here, published, continued)
       ? planIfDue(context, request.kind, last, possible)
       : possible;
   if ('next' in plan) return plan;
@@ -183,15 +184,6 @@ async function obstacleInParent(
       return { problem: error.message };
     });
   return 'problem' in chain ? `the backup that it builds on cannot be restored: ${chain.problem}` : undefined;
-}
-
-/** The state of a snapshot; undefined, after a warning, where btrfs send cannot tell it: then nothing can build on it. */
-async function stateOf({ log }: StageContext, path: string): Promise<StreamHead | undefined> {
-  return readStreamHead(path).catch((error: unknown) => {
-    if (!(error instanceof ToolError)) throw error;
-    log.warn(`the state of snapshot ${path} cannot be read: ${describeError(error)}`);
-    return undefined;
-  });
 }
 
 /** Snapshots of others may all have one name. */
@@ -258,7 +250,8 @@ async function record(
       name: snapshot.name,
       path: snapshot.path,
       uuid: snapshot.uuid,
-      parent_uuid: parent?.uuid ?? null,
+      // A stream knows a copy by the UUID of what it is a copy of.
+      parent_uuid: (parent?.continued ? parent.state.uuid : parent?.uuid) ?? null,
       received_uuid: snapshot.receivedUuid ?? null,
       generation: snapshot.generation,
       source_uuid: source.subvolume.uuid,
@@ -273,6 +266,7 @@ async function record(
           manifest_key: parent.manifestKey,
           stream_uuid: parent.state.uuid,
           transid: parent.state.transid,
+          ...(parent.continued && { continued: true as const }),
         }
       : null,
     filesystem_uuid: source.filesystemUuid,

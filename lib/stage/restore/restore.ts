@@ -10,6 +10,13 @@ import { resolveChain, type Selection } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
+import {
+  checkContinuable,
+  checkContinuableBackup,
+  putCopy,
+  rememberContinued,
+  takeCopyBack,
+} from './continue-chain.ts';
 import { partsToKeep } from './kept.ts';
 import { leaveForLater, removeStaging } from './leave.ts';
 import { lookForLeftRestores } from './left-behind.ts';
@@ -29,6 +36,8 @@ export interface RestoreRequest {
   readonly selection: Selection;
   readonly verifyMode: VerifyMode;
   readonly readOnly: boolean;
+  /** Leaves in SNAPSHOT_DIR what the next backup builds on. */
+  readonly continuesChain?: boolean;
   /** What is wished for instead of RESTORE_TIER and RESTORE_DAYS. */
   readonly thaw: Partial<ThawWish>;
   /** False: chunks that are not thawed are requested, and the restore ends. */
@@ -42,6 +51,8 @@ export interface RestoreOutcome {
   readonly proofs: readonly string[];
   /** Nested subvolumes of the source, which are not in this backup. */
   readonly missing: readonly MissingSubvolume[];
+  /** The snapshot that the next backup builds on. */
+  readonly continued: string | undefined;
 }
 
 /**
@@ -51,6 +62,7 @@ export interface RestoreOutcome {
  */
 export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
   await checkPlace(request.target);
+  if (request.continuesChain) await checkContinuable(context, request.subvolume, request.target);
   const staging = await openStaging(request.target);
   try {
     return await restoreWithin(context, request, staging);
@@ -83,6 +95,7 @@ async function restoreWithin(
   const chain = isThere ? found.slice(0, record.from) : found;
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
+  if (request.continuesChain) checkContinuableBackup(newest.manifest);
   log.info(`restoring ${describeChain(chain)} to ${target}`);
   if (record.from > 0) {
     log.info(`going on with what was received: ${record.from} of ${formatCount(chain.length, 'stream')}`);
@@ -90,8 +103,15 @@ async function restoreWithin(
   if (!isThere) {
     await receiveRest(context, request, { staging, record, chain, looking });
     if (!record.received) throw new Error('nothing was received');
-    await putInPlace(target, newest.manifest, record.received.path, staging, record);
+    const { received } = record;
+    if (!request.continuesChain) await takeCopyBack(record);
+    const source = request.continuesChain
+      ? await putCopy(context, staging, record, newest, received)
+      : received.path;
+    await putInPlace(target, newest.manifest, source, staging, record);
   }
+  const continued = request.continuesChain ? record.file.continued?.path : undefined;
+  if (continued !== undefined) await rememberContinued(context, newest, continued);
   if (request.readOnly) await sealTarget(target);
   const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
   const compared = await compareWithSource(context, newest.manifest, target, request.verifyMode).catch(
@@ -108,7 +128,7 @@ async function restoreWithin(
   const missing = await findNestedBackups(context, newest.manifest);
   await removeStaging(staging);
   const bytes = chain.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
-  return { chain, bytes, proofs: [received, compared], missing };
+  return { chain, bytes, proofs: [received, compared], missing, continued };
 }
 
 /** What the streams of a chain are received with. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LocalSnapshot, planBackup } from '../../../lib/core/plan/backup-plan.ts';
-import { keyOfDay, manifestOfDay, snapshotOfDay, sourceUuid, uuidOf } from '../samples.ts';
+import { chainOfDays, keyOfDay, manifestOfDay, snapshotOfDay, sourceUuid, uuidOf } from '../samples.ts';
 
 const source = { uuid: sourceUuid, parentUuid: undefined };
-const chain = { full: manifestOfDay(1), streamUuids: [uuidOf(1), uuidOf(2)] };
+const chain = { full: manifestOfDay(1), streamUuids: [uuidOf(1), uuidOf(2)], members: chainOfDays(2) };
 /** Of the snapshot of day 2, as it was when it was backed up. */
 const state = { uuid: uuidOf(2), transid: 102 };
 const published = { manifestKey: keyOfDay(2), manifest: manifestOfDay(2), chain };
@@ -156,4 +156,25 @@ test('nothing builds on a chain that cannot be restored', () => {
     'the last backup cannot be restored',
   );
   assert.ok('impossible' in planBackup('incremental', source, broken, here, state), 'refused');
+});
+
+const copy = { ...snapshotOfDay(2), uuid: uuidOf(60), parentUuid: uuidOf(61), receivedUuid: uuidOf(2) };
+const restored = { ...source, uuid: uuidOf(62), parentUuid: copy.uuid };
+
+test('what was restored goes on incrementally on the copy that it was made of', () => {
+  assert.deepEqual(planBackup('auto', restored, published, [copy], state), {
+    kind: 'incremental',
+    parent: { ...copy, manifestKey: keyOfDay(2), state, continued: true },
+    reason: `on the incremental of 2026-01-02T02:00:00Z, as it was restored to ${copy.path}`,
+  });
+  const beside = planBackup('auto', restored, published, [snapshotOfDay(2), copy], state);
+  assert.equal('parent' in beside && beside.parent?.uuid, copy.uuid, 'the snapshot itself is of other data');
+  const source2 = planBackup('auto', source, published, [copy, snapshotOfDay(2)], state);
+  assert.equal('parent' in source2 && source2.parent?.uuid, uuidOf(2), 'the old data go on with their own');
+});
+
+test('a copy that is not what was backed up is no parent, nor one of other data', () => {
+  const plan = planBackup('auto', restored, published, [copy], state, 'was changed after it was received');
+  assert.match(whyFull(plan), /^parent snapshot data__\S+ was changed after it was received$/);
+  assert.match(whyFull(planBackup('auto', source, published, [copy], state)), /subvolume is not the one/);
 });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseSnapshotName, snapshotName } from '../../../lib/core/format/names.ts';
-import { snapshotsToThin } from '../../../lib/core/plan/retention.ts';
-import { dayStamp } from '../samples.ts';
+import { isAwaited, snapshotsToThin } from '../../../lib/core/plan/retention.ts';
+import { dayStamp, uuidOf } from '../samples.ts';
 
 const nameOfDay = (day: number) =>
   snapshotName('data', dayStamp(day), day % 5 === 1 ? 'full' : 'incremental');
@@ -68,4 +68,24 @@ test('a next parent that is not here takes no place away from the others', () =>
   const names = [1, 2, 3].map(nameOfDay);
   assert.deepEqual(snapshotsToThin('data', names, 2, nameOfDay(9)), [nameOfDay(1)]);
   assert.deepEqual(snapshotsToThin('data', [nameOfDay(1)], 1, 'something else'), []);
+});
+
+const copy = { uuid: uuidOf(1), parentUuid: uuidOf(9), receivedUuid: uuidOf(50) };
+const restored = { uuid: uuidOf(2), parentUuid: copy.uuid };
+const backedUp = { uuid: uuidOf(3), parentUuid: restored.uuid };
+
+test('a received snapshot waits for the first backup of what was made of it', () => {
+  assert.equal(isAwaited(copy, [copy], [copy, restored]), true);
+  assert.equal(isAwaited(copy, [copy, backedUp], [copy, restored, backedUp]), false);
+});
+
+test('a received snapshot of which nothing was made, or only another snapshot, does not wait', () => {
+  assert.equal(isAwaited(copy, [copy], [copy]), false);
+  const snapshot = { uuid: uuidOf(4), parentUuid: copy.uuid };
+  assert.equal(isAwaited(copy, [copy, snapshot], [copy, snapshot]), false);
+});
+
+test('what was taken here never waits', () => {
+  const own = { ...copy, receivedUuid: undefined };
+  assert.equal(isAwaited(own, [own], [own, restored]), false);
 });
