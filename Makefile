@@ -85,10 +85,10 @@ verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads e
 	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
 
 .PHONY: restore
-restore: $(READY) ## to TARGET= SUBVOLUME= [AT= MANIFEST= VERIFY= READ_ONLY= CONTINUE= TIER= DAYS= WAIT= ABANDON=]
+restore: $(READY) ## SUBVOLUME=|ALL=1 TARGET= [AT= MANIFEST= VERIFY= READ_ONLY= CONTINUE= TIER= DAYS= WAIT= ABANDON=]
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
 	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call option,TIER,tier) $(call option,DAYS,days) \
-	  $(call unless,WAIT,no-wait) $(call flag,ABANDON,abandon) $(call flag,CONTINUE,continue)
+	  $(call unless,WAIT,no-wait) $(call flag,ABANDON,abandon) $(call flag,CONTINUE,continue) $(call flag,ALL,all)
 
 .PHONY: thaw
 thaw: $(READY) ## thaw a chain, and watch it  SUBVOLUME= [AT= | MANIFEST=, TIER=, DAYS=, DRY_RUN=1] | EXPORT=file

@@ -22,8 +22,8 @@ import { openReceiveStream } from '../../transfer/back/receive-stream.ts';
 import { findPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import type { ReceivedStream } from './receive-backup.ts';
-import type { RestoreRecord } from './record.ts';
-import type { Staging } from './staging.ts';
+import type { RestoreRecord } from './staging/record.ts';
+import type { Staging } from './staging/staging.ts';
 
 /** Name of the copy in the staging directory; streams are received as `a` and `b`. */
 const copyName = 'c';

@@ -39,8 +39,15 @@ export async function findNestedBackups(
   });
 }
 
-/** What is said of them, a line each, the first of many. */
-export function describeMissing(missing: readonly MissingSubvolume[]): readonly string[] {
+/**
+ * What is said of them, a line each, the first of many.
+ * @param besides names of subvolumes that are restored as well, which nobody needs to be told of
+ */
+export function describeMissing(
+  found: readonly MissingSubvolume[],
+  besides: readonly string[] = [],
+): readonly string[] {
+  const missing = found.filter(({ backup }) => !backup || !besides.includes(backup.subvolume));
   const lines = missing.slice(0, mostLines).map(({ path, backup }) => {
     const where = backup
       ? `backed up as "${backup.subvolume}", last on ${readableTimestamp(backup.created_at)}`

@@ -17,15 +17,15 @@ import {
   rememberContinued,
   takeCopyBack,
 } from './continue-chain.ts';
-import { partsToKeep } from './kept.ts';
-import { leaveForLater, removeStaging } from './leave.ts';
-import { lookForLeftRestores } from './left-behind.ts';
 import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
 import { namingOtherPoints } from './other-points.ts';
 import { receiveBackup } from './receive-backup.ts';
-import { RestoreRecord } from './record.ts';
 import { awaitRoom, checkRoom } from './room.ts';
-import { openStaging, type Staging } from './staging.ts';
+import { partsToKeep } from './staging/kept.ts';
+import { leaveForLater, removeStaging } from './staging/leave.ts';
+import { lookForLeftRestores } from './staging/left-behind.ts';
+import { RestoreRecord } from './staging/record.ts';
+import { openStaging, type Staging } from './staging/staging.ts';
 import { checkFree, checkPlace, isInPlace, putInPlace, sealTarget } from './target.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
 
@@ -42,6 +42,8 @@ export interface RestoreRequest {
   readonly thaw: Partial<ThawWish>;
   /** False: chunks that are not thawed are requested, and the restore ends. */
   readonly mayWait: boolean;
+  /** Called when TARGET is in its place, before what knows of this restore is removed. */
+  readonly onInPlace?: () => Promise<void>;
 }
 
 /** What was restored; `proofs` say what was checked and what was not. */
@@ -126,6 +128,7 @@ async function restoreWithin(
     },
   );
   const missing = await findNestedBackups(context, newest.manifest);
+  await request.onInPlace?.();
   await removeStaging(staging);
   const bytes = chain.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
   return { chain, bytes, proofs: [received, compared], missing, continued };

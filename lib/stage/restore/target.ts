@@ -11,8 +11,8 @@ import {
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
-import type { RestoreRecord } from './record.ts';
-import { moveOut, type Staging } from './staging.ts';
+import type { RestoreRecord } from './staging/record.ts';
+import { moveOut, type Staging } from './staging/staging.ts';
 
 /** Checks where TARGET is to be. @throws ToolError (usage) */
 export async function checkPlace(target: string): Promise<void> {

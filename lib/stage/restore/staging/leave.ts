@@ -1,14 +1,14 @@
 /** What a restore leaves when it ends: nothing, or what was received and would have to be fetched and paid for again. */
 import { basename, dirname, join } from 'node:path';
-import { ToolError } from '../../core/errors.ts';
-import type { RestoreFile } from '../../core/format/restore-file.ts';
-import { formatCount } from '../../core/units.ts';
-import { KeptParts } from '../../edge/files/kept-parts.ts';
-import type { StageContext } from '../context.ts';
-import { takeCopyBack } from './continue-chain.ts';
+import { ToolError } from '../../../core/errors.ts';
+import type { RestoreFile } from '../../../core/format/restore-file.ts';
+import { formatCount } from '../../../core/units.ts';
+import { KeptParts } from '../../../edge/files/kept-parts.ts';
+import type { StageContext } from '../../context.ts';
+import { takeCopyBack } from '../continue-chain.ts';
+import { checkPlace, isInPlace } from '../target.ts';
 import { isWorthKeeping } from './record.ts';
 import { lockStaging, type Staging, stagingPath } from './staging.ts';
-import { checkPlace, isInPlace } from './target.ts';
 
 /** Removes a staging directory with all that belongs to it. */
 export async function removeStaging(staging: Staging): Promise<void> {
