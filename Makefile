@@ -85,10 +85,10 @@ verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads e
 	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
 
 .PHONY: restore
-restore: $(READY) ## any backup, to a new path  [SUBVOLUME= TARGET= AT=|MANIFEST= VERIFY= READ_ONLY=1 TIER= DAYS= WAIT=0 ABANDON=1]
+restore: $(READY) ## any backup, to a new path  [SUBVOLUME= (or ALL=1) TARGET= AT=|MANIFEST= VERIFY= READ_ONLY=1 CONTINUE=1 TIER= DAYS= WAIT=0 ABANDON=1]
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
 	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call option,TIER,tier) $(call option,DAYS,days) \
-	  $(call unless,WAIT,no-wait) $(call flag,ABANDON,abandon)
+	  $(call unless,WAIT,no-wait) $(call flag,ABANDON,abandon) $(call flag,CONTINUE,continue) $(call flag,ALL,all)
 
 .PHONY: thaw
 thaw: $(READY) ## requests the archived chunks of a chain, and reports how far they are  [SUBVOLUME= AT=|MANIFEST= TIER= DAYS= DRY_RUN=1, or EXPORT=file]

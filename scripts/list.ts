@@ -27,7 +27,7 @@ await runScript({
     const { listBackups } = await import('../lib/stage/bucket/list.ts');
     const { rememberedPrefix } = await import('../lib/stage/backup/last-backup.ts');
     const { adviseOnUploads } = await import('../lib/stage/bucket/lifecycle-advice.ts');
-    const { nameLeftRestores } = await import('../lib/stage/restore/left-behind.ts');
+    const { nameLeftRestores } = await import('../lib/stage/restore/staging/left-behind.ts');
     const { listHosts } = await import('../lib/stage/bucket/list-hosts.ts');
     const { subvolume } = options;
     refuseEmptyName(subvolume);

@@ -1,8 +1,7 @@
-/** Restores one backup of one subvolume to a path that does not exist yet. */
+/** Restores one backup of one subvolume to a path that does not exist yet, or all subvolumes below one directory. */
 import { readRestoreOptions, restoreOptions } from '../lib/cli/options/restore-options.ts';
+import { restoreDocument, restoreLines } from '../lib/cli/reports/restore-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { printable } from '../lib/core/printable.ts';
-import { formatCount, formatDuration, formatSize } from '../lib/core/units.ts';
 
 await runScript({
   file: 'restore.ts',
@@ -12,9 +11,11 @@ await runScript({
   needs: 'bucket',
   root: true,
   locked: false,
-  async run({ context, options, json }) {
+  async run({ context, options, json, forEachOf }) {
     const { restoreBackup } = await import('../lib/stage/restore/restore.ts');
-    const { abandonRestore } = await import('../lib/stage/restore/leave.ts');
+    const { openRestoreOfAll } = await import('../lib/stage/restore/restore-all.ts');
+    const { abandonRestore } = await import('../lib/stage/restore/staging/leave.ts');
+    const { whatToSet } = await import('../lib/stage/restore/continue-chain.ts');
     const { describeMissing } = await import('../lib/stage/restore/nested-backups.ts');
     const wish = readRestoreOptions(options, context.settings.VERIFY_MODE);
     if (wish.mode === 'abandon') {
@@ -22,19 +23,39 @@ await runScript({
       console.log(json ? JSON.stringify({ target: wish.target, told }) : told);
       return 0;
     }
-    const { subvolume, target } = wish.request;
+    type Outcome = Awaited<ReturnType<typeof restoreBackup>>;
+    const tell = (subvolume: string, target: string, outcome: Outcome, seconds: number, names: string[]) => {
+      for (const line of describeMissing(outcome.missing, names)) context.log.warn(line);
+      if (!json) console.log(restoreLines({ subvolume, target, outcome }, seconds).join('\n'));
+      if (!outcome.continued) return;
+      for (const line of whatToSet(context, subvolume, target)) context.log.warn(line);
+    };
     const startedMs = Date.now();
-    const restored = await restoreBackup(context, wish.request);
-    const chain = restored.chain.map(({ key }) => key);
-    const { bytes, proofs, missing } = restored;
-    for (const line of describeMissing(missing)) context.log.warn(line);
-    if (json) console.log(JSON.stringify({ subvolume, target, chain, bytes, proofs, missing }));
-    else {
-      console.log(
-        `restored ${subvolume} to ${target}: ${formatCount(chain.length, 'backup')}, ${formatSize(bytes)} in ${formatDuration((Date.now() - startedMs) / 1000)}`,
-      );
-      for (const proof of proofs) console.log(`  ${printable(proof)}`);
+    const seconds = () => (Date.now() - startedMs) / 1000;
+    if (wish.mode === 'restore') {
+      const { subvolume, target } = wish.request;
+      const outcome = await restoreBackup(context, wish.request);
+      tell(subvolume, target, outcome, seconds(), []);
+      if (json) console.log(JSON.stringify(restoreDocument({ subvolume, target, outcome })));
+      return 0;
     }
-    return 0;
+    const all = await openRestoreOfAll(context, wish.request);
+    const names = all.subvolumes.map(({ name }) => name);
+    const documents: object[] = [];
+    const { failed, exitCode } = await forEachOf(all.subvolumes, async (subvolume) => {
+      const outcome = await all.restore(subvolume);
+      if (!outcome) return;
+      const { name, path: target } = subvolume;
+      tell(name, target, outcome, seconds(), names);
+      documents.push(restoreDocument({ subvolume: name, target, outcome }));
+    });
+    if (json)
+      console.log(JSON.stringify({ directory: wish.request.directory, subvolumes: documents, failed }));
+    if (failed.length > 0) {
+      context.log.warn(
+        `failed: ${failed.join(', ')}; the errors above say why, and the same command goes on`,
+      );
+    } else await all.finish();
+    return exitCode;
   },
 });

@@ -135,6 +135,7 @@ async function runWithBucket<Name extends string>(
         const meant = names ? subvolumes.filter(({ name }) => names.includes(name)) : subvolumes;
         return forEachSubvolume(meant, stage, log, signal, subvolumes.length > 1);
       },
+      forEachOf: (meant, stage) => forEachSubvolume(meant, stage, log, signal),
     });
   } finally {
     // Requests beside one that failed would be repeated, and reported, until they gave up too.

@@ -33,9 +33,9 @@ export function selectSubvolumes(
 }
 
 /** Runs a stage for each, one after the other. A failure is logged and does not stop the others; an abort does. */
-export async function forEachSubvolume<Result>(
-  subvolumes: readonly SelectedSubvolume[],
-  stage: (subvolume: SelectedSubvolume) => Promise<Result>,
+export async function forEachSubvolume<Subvolume extends SelectedSubvolume, Result>(
+  subvolumes: readonly Subvolume[],
+  stage: (subvolume: Subvolume) => Promise<Result>,
   log: Logger,
   signal: AbortSignal,
   namesFailures = subvolumes.length > 1,

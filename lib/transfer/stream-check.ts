@@ -34,10 +34,12 @@ export function expectedOfManifest(
   { snapshot, parent_manifest }: Manifest,
   parent: SubvolumeState | undefined,
 ): ExpectedStream {
+  // Of a copy of its parent the stream names the state that the copy had.
+  const parentTransid = snapshot.parent_continued ? snapshot.parent_transid : parent?.transid;
   return {
     uuid: streamUuid(snapshot) ?? undefined,
     transid: snapshot.transid,
-    parent: parent_manifest === null ? null : { uuid: parent?.uuid, transid: parent?.transid },
+    parent: parent_manifest === null ? null : { uuid: parent?.uuid, transid: parentTransid },
   };
 }
 

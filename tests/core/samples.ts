@@ -125,6 +125,8 @@ export function snapshotOfDay(day: number): LocalSnapshot {
     receivedUuid: undefined,
     generation: 100 + day,
     settledTransid: 100 + day,
+    sentTransid: undefined,
+    receivedAt: undefined,
     readOnly: true,
   };
 }

@@ -7,7 +7,7 @@ import { uploadSnapshot } from '../../lib/stage/backup/upload.ts';
 import type { Selection } from '../../lib/stage/bucket/backups.ts';
 import { type VerifyOutcome, verifyBackups } from '../../lib/stage/bucket/verify.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
-import { type RestoreOutcome, restoreBackup } from '../../lib/stage/restore/restore.ts';
+import { type RestoreOutcome, type RestoreRequest, restoreBackup } from '../../lib/stage/restore/restore.ts';
 import { openTestBucket } from '../support/bucket.ts';
 import { stageContext } from '../support/stage-context.ts';
 import { secret, type World } from './world.ts';
@@ -29,7 +29,7 @@ export interface Host {
     kind?: 'auto' | 'full' | 'incremental',
   ): Promise<{ readonly key: string; readonly manifest: Manifest; readonly reason: string }>;
   /** Restores to a path, and compares nothing: who calls does. */
-  restore(target: string, selection?: Selection): Promise<RestoreOutcome>;
+  restore(target: string, selection?: Selection, wishes?: Partial<RestoreRequest>): Promise<RestoreOutcome>;
   verify(deep?: boolean): Promise<VerifyOutcome>;
 }
 
@@ -72,13 +72,15 @@ export async function hostIn(world: World, options: HostOptions = {}): Promise<H
       const { manifestKey: key, manifest } = await publishBackup(context, subvolume);
       return { key, manifest, reason };
     },
-    restore: (target, selection = {}) =>
+    restore: (target, selection = {}, wishes = {}) =>
       restoreBackup(context, {
         subvolume: subvolume.name,
         target,
         selection,
         verifyMode: 'none',
         readOnly: false,
+        continuesChain: false,
+        ...wishes,
         thaw: {},
         mayWait: true,
       }),

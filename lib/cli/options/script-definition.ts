@@ -31,4 +31,9 @@ export interface RunningScript<Name extends string> {
     stage: (subvolume: SelectedSubvolume) => Promise<Result>,
     names?: readonly string[],
   ) => Promise<StageResults<Result>>;
+  /** The same for subvolumes that the bucket has. */
+  readonly forEachOf: <Subvolume extends SelectedSubvolume, Result>(
+    subvolumes: readonly Subvolume[],
+    stage: (subvolume: Subvolume) => Promise<Result>,
+  ) => Promise<StageResults<Result>>;
 }

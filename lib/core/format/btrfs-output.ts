@@ -14,6 +14,9 @@ export interface SubvolumeInfo {
    * Undefined where btrfs-progs does not print it.
    */
   readonly settledTransid: number | undefined;
+  /** Of what was received: the state that the stream named, and when receiving it ended, to the second. */
+  readonly sentTransid: number | undefined;
+  readonly receivedAt: Date | undefined;
   readonly readOnly: boolean;
   /** When it was made (otime), to the second; undefined where the kernel has not written that down. */
   readonly createdAt: Date | undefined;
@@ -43,6 +46,8 @@ export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
     id: Number(id),
     generation: Number(generation),
     settledTransid: settledTransid(field('Gen at creation'), field('Receive transid')),
+    sentTransid: receivedUuid === undefined ? undefined : numberOf(field('Send transid')),
+    receivedAt: receivedUuid === undefined ? undefined : parseTime(field('Receive time')),
     readOnly: (field('Flags') ?? '').split(/[ ,]+/).includes('readonly'),
     createdAt: parseTime(field('Creation time')),
   };
@@ -51,6 +56,10 @@ export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
 function settledTransid(made: string | undefined, received: string | undefined): number | undefined {
   const known = [made, received].flatMap((text) => (text === undefined ? [] : [Number(text)]));
   return known.length > 0 ? Math.max(...known) : undefined;
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
 }
 
 /** Reads `2026-11-24 22:27:08 +0100`. */

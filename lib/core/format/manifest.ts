@@ -78,6 +78,11 @@ export const manifestSchema = z.object({
     /** `ctransid` of the snapshot, and of the parent that its stream was made against: the states of both. */
     transid: byteCount.optional(),
     parent_transid: byteCount.optional(),
+    /**
+     * The parent on this host was restored or received: a copy of the parent backup's snapshot, with its UUID, but in a state of its
+     * own, which `parent_transid` is.
+     */
+    parent_continued: z.literal(true).optional(),
     /** UUID of the subvolume that it is a snapshot of. */
     source_uuid: uuid.optional(),
     /** Subvolumes that were below it, which no stream carries: paths below the subvolume. */

@@ -169,13 +169,32 @@ export function snapshotName(subvolume: string, timestamp: string, kind: BackupK
   return `${subvolume}__${timestamp}__${kind === 'full' ? 'full' : 'inc'}`;
 }
 
+/**
+ * Name of the copy of a backup's snapshot that a restore leaves for the next backup to build on; `count` is 0 unless that is taken, as on
+ * the host that has the snapshot itself.
+ */
+export function restoredSnapshotName(
+  subvolume: string,
+  timestamp: string,
+  kind: BackupKind,
+  count: number,
+): string {
+  const name = snapshotName(subvolume, timestamp, kind);
+  return count === 0 ? name : `${name}__restored${count === 1 ? '' : `-${count}`}`;
+}
+
+/** True for a name that ends as those of local snapshots do, of whatever subvolume. */
+export function endsAsSnapshotName(name: string): boolean {
+  return /__\w{16}__(full|inc)(__restored(-\d+)?)?$/.test(name);
+}
+
 /** Reads a local snapshot's name back; undefined when it is not one of this subvolume's. */
 export function parseSnapshotName(
   subvolume: string,
   name: string,
 ): { readonly timestamp: string; readonly kind: BackupKind } | undefined {
   if (!name.startsWith(`${subvolume}__`)) return undefined;
-  const match = /^(\w{16})__(full|inc)$/.exec(name.slice(subvolume.length + 2));
+  const match = /^(\w{16})__(full|inc)(?:__restored(?:-\d+)?)?$/.exec(name.slice(subvolume.length + 2));
   if (!match?.[1] || !parseTimestamp(match[1])) return undefined;
   return { timestamp: match[1], kind: match[2] === 'full' ? 'full' : 'incremental' };
 }

@@ -47,3 +47,8 @@ export const restoreFileSchema = z.object({
 });
 
 export type RestoreFile = z.output<typeof restoreFileSchema>;
+
+/** .btrfs-to-s3-restored.json, with ALL=1: the subvolumes that are in their places, by name, each with its UUID. */
+export const restoredAllSchema = z.object({ restored: z.record(z.string(), uuid) });
+
+export type RestoredAllFile = z.output<typeof restoredAllSchema>;

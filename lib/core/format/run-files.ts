@@ -42,6 +42,8 @@ export const snapshotFileSchema = z
         stream_uuid: z.string().optional(),
         /** The state in which it was backed up, and has to be still: `ctransid`. */
         transid: z.int().nonnegative().optional(),
+        /** It is a copy of the backup's snapshot, which was restored or received. */
+        continued: z.literal(true).optional(),
       })
       .nullable(),
     filesystem_uuid: z.string().optional(),
@@ -172,3 +174,20 @@ export const publishedFileSchema = z.object({
 });
 
 export type PublishedFile = z.output<typeof publishedFileSchema>;
+
+/**
+ * continued.json: a backup that was restored here to go on with its chain, until the next backup builds on it. It is what says that this
+ * host may: `last_manifest_key` is what `current.json` named then. Losing it costs a look at every file of the snapshot.
+ */
+export const continuedFileSchema = z.object({
+  manifest_key: z.string(),
+  last_manifest_key: z.string().nullable(),
+  continued_at: z.string(),
+  server: z.string(),
+  bucket: z.string(),
+  /** The snapshot in SNAPSHOT_DIR, and its state (`ctransid`) when it was put there. */
+  snapshot_uuid: z.string(),
+  transid: z.int().nonnegative(),
+});
+
+export type ContinuedFile = z.output<typeof continuedFileSchema>;

@@ -1,5 +1,6 @@
 /** Snapshots that another program takes, such as snapper or btrbk: which one is sent next, and under which time. */
 
+import { type Manifest, streamUuid } from '../format/manifest.ts';
 import { parseTimestamp, readableTime } from '../format/names.ts';
 import type { LastBackup, LocalSnapshot } from './backup-plan.ts';
 
@@ -33,7 +34,8 @@ export function nothingNew(
   if (!last || 'unreadable' in last) return undefined;
   const { snapshot, created_at } = last.manifest;
   const which = `the newest snapshot ${newest.path} of ${readableTime(new Date(msOf(newest)))}`;
-  if (snapshot.uuid === newest.uuid) return `${which} is the last backup already`;
+  if (snapshot.uuid === newest.uuid || isCopyOf(newest, last.manifest))
+    return `${which} is the last backup already`;
   // It came before the newest, whatever the time under which it was published.
   if (snapshots.some(({ uuid, readOnly }) => readOnly && uuid === snapshot.uuid)) return undefined;
   const lastAt = parseTimestamp(created_at);
@@ -44,6 +46,16 @@ export function nothingNew(
 /** The earliest time under which a snapshot can be published: its own, but later than the last backup's, because AT= goes by it. */
 export function earliestBackupTime(snapshot: AdoptableSnapshot, last: Date | undefined): Date {
   return new Date(Math.max(msOf(snapshot), last ? last.getTime() + 1000 : 0));
+}
+
+/** What was received of the backup's own stream. */
+function isCopyOf({ receivedUuid, sentTransid }: LocalSnapshot, { snapshot }: Manifest): boolean {
+  return (
+    receivedUuid !== undefined &&
+    receivedUuid === streamUuid(snapshot) &&
+    sentTransid !== undefined &&
+    sentTransid === snapshot.transid
+  );
 }
 
 function msOf({ createdAt }: AdoptableSnapshot): number {

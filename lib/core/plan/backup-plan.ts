@@ -1,5 +1,5 @@
 /** Full or incremental, and against what: decided from the bucket and the snapshots that are here, by UUID and state. */
-import { type Manifest, streamUuid } from '../format/manifest.ts';
+import { type Manifest, type StoredManifest, streamUuid } from '../format/manifest.ts';
 import { type BackupKind, parseSnapshotName, readableTimestamp } from '../format/names.ts';
 import type { SubvolumeState } from '../stream/stream-head.ts';
 import type { Relation } from './lineage.ts';
@@ -20,6 +20,9 @@ export interface LocalSnapshot {
   readonly receivedUuid: string | undefined;
   readonly generation: number;
   readonly settledTransid: number | undefined;
+  /** Of what was received: the state that its stream named, and when receiving it ended, to the second. */
+  readonly sentTransid: number | undefined;
+  readonly receivedAt: Date | undefined;
   readonly readOnly: boolean;
 }
 
@@ -32,6 +35,8 @@ export interface PublishedBackup {
     | {
         readonly full: Manifest;
         readonly streamUuids: readonly string[];
+        /** All of it, the full backup first. */
+        readonly members: readonly StoredManifest[];
         /** Something of it that only its bytes can settle, such as a chunk that was replaced. */
         readonly doubt?: string | undefined;
       }
@@ -52,6 +57,8 @@ export type PlannedParent = LocalSnapshot & {
   readonly state: SubvolumeState;
   /** False where only a look at all inodes can tell whether a stream on it will be right. */
   readonly isProven: boolean;
+  /** It is a copy of the backup's snapshot, which was restored or received. */
+  readonly continued?: true;
 };
 
 /** A request that cannot be met; the text says why. */
@@ -69,13 +76,16 @@ export interface Candidate {
   readonly state: SubvolumeState | undefined;
   /** What the subvolume that is backed up has to do with it; undefined where that was not asked. */
   readonly relation: Relation | undefined;
+  /** Where it is a copy that was restored or received: why it cannot stand for the snapshot, as a clause. */
+  readonly copy?: { readonly problem: string | undefined } | undefined;
 }
 
 /**
  * Plans one backup. `auto` is incremental whenever the snapshot of the last published backup is still here as it was backed up, and
  * the subvolume comes from what that comes from: `btrfs send -p` does not look, and what it makes of others cannot be received.
  * Local state other than snapshots plays no part, so losing it never forces a full backup.
- * @param candidate undefined when the snapshot of the last backup is not here.
+ * @param last the backup to build on
+ * @param candidate undefined when neither its snapshot nor a copy of that is here.
  */
 export function planBackup(
   requested: BackupKind | 'auto',
@@ -98,7 +108,7 @@ export function planBackup(
     return otherwise(`the last backup does not record the UUID of its snapshot ${name}`);
   }
   if (!candidate) return otherwise(`parent snapshot ${name} is gone`);
-  const { snapshot: parent, state, relation } = candidate;
+  const { snapshot: parent, state, relation, copy } = candidate;
   if (!parent.readOnly) return otherwise(`parent snapshot ${name} is no longer read-only`);
   if (!state || !relation) return otherwise(`the state of parent snapshot ${name} cannot be read`);
   if (relation.is === 'none') {
@@ -106,19 +116,28 @@ export function planBackup(
       `the subvolume is not the one of parent snapshot ${name}: it was made anew, or received in full`,
     );
   }
-  const change = changeSince(manifest, parent, state);
+  const change = copy ? copy.problem : changeSince(manifest, parent, state);
   if (change) return otherwise(`parent snapshot ${name} ${change}`);
   if (source.nextStreamUuid !== undefined && chain.streamUuids.includes(source.nextStreamUuid)) {
     return otherwise(
       `the next snapshot has the received UUID of one that its chain holds (${source.nextStreamUuid}), which btrfs receive would take for its parent`,
     );
   }
-  const across = relation.isRollback ? ', across a rollback' : '';
-  const reason = `on the ${manifest.kind} of ${readableTimestamp(manifest.created_at)}${across}`;
+  const how = copy
+    ? `, as it was restored to ${parent.path}`
+    : relation.isRollback
+      ? ', across a rollback'
+      : '';
   return {
     kind: 'incremental',
-    parent: { ...parent, manifestKey, state, isProven: relation.is === 'proven' },
-    reason,
+    parent: {
+      ...parent,
+      manifestKey,
+      state,
+      isProven: relation.is === 'proven',
+      ...(copy && { continued: true as const }),
+    },
+    reason: `on the ${manifest.kind} of ${readableTimestamp(manifest.created_at)}${how}`,
   };
 }
 

@@ -45,7 +45,9 @@ export function linkProblem(child: StoredManifest, parent: StoredManifest): stri
   if (expected && uuid && expected !== uuid && expected !== streamUuid(parent.manifest.snapshot)) {
     return `${child.key} was sent against snapshot ${expected}, but ${parent.key} holds ${uuid}`;
   }
-  const { parent_transid } = child.manifest.snapshot;
+  const { parent_transid, parent_continued } = child.manifest.snapshot;
+  // A copy has a state of its own; it was held against the backup when it was taken for its parent.
+  if (parent_continued) return undefined;
   const { transid } = parent.manifest.snapshot;
   if (parent_transid !== undefined && transid !== undefined && parent_transid !== transid) {
     return `${child.key} was sent against state ${parent_transid} of its parent snapshot, but ${parent.key} holds state ${transid}`;
@@ -55,6 +57,7 @@ export function linkProblem(child: StoredManifest, parent: StoredManifest): stri
 
 /** Whether two manifests record the states by which their link can be judged; older ones do not. */
 export function recordsLink(child: Manifest, parent: Manifest): boolean {
+  if (child.snapshot.parent_continued) return true;
   return child.snapshot.parent_transid !== undefined && parent.snapshot.transid !== undefined;
 }
 

@@ -10,7 +10,8 @@ export const STREAM_HEADER_BYTES = 17;
 export const COMMAND_HEADER_BYTES = 10;
 const attributeHeaderBytes = 4;
 
-const magic = 'btrfs-stream\0';
+/** What a stream begins with. */
+export const STREAM_MAGIC = 'btrfs-stream\0';
 
 /** The commands that matter here, by number. */
 export const COMMANDS = {
@@ -52,11 +53,11 @@ export class StreamFormatError extends Error {}
 
 /** The version that a stream's header names. @throws StreamFormatError when it is no header */
 export function parseStreamVersion(bytes: Uint8Array): number {
-  for (let at = 0; at < magic.length; at++) {
-    if (bytes[at] !== magic.charCodeAt(at))
+  for (let at = 0; at < STREAM_MAGIC.length; at++) {
+    if (bytes[at] !== STREAM_MAGIC.charCodeAt(at))
       throw new StreamFormatError('it does not begin as a send stream does');
   }
-  return viewOf(bytes).getUint32(magic.length, true);
+  return viewOf(bytes).getUint32(STREAM_MAGIC.length, true);
 }
 
 /** The type of the command that begins with this header. */

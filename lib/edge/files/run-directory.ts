@@ -3,7 +3,9 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ChunksFile,
+  type ContinuedFile,
   chunksFileSchema,
+  continuedFileSchema,
   type PruningFile,
   type PublishedFile,
   pruningFileSchema,
@@ -103,6 +105,19 @@ export class RunDirectory {
       throw fileError(`cannot rename ${this.#file(name)}`, cause);
     });
     return aside;
+  }
+
+  /** What was restored here to go on with; undefined where that is not known. */
+  readContinued(): Promise<ContinuedFile | undefined> {
+    return readJsonFile(this.#file('continued.json'), sealed(continuedFileSchema)).catch(() => undefined);
+  }
+
+  writeContinued(file: ContinuedFile): Promise<void> {
+    return writeJsonFile(this.#file('continued.json'), seal(file));
+  }
+
+  async forgetContinued(): Promise<void> {
+    await rm(this.#file('continued.json'), { force: true });
   }
 
   readPruning(): Promise<PruningFile | undefined> {

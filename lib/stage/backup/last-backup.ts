@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { describeError, ToolError } from '../../core/errors.ts';
 import { type Manifest, type ManifestChunk, streamUuid } from '../../core/format/manifest.ts';
-import type { PublishedFile } from '../../core/format/run-files.ts';
+import type { ContinuedFile, PublishedFile } from '../../core/format/run-files.ts';
 import type { LastBackup, LocalSnapshot, PublishedBackup } from '../../core/plan/backup-plan.ts';
 import { followChain } from '../../core/plan/chain.ts';
 import { strangerTo } from '../../core/plan/chain-owner.ts';
@@ -51,7 +51,7 @@ export async function lookAtChain(
   context: StageContext,
   manifestKey: string,
   manifest: Manifest,
-): Promise<(PublishedBackup['chain'] & { readonly length: number }) | { readonly problem: string }> {
+): Promise<PublishedBackup['chain']> {
   const { bucket, log } = context;
   const load = async (key: string) => withoutParts(await readManifest(bucket, key));
   try {
@@ -74,13 +74,13 @@ export async function lookAtChain(
       );
     }
     const streamUuids = chain.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
-    return { full: full.manifest, length: chain.length, streamUuids, doubt };
+    return { full: full.manifest, streamUuids, members: chain, doubt };
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     return unrestorable(describeError(error));
   }
 
-  function unrestorable(problem: string): { readonly problem: string } {
+  function unrestorable(problem: string): PublishedBackup['chain'] {
     log.warn(`${manifest.subvolume}: the last backup cannot be restored: ${problem}`);
     return { problem };
   }
@@ -96,6 +96,7 @@ export function refuseStranger(
   here: readonly LocalSnapshot[],
   filesystemUuid: string | undefined,
   published: PublishedFile | undefined,
+  continued: ContinuedFile | undefined,
 ): void {
   const { bucket, hostName, hostId } = context;
   const { host, host_id, filesystem_uuid, snapshot } = manifest;
@@ -106,7 +107,7 @@ export function refuseStranger(
     hasSnapshot: here.some(
       ({ uuid, receivedUuid }) => uuid === snapshot.uuid || (known !== null && receivedUuid === known),
     ),
-    published: published && isHere(context, published) ? published.manifest_key : undefined,
+    published: isToContinue(continued, manifestKey) ? manifestKey : ofHere(context, published),
   });
   if (why === undefined) return;
   throw new ToolError(`the last backup of ${manifest.subvolume} under ${bucket.prefix}/ ${why}`, {
@@ -114,13 +115,29 @@ export function refuseStranger(
   });
 }
 
-/** Whether something here shows that a backup was made here: its snapshot, or what RUN_DIR remembers. */
+/** Whether a restore took this host over when a backup was the last one. */
+function isToContinue(continued: ContinuedFile | undefined, manifestKey: string): boolean {
+  return continued?.last_manifest_key === manifestKey;
+}
+
+function ofHere(context: StageContext, published: PublishedFile | undefined): string | undefined {
+  return published && isHere(context, published) ? published.manifest_key : undefined;
+}
+
+/** Whether something here shows that a backup was made or restored here: its snapshot, or what RUN_DIR remembers. */
 export function isRemembered(
   { manifestKey, manifest }: PublishedBackup,
   here: readonly LocalSnapshot[],
   published: PublishedFile | undefined,
+  continued: ContinuedFile | undefined,
 ): boolean {
-  return published?.manifest_key === manifestKey || here.some(({ uuid }) => uuid === manifest.snapshot.uuid);
+  const { uuid: own } = manifest.snapshot;
+  const known = streamUuid(manifest.snapshot);
+  return (
+    published?.manifest_key === manifestKey ||
+    isToContinue(continued, manifestKey) ||
+    here.some(({ uuid, receivedUuid }) => uuid === own || (known !== null && receivedUuid === known))
+  );
 }
 
 /**
@@ -132,11 +149,11 @@ export function refuseMovedPrefix(
   context: StageContext,
   subvolume: string,
   pointer: FoundPointer,
-  published: PublishedFile | undefined,
+  remembered: PublishedFile | ContinuedFile | undefined,
 ): void {
   const { bucket, settings, log } = context;
-  if (pointer || !published || !isHere(context, published)) return;
-  const before = published.manifest_key.split('/subvol/')[0];
+  if (pointer || !remembered || !isHere(context, remembered)) return;
+  const before = remembered.manifest_key.split('/subvol/')[0];
   if (before === undefined || before === bucket.prefix) return;
   const moved = `the last backup of ${subvolume} from here is under ${before}/, and there is none under ${bucket.prefix}/`;
   if (settings.S3_PREFIX !== undefined) {
@@ -164,6 +181,9 @@ export async function rememberedPrefix(context: StageContext): Promise<string | 
 }
 
 /** Whether what RUN_DIR remembers was published to this bucket; earlier versions did not write down which. */
-function isHere({ bucket }: StageContext, { server, bucket: name }: PublishedFile): boolean {
+function isHere(
+  { bucket }: StageContext,
+  { server, bucket: name }: Pick<PublishedFile, 'server' | 'bucket'>,
+): boolean {
   return (name ?? bucket.name) === bucket.name && (server ?? bucket.server) === bucket.server;
 }

@@ -142,7 +142,8 @@ async function record(
       name: snapshot.name,
       path: snapshot.path,
       uuid: snapshot.uuid,
-      parent_uuid: parent?.uuid ?? null,
+      // A stream knows a copy by the UUID of what it is a copy of.
+      parent_uuid: (parent?.continued ? parent.state.uuid : parent?.uuid) ?? null,
       received_uuid: snapshot.receivedUuid ?? null,
       generation: snapshot.generation,
       source_uuid: source.subvolume.uuid,
@@ -157,6 +158,7 @@ async function record(
           manifest_key: parent.manifestKey,
           stream_uuid: parent.state.uuid,
           transid: parent.state.transid,
+          ...(parent.continued && { continued: true as const }),
         }
       : null,
     filesystem_uuid: source.filesystemUuid,

@@ -81,7 +81,7 @@ export async function publishBackup(
     bucket,
     prefix,
   });
-  const tidied = await tidyUp(context, snapshot, { key: manifestKey, text });
+  const tidied = await tidyUp(context, run, snapshot, { key: manifestKey, text });
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
   return { manifestKey, manifest, chainLength, seconds, ...tidied };
 }
@@ -118,7 +118,7 @@ async function confirmChain(
   if (parent_manifest === null) return 0;
   const parent = await readManifest(context.bucket, parent_manifest);
   const chain = await lookAtChain(context, parent_manifest, parent);
-  if (!('problem' in chain)) return chain.length;
+  if (!('problem' in chain)) return chain.members.length;
   throw new ToolError(
     `nothing of ${subvolume} was published: its chain has been damaged since: ${chain.problem}`,
     {
@@ -142,6 +142,7 @@ function buildManifest(
       ...file.snapshot,
       transid: upload.stream.transid,
       parent_transid: upload.stream.parent_transid,
+      ...(file.parent?.continued && { parent_continued: true as const }),
       mtime: upload.stream.mtime ?? file.snapshot.mtime,
     },
     parent_manifest: file.parent?.manifest_key ?? null,

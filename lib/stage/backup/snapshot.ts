@@ -3,16 +3,9 @@
 import { ToolError } from '../../core/errors.ts';
 import { type BackupKind, parseTimestamp } from '../../core/format/names.ts';
 import { nothingNew } from '../../core/plan/adopted-snapshots.ts';
-import {
-  type Candidate,
-  type ImpossiblePlan,
-  type LastBackup,
-  planBackup,
-  withoutParent,
-} from '../../core/plan/backup-plan.ts';
+import { type ImpossiblePlan, planBackup, withoutParent } from '../../core/plan/backup-plan.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
 import { chooseLayout } from '../../core/stream/part-sizes.ts';
-import type { FoundSubvolume } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
@@ -22,14 +15,12 @@ import { checkClock } from './backup-time.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
 import { findLastBackup, isRemembered, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
-import { findSnapshot } from './local/find-snapshot.ts';
-import { relationTo } from './local/relation.ts';
-import { stateOf } from './local/snapshot-state.ts';
+import { findOwnSnapshot, lookForParent } from './local/parent.ts';
 import { lookAtUnfinished, nameForPeople } from './local/unfinished-run.ts';
 import { warnOfOtherName } from './other-name.ts';
 import { type NothingDue, planIfDue, tellIfOverdue } from './plan-if-due.ts';
 import { type PreparedBackup, prepare } from './prepare.ts';
-import { openSource, type SnapshotSource } from './snapshot-source.ts';
+import { openSource } from './snapshot-source.ts';
 import { findUnfinished } from './unfinished.ts';
 
 export type { PreparedBackup } from './prepare.ts';
@@ -59,8 +50,9 @@ export async function prepareSnapshot(
   const pointer = await findPointer(context.bucket, subvolume.name);
   const unfinished = await findUnfinished(context, run, pointer, request.dryRun);
   const published = await run.readPublished();
+  const continued = await run.readContinued();
   const isLastNeeded = request.kind !== 'full' || request.ifDue;
-  if (isLastNeeded) refuseMovedPrefix(context, subvolume.name, pointer, published);
+  if (isLastNeeded) refuseMovedPrefix(context, subvolume.name, pointer, continued ?? published);
 
   if (unfinished) {
     const { file } = unfinished;
@@ -90,9 +82,11 @@ export async function prepareSnapshot(
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
   if (!pointer && !last) await warnOfOtherName(context, subvolume.name, source);
   const { next } = source;
-  const parent = await findParent(source, last);
-  const here = parent ? [...source.here, parent] : source.here;
-  if (last && 'manifest' in last) refuseStranger(context, last, here, source.filesystemUuid, published);
+  const own = await findOwnSnapshot(source, last);
+  const here = own ? [...source.here, own] : source.here;
+  if (last && 'manifest' in last) {
+    refuseStranger(context, last, here, source.filesystemUuid, published, continued);
+  }
   if ('adopt' in next && isLastNeeded && !(last && 'chain' in last && 'problem' in last.chain)) {
     // With a clock that is behind, or was ahead, nothing would be newer for a long time.
     if (last && 'manifest' in last)
@@ -103,43 +97,23 @@ export async function prepareSnapshot(
       return { kind: 'none', reason, snapshotPath: undefined };
     }
   }
-  const candidate = parent && (await lookAtParent(context, source, parent));
-  const possible = planBackup(request.kind, source.subvolume, last, candidate);
+  const { base, candidate } = await lookForParent(context, source, last, { own, continued });
+  const possible = planBackup(request.kind, source.subvolume, base, candidate);
   if ('impossible' in possible) throw impossible(subvolume.name, request.kind, possible);
   // Planned all the same: what stands in the way of the next backup is told when there is still time to mend it.
   const plan =
     // A host that nothing here ties to the last backup has none of its own: it is not due, it is missing.
-    request.ifDue && last && !('unreadable' in last) && isRemembered(last, here, published)
+    request.ifDue && last && !('unreadable' in last) && isRemembered(last, here, published, continued)
       ? planIfDue(context, request.kind, last, possible)
       : possible;
   if ('next' in plan) return plan;
   const planned = { context, run, subvolume: subvolume.name, plan, pointer, source };
   return prepare(planned, request.dryRun, (why) => {
-    const instead = last && 'manifest' in last && withoutParent(request.kind, last, why);
+    const instead = base && 'manifest' in base && withoutParent(request.kind, base, why);
     if (!instead) throw new Error('an increment builds on the last backup');
     if ('impossible' in instead) throw impossible(subvolume.name, request.kind, instead);
     return instead;
   });
-}
-
-/** The snapshot of the last backup, wherever it is; undefined when it is gone. @throws ToolError when it is not mounted */
-async function findParent(source: SnapshotSource, last: LastBackup): Promise<FoundSubvolume | undefined> {
-  if (!last || 'unreadable' in last || last.manifest.snapshot.uuid === null) return undefined;
-  return findSnapshot(source, {
-    uuid: last.manifest.snapshot.uuid,
-    filesystemUuid: last.manifest.filesystem_uuid,
-    otherwise: 'or begin a new chain with KIND=full',
-  });
-}
-
-/** What can be known of the snapshot of the last backup without reading all of it. */
-async function lookAtParent(
-  context: StageContext,
-  source: SnapshotSource,
-  snapshot: FoundSubvolume,
-): Promise<Candidate> {
-  const state = snapshot.readOnly ? await stateOf(context, snapshot.path) : undefined;
-  return { snapshot, state, relation: state && (await relationTo(source, snapshot, state)) };
 }
 
 function impossible(

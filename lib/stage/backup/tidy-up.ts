@@ -10,6 +10,7 @@ import { recoveryText } from '../../core/format/recovery-text.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import { formatCount } from '../../core/units.ts';
 import { deleteSubvolume } from '../../edge/btrfs/btrfs.ts';
+import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import { readDocument, writeText } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
 import type { StageContext } from '../context.ts';
@@ -26,12 +27,18 @@ export interface TidyOutcome {
 /** Tidies up after the publish of a manifest. Never throws but for the reason of the context's signal. */
 export async function tidyUp(
   context: StageContext,
+  run: RunDirectory,
   file: SnapshotFile,
   manifest: { readonly key: string; readonly text: string },
 ): Promise<TidyOutcome> {
   // First: a disk fills up, whatever becomes of a text.
   const outcome = await thin(context, file, manifest.key);
-  for (const courtesy of [() => leaveCopyForHarness(manifest), () => writeRecoveryText(context)]) {
+  const courtesies = [
+    () => forgetContinued(run, file),
+    () => leaveCopyForHarness(manifest),
+    () => writeRecoveryText(context),
+  ];
+  for (const courtesy of courtesies) {
     await courtesy().catch((error: unknown) => {
       context.signal.throwIfAborted();
       context.log.warn(`${file.subvolume}: published, but ${describeError(error)}`);
@@ -68,6 +75,11 @@ function untidyError(manifestKey: string, failures: readonly unknown[]): ToolErr
     ...(childOutput !== undefined && { childOutput }),
     cause: first,
   });
+}
+
+/** From here on this host has a snapshot of its own. */
+async function forgetContinued(run: RunDirectory, { parent }: SnapshotFile): Promise<void> {
+  if (parent && parent.uuid === (await run.readContinued())?.snapshot_uuid) await run.forgetContinued();
 }
 
 /** The integration harness looks at manifests without asking the bucket. */

@@ -31,8 +31,15 @@ export async function findNestedBackups(
   });
 }
 
-/** A line for each, but only for the first of many. */
-export function describeMissing(missing: readonly MissingSubvolume[]): readonly string[] {
+/**
+ * A line for each, but only for the first of many.
+ * @param besides names of subvolumes that are restored as well, and need no mention
+ */
+export function describeMissing(
+  found: readonly MissingSubvolume[],
+  besides: readonly string[] = [],
+): readonly string[] {
+  const missing = found.filter(({ backup }) => !backup || !besides.includes(backup.subvolume));
   const lines = missing.slice(0, mostLines).map(({ path, backup }) => {
     const where = backup
       ? `backed up as "${backup.subvolume}", last on ${readableTimestamp(backup.created_at)}`

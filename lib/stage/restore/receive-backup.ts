@@ -15,7 +15,7 @@ import { keepingParts } from '../../transfer/back/keeping-parts.ts';
 import { openReceiveStream } from '../../transfer/back/receive-stream.ts';
 import { expectedOfManifest, explainStreamError, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
-import type { Staging } from './staging.ts';
+import type { Staging } from './staging/staging.ts';
 
 /** A stream that was received whole. */
 export interface ReceivedStream {

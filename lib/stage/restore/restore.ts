@@ -12,15 +12,22 @@ import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { warnOfDownloadMemory } from '../memory-need.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
-import { partsToKeep } from './kept.ts';
-import { leaveForLater, removeStaging } from './leave.ts';
-import { lookForLeftRestores } from './left-behind.ts';
+import {
+  checkContinuable,
+  checkContinuableBackup,
+  putCopy,
+  rememberContinued,
+  takeCopyBack,
+} from './continue-chain.ts';
 import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
 import { namingOtherPoints } from './other-points.ts';
 import { receiveBackup } from './receive-backup.ts';
-import { RestoreRecord } from './record.ts';
 import { awaitRoom, checkRoom } from './room.ts';
-import { openStaging, type Staging } from './staging.ts';
+import { partsToKeep } from './staging/kept.ts';
+import { leaveForLater, removeStaging } from './staging/leave.ts';
+import { lookForLeftRestores } from './staging/left-behind.ts';
+import { RestoreRecord } from './staging/record.ts';
+import { openStaging, type Staging } from './staging/staging.ts';
 import { checkFree, checkPlace, isInPlace, putInPlace, sealTarget } from './target.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
 
@@ -31,10 +38,14 @@ export interface RestoreRequest {
   readonly selection: Selection;
   readonly verifyMode: VerifyMode;
   readonly readOnly: boolean;
+  /** Leaves in SNAPSHOT_DIR what the next backup builds on. */
+  readonly continuesChain?: boolean;
   /** What is wished for instead of RESTORE_TIER and RESTORE_DAYS. */
   readonly thaw: Partial<ThawWish>;
   /** False: chunks that are not thawed are requested, and the restore ends. */
   readonly mayWait: boolean;
+  /** Called when TARGET is in its place, before what knows of this restore is removed. */
+  readonly onInPlace?: () => Promise<void>;
 }
 
 /** What was restored; `proofs` say what was checked and what was not. */
@@ -44,6 +55,8 @@ export interface RestoreOutcome {
   readonly proofs: readonly string[];
   /** Nested subvolumes of the source, which are not in this backup. */
   readonly missing: readonly MissingSubvolume[];
+  /** The snapshot that the next backup builds on. */
+  readonly continued: string | undefined;
 }
 
 /**
@@ -53,6 +66,7 @@ export interface RestoreOutcome {
  */
 export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
   await checkPlace(request.target);
+  if (request.continuesChain) await checkContinuable(context, request.subvolume, request.target);
   const staging = await openStaging(request.target);
   try {
     return await restoreWithin(context, request, staging);
@@ -85,6 +99,7 @@ async function restoreWithin(
   const chain = isThere ? found.slice(0, record.from) : found;
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
+  if (request.continuesChain) checkContinuableBackup(newest.manifest);
   log.info(`restoring ${describeChain(chain)} to ${target}`);
   if (record.from > 0) {
     log.info(`going on with what was received: ${record.from} of ${formatCount(chain.length, 'stream')}`);
@@ -92,8 +107,15 @@ async function restoreWithin(
   if (!isThere) {
     await receiveRest(context, request, { staging, record, chain, looking });
     if (!record.received) throw new Error('nothing was received');
-    await putInPlace(target, newest.manifest, record.received.path, staging, record);
+    const { received } = record;
+    if (!request.continuesChain) await takeCopyBack(record);
+    const source = request.continuesChain
+      ? await putCopy(context, staging, record, newest, received)
+      : received.path;
+    await putInPlace(target, newest.manifest, source, staging, record);
   }
+  const continued = request.continuesChain ? record.file.continued?.path : undefined;
+  if (continued !== undefined) await rememberContinued(context, newest, continued);
   if (request.readOnly) await sealTarget(target);
   const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
   const compared = await compareWithSource(context, newest.manifest, target, request.verifyMode).catch(
@@ -108,9 +130,10 @@ async function restoreWithin(
     },
   );
   const missing = await findNestedBackups(context, newest.manifest);
+  await request.onInPlace?.();
   await removeStaging(staging);
   const bytes = chain.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
-  return { chain, bytes, proofs: [received, compared], missing };
+  return { chain, bytes, proofs: [received, compared], missing, continued };
 }
 
 /** What the streams of a chain are received with. */

@@ -12,8 +12,8 @@ import {
 } from '../../edge/btrfs/btrfs.ts';
 import { refuseMissingMount } from '../../edge/btrfs/missing-mount.ts';
 import { pathExists } from '../../edge/files/files.ts';
-import type { RestoreRecord } from './record.ts';
-import { moveOut, type Staging } from './staging.ts';
+import type { RestoreRecord } from './staging/record.ts';
+import { moveOut, type Staging } from './staging/staging.ts';
 
 /** Checks where TARGET is to be. @throws ToolError (usage) */
 export async function checkPlace(target: string): Promise<void> {

@@ -47,6 +47,8 @@ test('subvolume show of a read-only snapshot is read', () => {
     id: 259,
     generation: 8,
     settledTransid: 8,
+    sentTransid: undefined,
+    receivedAt: undefined,
     readOnly: true,
     createdAt: new Date('2026-11-24T22:27:08Z'),
   });
@@ -70,6 +72,16 @@ test('subvolume show of a received snapshot names its received UUID', () => {
   const received = '11111111-2222-3333-4444-555555555555';
   const info = parseSubvolumeShow(withField('Received UUID', received));
   assert.equal(info?.receivedUuid, received);
+  const whole = ['Received UUID', 'Send transid', 'Receive time'].reduce(
+    (text, name, index) =>
+      text.replace(
+        new RegExp(`^(\t${name}:[ \t]+).*$`, 'm'),
+        `$1${[received, '7', '2026-11-28 16:35:17 +0100'][index]}`,
+      ),
+    show,
+  );
+  const { sentTransid, receivedAt } = parseSubvolumeShow(whole) ?? {};
+  assert.deepEqual([sentTransid, receivedAt], [7, new Date('2026-11-28T15:35:17Z')]);
   assert.equal(info?.uuid, '3a87e00f-d2f7-b845-9885-e84a4efc50bf');
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  endsAsSnapshotName,
   formatTimestamp,
   isSubvolumeName,
   manifestKeyOf,
@@ -10,6 +11,7 @@ import {
   parseSnapshotName,
   parseTimestamp,
   recoveryTextKey,
+  restoredSnapshotName,
   SubvolumeKeys,
   snapshotName,
   subvolumesRoot,
@@ -247,9 +249,30 @@ test('every snapshot name is read back, and only by its own subvolume', () => {
   );
 });
 
+test('the copy that a restore leaves is read as a snapshot of its backup, and has a free name', () => {
+  const names = [0, 1, 2].map((count) =>
+    restoredSnapshotName('data', '20260101T000000Z', 'incremental', count),
+  );
+  assert.deepEqual(names, [
+    'data__20260101T000000Z__inc',
+    'data__20260101T000000Z__inc__restored',
+    'data__20260101T000000Z__inc__restored-2',
+  ]);
+  for (const name of names) {
+    assert.deepEqual(parseSnapshotName('data', name), {
+      timestamp: '20260101T000000Z',
+      kind: 'incremental',
+    });
+    assert.equal(endsAsSnapshotName(`snapshots/${name}`), true);
+  }
+  assert.equal(endsAsSnapshotName('photos__2026'), false);
+});
+
 for (const name of [
   'data',
   'data__',
+  'data__20260101T000000Z__inc__restored-',
+  'data__20260101T000000Z__inc__restored2',
   'data__20260101T000000Z',
   'data__20260101T000000Z__',
   'data__20260101T000000Z__incremental',

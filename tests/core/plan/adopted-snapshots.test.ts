@@ -13,7 +13,7 @@ import { dayStamp, keyOfDay, manifestOfDay, snapshotOfDay } from '../samples.ts'
 const published = (day: number) => ({
   manifestKey: keyOfDay(day),
   manifest: manifestOfDay(day),
-  chain: { full: manifestOfDay(1), streamUuids: [] },
+  chain: { full: manifestOfDay(1), streamUuids: [], members: [] },
 });
 
 /** The snapshot of a day; made at the time under which it is published, unless that is said otherwise. */

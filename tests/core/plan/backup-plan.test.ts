@@ -7,10 +7,10 @@ import {
   withoutParent,
 } from '../../../lib/core/plan/backup-plan.ts';
 import type { Relation } from '../../../lib/core/plan/lineage.ts';
-import { keyOfDay, manifestOfDay, snapshotOfDay, sourceUuid, uuidOf } from '../samples.ts';
+import { chainOfDays, keyOfDay, manifestOfDay, snapshotOfDay, sourceUuid, uuidOf } from '../samples.ts';
 
 const source = { uuid: sourceUuid };
-const chain = { full: manifestOfDay(1), streamUuids: [uuidOf(1), uuidOf(2)] };
+const chain = { full: manifestOfDay(1), streamUuids: [uuidOf(1), uuidOf(2)], members: chainOfDays(2) };
 /** Of the snapshot of day 2, as it was when it was backed up. */
 const state = { uuid: uuidOf(2), transid: 102 };
 const published = { manifestKey: keyOfDay(2), manifest: manifestOfDay(2), chain };
@@ -148,4 +148,26 @@ test('nothing builds on a chain that cannot be restored', () => {
   const broken = { ...published, chain: { problem: 'chunk 0 is missing' } };
   assert.equal(whyFull(planBackup('auto', source, broken, here)), 'the last backup cannot be restored');
   assert.ok('impossible' in planBackup('incremental', source, broken, here), 'refused');
+});
+
+const copy = { ...snapshotOfDay(2), uuid: uuidOf(60), parentUuid: uuidOf(61), receivedUuid: uuidOf(2) };
+
+test('what was restored goes on incrementally on the copy that it was made of', () => {
+  const candidate = { snapshot: copy, state, relation: proven, copy: { problem: undefined } };
+  assert.deepEqual(planBackup('auto', source, published, candidate), {
+    kind: 'incremental',
+    parent: { ...copy, manifestKey: keyOfDay(2), state, isProven: true, continued: true },
+    reason: `on the incremental of 2026-01-02T02:00:00Z, as it was restored to ${copy.path}`,
+  });
+});
+
+test('a copy that is not what was backed up is no parent', () => {
+  const problem = 'was changed after it was received';
+  const plan = planBackup('auto', source, published, {
+    snapshot: copy,
+    state,
+    relation: proven,
+    copy: { problem },
+  });
+  assert.match(whyFull(plan), /^parent snapshot data__\S+ was changed after it was received$/);
 });

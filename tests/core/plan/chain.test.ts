@@ -9,6 +9,7 @@ import {
   linkProblem,
   MAX_CHAIN_LENGTH,
   newestNotLater,
+  recordsLink,
 } from '../../../lib/core/plan/chain.ts';
 import { chainOfDays, dayStamp, keyOfDay, manifestOfDay, uuidOf } from '../samples.ts';
 
@@ -214,4 +215,22 @@ test('a backup that was sent against another state of its parent does not link t
   assert.equal(linked(36, 36), undefined);
   assert.equal(linked(undefined, 36), undefined, 'older manifests do not record it');
   assert.equal(linked(7, undefined), undefined);
+});
+
+test('a backup on a copy of its parent links by UUID: the copy has a state of its own', () => {
+  const [full, incremental] = chainOfDays(2);
+  assert.ok(full && incremental);
+  const parent = {
+    ...full,
+    manifest: { ...full.manifest, snapshot: { ...full.manifest.snapshot, transid: 36 } },
+  };
+  const onCopy = (of: Partial<Manifest['snapshot']>) => {
+    const snapshot = { ...incremental.manifest.snapshot, parent_transid: 7, ...of };
+    return { ...incremental, manifest: { ...incremental.manifest, snapshot } };
+  };
+  assert.equal(linkProblem(onCopy({ parent_continued: true }), parent), undefined);
+  assert.equal(recordsLink(onCopy({ parent_continued: true }).manifest, parent.manifest), true);
+  assert.match(linkProblem(onCopy({}), parent) ?? '', /against state 7/);
+  const stranger = onCopy({ parent_continued: true, parent_uuid: uuidOf(77) });
+  assert.match(linkProblem(stranger, parent) ?? '', /was sent against snapshot/);
 });

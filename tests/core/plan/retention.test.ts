@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseSnapshotName, snapshotName } from '../../../lib/core/format/names.ts';
-import { ownAmong, snapshotsToThin } from '../../../lib/core/plan/retention.ts';
-import { dayStamp } from '../samples.ts';
+import { isAwaited, ownAmong, snapshotsToThin } from '../../../lib/core/plan/retention.ts';
+import { dayStamp, uuidOf } from '../samples.ts';
 
 const nameOfDay = (day: number) =>
   snapshotName('data', dayStamp(day), day % 5 === 1 ? 'full' : 'incremental');
@@ -78,4 +78,24 @@ test("ours are those that were taken from here or published where we publish; fo
   const { own, others } = ownAmong('data', [...snapshots, ...strangers], new Set(['uuid-1']), isPublished);
   assert.deepEqual(own, snapshots.slice(0, 2));
   assert.deepEqual(others, snapshots.slice(2));
+});
+
+const copy = { uuid: uuidOf(1), parentUuid: uuidOf(9), receivedUuid: uuidOf(50) };
+const restored = { uuid: uuidOf(2), parentUuid: copy.uuid };
+const backedUp = { uuid: uuidOf(3), parentUuid: restored.uuid };
+
+test('a received snapshot waits for the first backup of what was made of it', () => {
+  assert.equal(isAwaited(copy, [copy], [copy, restored]), true);
+  assert.equal(isAwaited(copy, [copy, backedUp], [copy, restored, backedUp]), false);
+});
+
+test('a received snapshot of which nothing was made, or only another snapshot, does not wait', () => {
+  assert.equal(isAwaited(copy, [copy], [copy]), false);
+  const snapshot = { uuid: uuidOf(4), parentUuid: copy.uuid };
+  assert.equal(isAwaited(copy, [copy, snapshot], [copy, snapshot]), false);
+});
+
+test('what was taken here never waits', () => {
+  const own = { ...copy, receivedUuid: undefined };
+  assert.equal(isAwaited(own, [own], [own, restored]), false);
 });

@@ -1,8 +1,8 @@
 /** Which local snapshots are this backup's own: several settings files may take snapshots of one name into one SNAPSHOT_DIR. */
 import type { SnapshotFile } from '../../../core/format/run-files.ts';
-import { ownAmong, snapshotsToThin } from '../../../core/plan/retention.ts';
+import { isAwaited, ownAmong, snapshotsToThin } from '../../../core/plan/retention.ts';
 import { formatCount } from '../../../core/units.ts';
-import { type FoundSubvolume, findSubvolumes } from '../../../edge/btrfs/btrfs.ts';
+import { type FoundSubvolume, findSubvolumes, listSubvolumes } from '../../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { listManifests } from '../../bucket/backups.ts';
 import type { StageContext } from '../../context.ts';
@@ -30,7 +30,10 @@ export async function snapshotsToRemove(
   const { SNAPSHOT_DIR: directory, KEEP_SNAPSHOTS: keep } = context.settings;
   if (directory === undefined) return [];
   // A snapshot that was made writable is in use.
-  const here = (await findSubvolumes(directory)).filter(({ readOnly }) => readOnly);
+  const found = await findSubvolumes(directory);
+  const isReceived = found.some(({ receivedUuid }) => receivedUuid !== undefined);
+  const everything = isReceived ? await listSubvolumes(directory) : [];
+  const here = found.filter((each) => each.readOnly && !isAwaited(each, found, everything));
   const taken = await takenFrom(context, subvolume);
   const byRecord = ownAmong(subvolume, here, taken, () => false);
   const { own, others } =

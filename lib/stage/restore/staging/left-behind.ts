@@ -1,11 +1,11 @@
 /** What stopped restores have left on a filesystem: named, so that nobody wonders where the room is, and removed where it is of no use. */
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { describeError, ToolError } from '../../core/errors.ts';
-import { isStagingName } from '../../core/format/staging-name.ts';
-import { listSubvolumes } from '../../edge/btrfs/btrfs.ts';
-import { type BtrfsMount, btrfsMounts, pathBelow } from '../../edge/btrfs/btrfs-mounts.ts';
-import type { StageContext } from '../context.ts';
+import { describeError, ToolError } from '../../../core/errors.ts';
+import { isStagingName } from '../../../core/format/staging-name.ts';
+import { listSubvolumes } from '../../../edge/btrfs/btrfs.ts';
+import { type BtrfsMount, btrfsMounts, pathBelow } from '../../../edge/btrfs/btrfs-mounts.ts';
+import type { StageContext } from '../../context.ts';
 import { describeProgress, removeStaging, targetOf } from './leave.ts';
 import { isWorthKeeping } from './record.ts';
 import { lockStaging } from './staging.ts';

@@ -1,13 +1,13 @@
 /** With SPOOL_DIR: where the parts of the stream under way are kept, and whether there is room for them. */
 import { mkdir } from 'node:fs/promises';
-import type { StoredManifest } from '../../core/format/manifest.ts';
-import { formatSize } from '../../core/units.ts';
-import { filesystemOf } from '../../edge/btrfs/btrfs.ts';
-import { fileError, pathExists } from '../../edge/files/files.ts';
-import { KeptParts } from '../../edge/files/kept-parts.ts';
-import type { StageContext } from '../context.ts';
+import type { StoredManifest } from '../../../core/format/manifest.ts';
+import { formatSize } from '../../../core/units.ts';
+import { filesystemOf } from '../../../edge/btrfs/btrfs.ts';
+import { fileError, pathExists } from '../../../edge/files/files.ts';
+import { KeptParts } from '../../../edge/files/kept-parts.ts';
+import type { StageContext } from '../../context.ts';
+import { freeBytes, streamBytes } from '../room.ts';
 import type { RestoreRecord } from './record.ts';
-import { freeBytes, streamBytes } from './room.ts';
 
 /**
  * Where parts of the next stream are kept: there where an earlier restore has kept some, else in a fresh directory below SPOOL_DIR.

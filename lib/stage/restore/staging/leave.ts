@@ -1,13 +1,14 @@
 /** What a restore leaves when it ends: nothing, or what was received and would have to be fetched and paid for again. */
 import { basename, dirname, join } from 'node:path';
-import { ToolError } from '../../core/errors.ts';
-import type { RestoreFile } from '../../core/format/restore-file.ts';
-import { formatCount } from '../../core/units.ts';
-import { KeptParts } from '../../edge/files/kept-parts.ts';
-import type { StageContext } from '../context.ts';
+import { ToolError } from '../../../core/errors.ts';
+import type { RestoreFile } from '../../../core/format/restore-file.ts';
+import { formatCount } from '../../../core/units.ts';
+import { KeptParts } from '../../../edge/files/kept-parts.ts';
+import type { StageContext } from '../../context.ts';
+import { takeCopyBack } from '../continue-chain.ts';
+import { checkPlace, isInPlace } from '../target.ts';
 import { isWorthKeeping } from './record.ts';
 import { lockStaging, type Staging, stagingPath } from './staging.ts';
-import { checkPlace } from './target.ts';
 
 /** Removes a staging directory with all that belongs to it. */
 export async function removeStaging(staging: Staging): Promise<void> {
@@ -49,6 +50,8 @@ export async function abandonRestore(target: string): Promise<string> {
   }
   try {
     const record = await staging.readRecord();
+    // A copy for the next backup belongs to TARGET once that is in place.
+    if (record && !(await isInPlace(target, record.target_uuid))) await takeCopyBack({ file: record });
     await removeStaging(staging);
     return `removed ${path}${record ? `, with ${describeProgress(record)}` : ''}`;
   } finally {

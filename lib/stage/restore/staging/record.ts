@@ -1,16 +1,16 @@
 /** How far a restore is, on disk: restore.json is written after what it says is on disk, and before what it makes needless is removed. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { ToolError } from '../../core/errors.ts';
-import type { Manifest, StoredManifest } from '../../core/format/manifest.ts';
-import type { RestoreFile } from '../../core/format/restore-file.ts';
-import { type ChainLink, resumePoint } from '../../core/plan/restore-resume.ts';
-import { RootAttributes } from '../../core/stream/root-attributes.ts';
-import { deleteSubvolume, showSubvolume, subvolumeAt, syncFilesystem } from '../../edge/btrfs/btrfs.ts';
-import { readStreamHead } from '../../edge/btrfs/read-stream-head.ts';
-import { KeptParts } from '../../edge/files/kept-parts.ts';
-import type { StageContext } from '../context.ts';
-import type { ReceivedStream } from './receive-backup.ts';
+import { ToolError } from '../../../core/errors.ts';
+import type { Manifest, StoredManifest } from '../../../core/format/manifest.ts';
+import type { RestoreFile } from '../../../core/format/restore-file.ts';
+import { type ChainLink, resumePoint } from '../../../core/plan/restore-resume.ts';
+import { RootAttributes } from '../../../core/stream/root-attributes.ts';
+import { deleteSubvolume, showSubvolume, subvolumeAt, syncFilesystem } from '../../../edge/btrfs/btrfs.ts';
+import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';
+import { KeptParts } from '../../../edge/files/kept-parts.ts';
+import type { StageContext } from '../../context.ts';
+import type { ReceivedStream } from '../receive-backup.ts';
 import type { Staging } from './staging.ts';
 
 /** What is restored, and where to. */

@@ -1,0 +1,155 @@
+/** ALL=1: every subvolume of the host below one directory. What can be refused is refused, and what must thaw is requested, before the first. */
+import { mkdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { ToolError } from '../../core/errors.ts';
+import type { StoredManifest } from '../../core/format/manifest.ts';
+import { type RestoredAllFile, restoredAllSchema } from '../../core/format/restore-file.ts';
+import { roomNeeded } from '../../core/plan/room.ts';
+import { formatCount, formatSize } from '../../core/units.ts';
+import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
+import { compresses } from '../../edge/btrfs/mount-options.ts';
+import { seal, sealed } from '../../edge/files/checked-json.ts';
+import { fileError, pathExists, readJsonFile, writeJsonFile } from '../../edge/files/files.ts';
+import { listEverything, momentOf, nothingFound, resolveChain } from '../bucket/backups.ts';
+import type { StageContext } from '../context.ts';
+import { type RestoreOutcome, type RestoreRequest, restoreBackup } from './restore.ts';
+import { freeBytes, streamBytes } from './room.ts';
+import { stagingPath } from './staging/staging.ts';
+import { checkPlace } from './target.ts';
+import { thawChunks, thawRequestFor } from './thaw.ts';
+
+/** What to restore, and below which directory. */
+export interface RestoreAllRequest extends Omit<RestoreRequest, 'subvolume' | 'target' | 'selection'> {
+  readonly directory: string;
+  /** Of each subvolume the newest backup not later than this; the published one without. */
+  readonly at: string | undefined;
+}
+
+/** A subvolume of the host, and where it goes. */
+export interface SubvolumeToRestore {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** A restore of all subvolumes. */
+export interface RestoreOfAll {
+  readonly subvolumes: readonly SubvolumeToRestore[];
+  /** Restores one of them; undefined when an earlier run has. */
+  restore(subvolume: SubvolumeToRestore): Promise<RestoreOutcome | undefined>;
+  /** Says that all of them are there. */
+  finish(): Promise<void>;
+}
+
+/**
+ * Finds the subvolumes, makes the directory where it is missing, and requests every thaw.
+ * @throws ToolError when there are none, or they are bound not to fit
+ */
+export async function openRestoreOfAll(
+  context: StageContext,
+  request: RestoreAllRequest,
+): Promise<RestoreOfAll> {
+  const { directory, at, ...rest } = request;
+  // It may be where a filesystem is mounted.
+  await checkPlace((await pathExists(directory)) ? join(directory, 'each') : directory);
+  if (at !== undefined) momentOf(at);
+  const { names } = await listEverything(context.bucket);
+  if (names.length === 0) throw await nothingFound(context.bucket, 'there is no backup');
+  await mkdir(directory, { recursive: true }).catch((cause: unknown) => {
+    throw fileError(`cannot make ${directory}`, cause);
+  });
+  const record = new RestoredAll(directory);
+  const subvolumes = names.map((name) => ({ name, path: join(directory, name) }));
+  await prepare(context, request, subvolumes);
+  return {
+    subvolumes,
+    async restore({ name, path }) {
+      if (await record.has(name, path)) {
+        context.log.info(`${name} was restored to ${path} by an earlier run`);
+        return undefined;
+      }
+      return restoreBackup(context, {
+        ...rest,
+        subvolume: name,
+        target: path,
+        selection: { at },
+        onInPlace: () => record.add(name, path),
+      });
+    },
+    finish: () => record.remove(),
+  };
+}
+
+/** Looks at the room for what is still to be restored, and requests its thaws, so that all are waited for at once. */
+async function prepare(
+  context: StageContext,
+  { directory, at, thaw }: RestoreAllRequest,
+  subvolumes: readonly SubvolumeToRestore[],
+): Promise<void> {
+  const chains: (readonly StoredManifest[])[] = [];
+  for (const { name, path } of subvolumes) {
+    // What is there, or has begun, takes up its room already.
+    if ((await pathExists(path)) || (await pathExists(stagingPath(path)))) continue;
+    const chain = await inItsTurn(resolveChain(context.bucket, name, { at }));
+    if (chain) chains.push(chain);
+  }
+  await checkRoomForAll(chains, directory);
+  for (const chain of chains) {
+    await inItsTurn(thawChunks(context, thawRequestFor(context, chain, thaw)));
+  }
+}
+
+/** What is wrong with one subvolume is told when its turn comes, and does not stop the others. */
+async function inItsTurn<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  return work.catch((error: unknown) => {
+    if (!(error instanceof ToolError) || error.kind === 'interrupted') throw error;
+    return undefined;
+  });
+}
+
+/** Each is received beside those before it, of which at least what their last stream brought is alive. */
+async function checkRoomForAll(
+  chains: readonly (readonly StoredManifest[])[],
+  directory: string,
+): Promise<void> {
+  let [before, needed] = [0, 0];
+  for (const chain of chains) {
+    needed = Math.max(needed, before + roomNeeded(chain.map(streamBytes), false).atLeast);
+    const newest = chain.at(-1);
+    before += newest ? streamBytes(newest) : 0;
+  }
+  const free = await freeBytes(directory);
+  if (free >= needed || (await compresses(directory))) return;
+  throw new ToolError(
+    `the restore of ${formatCount(chains.length, 'subvolume')} needs about ${formatSize(needed)}, but ${directory} has ${formatSize(free)} free`,
+    { hint: 'make room, choose a TARGET on another filesystem, or restore them one by one with SUBVOLUME=' },
+  );
+}
+
+/** Which subvolumes are there, for a run that comes after one that failed. */
+class RestoredAll {
+  readonly #path: string;
+
+  constructor(directory: string) {
+    this.#path = join(directory, '.btrfs-to-s3-restored.json');
+  }
+
+  async has(name: string, path: string): Promise<boolean> {
+    const uuid = (await this.#read()).restored[name];
+    return uuid !== undefined && (await subvolumeAt(path, basename(path)))?.uuid === uuid;
+  }
+
+  async add(name: string, path: string): Promise<void> {
+    const { restored } = await this.#read();
+    const uuid = (await subvolumeAt(path, basename(path)))?.uuid;
+    if (uuid) await writeJsonFile(this.#path, seal({ restored: { ...restored, [name]: uuid } }));
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.#path, { force: true });
+  }
+
+  async #read(): Promise<RestoredAllFile> {
+    const read = await readJsonFile(this.#path, sealed(restoredAllSchema)).catch(() => undefined);
+    return read ?? { restored: {} };
+  }
+}
