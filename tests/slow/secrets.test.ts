@@ -113,6 +113,7 @@ for (const [ways, [way, handOver]] of Object.entries(handOvers).entries()) {
       'btrfs',
       'findmnt',
       'flock',
+      'lsattr',
       'mkfifo',
       'rsync',
       'touch',

@@ -8,6 +8,7 @@ import { newestSnapshot } from '../../core/plan/adopted-snapshots.ts';
 import type { BackupSource } from '../../core/plan/backup-plan.ts';
 import type { AdoptedSubvolume, LiveSubvolume, SelectedSubvolume } from '../../core/settings/rules.ts';
 import { formatCount } from '../../core/units.ts';
+import { letterOf, locksOn } from '../../edge/btrfs/attributes.ts';
 import {
   type FoundSubvolume,
   filesystemOf,
@@ -138,9 +139,11 @@ async function lookAtSubvolume(
   const nested = dataAmong(nestedAmong(await listSubvolumes(path), info), info.uuid);
   warnOfNested(context.log, name, nested, path);
   await warnOfMounts(context, name, path);
+  const here = await findSubvolumes(directory);
+  if (!here.some(({ parentUuid }) => parentUuid === info.uuid)) await warnOfLocks(context, name, path);
   return {
     subvolume: info,
-    here: await findSubvolumes(directory),
+    here,
     next: { takeOf: path, into: directory, isReceived: info.receivedUuid !== undefined },
     nested,
     filesystemUuid: await readFilesystemUuid(path),
@@ -168,6 +171,16 @@ async function warnOfMounts({ log, settings }: StageContext, name: string, path:
   log.warn(
     `${name}: what is mounted below ${path} is not part of this backup: ${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}; name Btrfs subvolumes in SUBVOLUMES to back them up`,
   );
+}
+
+/** Before the first snapshot: afterwards it is too late to have none that is locked. */
+async function warnOfLocks({ log }: StageContext, name: string, path: string): Promise<void> {
+  for (const lock of await locksOn(path)) {
+    const option = letterOf(lock);
+    log.warn(
+      `${name}: ${path} is ${lock} (chattr +${option}), and so will its snapshots be: those of this tool are unlocked when they are deleted, others are not; chattr -${option} ${path} ends it`,
+    );
+  }
 }
 
 const mostNamed = 5;
