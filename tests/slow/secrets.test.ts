@@ -116,7 +116,6 @@ for (const [ways, [way, handOver]] of Object.entries(handOvers).entries()) {
       'lsattr',
       'mkfifo',
       'rsync',
-      'touch',
     ]);
     await assertNothingStays(world, children);
   });

@@ -21,6 +21,7 @@ export const COMMANDS = {
   removeXattr: 14,
   write: 15,
   clone: 16,
+  setTimes: 20,
   end: 21,
   encodedWrite: 25,
 } as const;
@@ -29,6 +30,9 @@ export const COMMANDS = {
 export const ATTRIBUTES = {
   uuid: 1,
   transid: 2,
+  changeTime: 9,
+  modificationTime: 10,
+  accessTime: 11,
   xattrName: 13,
   xattrData: 14,
   path: 15,

@@ -119,13 +119,6 @@ export async function readMtime(path: string): Promise<string> {
   return `${mtimeNs < 0n ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
 }
 
-/** Sets what readMtime gave, to the nanosecond, which only touch(1) can. @throws ToolError when that is refused */
-export async function setMtime(path: string, seconds: string): Promise<void> {
-  const { exitCode, stderr } = await command`touch --no-create -m --date=@${seconds} -- ${path}`;
-  if (exitCode !== 0)
-    throw new ToolError(`cannot set the modification time of ${path}`, { childOutput: stderr });
-}
-
 /**
  * Deletes a subvolume of ours and waits until the deletion is on disk. One that inherited chattr +i or +a from its source is unlocked
  * for it: to delete it is nobody's task but ours.

@@ -1,18 +1,12 @@
 import { statfs } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { describeError, ToolError } from '../../core/errors.ts';
-import type { Manifest, StoredManifest } from '../../core/format/manifest.ts';
+import type { StoredManifest } from '../../core/format/manifest.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
-import {
-  deleteSubvolume,
-  filesystemOf,
-  makeReadOnly,
-  setMtime,
-  takeSnapshot,
-} from '../../edge/btrfs/btrfs.ts';
+import { deleteSubvolume, filesystemOf, makeReadOnly, takeSnapshot } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
@@ -84,7 +78,7 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
       bytes += manifest.total_bytes;
     }
     if (!last) throw new Error('nothing was received');
-    await publishTarget(request, newest.manifest, last, staging);
+    await publishTarget(request, last, staging);
   } catch (error) {
     // What went wrong first is what the user must read.
     await staging.remove().catch((second: unknown) => log.warn(describeError(second)));
@@ -112,14 +106,11 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
 /** Makes TARGET of the last received subvolume, in one step: it is whole from the moment at which it is there. */
 async function publishTarget(
   { target, readOnly }: RestoreRequest,
-  { snapshot }: Manifest,
   received: ReceivedStream,
   staging: Staging,
 ): Promise<void> {
   const path = staging.freePath();
   await takeSnapshot(received.path, path, 'writable');
-  // What the streams do not carry over.
-  if (snapshot.mtime !== undefined) await setMtime(path, snapshot.mtime);
   await checkTarget(target);
   await moveOut(path, target);
   // Made read-only last: a read-only snapshot would inherit received_uuid and be taken for the chain's own, and cannot be moved.
