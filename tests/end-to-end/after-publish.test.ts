@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CreateBucketCommand, PutObjectCommand, PutObjectLockConfigurationCommand } from '@aws-sdk/client-s3';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import { smallWorld, write } from './small-world.ts';
+import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { markReceived, proveIs, smallWorld, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
 import { errorLines, namesIn, type World } from './world.ts';
 
@@ -85,4 +86,35 @@ test('a snapshot that cannot be removed keeps no other from it, and what was pub
   );
   const left = await namesIn(world.snapshots);
   assert.deepEqual(left, [oldest, document.snapshotPath.split('/').at(-1)]);
+});
+
+test('a subvolume with chattr +i: its snapshots are thinned, and before the first one a warning says so', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  await shell`chattr +i ${world.data}`;
+  world.cleanUp(() => shell`chattr -i ${world.data}`);
+  const host = await hostIn(world, { settings: { KEEP_SNAPSHOTS: '1' } });
+  await host.backUp();
+  const warned = host.warnings.filter((line) => /data: \S+ is immutable \(chattr \+i\)/.test(line));
+  assert.equal(warned.length, 1);
+  await host.backUp();
+  const { key, manifest } = await host.backUp();
+  assert.deepEqual(host.warnings, warned, 'once is enough');
+  assert.deepEqual(await namesIn(world.snapshots), [manifest.snapshot.name]);
+  await proveIs(world, await treeDigest(world.data), key);
+});
+
+test('a subvolume with chattr +i that was received: its snapshots are made read-only, and thinned', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  await markReceived(world.data);
+  await shell`chattr +i ${world.data}`;
+  world.cleanUp(() => shell`chattr -i ${world.data}`);
+  const host = await hostIn(world, { settings: { KEEP_SNAPSHOTS: '1' } });
+  await host.backUp();
+  const { manifest } = await host.backUp();
+  assert.deepEqual(
+    [manifest.kind, await namesIn(world.snapshots)],
+    ['incremental', [manifest.snapshot.name]],
+  );
 });

@@ -75,7 +75,10 @@ test('a weekly backup of a daily copy is incremental, although the snapshots bet
   await remove(at(2));
   await shell`btrfs send -q ${join(home, '..', 'home.6')} | btrfs receive -q ${target}`;
   const anew = await host.plan();
-  assert.match('reason' in anew ? anew.reason : '', /^parent snapshot \S+home\.6 was received of another state than was backed up$/);
+  assert.match(
+    'reason' in anew ? anew.reason : '',
+    /^parent snapshot \S+home\.6 was received of another state than was backed up$/,
+  );
 });
 
 test('a backup after a rollback is incremental, whether the old state is kept or not, and the plan says so', async (t) => {

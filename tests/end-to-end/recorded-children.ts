@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shell } from '../../testing/harness/processes/shell.ts';
 
-const commands = ['bash', 'btrfs', 'findmnt', 'flock', 'mkfifo', 'rsync', 'touch'] as const;
+const commands = ['bash', 'btrfs', 'findmnt', 'flock', 'lsattr', 'mkfifo', 'rsync', 'touch'] as const;
 
 /** Commands that record how they were started, and then become the real ones. */
 export interface RecordedChildren {

@@ -70,6 +70,7 @@ test('systemd finds no fault with them, and would run this checkout with CONFIG'
   assert.match(service, new RegExp(`^WorkingDirectory=${repositoryRoot}$`, 'm'));
   assert.match(service, new RegExp(`^Environment=PATH=${dirname(process.execPath)}:`, 'm'));
   assert.doesNotMatch(service, /@[A-Z_]+@/);
+  assert.match(service, /^CapabilityBoundingSet=.* CAP_LINUX_IMMUTABLE$/m);
   for (const line of [
     'Restart=on-failure',
     'RestartPreventExitStatus=2 3 4 5 SIGKILL',

@@ -27,6 +27,7 @@ export const COMMANDS = {
   removeXattr: 14,
   write: 15,
   clone: 16,
+  setTimes: 20,
   end: 21,
   encodedWrite: 25,
 } as const;
@@ -37,6 +38,9 @@ export const ATTRIBUTES = {
   transid: 2,
   mode: 5,
   device: 8,
+  changeTime: 9,
+  modificationTime: 10,
+  accessTime: 11,
   xattrName: 13,
   xattrData: 14,
   path: 15,

@@ -14,6 +14,7 @@ import {
   readTransid,
 } from './commands.ts';
 import type { RootAttributes } from './root-attributes.ts';
+import { setRootTimes } from './root-times.ts';
 import type { StreamHead, SubvolumeState } from './stream-head.ts';
 
 /** What a stream is received as. */
@@ -25,6 +26,8 @@ export interface Labels {
   readonly parentUuid: string | undefined;
   /** Of the top directory; the same for all streams of a chain. */
   readonly rootAttributes: RootAttributes;
+  /** Of the top directory: seconds since 1970 with nine decimals; undefined where only the stream tells it, if it does. */
+  readonly mtime?: string | undefined;
 }
 
 /** The first command of a stream with these labels, and what has to follow it. */
@@ -40,8 +43,9 @@ export function relabelFirstCommand(type: number, command: Uint8Array, labels: L
 }
 
 /** The last command of a stream, and what has to come before it. */
-export function relabelEnd(command: Uint8Array, { rootAttributes }: Labels): Uint8Array {
-  return concatenate(...rootAttributes.setting(), command);
+export function relabelEnd(command: Uint8Array, { rootAttributes, mtime }: Labels): Uint8Array {
+  const times = mtime === undefined ? [] : [setRootTimes(mtime)];
+  return concatenate(...rootAttributes.setting(), ...times, command);
 }
 
 /** A clone command with the label of what it clones from; undefined where that is neither the snapshot nor its parent. */

@@ -14,7 +14,9 @@ import {
 } from '../../core/format/btrfs-output.ts';
 import { fileError } from '../files/files.ts';
 import { command, startStreamChild } from '../process/child.ts';
+import { unlockSubvolume } from './attributes.ts';
 import { refuseMissingMount } from './missing-mount.ts';
+import { refusalOf } from './refusal.ts';
 import { notASubvolume, subvolumeRootInode } from './wrong-place.ts';
 
 /**
@@ -99,13 +101,13 @@ export async function takeSnapshot(
       childOutput: taken.stderr,
     });
   }
-  throw btrfsError(`cannot take a snapshot of ${source} at ${target}`, taken.stderr);
+  throw await refusalOf(`cannot take a snapshot of ${source} at ${target}`, taken.stderr, target);
 }
 
 /** Makes a subvolume read-only that was writable so far. */
 export async function makeReadOnly(path: string): Promise<void> {
   const set = await command`btrfs property set -t subvol -- ${path} ro true`;
-  if (set.exitCode !== 0) throw btrfsError(`cannot make ${path} read-only`, set.stderr);
+  if (set.exitCode !== 0) throw await refusalOf(`cannot make ${path} read-only`, set.stderr, path);
 }
 
 /** A file's modification time in seconds since 1970 with nine decimals, which a number of JavaScript could not hold. */
@@ -123,17 +125,23 @@ export async function readBirth(path: string): Promise<bigint> {
   return (await lstat(path, { bigint: true })).birthtimeNs;
 }
 
-/** Sets what readMtime gave, to the nanosecond, which only touch(1) can. @throws ToolError when that is refused */
-export async function setMtime(path: string, seconds: string): Promise<void> {
-  const { exitCode, stderr } = await command`touch --no-create -m --date=@${seconds} -- ${path}`;
-  if (exitCode !== 0)
-    throw new ToolError(`cannot set the modification time of ${path}`, { childOutput: stderr });
-}
-
-/** Deletes a subvolume and waits until the deletion is on disk. */
+/**
+ * Deletes a subvolume of ours and waits until the deletion is on disk. One that inherited chattr +i or +a from its source is unlocked
+ * for it.
+ * @throws ToolError with the cause, as far as it can be found; the subvolume is read-only then if it was before.
+ */
 export async function deleteSubvolume(path: string): Promise<void> {
-  const deleted = await command`btrfs subvolume delete --commit-after -- ${path}`;
-  if (deleted.exitCode !== 0) throw btrfsError(`cannot delete the subvolume ${path}`, deleted.stderr);
+  const remove = () => command`btrfs subvolume delete --commit-after -- ${path}`;
+  const deleted = await remove();
+  if (deleted.exitCode === 0) return;
+  const settle = /Operation not permitted/.test(deleted.stderr) ? await unlockSubvolume(path) : undefined;
+  if (settle) {
+    const again = await remove();
+    if (again.exitCode === 0) return;
+    await settle();
+    throw await refusalOf(`cannot delete the subvolume ${path}`, again.stderr, path);
+  }
+  throw await refusalOf(`cannot delete the subvolume ${path}`, deleted.stderr, path);
 }
 
 /** Waits until all that was written to a filesystem is on disk. */
@@ -187,6 +195,11 @@ export async function estimateNewBytes(
 function btrfsError(message: string, stderr: string): ToolError {
   const denied = /Operation not permitted|Permission denied/.test(stderr);
   const missing = /command not found|No such file or directory: btrfs/.test(stderr);
-  const hint = denied ? 'run as root' : missing ? 'install btrfs-progs with: make setup' : undefined;
+  const hint =
+    denied && process.geteuid?.() !== 0
+      ? 'run as root'
+      : missing
+        ? 'install btrfs-progs with: make setup'
+        : undefined;
   return new ToolError(message, { ...(hint && { hint }), childOutput: stderr });
 }

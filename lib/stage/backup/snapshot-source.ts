@@ -14,6 +14,7 @@ import {
   type SelectedSubvolume,
 } from '../../core/settings/rules.ts';
 import { formatCount } from '../../core/units.ts';
+import { letterOf, locksOn } from '../../edge/btrfs/attributes.ts';
 import {
   type FoundSubvolume,
   filesystemOf,
@@ -143,9 +144,11 @@ async function lookAtSubvolume(
   const filesystem = await lookAtFilesystem(path);
   const everything = [...filesystem.subvolumes.values()];
   const nested = await warnOfLeftOut(context, { name, info, at: { path } }, everything);
+  const here = await findSubvolumes(directory);
+  if (!here.some(({ parentUuid }) => parentUuid === info.uuid)) await warnOfLocks(context, name, path);
   return {
     subvolume: info,
-    here: await findSubvolumes(directory),
+    here,
     sent: lineageOf(info, path, filesystem),
     filesystem,
     next: { takeOf: path, into: directory, isReceived: info.receivedUuid !== undefined },
@@ -160,6 +163,16 @@ function lineageOf(
   { subvolumes }: WholeFilesystem,
 ): SnapshotSource['sent'] {
   return { uuid, parentUuid, createdTransid: subvolumes.get(uuid)?.createdTransid ?? 0, path };
+}
+
+/** Before the first snapshot: afterwards it is too late to have none that is locked. */
+async function warnOfLocks({ log }: StageContext, name: string, path: string): Promise<void> {
+  for (const lock of await locksOn(path)) {
+    const option = letterOf(lock);
+    log.warn(
+      `${name}: ${path} is ${lock} (chattr +${option}), and so will its snapshots be: this tool unlocks its own to delete them; chattr -${option} ${path} ends it`,
+    );
+  }
 }
 
 /**

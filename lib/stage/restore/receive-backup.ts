@@ -52,6 +52,7 @@ export async function receiveBackup(
     uuid: randomUUID(),
     parentUuid: before?.labels.uuid,
     rootAttributes: before?.labels.rootAttributes ?? new RootAttributes(),
+    mtime: manifest.snapshot.mtime,
   };
   const what = `the stream of ${label}`;
   const inspector = new StreamInspector({

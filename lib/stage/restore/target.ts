@@ -1,11 +1,9 @@
 /** TARGET: a path at which nothing is, on Btrfs; and how what was received becomes it in one step. */
 import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
-import type { Manifest } from '../../core/format/manifest.ts';
 import {
   filesystemOf,
   makeReadOnly,
-  setMtime,
   showSubvolume,
   subvolumeAt,
   takeSnapshot,
@@ -61,15 +59,12 @@ export async function isInPlace(target: string, uuid: string | null | undefined)
  */
 export async function putInPlace(
   target: string,
-  { snapshot }: Manifest,
   source: string,
   staging: Staging,
   record: RestoreRecord,
 ): Promise<void> {
   const path = staging.freePath();
   await takeSnapshot(source, path, 'writable');
-  // What the streams do not carry over.
-  if (snapshot.mtime !== undefined) await setMtime(path, snapshot.mtime);
   await record.write({ target_uuid: (await showSubvolume(path)).uuid });
   await checkFree(target);
   await moveOut(path, target);
