@@ -34,6 +34,8 @@ export interface HostOptions {
   readonly settings?: Readonly<Record<string, string>>;
   readonly name?: string;
   readonly path?: string;
+  /** A glob of snapshots of others, instead of the path. */
+  readonly snapshots?: string;
   readonly hostName?: string;
   readonly hostId?: string;
 }
@@ -51,7 +53,8 @@ export async function hostIn(world: World, options: HostOptions = {}): Promise<H
     hostName: options.hostName ?? 'host-1',
     hostId: options.hostId ?? 'one',
   };
-  const subvolume = { name: options.name ?? 'data', path: options.path ?? world.data };
+  const { name = 'data', path = world.data, snapshots } = options;
+  const subvolume = snapshots === undefined ? { name, path } : { name, snapshots };
   const plan = (kind: 'auto' | 'full' | 'incremental' = 'auto', ifDue = false) =>
     prepareSnapshot(context, subvolume, { kind, ifDue, dryRun: false });
   return {

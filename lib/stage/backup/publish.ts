@@ -22,7 +22,7 @@ import type { SelectedSubvolume } from '../../core/settings/rules.ts';
 import { deleteSubvolume, findSubvolumes } from '../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { readDocument, writeDocument, writeText } from '../../edge/s3/documents.ts';
-import { writeOptions } from '../../edge/s3/s3-client.ts';
+import { recoveryPlaceOf, writeOptions } from '../../edge/s3/s3-client.ts';
 import { readManifest, readPointer } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
@@ -208,7 +208,7 @@ async function writePointer(
 
 async function writeRecoveryText({ bucket, settings }: StageContext): Promise<void> {
   const key = recoveryTextKey(bucket.prefix);
-  const text = recoveryText(bucket.name, bucket.prefix);
+  const text = recoveryText(recoveryPlaceOf(bucket));
   if ((await readDocument(bucket, key, 65_536))?.text === text) return;
   await writeText(bucket, key, text, writeOptions(settings, 'manifest'));
 }

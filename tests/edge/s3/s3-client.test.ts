@@ -5,7 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
-import { openBucket } from '../../../lib/edge/s3/s3-client.ts';
+import { openBucket, recoveryPlaceOf } from '../../../lib/edge/s3/s3-client.ts';
 import { settingsOf } from '../../support/settings.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -117,4 +117,31 @@ test('a secret is not told with it', async () => {
   assert.match(error.message, /not with \(removed\)/);
   const cause = error.cause as Error;
   assert.ok(!`${error.message} ${error.stack} ${cause.message} ${cause.stack}`.includes(secret));
+});
+
+test('where a bucket is can be told: AWS by its region, another server by its address and style', async () => {
+  Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE', AWS_SECRET_ACCESS_KEY: secret });
+  delete process.env.AWS_PROFILE;
+  const placeWith = async (settings: Readonly<Record<string, string>>) => {
+    const values = settingsOf({ S3_BUCKET: 'backups', S3_PREFIX: 'p', AWS_REGION: 'eu-west-1', ...settings });
+    const { signal } = new AbortController();
+    const bucket = await openBucket(values, 'host', {
+      signal,
+      onRetry: () => undefined,
+      onSlowDown: () => undefined,
+    });
+    bucket.close();
+    return recoveryPlaceOf(bucket);
+  };
+  const place = {
+    bucket: 'backups',
+    prefix: 'p',
+    region: 'eu-west-1',
+    endpoint: undefined,
+    isPathStyle: false,
+  };
+  assert.deepEqual(await placeWith({}), place);
+  const endpoint = 'https://s3.example.net';
+  const other = { ...place, endpoint, isPathStyle: true };
+  assert.deepEqual(await placeWith({ AWS_ENDPOINT_URL_S3: endpoint }), other);
 });
