@@ -1,49 +1,118 @@
 /** RESTORE.txt: how to recover by hand, stored beside the backups for the day on which this tool is not at hand. */
 
-/** The text for one bucket and prefix. It changes only with its wording, so it is rarely rewritten. */
-export function recoveryText(bucket: string, prefix: string): string {
+/** Where backups lie, as the `aws` command has to be told. */
+export interface RecoveryPlace {
+  readonly bucket: string;
+  readonly prefix: string;
+  readonly region: string;
+  /** Address of the server; undefined for AWS. */
+  readonly endpoint: string | undefined;
+  /** The bucket's name stands in the path of an address, and not before the server's name. */
+  readonly isPathStyle: boolean;
+}
+
+/**
+ * The text for one bucket and prefix. It changes only with its wording, so it is rarely rewritten. Its commands, set off by five blanks,
+ * can be entered as they stand but for NAME, DIR and PLACE; a test follows them.
+ */
+export function recoveryText(place: RecoveryPlace): string {
+  const { bucket, prefix } = place;
   return `Recovering these backups by hand
 ================================
 
-Below ${prefix}/subvol/ each folder is one Btrfs subvolume. You need a Btrfs filesystem, root, and the
-commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer).
+Below ${prefix}/subvol/ each folder is one Btrfs subvolume. You need a Btrfs filesystem, root, bash, and the
+commands aws, jq, sha256sum, tac and btrfs (btrfs-progs 6.2 or newer). Enter the blocks below one after the other in
+one shell, with NAME, DIR and PLACE replaced.
 
-1. Find the backup. current.json names the manifest of the newest one:
+1. Say where the backups are${place.endpoint === undefined ? '' : '. Every aws command needs the address of the server'}:
 
-     aws s3 cp ${shellWord(`s3://${bucket}/${prefix}/subvol/NAME/current.json`)} -
+     bucket=${shellWord(bucket)}
+     prefix=${shellWord(prefix)}
+     aws() { command aws ${optionsOf(place)} "$@"; }
+${serverAdvice(place)}
+     aws s3 ls "s3://$bucket/$prefix/subvol/"
 
-   Every full/manifest-*.json and incremental/manifest-*.json is one backup; its name carries the time in UTC.
+2. Choose one of the folders that this lists, and a new directory on a Btrfs filesystem that has room for the data and
+   for the largest backup beside it. The mount must show a whole subvolume, not a directory of one, and nothing else on
+   that filesystem may have been received from these backups:
 
-2. Follow the chain. A manifest's "parent_manifest" names the backup that it builds on; follow it until it is
-   null: that is a full backup. Restore from the full backup to the one you want, one after the other. KEY is
-   the whole key of a manifest, as "parent_manifest" and current.json give it:
+     name=NAME
+     mkdir DIR && cd DIR
 
-     aws s3 cp "s3://${bucket}/KEY" manifest.json
+3. Find the backup. current.json names the manifest of the newest one:
 
-3. Thaw, if the storage class is GLACIER or DEEP_ARCHIVE, every chunk of every manifest of the chain, and wait
-   until head-object shows ongoing-request="false". With its manifest.json at hand:
+     key=$(aws s3 cp "s3://$bucket/$prefix/subvol/$name/current.json" - | jq -r .manifest_key)
 
-     jq -r '.chunks[] | .key' manifest.json | while read -r key; do
-       aws s3api restore-object --bucket ${bucket} --key "$key" \\
-         --restore-request '{"Days":7,"GlacierJobParameters":{"Tier":"Standard"}}'
+   Every full/manifest-*.json and incremental/manifest-*.json is one backup; its name carries the time in UTC. For an
+   earlier one set key to the whole key of its manifest, as this lists them:
+
+     aws s3 ls --recursive "s3://$bucket/$prefix/subvol/$name/" | grep manifest-
+
+4. Follow the chain. A manifest's "parent_manifest" names the backup that it builds on, up to a full backup. This
+   prints the chain, of which the first line must say full:
+
+     rm -f newest-first
+     while [[ $key == */manifest-*.json ]]; do
+       aws s3 cp "s3://$bucket/$key" . && basename "$key" >> newest-first
+       key=$(jq -r .parent_manifest "$(basename "$key")")
+     done
+     tac newest-first > chain && jq -r '.kind + "  " + .created_at' $(cat chain)
+
+5. Thaw every chunk of the chain, if "storage_class" in its manifest is GLACIER or DEEP_ARCHIVE:
+
+     for manifest in $(cat chain); do
+       jq -r '.chunks[] | .key' "$manifest" | while read -r key; do
+         aws s3api restore-object --bucket "$bucket" --key "$key" \\
+           --restore-request '{"Days":7,"GlacierJobParameters":{"Tier":"Standard"}}'
+       done
      done
 
-4. For each manifest of the chain, oldest first, download its chunks in the order in which it lists them, check
-   them, and only if all are right receive them into one directory DIR on a Btrfs filesystem. There must be room
-   for the chunks beside the data:
+   That takes hours. Wait until this says ongoing-request="false" of each:
 
-     aws s3 cp "s3://${bucket}/KEY" manifest.json
-     jq -r '.chunks[] | .key' manifest.json | while read -r key; do
-       aws s3 cp "s3://${bucket}/$key" "$(basename "$key")"
+     for manifest in $(cat chain); do
+       jq -r '.chunks[] | .key' "$manifest" | while read -r key; do
+         echo "$key: $(aws s3api head-object --bucket "$bucket" --key "$key" --query Restore --output text)"
+       done
      done
-     jq -r '.chunks[] | .sha256 + "  " + (.key | split("/") | last)' manifest.json | sha256sum --check &&
-       jq -r '.chunks[] | .key | split("/") | last' manifest.json | xargs cat | btrfs receive DIR
+
+6. Receive the backups, the full one first, each into a directory of its own, because their snapshots may all have one
+   name. Chunks are downloaded in the order in which the manifest lists them and checked; only if all are right does
+   btrfs see them. After a failure enter this again; what was received is kept:
+
+     for manifest in $(cat chain); do
+       into=\${manifest%.json}
+       [ -e "$into.received" ] && continue
+       rm -f chunk-*.bin; btrfs subvolume delete "$into"/* 2> /dev/null; mkdir -p "$into"
+       jq -r '.chunks[] | .key' "$manifest" | while read -r key; do
+         aws s3 cp "s3://$bucket/$key" "$(basename "$key")"
+       done
+       jq -r '.chunks[] | .sha256 + "  " + (.key | split("/") | last)' "$manifest" | sha256sum --check &&
+         jq -r '.chunks[] | .key | split("/") | last' "$manifest" | xargs cat | btrfs receive "$into" ||
+         { echo "$manifest was not received"; break; }
+       touch "$into.received"
+     done
 
    Chunks are plain pieces of one "btrfs send" stream when "codec" says none: joined, they are the stream.
 
-5. DIR now holds a read-only subvolume for each backup. Take a writable snapshot of the last one:
+7. The last of these directories now holds a read-only subvolume, which is the backup. Take a writable snapshot of it
+   to where you want it, on the same filesystem; then what is in DIR can be deleted:
 
-     btrfs subvolume snapshot DIR/LAST /where/you/want/it
+     btrfs subvolume snapshot "$into"/* PLACE
+     btrfs subvolume delete manifest-*/*; rm -f chunk-*.bin
+`;
+}
+
+function optionsOf({ endpoint, region }: RecoveryPlace): string {
+  const server = endpoint === undefined ? '' : `--endpoint-url ${shellWord(endpoint)} `;
+  return `${server}--region ${shellWord(region)}`;
+}
+
+/** What other servers may want: they may refuse checksums that newer aws commands ask for, or want the one style of addresses. */
+function serverAdvice({ endpoint, isPathStyle }: RecoveryPlace): string {
+  if (endpoint === undefined) return '';
+  const style = isPathStyle ? 'path' : 'virtual';
+  return `     export AWS_REQUEST_CHECKSUM_CALCULATION=when_required AWS_RESPONSE_CHECKSUM_VALIDATION=when_required
+     aws configure set s3.addressing_style ${style}
 `;
 }
 

@@ -1,6 +1,7 @@
 /** The S3 client as settings describe it, and the target that objects are written to. */
 import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk/client-s3';
 import { ToolError } from '../../core/errors.ts';
+import type { RecoveryPlace } from '../../core/format/recovery-text.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
@@ -106,6 +107,12 @@ export async function openBucket(
     retrier,
     close: () => client.destroy(),
   };
+}
+
+/** Where the bucket is, for people who have to reach it without this program. */
+export function recoveryPlaceOf({ client, name, prefix, region, server, isAws }: Bucket): RecoveryPlace {
+  const { forcePathStyle } = client.config;
+  return { bucket: name, prefix, region, endpoint: isAws ? undefined : server, isPathStyle: forcePathStyle };
 }
 
 /** How objects are written: storage class and server-side encryption, as the SDK names them. */

@@ -12,7 +12,7 @@ import { formatCount } from '../../core/units.ts';
 import { deleteSubvolume } from '../../edge/btrfs/btrfs.ts';
 import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import { readDocument, writeText } from '../../edge/s3/documents.ts';
-import { writeOptions } from '../../edge/s3/s3-client.ts';
+import { recoveryPlaceOf, writeOptions } from '../../edge/s3/s3-client.ts';
 import type { StageContext } from '../context.ts';
 import { snapshotsToRemove } from './local/own-snapshots.ts';
 
@@ -92,7 +92,7 @@ async function leaveCopyForHarness({ key, text }: { readonly key: string; readon
 
 async function writeRecoveryText({ bucket, settings }: StageContext): Promise<void> {
   const key = recoveryTextKey(bucket.prefix);
-  const text = recoveryText(bucket.name, bucket.prefix);
+  const text = recoveryText(recoveryPlaceOf(bucket));
   if ((await readDocument(bucket, key, 65_536))?.text === text) return;
   await writeText(bucket, key, text, writeOptions(settings, 'manifest'));
 }

@@ -72,7 +72,9 @@ export async function checkDocument(
 
 /** Whether a text tells the way back by hand, for this bucket. */
 export function isRecoveryText({ name, prefix }: HarnessBucket, text = ''): boolean {
-  return [`s3://${name}/${prefix}/`, 'sha256sum', 'btrfs receive'].every((words) => text.includes(words));
+  return [`bucket=${name}`, `Below ${prefix}/subvol/`, 'sha256sum', 'btrfs receive'].every((words) =>
+    text.includes(words),
+  );
 }
 
 /** Chunks, then the manifest, then the pointer, by the server's own record. */

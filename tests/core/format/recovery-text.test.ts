@@ -1,103 +1,151 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { recoveryText } from '../../../lib/core/format/recovery-text.ts';
+import { type RecoveryPlace, recoveryText } from '../../../lib/core/format/recovery-text.ts';
+import { asScript, commandBlocks } from '../../support/recovery-blocks.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('recovery-text');
-
-/** The commands of the text: lines that are set off by five blanks, as they would be pasted, one block after a blank line. */
-function commandBlocks(text: string): readonly string[] {
-  return text
-    .split('\n\n')
-    .filter((block) => block.startsWith('     '))
-    .map((block) => block.replace(/^ {5}/gm, ''));
-}
-
-const text = recoveryText('my-backups', 'home/server');
-const blocks = commandBlocks(text);
+const aws: RecoveryPlace = {
+  bucket: 'my-backups',
+  prefix: 'home/server',
+  region: 'eu-central-1',
+  endpoint: undefined,
+  isPathStyle: false,
+};
+const elsewhere = { ...aws, endpoint: 'https://s3.example.net:9000', isPathStyle: true };
+const text = recoveryText(aws);
 
 test('the text names the bucket and the prefix, and nothing is left out', () => {
-  assert.match(text, /s3:\/\/my-backups\/home\/server\/subvol\/NAME\/current\.json/);
-  assert.match(text, /Below home\/server\/subvol\//);
-  assert.match(text, /--bucket my-backups /);
-  assert.doesNotMatch(text, /undefined|null,|\$\{/);
-  assert.ok(text.split('\n').every((line) => line.length <= 120));
-});
-
-test('every command in the text is one that bash understands, of a program that the text names', () => {
-  assert.ok(blocks.length >= 4);
-  const told = text.slice(0, text.indexOf('1. '));
-  for (const block of blocks) {
-    const checked = spawnSync('bash', ['--norc', '-n'], { input: block, encoding: 'utf8' });
-    assert.equal(checked.stderr, '', block);
-    const [program = ''] = block.split(' ');
-    assert.ok(told.includes(program), `${program} is among the commands one needs`);
+  for (const each of [text, recoveryText(elsewhere)]) {
+    assert.match(each, /^ {5}bucket=my-backups\n {5}prefix=home\/server$/m);
+    assert.match(each, /Below home\/server\/subvol\//);
+    assert.doesNotMatch(each, /undefined|null,|\$\{[a-z]+\}|\n\n\n/);
+    assert.ok(each.split('\n').every((line) => line.length <= 120));
   }
 });
 
-test('a chunk that is not right keeps the rest from btrfs receive', () => {
-  const fetch = blocks.find((block) => block.includes('btrfs receive')) ?? '';
-  assert.match(fetch, /sha256sum --check &&\n/);
+test('of another server than that of AWS the address, region and style are given', () => {
+  assert.match(text, /command aws --region eu-central-1 "\$@"/);
+  assert.doesNotMatch(text, /endpoint|addressing_style/);
+  const other = recoveryText(elsewhere);
+  assert.match(
+    other,
+    /command aws --endpoint-url https:\/\/s3\.example\.net:9000 --region eu-central-1 "\$@"/,
+  );
+  assert.match(other, /configure set s3\.addressing_style path$/m);
+  assert.match(recoveryText({ ...elsewhere, isPathStyle: false }), /addressing_style virtual$/m);
+});
+
+test('every command in the text is one that bash understands, of a program that the text names', () => {
+  for (const place of [aws, elsewhere]) {
+    const blocks = commandBlocks(recoveryText(place));
+    assert.ok(blocks.length >= 9);
+    for (const block of blocks) {
+      const checked = spawnSync('bash', ['--norc', '-n'], { input: block, encoding: 'utf8' });
+      assert.equal(checked.stderr, '', block);
+    }
+  }
+  const told = text.slice(0, text.indexOf('1. '));
+  for (const program of ['aws', 'jq', 'sha256sum', 'tac', 'btrfs']) {
+    assert.ok(new RegExp(`\\b${program}\\b`).test(told), `${program} is among the commands one needs`);
+  }
 });
 
 test('the thaw request is JSON that S3 takes', () => {
-  const thaw = blocks.find((block) => block.includes('restore-object')) ?? '';
+  const thaw = commandBlocks(text).find((block) => block.includes('restore-object')) ?? '';
   const request: unknown = JSON.parse(/'(\{.*\})'/.exec(thaw)?.[1] ?? '');
   assert.deepEqual(request, { Days: 7, GlacierJobParameters: { Tier: 'Standard' } });
 });
 
-/** Runs commands with stand-ins for aws (a directory is the bucket) and btrfs (keeps what it is given). */
-function runWithStandIns(commands: string, bucketDirectory: string): ReturnType<typeof spawnSync> {
+let worlds = 0;
+
+/** Follows the text with stand-ins for aws (a directory is the bucket) and btrfs (keeps what it is given). */
+function follow(place: RecoveryPlace, bucketDirectory: string) {
+  const work = join(directory, `work-${worlds++}`);
   const bin = join(directory, 'bin');
-  mkdirSync(bin, { recursive: true });
-  const work = join(directory, 'work');
-  mkdirSync(work, { recursive: true });
-  const aws = `#!/bin/sh\nfrom="${bucketDirectory}/\${3#s3://}"\nif [ "$4" = - ]; then cat "$from"; else cp "$from" "$4"; fi\n`;
-  for (const [name, script] of [
-    ['aws', aws],
-    ['btrfs', '#!/bin/sh\ncat > received\n'],
-  ] as const) {
-    writeFileSync(join(bin, name), script);
+  for (const path of [work, bin]) mkdirSync(path, { recursive: true });
+  const standIns = {
+    aws: `while [[ $1 == --* ]]; do shift 2; done; [[ $1 == s3 && $2 == cp ]] || exit 0
+      from="${bucketDirectory}/\${3#s3://}"; if [[ $4 == - ]]; then cat "$from"; else cp "$from" "$4"; fi`,
+    btrfs: 'if [[ $1 == receive ]]; then cat > "$2/snapshot"; else echo "$@" >> btrfs; fi',
+  };
+  for (const [name, script] of Object.entries(standIns)) {
+    writeFileSync(join(bin, name), `#!/bin/bash\n${script}\n`);
     chmodSync(join(bin, name), 0o755);
   }
-  return spawnSync('bash', ['--norc', '-euo', 'pipefail', '-c', commands], {
+  const filledIn = { name: 'data', directory: join(work, 'dir'), place: '/restored' };
+  const blocks = commandBlocks(recoveryText(place), filledIn).filter(
+    (block) => !/s3api|ls --recursive/.test(block),
+  );
+  const { stderr } = spawnSync('bash', ['--norc', '-u', '-c', asScript(blocks)], {
     cwd: work,
     env: { PATH: `${bin}:${process.env.PATH}` },
     encoding: 'utf8',
     // Bash takes a socket on its stdin for a remote shell, and then reads its start-up files.
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const read = (name: string) =>
+    existsSync(join(work, 'dir', name)) ? readFileSync(join(work, 'dir', name), 'utf8') : '';
+  return { stderr, read };
+}
+
+/** Puts a full and an incremental backup into a directory, of three chunks each. */
+function store(place: RecoveryPlace): string {
+  const bucketDirectory = join(directory, `bucket-${worlds++}`);
+  const put = (key: string, content: string) => {
+    const path = join(bucketDirectory, place.bucket, key);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+  };
+  let parent: string | null = null;
+  for (const [kind, timestamp] of [
+    ['full', '20260101T020000Z'],
+    ['incremental', '20260108T020000Z'],
+  ] as const) {
+    const root = `${place.prefix}/subvol/data/${kind}`;
+    const chunks = ['first', 'second', 'third'].map((piece, index) => {
+      const key = `${root}/chunk-${timestamp}-0000${index}.bin`;
+      put(key, `${kind} ${piece}, `);
+      return { key, sha256: createHash('sha256').update(`${kind} ${piece}, `).digest('hex') };
+    });
+    const key = `${root}/manifest-${timestamp}.json`;
+    put(key, JSON.stringify({ kind, created_at: timestamp, parent_manifest: parent, chunks }));
+    put(`${place.prefix}/subvol/data/current.json`, JSON.stringify({ manifest_key: key }));
+    parent = key;
+  }
+  return bucketDirectory;
 }
 
 const hasJq = spawnSync('jq', ['--version']).status === 0;
+const [full, incremental] = ['manifest-20260101T020000Z', 'manifest-20260108T020000Z'];
 
 for (const prefix of ['home/server', "it's my $HOME"]) {
-  test(`with its commands the chunks under "${prefix}" become the stream again`, {
+  test(`with its commands the chunks under "${prefix}" become the streams again, in order`, {
     skip: !hasJq && 'no jq here',
   }, () => {
-    const bucketDirectory = join(directory, 'bucket');
-    const store = (key: string, content: string) => {
-      mkdirSync(dirname(join(bucketDirectory, 'my-backups', key)), { recursive: true });
-      writeFileSync(join(bucketDirectory, 'my-backups', key), content);
-    };
-    const pieces = ['first piece, ', 'second piece, ', 'third piece'];
-    const chunks = pieces.map((piece, index) => {
-      const key = `${prefix}/subvol/data/full/chunk-20260101T020000Z-0000${index}.bin`;
-      store(key, piece);
-      return { key, sha256: createHash('sha256').update(piece).digest('hex') };
-    });
-    store(`${prefix}/subvol/NAME/current.json`, 'the pointer');
-    store('KEY', JSON.stringify({ chunks }));
-    const told = commandBlocks(recoveryText('my-backups', prefix));
-    const [first = ''] = told;
-    const fetch = told.find((block) => block.includes('btrfs receive')) ?? '';
-    assert.equal(runWithStandIns(first, bucketDirectory).stdout, 'the pointer');
-    const fetched = runWithStandIns(fetch, bucketDirectory);
-    assert.equal(fetched.status, 0, String(fetched.stderr));
-    assert.equal(readFileSync(join(directory, 'work', 'received'), 'utf8'), pieces.join(''));
+    for (const place of [aws, elsewhere]) {
+      const { stderr, read } = follow({ ...place, prefix }, store({ ...place, prefix }));
+      assert.doesNotMatch(stderr, /block \d+: [^0]/);
+      assert.equal(read('chain'), `${full}.json\n${incremental}.json\n`);
+      assert.equal(read(`${full}/snapshot`), 'full first, full second, full third, ');
+      assert.equal(
+        read(`${incremental}/snapshot`),
+        'incremental first, incremental second, incremental third, ',
+      );
+      assert.match(read('btrfs'), new RegExp(`^subvolume snapshot ${incremental}/snapshot /restored$`, 'm'));
+    }
   });
 }
+
+test('a chunk that is not right keeps the rest from btrfs receive', { skip: !hasJq && 'no jq here' }, () => {
+  const bucketDirectory = store(aws);
+  const chunk = `${aws.prefix}/subvol/data/incremental/chunk-20260108T020000Z-00001.bin`;
+  writeFileSync(join(bucketDirectory, aws.bucket, chunk), 'changed');
+  const { read } = follow(aws, bucketDirectory);
+  assert.equal(read(`${full}/snapshot`), 'full first, full second, full third, ');
+  assert.equal(read(`${incremental}/snapshot`), '');
+});

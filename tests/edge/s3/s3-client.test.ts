@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
-import { type BucketEvents, openBucket } from '../../../lib/edge/s3/s3-client.ts';
+import { type BucketEvents, openBucket, recoveryPlaceOf } from '../../../lib/edge/s3/s3-client.ts';
 import { settingsOf } from '../../support/settings.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -161,4 +161,32 @@ test('a server for credentials that does not answer yet is waited for, and what 
     delete process.env.AWS_ENDPOINT_URL_STS;
     server.close();
   }
+});
+
+test('where a bucket is can be told: AWS by its region, another server by its address and style', async () => {
+  Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE', AWS_SECRET_ACCESS_KEY: secret });
+  delete process.env.AWS_PROFILE;
+  const placeWith = async (settings: Readonly<Record<string, string>>) => {
+    const values = settingsOf({ S3_BUCKET: 'backups', S3_PREFIX: 'p', AWS_REGION: 'eu-west-1', ...settings });
+    const { signal } = new AbortController();
+    const bucket = await openBucket(values, 'host', {
+      signal,
+      unreachedForMs: 0,
+      onRetry: () => undefined,
+      onSlowDown: () => undefined,
+    });
+    bucket.close();
+    return recoveryPlaceOf(bucket);
+  };
+  const place = {
+    bucket: 'backups',
+    prefix: 'p',
+    region: 'eu-west-1',
+    endpoint: undefined,
+    isPathStyle: false,
+  };
+  assert.deepEqual(await placeWith({}), place);
+  const endpoint = 'https://s3.example.net';
+  const other = { ...place, endpoint, isPathStyle: true };
+  assert.deepEqual(await placeWith({ AWS_ENDPOINT_URL_S3: endpoint }), other);
 });
