@@ -2,6 +2,7 @@
 import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk/client-s3';
 import { ToolError } from '../../core/errors.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
+import { ConnectionPool } from '../http/connection-pool.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
@@ -23,6 +24,8 @@ export interface Bucket {
   readonly signal: AbortSignal;
   /** Every request of the bucket goes through it, by way of send.ts. */
   readonly retrier: Retrier;
+  /** For ranges whose bytes do not pass the SDK: direct-get.ts. */
+  readonly connections: ConnectionPool;
   close(): void;
 }
 
@@ -81,6 +84,7 @@ export async function openBucket(
   await client.config.credentials().catch((cause: unknown) => {
     throw explainS3Error(credentials.explain(cause), { bucket: name, server, what: 'sign requests' });
   });
+  const connections = new ConnectionPool({ connectMs: connectTimeoutMs, idleMs: idleTimeoutMs });
   return {
     client,
     name,
@@ -94,7 +98,11 @@ export async function openBucket(
       concurrency: settings.CONCURRENCY,
       ...events,
     }),
-    close: () => client.destroy(),
+    connections,
+    close() {
+      client.destroy();
+      connections.close();
+    },
   };
 }
 
