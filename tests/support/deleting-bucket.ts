@@ -4,6 +4,7 @@ import {
   DeleteObjectsCommand,
   GetObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
+import { ConnectionPool } from '../../lib/edge/http/connection-pool.ts';
 import { Retrier } from '../../lib/edge/s3/retry.ts';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 
@@ -61,6 +62,7 @@ export function deletingBucket(options: DeletingOptions): Bucket {
       onRetry: () => undefined,
       onSlowDown: () => undefined,
     }),
+    connections: new ConnectionPool({ connectMs: 1, idleMs: 1 }),
     close: () => undefined,
   };
 }

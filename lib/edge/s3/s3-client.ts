@@ -3,6 +3,7 @@ import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk
 import { ToolError } from '../../core/errors.ts';
 import type { RecoveryPlace } from '../../core/format/recovery-text.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
+import { ConnectionPool } from '../http/connection-pool.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
@@ -25,6 +26,8 @@ export interface Bucket {
   readonly signal: AbortSignal;
   /** Every request of the bucket goes through it, by way of send.ts. */
   readonly retrier: Retrier;
+  /** For ranges whose bytes do not pass the SDK: direct-get.ts. */
+  readonly connections: ConnectionPool;
   close(): void;
 }
 
@@ -96,6 +99,7 @@ export async function openBucket(
       signal.throwIfAborted();
       throw explainS3Error(credentials.explain(cause), { bucket: name, server, what });
     });
+  const connections = new ConnectionPool({ connectMs: connectTimeoutMs, idleMs: idleTimeoutMs });
   return {
     client,
     name,
@@ -105,7 +109,11 @@ export async function openBucket(
     isAws: endpoint === undefined,
     signal,
     retrier,
-    close: () => client.destroy(),
+    connections,
+    close() {
+      client.destroy();
+      connections.close();
+    },
   };
 }
 

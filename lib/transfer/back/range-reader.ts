@@ -2,9 +2,10 @@
 import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { noteReceivedBytes } from '../../edge/process/garbage.ts';
+import { getInto } from '../../edge/s3/direct-get.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { TransferError } from '../../edge/s3/s3-errors.ts';
-import { piecesOf, sendOnce, transfer } from '../../edge/s3/send.ts';
+import { piecesOf, transfer } from '../../edge/s3/send.ts';
 import { copyInto } from '../memory/part-pool.ts';
 
 /** Bytes of an object. */
@@ -40,9 +41,16 @@ async function readOnce(
   count: (bytes: number) => void,
 ): Promise<void> {
   const Range = `bytes=${offset}-${offset + length - 1}`;
-  const { Body } = await sendOnce(bucket, new GetObjectCommand({ Bucket: bucket.name, Key: key, Range }));
+  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, Range });
+  const output = await getInto(bucket, {
+    command,
+    offset,
+    target: target.subarray(0, length),
+    onBytes: count,
+  });
+  if (!output) return;
   let at = 0;
-  for await (const piece of piecesOf(Body as Readable, key, bucket.signal)) {
+  for await (const piece of piecesOf(output.Body as Readable, key, bucket.signal)) {
     if (at + piece.length > length) throw new TransferError(`${key}: more bytes than asked for`);
     copyInto(target, at, piece);
     at += piece.length;

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { beforeEach, test } from 'node:test';
+import { after, beforeEach, test } from 'node:test';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
+import { ConnectionPool } from '../../../lib/edge/http/connection-pool.ts';
 import { readRange } from '../../../lib/transfer/back/range-reader.ts';
 import { startTestBucket } from '../../support/bucket.ts';
 import { errorAnswer, type Fault, type ProxiedRequest } from '../../support/faulty-proxy.ts';
@@ -12,10 +13,13 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 shortenWaits();
 const {
-  bucket,
+  bucket: opened,
   proxy,
   retries: retriesTold,
 } = await startTestBucket(join(temporaryDirectory('range-reader'), 's3'));
+// As the real one, but for a minute of silence.
+const bucket = { ...opened, connections: new ConnectionPool({ connectMs: 10_000, idleMs: 400 }) };
+after(() => bucket.connections.close());
 const data = randomBytes(200_000);
 await bucket.client.send(new PutObjectCommand({ Bucket: bucket.name, Key: 'object', Body: data }));
 beforeEach(() => proxy.expect());
