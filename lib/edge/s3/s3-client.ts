@@ -5,6 +5,8 @@ import type { SettingValues } from '../../core/settings/settings.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
+import { openConnections } from './server/connections.ts';
+import { endpointOf, readProfile } from './server/endpoint.ts';
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
@@ -47,13 +49,17 @@ export async function openBucket(
       kind: 'usage',
       hint: 'name the bucket in the settings file',
     });
-  const endpoint = settings.AWS_ENDPOINT_URL_S3;
+  const profile = await readProfile();
+  const endpoint = endpointOf(settings, profile);
   // Node 20 is supported; the SDK's notice about future versions is for developers, not for a nightly log.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const credentials = new CredentialsLog();
   const client = new S3Client({
     ...(settings.AWS_REGION && { region: settings.AWS_REGION }),
-    ...(endpoint && { endpoint, forcePathStyle: true }),
+    ...(endpoint && { endpoint }),
+    // Only what has passed the rules counts.
+    ignoreConfiguredEndpointUrls: true,
+    forcePathStyle: isPathStyle(settings, endpoint),
     // The Retrier repeats requests: its waits end with the run, and it has a deadline.
     maxAttempts: 1,
     // The SDK would ask before each part whether it may send it, and take a new connection for each.
@@ -65,8 +71,7 @@ export async function openBucket(
     requestHandler: {
       connectionTimeout: connectTimeoutMs,
       socketTimeout: idleTimeoutMs,
-      httpAgent: { maxSockets: settings.CONCURRENCY + 8 },
-      httpsAgent: { maxSockets: settings.CONCURRENCY + 8 },
+      ...(await openConnections(settings, addressOf(settings, name, endpoint), profile.caBundle)),
     },
   });
   cleanErrors(client);
@@ -96,6 +101,18 @@ export async function openBucket(
     }),
     close: () => client.destroy(),
   };
+}
+
+/** By S3_ADDRESSING; `auto` is what works in most places. */
+function isPathStyle({ S3_ADDRESSING }: SettingValues, endpoint: string | undefined): boolean {
+  return S3_ADDRESSING === 'auto' ? endpoint !== undefined : S3_ADDRESSING === 'path';
+}
+
+/** The address of the bucket, as far as NO_PROXY goes by it. */
+function addressOf(settings: SettingValues, bucket: string, endpoint: string | undefined): URL {
+  const address = new URL(endpoint ?? `https://s3.${settings.AWS_REGION ?? 'us-east-1'}.amazonaws.com`);
+  if (!isPathStyle(settings, endpoint)) address.hostname = `${bucket}.${address.hostname}`;
+  return address;
 }
 
 /** How objects are written: storage class and server-side encryption, as the SDK names them. */

@@ -10,6 +10,7 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
   assert.deepEqual([aws, problems], [{}, []]);
   assert.deepEqual(Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)), {
     S3_ALLOW_HTTP: false,
+    S3_ADDRESSING: 'auto',
     CHUNK_SIZE: 214_748_364_800,
     PART_SIZE: 'auto',
     CONCURRENCY: 4,
