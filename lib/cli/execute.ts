@@ -128,6 +128,7 @@ async function runWithBucket<Name extends string>(
 /** What the user hears of a line or a server that is not at its best. */
 function retryEvents(log: Logger) {
   return {
+    onNotice: (level: 'info' | 'warn', message: string) => log[level](message),
     onRetry: (what: string, error: Error, attempt: number, waitMs: number) =>
       log.warn(
         `cannot ${what} (attempt ${attempt}): ${error.message || error.name}; trying again in ${formatDuration(waitMs / 1000)}`,

@@ -27,6 +27,7 @@ export const settingRules = {
   AWS_ENDPOINT_URL_S3: z.url({ protocol: /^https?$/, error: 'is not an http:// or https:// address' }),
   S3_ALLOW_HTTP: flag(),
   S3_ADDRESSING: oneOf(['auto', 'path', 'virtual']),
+  S3_CHECKSUMS: oneOf(['auto', 'sha256', 'md5']),
   HTTPS_PROXY: proxy(),
   NO_PROXY: z.string().min(1, 'must not be empty'),
   AWS_CA_BUNDLE: z.string().min(1, 'must not be empty'),

@@ -68,6 +68,12 @@ export const settingNotes = {
     about:
       'where requests name the bucket: path, virtual (in the host name, which OSS and COS want), or auto: virtual for AWS, path for another endpoint',
   },
+  S3_CHECKSUMS: {
+    section: where,
+    preset: 'auto',
+    about:
+      'how uploaded bytes are vouched for: sha256 (checksum headers), md5 (Content-MD5 alone, which B2 and R2 want), or auto: sha256, and md5 where the server refuses its headers',
+  },
   HTTPS_PROXY: {
     section: where,
     about: 'proxy that leads to an https: server; may come from the environment',

@@ -116,6 +116,13 @@ const garbled: Explanation = {
   hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
 };
 
+/** A header that servers other than S3 refuse, where they name it (testing/s3-server/habits/providers.ts has their words). */
+function refusedHeader(error: unknown): Explanation | undefined {
+  const { message = '' } = detailsOf(error);
+  if (![400, 501].includes(statusOf(error)) || !/x-amz-(sdk-)?checksum/i.test(message)) return undefined;
+  return { says: 'the server refuses a header with a checksum', hint: 'set S3_CHECKSUMS=md5, or auto' };
+}
+
 /** Sentences that say no more than the words above: S3's usual ones, and those of the SDK where there is nothing to say. */
 const usualSentences: readonly string[] = [
   'Access Denied',
@@ -138,6 +145,7 @@ export function explainS3Error(error: unknown, action: S3Action): Error {
   const { name = '', code = '', message = '' } = detailsOf(error);
   const status = statusOf(error);
   const explanation =
+    refusedHeader(error) ??
     (isGarbled(error) ? garbled : undefined) ??
     explanations[name] ??
     explanations[code] ??

@@ -7,6 +7,8 @@ import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
 import { openConnections } from './server/connections.ts';
 import { endpointOf, readProfile } from './server/endpoint.ts';
+import { type NoticeListener, ServerHabits } from './server/habits.ts';
+import { adaptHeaders } from './server/optional-headers.ts';
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
@@ -25,12 +27,16 @@ export interface Bucket {
   readonly signal: AbortSignal;
   /** Every request of the bucket goes through it, by way of send.ts. */
   readonly retrier: Retrier;
+  /** What is known of the server. */
+  readonly habits: ServerHabits;
   close(): void;
 }
 
 /** What happens while a bucket is used, and what ends it. */
 export interface BucketEvents extends Pick<RetrierOptions, 'onRetry' | 'onSlowDown' | 'random'> {
   readonly signal: AbortSignal;
+  /** Told what is found out about the server. */
+  readonly onNotice?: NoticeListener;
 }
 
 /**
@@ -41,7 +47,7 @@ export interface BucketEvents extends Pick<RetrierOptions, 'onRetry' | 'onSlowDo
 export async function openBucket(
   settings: SettingValues,
   hostName: string,
-  { signal, ...events }: BucketEvents,
+  { signal, onNotice = ignore, ...events }: BucketEvents,
 ): Promise<Bucket> {
   const name = settings.S3_BUCKET;
   if (!name)
@@ -75,6 +81,8 @@ export async function openBucket(
     },
   });
   cleanErrors(client);
+  const habits = new ServerHabits(settings.S3_CHECKSUMS, onNotice);
+  adaptHeaders(client, habits);
   const region = await client.config.region().catch((cause: unknown) => {
     throw new ToolError('AWS_REGION is not set, and no AWS profile names a region', {
       kind: 'usage',
@@ -94,6 +102,7 @@ export async function openBucket(
     server,
     isAws: endpoint === undefined,
     signal,
+    habits,
     retrier: new Retrier({
       retryForMs: settings.RETRY_FOR * 1000,
       concurrency: settings.CONCURRENCY,

@@ -14,6 +14,7 @@ const documented: Record<SettingKey, string | undefined> = {
   AWS_ENDPOINT_URL_S3: undefined,
   S3_ALLOW_HTTP: 'false',
   S3_ADDRESSING: 'auto',
+  S3_CHECKSUMS: 'auto',
   HTTPS_PROXY: undefined,
   NO_PROXY: undefined,
   AWS_CA_BUNDLE: undefined,
