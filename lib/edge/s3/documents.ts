@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { ToolError } from '../../core/errors.ts';
-import { conditionOf, isRefusedFor, type Precondition } from './conditional-write.ts';
+import { type Condition, isRefusedFor, type Precondition, writeUnder } from './conditional-write.ts';
 import { isUnlisted } from './objects.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { isDenied, isNamed, reasonOf, TransferError } from './s3-errors.ts';
@@ -116,17 +116,18 @@ export async function writeDocument(
   options: WriteOptions,
   precondition: Precondition,
 ): Promise<boolean> {
-  const command = new PutObjectCommand({
+  const params = {
     Bucket: bucket.name,
     Key: key,
     Body: content,
     ContentType: 'application/json',
     ChecksumSHA256: createHash('sha256').update(content).digest('base64'),
     ...options,
-    ...conditionOf(precondition),
-  });
+  };
+  const write = (condition: Condition) =>
+    send(bucket, `write ${key}`, new PutObjectCommand({ ...params, ...condition }));
   try {
-    await send(bucket, `write ${key}`, command);
+    await writeUnder(bucket, key, precondition, write);
     return true;
   } catch (error) {
     if (isRefusedFor(precondition, error)) return false;

@@ -61,7 +61,8 @@ export class ChunkWriter {
     const place = { Bucket: this.#bucket.name, Key: key };
     const write = (condition: Condition) =>
       this.#send(`store ${key}`, body, (payload, spoiltEtag) => {
-        const replaced = spoiltEtag === undefined ? condition : conditionOf({ etag: spoiltEtag });
+        const replaced =
+          spoiltEtag === undefined ? condition : conditionOf(this.#bucket, { etag: spoiltEtag });
         const command = new PutObjectCommand({ ...place, ...this.#options, ...payload, ...replaced });
         return sendOnce(this.#bucket, presetPayloadHash(command, body.sha256));
       });

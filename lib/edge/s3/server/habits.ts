@@ -15,6 +15,7 @@ export class ServerHabits {
   readonly #mayChangeChecksums: boolean;
   #checksums: Checksums;
   #takesAttributes = true;
+  #keepsConditions = true;
 
   /** @param setting S3_CHECKSUMS: `auto` begins with SHA-256, and may change once. */
   constructor(setting: Checksums | 'auto', onNotice: NoticeListener) {
@@ -33,6 +34,21 @@ export class ServerHabits {
       ...(this.#checksums === 'md5' ? (['checksums'] as const) : []),
       ...(this.#takesAttributes ? [] : (['attributes'] as const)),
     ];
+  }
+
+  /** Whether `If-None-Match` and `If-Match` of a write decide about it. */
+  get keepsConditions(): boolean {
+    return this.#keepsConditions;
+  }
+
+  /** Notes that they do not: from now on what is there is looked at before it is written. */
+  loseConditions(how: 'refuses' | 'ignores'): void {
+    if (!this.#keepsConditions) return;
+    this.#keepsConditions = false;
+    this.#onNotice(
+      'warn',
+      `the server ${how} conditional writes: what is there is looked at just before it is written instead, which does not keep two hosts apart that write at the same moment; give each host its own S3_PREFIX`,
+    );
   }
 
   /** Whether a header is sent, and may be left out. */
