@@ -110,6 +110,7 @@ async function runWithBucket<Name extends string>(
   const bucket = await openBucket(values, hostName, {
     signal,
     unreachedForMs,
+    onNotice: (level, message) => log[level](message),
     ...reportOutages({ log, show }),
   });
   const startProgress = (label: string) =>

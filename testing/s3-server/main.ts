@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { readFaultRules } from './faults/fault-rules.ts';
+import { type ProviderName, providerNames } from './habits/providers.ts';
 import { startS3Server } from './server.ts';
 
 const HELP = `Usage: node --import tsx testing/s3-server/main.ts --directory DIR [options]
@@ -13,6 +14,8 @@ The account is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
   --port PORT            0 (default) takes any free port; the endpoint is printed on standard output
   --region REGION        us-east-1 (default)
   --bucket NAME          a bucket to make at the start; can be given several times
+  --provider NAME        the habits of a provider instead of S3's (README.md): one of
+                         ${providerNames.join(', ')}
   --list-page-size N     most keys on one page of a listing, 1 to 1000 (default)
   --thaw-delay-ms MS     from a restore request to the object being readable, 0 (default)
   --fault JSON           a fault rule; can be given several times
@@ -56,6 +59,7 @@ const optionsSchema = z.object({
   port: z.coerce.number().int().min(0).max(65535).default(0),
   region: z.string().min(1).default('us-east-1'),
   bucket: z.array(z.string()).default([]),
+  provider: z.enum(providerNames as readonly [ProviderName, ...ProviderName[]]).optional(),
   'list-page-size': z.coerce.number().int().min(1).max(1000).default(1000),
   'thaw-delay-ms': z.coerce.number().int().min(0).default(0),
   fault: z.array(z.string().transform(parseJson)).default([]),
@@ -75,6 +79,7 @@ function readArguments(): z.infer<typeof optionsSchema> | undefined {
       port: { type: 'string' },
       region: { type: 'string' },
       bucket: { type: 'string', multiple: true },
+      provider: { type: 'string' },
       'list-page-size': { type: 'string' },
       'thaw-delay-ms': { type: 'string' },
       fault: { type: 'string', multiple: true },
@@ -98,6 +103,7 @@ async function main(): Promise<void> {
     port: options.port,
     region: options.region,
     buckets: options.bucket,
+    provider: options.provider,
     listPageSize: options['list-page-size'],
     thawDelayMs: options['thaw-delay-ms'],
     faults: readFaultRules(options.fault),

@@ -1,8 +1,9 @@
 /**
- * An S3 server for tests: path style, on loopback only, one account, data on disk. It is strict where S3 is strict,
- * so that what passes against it has a fair chance against S3.
+ * An S3 server for tests: on loopback only, one account, data on disk. It is strict where S3 is strict, so that what passes against it
+ * has a fair chance against S3; asked for a provider's habits, it has those.
  */
 import { mkdir } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type PermissionSettings, Permissions } from './auth/permissions.ts';
 import { isPresigned, verifyPresigned } from './auth/presigned.ts';
@@ -13,6 +14,9 @@ import { CONTROL_PREFIX, controlRoutes } from './faults/control.ts';
 import type { FaultRule } from './faults/fault-rules.ts';
 import { Faults, faultSubject } from './faults/faults.ts';
 import { playFault } from './faults/play-fault.ts';
+import type { Habits } from './habits/habits.ts';
+import { PlayedHabits } from './habits/play-habits.ts';
+import { type ProviderName, providers } from './habits/providers.ts';
 import type { Call, S3Response, Settings } from './http/call.ts';
 import { errorResponse } from './http/error-response.ts';
 import { S3Error } from './http/errors.ts';
@@ -39,6 +43,10 @@ export interface S3ServerOptions {
   readonly thawDelayMs?: number;
   /** Faults to begin with; none by default. */
   readonly faults?: readonly FaultRule[];
+  /** Whose habits the server has; S3's by default. */
+  readonly provider?: ProviderName | undefined;
+  /** Habits beside the provider's, or instead of one of them. */
+  readonly habits?: Habits;
   /** Actions that the account may not do, and the only ones that it may; everything is allowed by default. */
   readonly denied?: PermissionSettings['denied'];
   readonly allowed?: PermissionSettings['allowed'];
@@ -82,7 +90,9 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     region,
     listPageSize: Math.min(options.listPageSize ?? 1000, 1000),
     thawDelayMs: options.thawDelayMs ?? 0,
+    habits: { ...(options.provider === undefined ? {} : providers[options.provider]), ...options.habits },
   };
+  const habits = new PlayedHabits(settings.habits, store, uploads);
   const requests: RequestRecord[] = [];
   const running = new Set<Promise<FastifyReply>>();
 
@@ -99,19 +109,25 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
           permissions.check({ action, bucket: request.bucket, key });
         }
       };
-      return await operation.handler({ request, payload, record, store, uploads, settings, authorize });
+      const heeded = await habits.hear(request, operation.name);
+      const call: Call = { request: heeded, payload, record, store, uploads, settings, authorize };
+      return habits.say(request, operation.name, await operation.handler(call));
     } catch (thrown) {
       const error = permissions.concealAbsence(thrown, operation.name, request);
-      return errorResponse(error, request.method, request.path, request.id);
+      return habits.say(
+        request,
+        operation.name,
+        errorResponse(error, request.method, request.path, request.id),
+      );
     }
   }
 
   function headersOf(requestId: string, response?: S3Response): Record<string, string> {
     return {
+      server: 'AmazonS3',
       ...response?.headers,
       'x-amz-request-id': requestId,
       'x-amz-id-2': 's3-server',
-      server: 'AmazonS3',
     };
   }
 
@@ -124,7 +140,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     const url = incoming.originalUrl;
     let request: S3Request;
     try {
-      request = parseRequest(incoming.raw, url, id);
+      request = parseRequest(incoming.raw, url, id, habits.bucketOfHost(incoming.raw.headers.host));
     } catch (error) {
       return send(reply, id, errorResponse(error, incoming.method, url, id));
     }
@@ -144,6 +160,8 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
       record.status = response.status;
       return send(reply, id, response);
     };
+    const refused = habits.refuseAtProxy(incoming.raw.headers['content-length']);
+    if (refused !== undefined) return answer(refused);
     const rule = faults.take(faultSubject(request, record));
     if (rule === undefined) {
       return answer(await respond(request, record));
@@ -186,6 +204,11 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   });
   // Methods that HTTP has and S3 does not get S3's refusal too.
   app.setNotFoundHandler(tracked);
+  // A client that asks before it sends its body is told to go on only where the body may come.
+  app.server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    if (habits.refuseAtProxy(incoming.headers['content-length']) === undefined) outgoing.writeContinue();
+    app.server.emit('request', incoming, outgoing);
+  });
   const endpoint = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   return {
     endpoint,

@@ -5,7 +5,7 @@ import {
   ListMultipartUploadsCommand,
   ListPartsCommand,
 } from '@aws-sdk/client-s3';
-import { check, freshKey, hexDigest, type Target } from './target.ts';
+import { check, freshKey, type Target } from './target.ts';
 import { uploader } from './uploads.ts';
 
 /** Defines the tests of these listings. */
@@ -15,8 +15,9 @@ export function multipartListingContract(target: Target): void {
 
   check(target, 'list-parts', 'parts are listed page by page, with sizes and ETags', async () => {
     const { Key, UploadId, put } = await begin(undefined);
+    const etags = new Map<number, string | undefined>();
     for (const number of [5, 3, 4, 1, 2]) {
-      await put(number, 'x'.repeat(number));
+      etags.set(number, (await put(number, 'x'.repeat(number))).ETag);
     }
     const seen: (readonly [number | undefined, number | undefined, string | undefined])[] = [];
     let marker: string | undefined;
@@ -38,7 +39,7 @@ export function multipartListingContract(target: Target): void {
     assert.equal(pages, 3);
     assert.deepEqual(
       seen,
-      [1, 2, 3, 4, 5].map((number) => [number, number, `"${hexDigest('md5', 'x'.repeat(number))}"`]),
+      [1, 2, 3, 4, 5].map((number) => [number, number, etags.get(number)]),
     );
   });
 

@@ -19,16 +19,25 @@ export async function makeScratch(): Promise<string> {
   return await mkdtemp(join(RUN_DIRECTORY, 'contract-'));
 }
 
+/** How a client speaks to its server; by default it names the bucket in the path, and adds checksums of its own. */
+export interface ClientHabits {
+  readonly pathStyle?: boolean;
+  readonly checksums?: 'WHEN_REQUIRED' | 'WHEN_SUPPORTED';
+}
+
 /** A client that does not retry. */
 export function createClient(
   endpoint: string,
   credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } = ACCOUNT,
+  { pathStyle = true, checksums = 'WHEN_SUPPORTED' }: ClientHabits = {},
 ): S3Client {
   return new S3Client({
     endpoint,
     region: 'us-east-1',
     credentials,
-    forcePathStyle: true,
+    forcePathStyle: pathStyle,
+    requestChecksumCalculation: checksums,
+    responseChecksumValidation: checksums,
     maxAttempts: 1,
   });
 }

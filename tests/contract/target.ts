@@ -22,6 +22,10 @@ export interface Target {
   /** Belongs to the keys where they are temporary ones. */
   readonly sessionToken?: string | undefined;
   readonly bucket: string;
+  /** False where requests name the bucket in the host. */
+  readonly pathStyle?: boolean;
+  /** True where uploads bring no checksums of their own. */
+  readonly withoutChecksums?: boolean;
   /** Every key of the tests begins with this, and everything under it is removed afterwards. */
   readonly prefix: string;
   readonly lacks: ReadonlySet<Feature>;
@@ -147,10 +151,21 @@ export function signer(target: Target, request: Partial<RawRequest> = {}): Signa
   });
 }
 
+/** The server's address for a target's bucket, and what its paths begin with. */
+function placeOf({ endpoint, bucket, pathStyle = true }: Target): {
+  readonly base: URL;
+  readonly root: string;
+} {
+  const base = new URL(endpoint);
+  if (!pathStyle) base.hostname = `${bucket}.${base.hostname}`;
+  return { base, root: pathStyle ? `/${bucket}` : '' };
+}
+
 /** Sends a request exactly as described. */
 export async function raw(target: Target, request: RawRequest): Promise<RawResponse> {
-  const { hostname, host, protocol } = new URL(target.endpoint);
-  const path = `/${target.bucket}${request.key === undefined ? '' : `/${encodeKey(request.key)}`}`;
+  const { base, root } = placeOf(target);
+  const { hostname, host, protocol } = base;
+  const path = `${root}${request.key === undefined ? '' : `/${encodeKey(request.key)}`}` || '/';
   const body = request.body ?? '';
   const hash = body instanceof ReadableStream ? 'UNSIGNED-PAYLOAD' : hexDigest('sha256', body);
   const signed = await signer(target, request).sign(
@@ -168,7 +183,7 @@ export async function raw(target: Target, request: RawRequest): Promise<RawRespo
   request.tamper?.(headers);
   delete headers.host;
   const query = new URLSearchParams(request.query).toString().replaceAll('+', '%20');
-  const url = `${target.endpoint}${path}${query === '' ? '' : `?${query}`}`;
+  const url = `${base.origin}${path}${query === '' ? '' : `?${query}`}`;
   const hasBody =
     body instanceof ReadableStream ||
     body.length > 0 ||
@@ -199,8 +214,9 @@ export async function beginPut(
   key: string,
   length: number,
 ): Promise<{ readonly request: ClientRequest; readonly response: Promise<IncomingMessage> }> {
-  const { hostname, host, port } = new URL(target.endpoint);
-  const path = `/${target.bucket}/${encodeKey(key)}`;
+  const { base, root } = placeOf(target);
+  const { hostname, host, port } = base;
+  const path = `${root}/${encodeKey(key)}`;
   const { headers } = await signer(target).sign({
     method: 'PUT',
     protocol: 'http:',

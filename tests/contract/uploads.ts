@@ -36,7 +36,8 @@ export type BeginUpload = (
 /** What begins uploads in a bucket of the target, by default the one of all tests. */
 export function uploader(target: Target, Bucket = target.bucket): BeginUpload {
   const { client } = target;
-  return async (algorithm, more = {}, Key = freshKey(target)) => {
+  return async (wanted, more = {}, Key = freshKey(target)) => {
+    const algorithm = target.withoutChecksums ? undefined : wanted;
     const checksum = algorithm === undefined ? {} : { ChecksumAlgorithm: algorithm };
     const { UploadId = '' } = await client.send(
       new CreateMultipartUploadCommand({ Bucket, Key, ...checksum, ...more }),

@@ -7,6 +7,7 @@ import {
 import { ConnectionPool } from '../../lib/edge/http/connection-pool.ts';
 import { Retrier } from '../../lib/edge/s3/retry.ts';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
+import { ServerHabits } from '../../lib/edge/s3/server/habits.ts';
 
 /** Stands for SIGKILL: nothing comes after it. */
 export class Killed extends Error {}
@@ -54,6 +55,7 @@ export function deletingBucket(options: DeletingOptions): Bucket {
     prefix: options.prefix,
     region: 'us-east-1',
     isAws: false,
+    habits: new ServerHabits('auto', () => undefined),
     server: 'nowhere',
     signal,
     retrier: new Retrier({

@@ -59,27 +59,39 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
         hint: 'config/README.md explains every key',
       });
     }
-    if (secretVariables.some((key) => aws[key])) await refuseReadableByOthers(file);
+    if (lines.some(isSecret)) await refuseReadableByOthers(file);
     return handToSdk(aws, file, process.env);
   };
   return { values, check };
 }
 
+/** A secret by its key, or a proxy's address with a password in it. */
+function isSecret({ key, value }: { readonly key: string; readonly value: string }): boolean {
+  if (value === '') return false;
+  return secretVariables.some((secret) => secret === key) || (key === 'HTTPS_PROXY' && value.includes('@'));
+}
+
 /** Every user of this host can read the arguments of a process. */
 function refuseSecret(parsed: ReturnType<typeof readSettingLine>): ReturnType<typeof readSettingLine> {
-  const key = secretVariables.find((secret) => secret === parsed.key);
-  if (key === undefined) return parsed;
+  if ('reason' in parsed || !isSecret(parsed)) return parsed;
+  const { key } = parsed;
   return { key, reason: 'is a secret, which others can see in the list of processes; put it into the file' };
 }
 
-/** Two of our keys are variables of the AWS SDK as well: from its environment they follow the same rules. */
+/** Some of our keys are variables of the AWS SDK, or of curl, as well: from the environment they follow the same rules. */
 function linesOfEnvironment(): SettingLine[] {
-  const { AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
-  const endpoint = AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL;
-  return [
-    ...(AWS_REGION ? [{ key: 'AWS_REGION', value: AWS_REGION, line: environmentLine }] : []),
-    ...(endpoint ? [{ key: 'AWS_ENDPOINT_URL_S3', value: endpoint, line: environmentLine }] : []),
-  ];
+  const { env } = process;
+  const endpoint = env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
+  const found: Partial<Record<SettingKey, string | undefined>> = {
+    AWS_REGION: env.AWS_REGION,
+    AWS_ENDPOINT_URL_S3: env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS === 'true' ? undefined : endpoint,
+    HTTPS_PROXY: env.https_proxy || env.HTTPS_PROXY,
+    NO_PROXY: env.no_proxy || env.NO_PROXY,
+    AWS_CA_BUNDLE: env.AWS_CA_BUNDLE,
+  };
+  return Object.entries(found).flatMap(([key, value]) =>
+    value ? [{ key, value, line: environmentLine }] : [],
+  );
 }
 
 async function readSettingsFile(file: string): Promise<string> {

@@ -100,6 +100,8 @@ const uploadIdentity = z.object({
   sse: z.string(),
   chunk_size: byteCount,
   part_size: byteCount,
+  /** How parts are vouched for, where it is not by their SHA-256: S3 takes no part of an upload that was begun otherwise. */
+  checksums: z.literal('md5').optional(),
 });
 
 export type UploadIdentity = z.output<typeof uploadIdentity>;

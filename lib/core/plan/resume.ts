@@ -75,6 +75,7 @@ const settingNames: Readonly<Record<keyof UploadIdentity, string>> = {
   sse: 'SSE',
   chunk_size: 'CHUNK_SIZE',
   part_size: 'PART_SIZE',
+  checksums: 'S3_CHECKSUMS',
 };
 
 /** In what two uploads differ, as settings are called; empty when the parts of one are of use to the other. */

@@ -5,7 +5,7 @@ import { thawTiers } from '../thaw/archive-classes.ts';
 import { manifestStorageClasses, storageClasses } from '../thaw/storage-classes.ts';
 import { MOST_THAW_DAYS } from '../thaw/thaw-plan.ts';
 import type { SettingKey } from './keys.ts';
-import { absolutePath, duration, flag, globs, oneOf, size, subvolumes, wholeNumber } from './rules.ts';
+import { absolutePath, duration, flag, globs, oneOf, proxy, size, subvolumes, wholeNumber } from './rules.ts';
 
 /** By key: sizes become bytes, durations seconds. */
 export const settingRules = {
@@ -27,6 +27,11 @@ export const settingRules = {
   AWS_REGION: z.string().min(1, 'must not be empty'),
   AWS_ENDPOINT_URL_S3: z.url({ protocol: /^https?$/, error: 'is not an http:// or https:// address' }),
   S3_ALLOW_HTTP: flag(),
+  S3_ADDRESSING: oneOf(['auto', 'path', 'virtual']),
+  S3_CHECKSUMS: oneOf(['auto', 'sha256', 'md5']),
+  HTTPS_PROXY: proxy(),
+  NO_PROXY: z.string().min(1, 'must not be empty'),
+  AWS_CA_BUNDLE: z.string().min(1, 'must not be empty'),
   CHUNK_SIZE: size(S3_LIMITS.minPartBytes, S3_LIMITS.maxObjectBytes),
   PART_SIZE: z.union([z.literal('auto'), size(S3_LIMITS.minPartBytes, S3_LIMITS.maxPartBytes)]),
   CONCURRENCY: wholeNumber(1, 64),

@@ -60,13 +60,42 @@ export const settingNotes = {
   },
   AWS_ENDPOINT_URL_S3: {
     section: where,
-    about: 'address of an S3-compatible server; default: AWS. Path-style addressing is used when it is set',
+    about: 'address of an S3-compatible server; default: AWS, or endpoint_url of the AWS profile',
     example: 'https://s3.example.net',
   },
   S3_ALLOW_HTTP: {
     section: where,
     preset: 'false',
     about: 'true allows an http: endpoint that is not on this machine',
+  },
+  S3_ADDRESSING: {
+    section: where,
+    preset: 'auto',
+    about:
+      'where requests name the bucket: path, virtual (in the host name, which OSS and COS want), or auto: virtual for AWS, path for another endpoint',
+  },
+  S3_CHECKSUMS: {
+    section: where,
+    preset: 'auto',
+    about:
+      'how uploaded bytes are vouched for: sha256 (checksum headers), md5 (Content-MD5 alone, which B2 and R2 want), or auto: sha256, and md5 where the server refuses its headers',
+  },
+  HTTPS_PROXY: {
+    section: where,
+    about: 'proxy that leads to an https: server; may come from the environment',
+    example: 'http://proxy.example.net:3128',
+  },
+  NO_PROXY: {
+    section: where,
+    about:
+      'comma-separated hosts, domains and networks that are reached without it; may come from the environment',
+    example: 'localhost,.example.net,10.0.0.0/8',
+  },
+  AWS_CA_BUNDLE: {
+    section: where,
+    about:
+      'PEM file of the certificates that are trusted instead of the usual ones; may come from the environment, or be ca_bundle of the AWS profile',
+    example: '/etc/ssl/certs/my-ca.pem',
   },
   CHUNK_SIZE: {
     section: how,

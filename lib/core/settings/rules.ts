@@ -46,6 +46,16 @@ export function flag() {
   return oneOf(['true', 'false']).transform((word) => word === 'true');
 }
 
+/** The address of a proxy; one without a scheme is spoken to in plain http, as curl does. */
+export function proxy() {
+  return z.string().transform((text, context) => {
+    const address = text.includes('://') ? text : `http://${text}`;
+    if (/^https?:/.test(address) && URL.canParse(address)) return address;
+    context.addIssue('is not an http:// or https:// address of a proxy');
+    return z.NEVER;
+  });
+}
+
 /** An absolute path without trailing slashes. */
 export function absolutePath() {
   return z.string().transform((text, context) => {

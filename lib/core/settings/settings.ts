@@ -5,6 +5,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { chooseLayout } from '../stream/part-sizes.ts';
+import { endpointProblems } from './endpoint.ts';
 import { settingRules } from './key-rules.ts';
 import { awsVariables, notesOf, type SettingKey, settingKeys, type settingNotes } from './keys.ts';
 import type { SettingLine, SettingProblem } from './lines.ts';
@@ -109,20 +110,9 @@ function contradictions(settings: SettingValues, given: ReadonlyMap<string, Sett
     if (settings.SSE === 'aws:kms' && !settings.SSE_KMS_KEY_ID) add('SSE', 'aws:kms needs SSE_KMS_KEY_ID');
     if (settings.SSE !== 'aws:kms' && settings.SSE_KMS_KEY_ID) add('SSE_KMS_KEY_ID', 'is for SSE=aws:kms');
   }
-  const endpoint = settings.AWS_ENDPOINT_URL_S3 ? new URL(settings.AWS_ENDPOINT_URL_S3) : undefined;
-  const plain = endpoint?.protocol === 'http:' && !isLoopback(endpoint.hostname);
-  if (plain && sound('S3_ALLOW_HTTP') && !settings.S3_ALLOW_HTTP) {
-    add('AWS_ENDPOINT_URL_S3', 'is not encrypted; use https://, or set S3_ALLOW_HTTP=true');
-  }
-  if (endpoint?.username || endpoint?.password) {
-    add(
-      'AWS_ENDPOINT_URL_S3',
-      'carries credentials; put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
-    );
+  if (settings.AWS_ENDPOINT_URL_S3 && sound('S3_ALLOW_HTTP')) {
+    const found = endpointProblems(settings.AWS_ENDPOINT_URL_S3, settings.S3_ALLOW_HTTP);
+    for (const problem of found) add('AWS_ENDPOINT_URL_S3', problem);
   }
   return problems;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
 }

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { ToolError } from '../../core/errors.ts';
-import { type Condition, conditionOf, isRefusedFor, type Precondition } from './conditional-write.ts';
+import { type Condition, isRefusedFor, type Precondition, writeUnder } from './conditional-write.ts';
 import { isUnlisted } from './objects.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { isDenied, isNamed, reasonOf, TransferError } from './s3-errors.ts';
@@ -115,8 +115,10 @@ export async function writeDocument(
   options: WriteOptions,
   precondition: Precondition,
 ): Promise<boolean> {
+  const write = (condition: Condition) =>
+    put(bucket, { key, content, type: 'application/json', ...condition }, options);
   try {
-    await put(bucket, { key, content, type: 'application/json', ...conditionOf(precondition) }, options);
+    await writeUnder(bucket, key, precondition, write);
     return true;
   } catch (error) {
     if (isRefusedFor(precondition, error)) return false;

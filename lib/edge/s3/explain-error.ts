@@ -1,7 +1,15 @@
 /** What S3 and the network answer, in words that say what to do; what they themselves say of the cause stands behind. */
 import { type FailureKind, ToolError } from '../../core/errors.ts';
 import { cleanText } from './clean-error.ts';
-import { detailsOf, isAbort, isGarbled, isNetworkError, isTlsError, statusOf } from './s3-errors.ts';
+import {
+  detailsOf,
+  isAbort,
+  isCertificateError,
+  isGarbled,
+  isNetworkError,
+  isTlsError,
+  statusOf,
+} from './s3-errors.ts';
 
 /** What was being done when the error came. */
 export interface S3Action {
@@ -32,6 +40,12 @@ function hintAtProfile(profile: string): string {
   } = process.env;
   return `check the profile ${profile} in ${config} and ${shared}; for a timer it has to last: keys, or a role of this machine`;
 }
+
+/** Alibaba's and Tencent's codes for a bucket that is named in the path. */
+const virtualOnly: Explanation = {
+  says: 'the server wants the bucket in the host name',
+  hint: 'set S3_ADDRESSING=virtual',
+};
 
 /** By the error's name, as S3 lists them (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
 const explanations: Readonly<Record<string, Explanation>> = {
@@ -77,9 +91,15 @@ const explanations: Readonly<Record<string, Explanation>> = {
     kind: 'damage',
   },
   SlowDown: { says: 'the server asks to slow down', hint: 'run again later, or lower CONCURRENCY' },
+  SecondLevelDomainForbidden: virtualOnly,
+  PathStyleDomainForbidden: virtualOnly,
+  ProxyFailure: {
+    says: 'no connection to the server',
+    hint: 'check HTTPS_PROXY and NO_PROXY, in the settings file and in the environment',
+  },
   ENOTFOUND: {
     says: "the server's name cannot be resolved",
-    hint: 'check AWS_ENDPOINT_URL_S3, AWS_REGION and DNS',
+    hint: 'check AWS_ENDPOINT_URL_S3, S3_ADDRESSING, AWS_REGION and DNS; where only a proxy leads out, set HTTPS_PROXY',
   },
   ECONNREFUSED: {
     says: 'the connection was refused',
@@ -93,12 +113,25 @@ const tls: Explanation = {
   hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
 };
 
+/** A certificate that does not hold (https://nodejs.org/api/tls.html#x509-certificate-error-codes). */
+const certificate: Explanation = {
+  says: "the server's certificate is not trusted",
+  hint: 'where a CA of your own has signed it, name its certificates with AWS_CA_BUNDLE; where the name does not fit, check AWS_ENDPOINT_URL_S3 and S3_ADDRESSING',
+};
+
 const network: Explanation = { says: 'the network failed', hint: 'run again when the line is back' };
 
 const garbled: Explanation = {
   says: 'the answer makes no sense',
   hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
 };
+
+/** A header that servers other than S3 refuse, where they name it (testing/s3-server/habits/providers.ts has their words). */
+function refusedHeader(error: unknown): Explanation | undefined {
+  const { message = '' } = detailsOf(error);
+  if (![400, 501].includes(statusOf(error)) || !/x-amz-(sdk-)?checksum/i.test(message)) return undefined;
+  return { says: 'the server refuses a header with a checksum', hint: 'set S3_CHECKSUMS=md5, or auto' };
+}
 
 /** Sentences that say no more than the words above: S3's usual ones, and those of the SDK where there is nothing to say. */
 const usualSentences: readonly string[] = [
@@ -122,9 +155,11 @@ export function explainS3Error(error: unknown, action: S3Action): Error {
   const { name = '', code = '', message = '' } = detailsOf(error);
   const status = statusOf(error);
   const explanation =
+    refusedHeader(error) ??
     (isGarbled(error) ? garbled : undefined) ??
-    explanations[code] ??
     explanations[name] ??
+    explanations[code] ??
+    (isCertificateError(error) ? certificate : undefined) ??
     (isTlsError(error) ? tls : undefined) ??
     explanations[String(status)] ??
     (isNetworkError(error) ? network : undefined);
@@ -147,7 +182,12 @@ function hintOf(explanation: Explanation): string {
 function sentenceOf(error: unknown): readonly string[] {
   const { name = '', message = '' } = detailsOf(error);
   const status = statusOf(error);
-  const isTold = (status >= 400 && status < 500) || explanations[name] === noCredentials || isTlsError(error);
+  const isTold =
+    (status >= 400 && status < 500) ||
+    explanations[name] === noCredentials ||
+    name === 'ProxyFailure' ||
+    isTlsError(error) ||
+    isCertificateError(error);
   const sentence = cleanText(message, []).replace(/[.\s]+$/, '');
   return isTold && !['', name, ...usualSentences].includes(sentence) ? [sentence] : [];
 }

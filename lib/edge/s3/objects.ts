@@ -44,6 +44,7 @@ export async function headObject(bucket: Bucket, key: string): Promise<ObjectHea
 
 /** Looks at an object with a single request, and lets its error through as it is: for use within a request that is repeated. */
 export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+  const before = bucket.habits.checksums;
   try {
     const request = { Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' as const };
     const head = await sendOnce(bucket, new HeadObjectCommand(request));
@@ -57,6 +58,8 @@ export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead 
     };
   } catch (error) {
     const reason = await reasonOfRefusal(bucket, key, error);
+    // It was refused for the checksum that it asked for, which GET has found out.
+    if (bucket.habits.checksums !== before) return headOnce(bucket, key);
     if (isNamed(reason, 'NoSuchKey') || (isDenied(reason) && (await isUnlisted(bucket, key))))
       return undefined;
     throw reason;
@@ -85,8 +88,8 @@ export async function isUnlisted(bucket: Bucket, key: string): Promise<boolean> 
  */
 async function reasonOfRefusal(bucket: Bucket, key: string, error: unknown): Promise<unknown> {
   const status = statusOf(error);
-  if (status < 400 || status >= 500) return error;
-  const request = { Bucket: bucket.name, Key: key, Range: 'bytes=0-0' };
+  if ((status < 400 || status >= 500) && status !== 501) return error;
+  const request = { Bucket: bucket.name, Key: key, Range: 'bytes=0-0', ChecksumMode: 'ENABLED' as const };
   try {
     const answer = await sendOnce(bucket, new GetObjectCommand(request));
     (answer.Body as Readable).destroy();

@@ -8,6 +8,10 @@ import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
 import { isNetworkError } from './s3-errors.ts';
+import { openConnections } from './server/connections.ts';
+import { endpointOf, readProfile } from './server/endpoint.ts';
+import { type NoticeListener, ServerHabits } from './server/habits.ts';
+import { adaptHeaders } from './server/optional-headers.ts';
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
@@ -28,6 +32,8 @@ export interface Bucket {
   readonly retrier: Retrier;
   /** For ranges whose bytes do not pass the SDK: direct-get.ts. */
   readonly connections: ConnectionPool;
+  /** What is known of the server. */
+  readonly habits: ServerHabits;
   close(): void;
 }
 
@@ -35,6 +41,8 @@ export interface Bucket {
 export interface BucketEvents
   extends Pick<RetrierOptions, 'onRetry' | 'onSettled' | 'onSlowDown' | 'unreachedForMs' | 'random'> {
   readonly signal: AbortSignal;
+  /** Told what is found out about the server. */
+  readonly onNotice?: NoticeListener;
 }
 
 /**
@@ -45,7 +53,7 @@ export interface BucketEvents
 export async function openBucket(
   settings: SettingValues,
   hostName: string,
-  { signal, ...events }: BucketEvents,
+  { signal, onNotice = ignore, ...events }: BucketEvents,
 ): Promise<Bucket> {
   const name = settings.S3_BUCKET;
   if (!name)
@@ -53,13 +61,17 @@ export async function openBucket(
       kind: 'usage',
       hint: 'name the bucket in the settings file',
     });
-  const endpoint = settings.AWS_ENDPOINT_URL_S3;
+  const profile = await readProfile();
+  const endpoint = endpointOf(settings, profile);
   // Node 20 is supported; the SDK's notice about future versions is for developers, not for a nightly log.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const credentials = new CredentialsLog();
   const client = new S3Client({
     ...(settings.AWS_REGION && { region: settings.AWS_REGION }),
-    ...(endpoint && { endpoint, forcePathStyle: true }),
+    ...(endpoint && { endpoint }),
+    // Only what has passed the rules counts.
+    ignoreConfiguredEndpointUrls: true,
+    forcePathStyle: isPathStyle(settings, endpoint),
     // The Retrier repeats requests: its waits end with the run, and it has a deadline.
     maxAttempts: 1,
     // The SDK would ask before each part whether it may send it, and take a new connection for each.
@@ -71,11 +83,12 @@ export async function openBucket(
     requestHandler: {
       connectionTimeout: connectTimeoutMs,
       socketTimeout: idleTimeoutMs,
-      httpAgent: { maxSockets: settings.CONCURRENCY + 8 },
-      httpsAgent: { maxSockets: settings.CONCURRENCY + 8 },
+      ...(await openConnections(settings, addressOf(settings, name, endpoint), profile.caBundle)),
     },
   });
   cleanErrors(client);
+  const habits = new ServerHabits(settings.S3_CHECKSUMS, onNotice);
+  adaptHeaders(client, habits);
   const region = await client.config.region().catch((cause: unknown) => {
     throw new ToolError('AWS_REGION is not set, and no AWS profile names a region', {
       kind: 'usage',
@@ -108,6 +121,7 @@ export async function openBucket(
     server,
     isAws: endpoint === undefined,
     signal,
+    habits,
     retrier,
     connections,
     close() {
@@ -121,6 +135,18 @@ export async function openBucket(
 export function recoveryPlaceOf({ client, name, prefix, region, server, isAws }: Bucket): RecoveryPlace {
   const { forcePathStyle } = client.config;
   return { bucket: name, prefix, region, endpoint: isAws ? undefined : server, isPathStyle: forcePathStyle };
+}
+
+/** By S3_ADDRESSING; `auto` is what works in most places. */
+function isPathStyle({ S3_ADDRESSING }: SettingValues, endpoint: string | undefined): boolean {
+  return S3_ADDRESSING === 'auto' ? endpoint !== undefined : S3_ADDRESSING === 'path';
+}
+
+/** The address of the bucket, as far as NO_PROXY goes by it. */
+function addressOf(settings: SettingValues, bucket: string, endpoint: string | undefined): URL {
+  const address = new URL(endpoint ?? `https://s3.${settings.AWS_REGION ?? 'us-east-1'}.amazonaws.com`);
+  if (!isPathStyle(settings, endpoint)) address.hostname = `${bucket}.${address.hostname}`;
+  return address;
 }
 
 /** How objects are written: storage class and server-side encryption, as the SDK names them. */

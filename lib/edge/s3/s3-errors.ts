@@ -122,3 +122,10 @@ const codesInWords =
 export function isTlsError(error: unknown): boolean {
   return /^(EPROTO$|ERR_SSL_)/.test(detailsOf(error).code ?? '');
 }
+
+/** True for a certificate that was refused (https://nodejs.org/api/tls.html#x509-certificate-error-codes): it stays so. */
+export function isCertificateError(error: unknown): boolean {
+  const { code = '' } = detailsOf(error);
+  const isCertificate = /CERT|SIGNATURE$|^(UNABLE_TO_|INVALID_CA$|PATH_LENGTH_EXCEEDED$|HOSTNAME_MISMATCH$)/;
+  return isCertificate.test(code) && !isTlsError(error);
+}

@@ -46,6 +46,7 @@ export async function planUpload(
     sse: settings.SSE,
     chunk_size: layout.chunkSizeBytes,
     part_size: layout.partSizeBytes,
+    ...(bucket.habits.checksums === 'md5' && { checksums: 'md5' as const }),
   };
   const earlier = replayJournal(await readJournal(run.journalPath));
   const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);

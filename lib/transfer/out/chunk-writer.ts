@@ -61,7 +61,8 @@ export class ChunkWriter {
     const place = { Bucket: this.#bucket.name, Key: key };
     const write = (condition: Condition) =>
       this.#send(`store ${key}`, body, (payload, spoiltEtag) => {
-        const replaced = spoiltEtag === undefined ? condition : conditionOf({ etag: spoiltEtag });
+        const replaced =
+          spoiltEtag === undefined ? condition : conditionOf(this.#bucket, { etag: spoiltEtag });
         const command = new PutObjectCommand({ ...place, ...this.#options, ...payload, ...replaced });
         return sendOnce(this.#bucket, presetPayloadHash(command, body.sha256));
       });
@@ -131,7 +132,7 @@ export class ChunkWriter {
     const Parts = parts.map((part) => ({
       PartNumber: part.number,
       ETag: part.etag,
-      ChecksumSHA256: part.sha256,
+      ...(this.#bucket.habits.checksums === 'sha256' && { ChecksumSHA256: part.sha256 }),
     }));
     const place = { Bucket: this.#bucket.name, Key: upload.key, UploadId: upload.uploadId };
     const completeOnce = async (condition: Condition): Promise<StoredObject> => {
@@ -181,9 +182,13 @@ export class ChunkWriter {
     let spoiltEtag: string | undefined;
     return transfer(this.#bucket, what, this.#events.onSent, async (count) => {
       const payload = requestPayload(body, count);
-      const withMd5 = this.#needsMd5;
+      const withMd5 = this.#needsMd5 || this.#bucket.habits.checksums === 'md5';
       const md5 = withMd5 && { ContentMD5: await body.md5() };
-      const answer = await sendBytes({ ...payload, ...md5 }, spoiltEtag);
+      const answer = await sendBytes({ ...payload, ...md5 }, spoiltEtag).catch((error: unknown) => {
+        if (withMd5 || this.#bucket.habits.checksums === 'sha256') throw error;
+        // The server has just turned out to refuse the SHA-256: the next attempt brings the MD5.
+        throw new TransferError((error as Error).message, { cause: error });
+      });
       spoiltEtag = answer.ETag;
       return this.#verify(what, body, answer, withMd5);
     });

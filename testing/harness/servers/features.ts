@@ -58,6 +58,7 @@ export const features = {
   'object-attributes': 'GetObjectAttributes',
   'object-headers': 'an object keeps Cache-Control and Content-Encoding',
   'object-lock': 'Object Lock refuses what it has to',
+  'part-etags': 'the ETag of a part is the MD5 of its bytes',
   'part-number-form': 'a part number that is no number is refused',
   'part-number-limit': 'a part number above 10000 is refused',
   'part-number-zero': 'part number 0 is refused',

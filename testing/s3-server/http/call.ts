@@ -1,6 +1,7 @@
 /** What every operation is given and gives back. */
 import type { Readable } from 'node:stream';
 import type { Action } from '../auth/actions.ts';
+import type { Habits } from '../habits/habits.ts';
 import type { ObjectRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import type { UploadStore } from '../store/upload-store.ts';
@@ -14,6 +15,7 @@ export interface Settings {
   readonly listPageSize: number;
   /** Milliseconds between a restore request and the object being readable. */
   readonly thawDelayMs: number;
+  readonly habits: Habits;
 }
 
 /** One authenticated request on its way through an operation. */

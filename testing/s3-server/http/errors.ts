@@ -58,7 +58,9 @@ const ERRORS = {
   MaxMessageLengthExceeded: [400, 'Your request was too big.'],
   MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size'],
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
+  MissingArgument: [400, 'Missing Some Required Arguments.'],
   MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
+  MissingContentMD5: [400, 'Missing required header for this request: Content-Md5.'],
   NoSuchBucket: [404, 'The specified bucket does not exist'],
   NoSuchKey: [404, 'The specified key does not exist.'],
   NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist'],
@@ -70,6 +72,10 @@ const ERRORS = {
   NoSuchVersion: [404, 'The specified version does not exist.'],
   NotImplemented: [501, 'A header or query you provided implies functionality that is not implemented'],
   ObjectLockConfigurationNotFoundError: [404, 'Object Lock configuration does not exist for this bucket'],
+  PathStyleDomainForbidden: [
+    403,
+    'The bucket you are attempting to access must be addressed using COS virtual-styled domain.',
+  ],
   PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold'],
   RequestTimeout: [
     400,
@@ -77,6 +83,7 @@ const ERRORS = {
   ],
   RequestTimeTooSkewed: [403, 'The difference between the request time and the current time is too large.'],
   RestoreAlreadyInProgress: [409, 'Object restore is already in progress'],
+  SecondLevelDomainForbidden: [403, 'Please use virtual hosted style to access.'],
   ServiceUnavailable: [503, 'Service is unable to handle request.'],
   SignatureDoesNotMatch: [
     403,

@@ -62,14 +62,21 @@ export function newRequestId(): string {
 /**
  * Reads bucket, key and query from the request line.
  * The key is everything after the first segment, exactly as decoded: `..`, `//` and a leading dash are part of it.
+ * @param hostBucket the bucket, where the Host header names it (virtual-hosted style)
  * @throws S3Error InvalidURI for a broken percent-encoding, KeyTooLongError for a key above 1024 bytes.
  */
-export function parseRequest(stream: IncomingMessage, url: string, id: string): S3Request {
+export function parseRequest(
+  stream: IncomingMessage,
+  url: string,
+  id: string,
+  hostBucket: string | undefined,
+): S3Request {
   const question = url.indexOf('?');
   const path = question === -1 ? url : url.slice(0, question);
-  const slash = path.indexOf('/', 1);
-  const bucket = decode(slash === -1 ? path.slice(1) : path.slice(1, slash));
-  const key = slash === -1 ? '' : decode(path.slice(slash + 1));
+  const full = hostBucket === undefined ? path : `/${hostBucket}${path}`;
+  const slash = full.indexOf('/', 1);
+  const bucket = decode(slash === -1 ? full.slice(1) : full.slice(1, slash));
+  const key = slash === -1 ? '' : decode(full.slice(slash + 1));
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) {
     throw new S3Error('KeyTooLongError', {
       elements: { Size: String(Buffer.byteLength(key)), MaxSizeAllowed: String(MAX_KEY_BYTES) },

@@ -94,12 +94,21 @@ function checkClaims(request: S3Request, checksum: Checksum | undefined, sizeByt
   }
 }
 
+/** Where a server wants parts of one size, the last one excepted, which may be smaller. @throws S3Error InvalidPart */
+function refuseUnequal(parts: readonly PartRecord[]): void {
+  const sizes = parts.map(({ blob }) => blob.sizeBytes);
+  const [first = 0] = sizes;
+  if (sizes.slice(0, -1).every((size) => size === first) && (sizes.at(-1) ?? 0) <= first) return;
+  throw new S3Error('InvalidPart', { message: 'All non-trailing parts must have the same length.' });
+}
+
 async function assemble(
   call: Call,
   upload: UploadState,
   listed: readonly ListedPart[],
 ): Promise<ObjectRecord> {
   const parts = selectParts(upload, listed);
+  if (call.settings.habits.partsOfOneSize) refuseUnequal(parts);
   const { key, attributes, uploadId } = upload.record;
   const { configuration } = call.store.bucket(call.request.bucket ?? '');
   const checksum = await combineChecksums(call, uploadChecksum(upload.record), parts);
@@ -133,7 +142,9 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const uploadId = call.request.query.uploadId ?? '';
   const precondition = writePrecondition(call.request);
-  const listed = readParts(await receiveText(call, { of: 'object' }));
+  const named = readParts(await receiveText(call, { of: 'object' }));
+  const ignoresChecksums = call.settings.habits.ignored?.test('x-amz-checksum-sha256') === true;
+  const listed = ignoresChecksums ? named.map(({ PartNumber, ETag }) => ({ PartNumber, ETag })) : named;
   const object = await call.uploads.complete(
     bucket,
     key,

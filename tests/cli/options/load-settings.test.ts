@@ -274,3 +274,44 @@ test('an endpoint in the environment follows the rules of ours, and a file wins 
     delete process.env.AWS_ENDPOINT_URL_S3;
   }
 });
+
+test('proxy and certificates may come from the environment, as curl spells them, and the file wins', async () => {
+  const before = { ...process.env };
+  try {
+    Object.assign(process.env, {
+      https_proxy: 'proxy.corp:3128',
+      HTTPS_PROXY: 'http://other.corp',
+      NO_PROXY: 'localhost',
+      AWS_CA_BUNDLE: '/etc/ssl/corp.pem',
+    });
+    write(complete);
+    const { values } = await loadSettings(file, []);
+    assert.deepEqual(
+      [values.HTTPS_PROXY, values.NO_PROXY, values.AWS_CA_BUNDLE],
+      ['http://proxy.corp:3128', 'localhost', '/etc/ssl/corp.pem'],
+    );
+    write([...complete, 'HTTPS_PROXY=https://mine.corp', 'NO_PROXY=*', 'AWS_CA_BUNDLE=/root/ca.pem']);
+    const own = (await loadSettings(file, [])).values;
+    assert.deepEqual(
+      [own.HTTPS_PROXY, own.NO_PROXY, own.AWS_CA_BUNDLE],
+      ['https://mine.corp', '*', '/root/ca.pem'],
+    );
+  } finally {
+    for (const name of ['https_proxy', 'HTTPS_PROXY', 'NO_PROXY', 'AWS_CA_BUNDLE']) {
+      if (before[name] === undefined) delete process.env[name];
+      else process.env[name] = before[name];
+    }
+  }
+});
+
+test("a proxy's password is a secret: refused on a command line, and in a file that others can read", async () => {
+  const proxy = 'HTTPS_PROXY=http://me:word@proxy.corp:3128';
+  write(complete);
+  const { message } = await problemsOf([proxy]);
+  assert.match(message, /^--set: HTTPS_PROXY is a secret/);
+  assert.ok(!message.includes('word'));
+  write([...complete, proxy], 0o644);
+  assert.match((await problemsOf()).message, /holds a secret, but others can read it/);
+  write([...complete, 'HTTPS_PROXY=http://proxy.corp:3128'], 0o644);
+  await (await loadSettings(file, [])).check('sources and bucket');
+});

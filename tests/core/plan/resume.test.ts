@@ -129,6 +129,7 @@ for (const [key, [value, name]] of Object.entries({
   prefix: ['other', 'S3_PREFIX'],
   chunk_size: [1, 'CHUNK_SIZE'],
   part_size: [1, 'PART_SIZE'],
+  checksums: ['md5', 'S3_CHECKSUMS'],
 } satisfies { [Key in keyof UploadIdentity]: readonly [UploadIdentity[Key], string] })) {
   test(`uploads that differ in ${key} differ in ${name}`, () => {
     assert.deepEqual(differencesOf(identity, { ...identity, [key]: value }), [name]);

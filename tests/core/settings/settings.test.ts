@@ -11,6 +11,8 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
   assert.deepEqual(Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)), {
     IGNORE_NESTED: [],
     S3_ALLOW_HTTP: false,
+    S3_ADDRESSING: 'auto',
+    S3_CHECKSUMS: 'auto',
     CHUNK_SIZE: 214_748_364_800,
     PART_SIZE: 'auto',
     CONCURRENCY: 4,

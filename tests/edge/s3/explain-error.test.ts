@@ -109,7 +109,15 @@ const table: readonly (readonly [string, number | undefined, string, string, Reg
     true,
   ],
   ['Error', undefined, 'EPROTO', 'the TLS connection failed: message of Error', /run again/, 1, true],
-  ['Error', undefined, 'CERT_HAS_EXPIRED', 'the server answered Error: message of Error', /^$/, 1, false],
+  [
+    'Error',
+    undefined,
+    'CERT_HAS_EXPIRED',
+    "the server's certificate is not trusted: message of Error",
+    /AWS_CA_BUNDLE/,
+    1,
+    false,
+  ],
   ['TimeoutError', undefined, '', 'the network failed', /run again/, 1, true],
   [
     'TokenProviderError',
