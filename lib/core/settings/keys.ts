@@ -153,6 +153,12 @@ export const settingNotes = {
     preset: '72h',
     about: 'how long a restore waits for a thaw before it exits 5',
   },
+  SPOOL_DIR: {
+    section: back,
+    about:
+      'directory, on any filesystem, for the scratch image of make extract and make drill, which may grow to the size of the whole chain; default: TMPDIR of the environment, else /var/tmp',
+    example: '/var/tmp/btrfs-to-s3',
+  },
   VERIFY_MODE: {
     section: back,
     preset: 'full',
