@@ -29,6 +29,7 @@ which is removed afterwards. Nothing is ever written over.`,
   locked: false,
   async run({ context, options, json }) {
     const { extract, planExtract } = await import('../lib/stage/restore/extract/extract.ts');
+    const { describeMissing } = await import('../lib/stage/restore/nested-backups.ts');
     const { subvolume, at, manifest, paths, to } = options;
     if (!subvolume || paths === undefined || !to) {
       const missing = !subvolume ? 'SUBVOLUME' : paths === undefined ? 'PATHS' : 'TO';
@@ -47,6 +48,7 @@ which is removed afterwards. Nothing is ever written over.`,
     }
     for (const line of lines) context.log.info(line);
     const outcome = await extract(context, plan, options['no-wait'] === undefined);
+    for (const line of describeMissing(outcome.missing)) context.log.warn(line);
     const report = extractReport(plan, outcome);
     console.log(json ? JSON.stringify(report.json) : report.text);
     if (outcome.failure) throw outcome.failure;

@@ -1,6 +1,7 @@
 /** Files and folders out of backups: what comes, what is refused before anything is fetched, and what is left, which is nothing. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import type { ToolError } from '../../lib/core/errors.ts';
@@ -9,7 +10,7 @@ import { shell } from '../../testing/harness/processes/shell.ts';
 import { seedData } from '../../testing/harness/seed-data.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { ext4 } from '../support/ext4.ts';
-import { refusal } from './small-world.ts';
+import { edit, refusal } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { createWorld, errorLines } from './world.ts';
 
@@ -59,6 +60,7 @@ test('files and folders of an earlier backup come to ext4 as they were', async (
   const outcome = await run(to, wanted, { selection: { manifest: first } });
   assert.equal(outcome.failure, undefined);
   assert.equal(outcome.copied.length, 5);
+  assert.deepEqual(outcome.missing, []);
   const pattern = /^(links|metadata|names|layouts)(\/| {2})/;
   const expected = linesOf(
     firstDigest,
@@ -76,7 +78,8 @@ test('files and folders of an earlier backup come to ext4 as they were', async (
 test('the newest backup is what is meant otherwise, and all of it is PATHS=/', async () => {
   const to = fresh();
   mkdirSync(join(to, 'lost+found'), { recursive: true });
-  await run(to, '/');
+  const { missing } = await run(to, '/');
+  assert.deepEqual(missing, [{ path: 'nested', backup: null }]);
   assert.equal(readFileSync(join(to, 'links/again'), 'utf8'), 'changed since');
   const [newest = ''] = readdirSync(world.snapshots).filter((name) => name.endsWith('inc'));
   const digest = linesOf(await treeDigest(join(world.snapshots, newest)), /^(?!\. {2}|nested)/);
@@ -131,6 +134,16 @@ test('what is bound to fail is refused before anything is fetched', async (t) =>
     absent.message,
     '/links/agian is not in the backup; the nearest directory that is: /links (which has again)',
   );
+  const [newest = ''] = readdirSync(world.snapshots).filter((name) => name.endsWith('inc'));
+  await edit(join(world.snapshots, newest), () => rm(join(world.snapshots, newest, 'links/again')));
+  const plan = await planExtract(host.context, {
+    subvolume: 'data',
+    selection: {},
+    thaw: {},
+    paths: '/links/again',
+    to,
+  });
+  assert.equal(plan.snapshotHere, undefined, 'one that was changed says nothing of the backup');
   const small = await hostIn(world, { settings: { SPOOL_DIR: await tiny(t, 1) } });
   const room = await refusal(run(to, '/links', {}, small));
   assert.match(room.message, /^the scratch image needs about .*, but \S+ has .* free$/);
@@ -172,15 +185,17 @@ test('a dry run says what it would do, and does none of it', async () => {
     '--set',
     `SPOOL_DIR=${spool}`,
     '--dry-run',
+    '--manifest',
+    first,
   ];
   const { stdout, exitCode } = await world.run('extract.ts', ...args);
   assert.equal(exitCode, 0);
   assert.match(
     stdout,
-    /^data as of .*: 2 backups\nfetches \S+ \S+ in about \d+ requests\nthaws nothing: all chunks can be read\ntakes .* to .* in \S+spool until it is done; .* are free there\ncopies 1 path to \S+, which has .* free\nthe same is in \S+inc on this host: to copy it from there costs nothing\n$/,
+    /^data as of .*: 1 backup\nfetches \S+ \S+ in about \d+ requests\nthaws nothing: all chunks can be read\ntakes .* to .* in \S+spool until it is done; .* are free there\ncopies 1 path to \S+, which has .* free\nthe same is in \S+full on this host: to copy it from there costs nothing\n$/,
   );
   const json = JSON.parse((await world.run('extract.ts', ...args, '--json')).stdout);
-  assert.deepEqual([json.paths, json.chain.length, json.thaw.would_request], [['/links'], 2, 0]);
+  assert.deepEqual([json.paths, json.chain.length, json.thaw.would_request], [['/links'], 1, 0]);
   assert.throws(() => readdirSync(to), /ENOENT/);
 });
 

@@ -76,7 +76,7 @@ export function extractPlanJson(plan: ExtractPlan) {
 }
 
 /** What was extracted. */
-export function extractReport(plan: ExtractPlan, { copied, bytes, failure }: ExtractOutcome) {
+export function extractReport(plan: ExtractPlan, { copied, bytes, failure, missing }: ExtractOutcome) {
   const { subvolume, newest, chain, to } = plan;
   const what = copied.length === 1 ? shownPath(copied[0] ?? '') : formatCount(copied.length, 'path');
   return {
@@ -89,6 +89,7 @@ export function extractReport(plan: ExtractPlan, { copied, bytes, failure }: Ext
       copied: copied.map(shownPath),
       bytes,
       problem: failure?.message ?? null,
+      missing,
     },
   };
 }

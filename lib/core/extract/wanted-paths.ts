@@ -34,6 +34,11 @@ export function namesOf(path: string): readonly string[] {
   return path.split('/').filter((name) => name !== '');
 }
 
+/** The byte string of a text. */
+export function byteString(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}
+
 /** A path (byte string) as it is shown to people. */
 export function shownPath(path: string): string {
   return printablePath(Uint8Array.from(path, (character) => character.charCodeAt(0)));

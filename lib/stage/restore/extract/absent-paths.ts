@@ -1,7 +1,7 @@
 /** The words for paths that a backup does not have. */
 import { closest, distance } from 'fastest-levenshtein';
 import { ToolError } from '../../../core/errors.ts';
-import { isBelow, namesOf, shownPath } from '../../../core/extract/wanted-paths.ts';
+import { byteString, isBelow, namesOf, shownPath } from '../../../core/extract/wanted-paths.ts';
 import type { Manifest } from '../../../core/format/manifest.ts';
 import type { LookedUp } from '../../../edge/copy/look-up.ts';
 import type { StageContext } from '../../context.ts';
@@ -43,12 +43,12 @@ export async function refuseNested(
   const nested = manifest.snapshot.nested ?? [];
   for (const path of paths) {
     const around = nested.find(({ path: below }) => {
-      const top = `/${Buffer.from(below).toString('latin1')}`;
+      const top = `/${byteString(below)}`;
       return path === top || isBelow(path, top);
     });
     if (!around) continue;
     const found = (await findNestedBackups(context, manifest)).find((each) => each.path === around.path);
-    const below = `/${shownPath(path.slice(Buffer.byteLength(around.path) + 2))}`;
+    const below = `/${shownPath(path.slice(byteString(around.path).length + 2))}`;
     throw new ToolError(
       `${shownPath(path)} is in the nested subvolume /${around.path}, which is no part of this backup`,
       {

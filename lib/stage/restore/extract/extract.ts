@@ -4,15 +4,16 @@
  */
 import { statfs } from 'node:fs/promises';
 import { describeError, ToolError } from '../../../core/errors.ts';
-import { outermost, readWantedPaths } from '../../../core/extract/wanted-paths.ts';
+import { byteString, isBelow, outermost, readWantedPaths } from '../../../core/extract/wanted-paths.ts';
 import { formatSize } from '../../../core/units.ts';
 import { bytesOnDisk, copyPaths, syncFilesystem } from '../../../edge/copy/copy-paths.ts';
 import { lookUp, topPaths } from '../../../edge/copy/look-up.ts';
 import { place } from '../../../edge/copy/place.ts';
 import type { StageContext } from '../../context.ts';
-import { findSource } from '../compare-restored.ts';
-import { restoreInScratch } from '../scratch/restore-in-scratch.ts';
+import type { MissingSubvolume } from '../nested-backups.ts';
+import { type Restored, restoreInScratch } from '../scratch/restore-in-scratch.ts';
 import { freeBytes, planScratch, type ScratchPlan, type ScratchRequest } from '../scratch/scratch-plan.ts';
+import { sourceHere } from '../scratch/source-here.ts';
 import { type Absent, absentPaths, refuseNested } from './absent-paths.ts';
 import { checkDestination, type Destination, type OpenDestination, openDestination } from './destination.ts';
 
@@ -42,6 +43,8 @@ export interface ExtractOutcome {
   readonly bytes: number;
   /** What is missing, or is there in part. */
   readonly failure: ToolError | undefined;
+  /** Nested subvolumes below the paths, which are not in this backup. */
+  readonly missing: readonly MissingSubvolume[];
 }
 
 /**
@@ -54,14 +57,12 @@ export async function planExtract(context: StageContext, request: ExtractRequest
   const plan = await planScratch(context, request);
   const { manifest } = plan.newest;
   await refuseNested(context, manifest, paths);
-  const source = await findSource(context, manifest);
-  // Changed since, it is another tree; as it was, it tells now what is not in the backup.
-  const isUnchanged = source !== undefined && source.generation === manifest.snapshot.generation;
-  if (isUnchanged) {
-    const absent = await absentOf(source.path, paths);
+  const source = await sourceHere(context, manifest);
+  const snapshotHere = source?.isUnchanged ? source.path : undefined;
+  if (snapshotHere !== undefined) {
+    const absent = await absentOf(snapshotHere, paths);
     if (absent.length > 0) throw absentPaths(absent);
   }
-  const snapshotHere = isUnchanged ? source.path : undefined;
   return { ...plan, paths, to, toFree: await freeBytes(to.path), snapshotHere };
 }
 
@@ -77,7 +78,7 @@ export async function extract(
 ): Promise<ExtractOutcome> {
   const to = await openDestination(context, plan.to);
   try {
-    return await restoreInScratch(context, plan, mayWait, ({ tree }) => copyOut(context, plan, tree, to));
+    return await restoreInScratch(context, plan, mayWait, (restored) => copyOut(context, plan, restored, to));
   } finally {
     await to.close().catch((error: unknown) => {
       context.log.warn(`cannot clean up in ${to.path}: ${describeError(error)}`);
@@ -88,7 +89,7 @@ export async function extract(
 async function copyOut(
   context: StageContext,
   { paths: wanted }: ExtractPlan,
-  tree: string,
+  { tree, outcome: { missing } }: Restored,
   to: OpenDestination,
 ): Promise<ExtractOutcome> {
   const { signal } = context;
@@ -111,7 +112,12 @@ async function copyOut(
   const incomplete = await copyPaths(request, (count) => progress.add(count)).finally(() => progress.stop());
   for (const path of paths) await place(to.staging, to.path, to.device, path);
   await syncFilesystem(to.path);
-  return { copied: paths, bytes, failure: failureOf(absent, incomplete) };
+  return {
+    copied: paths,
+    bytes,
+    failure: failureOf(absent, incomplete),
+    missing: missing.filter(({ path }) => there.some((each) => isBelow(`/${byteString(path)}`, each))),
+  };
 }
 
 async function absentOf(tree: string, paths: readonly string[]): Promise<readonly Absent[]> {
