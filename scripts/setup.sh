@@ -5,14 +5,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-commands=(btrfs mkfs.btrfs age zstd flock findmnt losetup rsync)
+commands=(btrfs mkfs.btrfs age zstd flock findmnt losetup setpriv rsync)
 packages=(btrfs-progs age zstd util-linux rsync)
 if [[ "${1:-}" == "--development" || "${1:-}" == "--ceph" ]]; then
   commands+=(getfattr setfacl setcap filefrag pgrep jq python3 systemd-analyze)
   packages+=(attr acl libcap2-bin e2fsprogs procps jq python3 systemd)
 fi
 if [[ "${1:-}" == "--ceph" ]]; then
-  commands+=(ceph ceph-mon ceph-osd monmaptool radosgw radosgw-admin setpriv)
+  commands+=(ceph ceph-mon ceph-osd monmaptool radosgw radosgw-admin)
   packages+=(radosgw ceph-mon ceph-osd ceph-common)
 fi
 

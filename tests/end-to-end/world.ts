@@ -7,7 +7,6 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Manifest } from '../../lib/core/format/manifest.ts';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
@@ -52,9 +51,14 @@ export interface World {
   backup(...args: readonly string[]): Promise<{ readonly key: string; readonly manifest: Manifest }>;
 }
 
+/** What calls back at its end: a test, or, with `after` of node:test, a file of tests. */
+export interface Ending {
+  after(undo: () => Promise<void>): void;
+}
+
 /** Makes a world; the filesystem holds a subvolume `data` and a directory `snapshots`. */
 export async function createWorld(
-  test: TestContext,
+  test: Ending,
   changes: Readonly<Record<string, string>> = {},
   sizeBytes = 2 * 2 ** 30,
   serverOptions: Pick<S3ServerOptions, 'thawDelayMs'> = {},
@@ -137,7 +141,7 @@ export async function createWorld(
  * Collects what is to be undone after a test. The last is undone first, and one that fails does not keep the others from
  * being undone: node:test would skip them, and a server that still listens would keep the process alive.
  */
-export function cleanUpAfter(test: TestContext): (undo: () => Promise<unknown>) => void {
+export function cleanUpAfter(test: Ending): (undo: () => Promise<unknown>) => void {
   const undos: (() => Promise<unknown>)[] = [];
   test.after(async () => {
     const failures: unknown[] = [];

@@ -3,7 +3,7 @@ import { basename, isAbsolute } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/format/manifest.ts';
 import { formatCount } from '../../core/units.ts';
-import { findSubvolumes, subvolumeAt } from '../../edge/btrfs/btrfs.ts';
+import { type FoundSubvolume, findSubvolumes, subvolumeAt } from '../../edge/btrfs/btrfs.ts';
 import { compareTrees } from '../../edge/compare/compare-trees.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { StageContext } from '../context.ts';
@@ -23,7 +23,7 @@ export async function compareWithSource(
   mode: VerifyMode,
 ): Promise<string> {
   if (mode === 'none') return 'not compared file by file: VERIFY=none';
-  const source = await findSource(context, manifest);
+  const source = (await findSource(context, manifest))?.path;
   if (!source) return 'not compared file by file: the source snapshot is not on this host';
   const { VERIFY_SAMPLE_FILES: sampleFiles } = context.settings;
   const comparison = await compareTrees({
@@ -60,11 +60,15 @@ export async function compareWithSource(
   return `compared with ${source}: metadata of ${formatCount(comparison.entries, 'path')} and ${content} files are equal${but}`;
 }
 
-async function findSource(context: StageContext, manifest: Manifest): Promise<string | undefined> {
+/** The snapshot that a backup was made of, when it is still on this host and read-only. */
+export async function findSource(
+  context: StageContext,
+  manifest: Manifest,
+): Promise<FoundSubvolume | undefined> {
   const directory = context.settings.SNAPSHOT_DIR;
   const { uuid, path } = manifest.snapshot;
   const ours = directory && (await pathExists(directory)) ? await findSubvolumes(directory) : [];
   // The snapshot of another is where the manifest says, if anywhere; the UUID tells whether it is still the same.
   const there = isAbsolute(path) ? await subvolumeAt(path, basename(path)).catch(() => undefined) : undefined;
-  return [...ours, ...(there ? [there] : [])].find((found) => found.uuid === uuid && found.readOnly)?.path;
+  return [...ours, ...(there ? [there] : [])].find((found) => found.uuid === uuid && found.readOnly);
 }

@@ -1,0 +1,119 @@
+/**
+ * A directory for one run, locked as long as that runs, so that what a killed run has left is known as such. The lock is on a file in
+ * it, because some network filesystems lock no directories.
+ */
+import { type FileHandle, lstat, mkdtemp, open, readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf, pathExists } from './files.ts';
+import { lockFile } from './lock.ts';
+
+const lockName = 'lock';
+
+/** A directory that its run must remove. */
+export interface LockedDirectory {
+  readonly path: string;
+  /** Removes it, and the lock; whatever else was in it must be gone. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Makes one, 0700, named by the prefix and six letters.
+ * @throws the system's error, or a ToolError where nothing can be locked; nothing is left then
+ */
+export async function makeLockedDirectory(parent: string, prefix: string): Promise<LockedDirectory> {
+  for (;;) {
+    const path = await mkdtemp(join(parent, prefix));
+    const file = await openLock(path, 'ax');
+    // Another run may take it for an abandoned one until it is locked.
+    if (!file) continue;
+    try {
+      if ((await lockFile(file, path)) && (await pathExists(join(path, lockName)))) {
+        return { path, remove: () => removeWith(path, file) };
+      }
+    } catch (error) {
+      await removeWith(path, file);
+      throw error;
+    }
+    await file.close();
+  }
+}
+
+/** What became of directories that killed runs had left. */
+export interface Swept {
+  readonly removed: readonly string[];
+  readonly failures: readonly { readonly path: string; readonly error: unknown }[];
+}
+
+/**
+ * Removes the directories in a parent that nobody has locked.
+ * @param empty removes what is in one, its lock aside
+ * @param anyOwner true where the filesystem keeps no owners; elsewhere those of other users are left alone
+ */
+export async function sweepAbandoned(
+  parent: string,
+  prefix: string,
+  empty: (path: string) => Promise<void>,
+  anyOwner = false,
+): Promise<Swept> {
+  const removed: string[] = [];
+  const failures: { readonly path: string; readonly error: unknown }[] = [];
+  const names = (await readdir(parent)).filter(
+    (name) => name.startsWith(prefix) && /^[A-Za-z0-9]{6}$/.test(name.slice(prefix.length)),
+  );
+  for (const name of names) {
+    const path = join(parent, name);
+    try {
+      if (await removeIfAbandoned(path, empty, anyOwner)) removed.push(path);
+    } catch (error) {
+      failures.push({ path, error });
+    }
+  }
+  return { removed, failures };
+}
+
+async function removeIfAbandoned(
+  path: string,
+  empty: (path: string) => Promise<void>,
+  anyOwner: boolean,
+): Promise<boolean> {
+  const status = await lstat(path);
+  if (!status.isDirectory() || !(anyOwner || status.uid === process.getuid?.())) return false;
+  const file = await openLock(path, 'r+');
+  if (!file) {
+    // Made or removed at this moment, or cut off there: then it is empty. With anything in it, it is not ours.
+    return rmdir(path).then(
+      () => true,
+      () => false,
+    );
+  }
+  if (!(await lockFile(file, path))) {
+    await file.close();
+    return false;
+  }
+  try {
+    await empty(path);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await removeWith(path, file);
+  return true;
+}
+
+async function removeWith(path: string, file: FileHandle): Promise<void> {
+  try {
+    await rm(join(path, lockName), { force: true });
+    await rmdir(path);
+  } finally {
+    await file.close();
+  }
+}
+
+async function openLock(path: string, flags: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(join(path, lockName), flags, 0o600);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
