@@ -6,7 +6,7 @@ export function recoveryText(bucket: string, prefix: string): string {
 ================================
 
 Below ${prefix}/subvol/ each folder is one Btrfs subvolume. You need a Btrfs filesystem, root, and the
-commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer).
+commands aws, jq, sha256sum and btrfs (btrfs-progs 6.2 or newer).
 
 1. Find the backup. current.json names the manifest of the newest one:
 

@@ -22,6 +22,7 @@ import type { StageContext } from '../context.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
 import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
 import { namingOtherPoints } from './other-points.ts';
+import { receivableTarget } from './receivable.ts';
 import { type ReceivedStream, receiveBackup } from './receive-backup.ts';
 import { makeStaging, moveOut, removeAbandonedStaging, type Staging } from './staging.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
@@ -53,12 +54,12 @@ export interface RestoreOutcome {
  * @throws ToolError; nothing is left at TARGET or beside it then, unless all was restored and what followed
  *   failed, such as the comparison with the source snapshot: then TARGET is kept.
  */
-export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
+export async function restoreBackup(context: StageContext, asked: RestoreRequest): Promise<RestoreOutcome> {
   const { log } = context;
-  await checkTarget(request.target);
-  const looking = <Result>(look: () => Promise<Result>) =>
-    namingOtherPoints(context, request.subvolume, look);
-  const chain = await looking(() => resolveChain(context.bucket, request.subvolume, request.selection));
+  await checkTarget(asked.target);
+  const looking = <Result>(look: () => Promise<Result>) => namingOtherPoints(context, asked.subvolume, look);
+  const chain = await looking(() => resolveChain(context.bucket, asked.subvolume, asked.selection));
+  const request = { ...asked, target: await receivableTarget(context, chain, asked.target) };
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
   log.info(`restoring ${describeChain(chain)} to ${request.target}`);
