@@ -25,6 +25,7 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   async run({ context, options, json }) {
     const { resolveChain } = await import('../lib/stage/bucket/backups.ts');
     const { exportThaw } = await import('../lib/stage/restore/export-thaw.ts');
+    const { warnOfUnreceivable } = await import('../lib/stage/restore/receivable.ts');
     const { lookAtThaw, thawChunks, thawRequestFor } = await import('../lib/stage/restore/thaw.ts');
     const wishes = readThawOptions(options);
     if (wishes.mode === 'export') {
@@ -39,6 +40,7 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
       return worstExitCode(outcome.failures);
     }
     const chain = await resolveChain(context.bucket, wishes.subvolume, wishes.selection);
+    await warnOfUnreceivable(context, chain);
     const request = thawRequestFor(context, chain, wishes.wish);
     const outcome = wishes.isDryRun ? await lookAtThaw(context, request) : await thawChunks(context, request);
     const report = thawReport(chain, request.wish, outcome, { now: new Date(), isDryRun: wishes.isDryRun });

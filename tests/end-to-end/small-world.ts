@@ -34,8 +34,10 @@ export async function proveIs(world: World, tree: unknown, manifest?: string): P
 }
 
 /** Gives a writable subvolume a received UUID, as btrfs-progs before 5.14.2 left them: BTRFS_IOC_SET_RECEIVED_SUBVOL. */
-export async function markReceived(path: string): Promise<string> {
-  const uuid = '5e3c1111-2222-4333-8444-555566667777';
+export async function markReceived(
+  path: string,
+  uuid = '5e3c1111-2222-4333-8444-555566667777',
+): Promise<string> {
   const program = [
     'import fcntl, os, struct, sys, uuid',
     'file = os.open(sys.argv[1], os.O_RDONLY)',

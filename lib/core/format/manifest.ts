@@ -107,6 +107,10 @@ export const manifestSchema = z.object({
       sha256: sha256Hex,
       protocol: z.int().min(1).max(99),
       compressed_data: z.boolean(),
+      /** Bytes of the smallest metadata node (mkfs.btrfs -n) that holds the largest attribute or link of the stream; 0 without any. */
+      least_node_size: byteCount.optional(),
+      /** What not every mount takes: `acl`, `compression` (the property). */
+      features: z.array(words(32)).max(32).readonly().optional(),
     })
     .optional(),
   codec: z.looseObject({ compress: words(64), encrypt: words(64) }).optional(),

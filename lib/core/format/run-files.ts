@@ -126,6 +126,9 @@ export const chunksFileSchema = z.object({
     sha256: z.string(),
     protocol: z.int(),
     compressed_data: z.boolean(),
+    /** What it demands of where it is received; files of earlier versions do not say. */
+    least_node_size: z.int().nonnegative().optional(),
+    features: z.array(z.string()).readonly().optional(),
     /** What the stream says of its snapshot and of the parent that it has to be applied to. */
     transid: z.int().nonnegative().optional(),
     parent_transid: z.int().nonnegative().optional(),

@@ -3,6 +3,7 @@ import { CommandScanner, type Memory } from './command-scanner.ts';
 import { COMMANDS } from './commands.ts';
 import { checkPaths } from './path-limits.ts';
 import { type Labels, relabelClone, relabelEnd, relabelFirstCommand } from './relabel.ts';
+import { StreamDemands } from './stream-demands.ts';
 import { parseFirstCommand, type StreamHead } from './stream-head.ts';
 
 const relabelled: ReadonlySet<number> = new Set([
@@ -24,6 +25,8 @@ export interface Inspection {
 export class StreamInspector {
   readonly #scanner = new CommandScanner((type, memory, from, to) => this.#visit(type, memory, from, to));
   readonly #inspection: Inspection;
+  /** What the stream has demanded so far of where it is received. */
+  readonly demands = new StreamDemands();
   #head: StreamHead | undefined;
 
   constructor(inspection: Inspection = {}) {
@@ -54,6 +57,7 @@ export class StreamInspector {
       return labels && relabelFirstCommand(type, command, labels);
     }
     checkPaths(type, memory, from, to, this.#head.uuid);
+    this.demands.see(type, memory, from, to);
     if (!labels || !relabelled.has(type)) return undefined;
     const command = memory.bytes.subarray(from, to);
     if (type === COMMANDS.clone) return relabelClone(command, this.#head, labels);

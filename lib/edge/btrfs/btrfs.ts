@@ -12,6 +12,7 @@ import {
   parseSubvolumeShow,
   type SubvolumeInfo,
 } from '../../core/format/btrfs-output.ts';
+import { isAtLeast, PROGS_FOR_PROTOCOL_2 } from '../../core/plan/receivable.ts';
 import { fileError } from '../files/files.ts';
 import { command, startStreamChild } from '../process/child.ts';
 import { unlockSubvolume } from './attributes.ts';
@@ -70,10 +71,15 @@ export async function findSubvolumes(directory: string): Promise<readonly FoundS
   return found;
 }
 
+/** Whether a path leads to the top directory of a subvolume. */
+export async function isSubvolumeRoot(path: string): Promise<boolean> {
+  const status = await stat(path, { bigint: true }).catch(() => undefined);
+  return status?.isDirectory() === true && status.ino === subvolumeRootInode;
+}
+
 /** The subvolume at a path; undefined for what is none. */
 export async function subvolumeAt(path: string, name: string): Promise<FoundSubvolume | undefined> {
-  const status = await stat(path, { bigint: true }).catch(() => undefined);
-  if (!status?.isDirectory() || status.ino !== subvolumeRootInode) return undefined;
+  if (!(await isSubvolumeRoot(path))) return undefined;
   return { ...(await showSubvolume(path)), name, path };
 }
 
@@ -156,14 +162,19 @@ export async function waitUntilFreed(path: string, id: number, signal: AbortSign
   signal.throwIfAborted();
 }
 
+/** The version of btrfs-progs; undefined where it does not say. */
+export async function readProgsVersion(): Promise<readonly [major: number, minor: number] | undefined> {
+  return parseBtrfsVersion((await command`btrfs --version`).stdout);
+}
+
 /**
- * True where compressed extents can be sent as they are: a kernel that writes version 2 of the stream, which it names
- * in sysfs, and btrfs-progs 6.0 (btrfs-send(8), "--compressed-data").
+ * True where compressed extents can be sent as they are, and received again: a kernel that writes version 2 of the stream, which it
+ * names in sysfs, and btrfs-progs that receives it well (btrfs-send(8), "--compressed-data").
  */
 export async function canSendCompressed(): Promise<boolean> {
   const streamVersion = await readFile('/sys/fs/btrfs/features/send_stream_version', 'utf8').catch(() => '1');
-  const [major] = parseBtrfsVersion((await command`btrfs --version`).stdout) ?? [0];
-  return Number(streamVersion) >= 2 && major >= 6;
+  const version = await readProgsVersion();
+  return Number(streamVersion) >= 2 && version !== undefined && isAtLeast(version, PROGS_FOR_PROTOCOL_2);
 }
 
 /**

@@ -47,3 +47,10 @@ export async function readFilesystemUuid(path: string): Promise<string | undefin
   }
   return undefined;
 }
+
+/** Bytes of the metadata nodes of the filesystem that a path is on; undefined where sysfs does not tell. */
+export async function readNodeSize(path: string): Promise<number | undefined> {
+  const uuid = await readFilesystemUuid(path);
+  const text = uuid && (await readFile(`${mountedRoot}/${uuid}/nodesize`, 'utf8').catch(() => undefined));
+  return text ? Number(text) : undefined;
+}

@@ -73,3 +73,9 @@ export function pathsOf(place: string, mounts: readonly Mount[]): readonly strin
     return [target === '/' ? below || '/' : `${target}${below === '/' ? '' : below}`];
   });
 }
+
+/** The place of a path that a mount shows, from the filesystem's top level. */
+export function placeOf(path: string, { root, target }: Mount): string {
+  const below = target === '/' ? path : path.slice(target.length);
+  return `${root === '/' ? '' : root}${below === '/' ? '' : below}` || '/';
+}

@@ -2,6 +2,7 @@
 import { ToolError } from '../../core/errors.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import { MAX_PATH_BYTES, PathTooLong } from '../../core/stream/path-limits.ts';
+import type { Demands } from '../../core/stream/stream-demands.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { StreamInspector } from '../../core/stream/stream-inspector.ts';
 import { readMtime } from '../../edge/btrfs/btrfs.ts';
@@ -45,11 +46,16 @@ export class CheckedStream {
 
   /**
    * To be called when nothing follows.
-   * @returns what the stream said of itself, and the modification time of the top directory while it was sent.
+   * @returns what the stream said of itself, what it demands, and the modification time of the top directory while it was sent.
    */
-  async finish(): Promise<{ readonly head: StreamHead; readonly mtime: string | undefined }> {
+  async finish(): Promise<{
+    readonly head: StreamHead;
+    readonly demands: Demands;
+    readonly mtime: string | undefined;
+  }> {
     try {
-      return { head: this.#inspector.finish(), mtime: await this.#mtime };
+      const head = this.#inspector.finish();
+      return { head, demands: this.#inspector.demands.result, mtime: await this.#mtime };
     } catch (error) {
       throw this.#explain(error);
     }

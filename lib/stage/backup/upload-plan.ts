@@ -64,7 +64,7 @@ async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise
   if (setting === 'false') return false;
   if (await canSendCompressed()) return true;
   if (setting === 'auto') return false;
-  throw new ToolError('COMPRESSED_SEND=true needs kernel and btrfs-progs 6.0 or newer', {
+  throw new ToolError('COMPRESSED_SEND=true needs kernel 6.0 and btrfs-progs 6.2, or newer', {
     hint: 'use COMPRESSED_SEND=auto',
   });
 }

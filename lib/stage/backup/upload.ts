@@ -161,7 +161,7 @@ async function upload(
       openChunk: chunkOpener(context, snapshot, plan, tools, progress),
       ending,
     });
-    const { head, mtime } = await checked.finish();
+    const { head, demands, mtime } = await checked.finish();
     // Again: the first look was before btrfs send had opened them.
     await checkSameSnapshots(snapshot);
     if (writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
@@ -175,6 +175,7 @@ async function upload(
         sha256,
         protocol: head.version,
         compressed_data: plan.compressedData,
+        ...demands,
         transid: head.transid,
         ...(head.parent && { parent_transid: head.parent.transid }),
         mtime,

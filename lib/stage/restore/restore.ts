@@ -21,6 +21,7 @@ import {
 } from './continue-chain.ts';
 import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
 import { namingOtherPoints } from './other-points.ts';
+import { receivableTarget } from './receivable.ts';
 import { receiveBackup } from './receive-backup.ts';
 import { awaitRoom, checkRoom } from './room.ts';
 import { partsToKeep } from './staging/kept.ts';
@@ -64,12 +65,16 @@ export interface RestoreOutcome {
  * @throws ToolError; nothing is at TARGET then, and what was received whole is kept beside it for the next run, unless all was restored
  *   and what followed failed, such as the comparison with the source snapshot: then TARGET is kept.
  */
-export async function restoreBackup(context: StageContext, request: RestoreRequest): Promise<RestoreOutcome> {
-  await checkPlace(request.target);
-  if (request.continuesChain) await checkContinuable(context, request.subvolume, request.target);
+export async function restoreBackup(context: StageContext, asked: RestoreRequest): Promise<RestoreOutcome> {
+  const { subvolume, selection, continuesChain } = asked;
+  await checkPlace(asked.target);
+  if (continuesChain) await checkContinuable(context, subvolume, asked.target);
+  const looking = <Result>(look: () => Promise<Result>) => namingOtherPoints(context, subvolume, look);
+  const chain = await looking(() => resolveChain(context.bucket, subvolume, selection));
+  const request = { ...asked, target: await receivableTarget(context, chain, asked.target) };
   const staging = await openStaging(request.target);
   try {
-    return await restoreWithin(context, request, staging);
+    return await restoreWithin(context, request, { staging, found: chain, looking });
   } catch (error) {
     // What went wrong first is what the user must read.
     await leaveForLater(context, request.target, staging).catch((second: unknown) =>
@@ -84,14 +89,16 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
 async function restoreWithin(
   context: StageContext,
   request: RestoreRequest,
-  staging: Staging,
+  {
+    staging,
+    found,
+    looking,
+  }: Pick<Receiving, 'staging' | 'looking'> & { readonly found: readonly StoredManifest[] },
 ): Promise<RestoreOutcome> {
   const { log } = context;
-  const { subvolume, target } = request;
+  const { target } = request;
   const isThere = await isInPlace(target, (await staging.readRecord())?.target_uuid);
   if (!isThere) await checkFree(target);
-  const looking = <Result>(look: () => Promise<Result>) => namingOtherPoints(context, subvolume, look);
-  const found = await looking(() => resolveChain(context.bucket, subvolume, request.selection));
   // Before room is looked at: what is left of a killed restore takes up some.
   await lookForLeftRestores(context, dirname(target), staging.path);
   const record = await RestoreRecord.open(context, staging, request, found);

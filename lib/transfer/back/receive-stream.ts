@@ -84,14 +84,30 @@ const knownFailures: readonly {
   readonly hint: string;
 }[] = [
   {
-    words: /setxattr .*No space left on device/,
-    what: (place) => `an extended attribute does not fit the metadata nodes of the filesystem of ${place}`,
+    words: /setxattr .*No space left on device|symlink .*File name too long/,
+    what: (place) =>
+      `an extended attribute or symbolic link does not fit the metadata nodes of the filesystem of ${place}`,
     hint: 'choose a TARGET on a filesystem with larger nodes: mkfs.btrfs -n 16384 is the default',
   },
   {
     words: /btrfs\.compression.*Invalid argument/,
     what: (place) => `the filesystem of ${place} takes no compression property`,
-    hint: 'mount it without nodatacow, and run again',
+    hint: 'mount it without nodatacow and nodatasum, and run again',
+  },
+  {
+    words: /posix_acl.*Operation not supported/,
+    what: (place) => `the filesystem of ${place} takes no ACL`,
+    hint: 'mount it without noacl, and run again',
+  },
+  {
+    words: /stream version \d+ not supported/,
+    what: () => 'this btrfs-progs is too old for the stream',
+    hint: 'update btrfs-progs, or restore on another host',
+  },
+  {
+    words: /changed your default subvolume or you specify other subvolume/,
+    what: (place) => `it does not find the parent by the mount of ${place}`,
+    hint: 'mount the top level of the filesystem (mount -o subvolid=5), and name a TARGET below that',
   },
   {
     words: /No space left on device|Disk quota exceeded/,
