@@ -49,7 +49,7 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
       const name = stopped.name();
       if (!name) return exitCode;
       // Not 0: what would come after this script, such as the next stage of a backup, is not wanted any more.
-      log.warn(`${name} came too late to stop anything: what was under way is done`);
+      log.warn(`${name} arrived after the work had finished`);
       return 128 + signalNumbers[name];
     } finally {
       await lock?.release();

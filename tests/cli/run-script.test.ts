@@ -118,7 +118,7 @@ test('a signal after the last moment at which it could stop something still ends
       .trim()
       .split('\n')
       .map((line) => [JSON.parse(line).level, JSON.parse(line).msg]),
-    [['warn', 'SIGTERM came too late to stop anything: what was under way is done']],
+    [['warn', 'SIGTERM arrived after the work had finished']],
   );
 });
 

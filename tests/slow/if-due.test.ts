@@ -232,7 +232,7 @@ test('a chain that began in the future, or is broken, is not gone on with', asyn
   );
   await writeObject(world, newest, JSON.stringify({ ...last, parent_manifest: fullKey(-400) }));
   const odd = assertMade(await make('DRY_RUN=1'));
-  assert.match(odd.join('\n'), /^data +full +the last full backup is of the future by this clock/m);
+  assert.match(odd.join('\n'), /^data +full +the last full backup is dated in the future by this clock/m);
 
   await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: fullKey(-400) }));
   const broken = await make();

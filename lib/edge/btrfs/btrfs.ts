@@ -13,7 +13,7 @@ import {
   type SubvolumeInfo,
 } from '../../core/format/btrfs-output.ts';
 import { fileError } from '../files/files.ts';
-import { command, startStreamChild } from '../process/child.ts';
+import { command, commandError, startStreamChild } from '../process/child.ts';
 import { notASubvolume, refuseUnmounted, subvolumeRootInode } from './wrong-place.ts';
 
 /**
@@ -40,7 +40,8 @@ export async function filesystemOf(
 ): Promise<{ readonly source: string; readonly type: string }> {
   const found = await command`findmnt -n -v -o SOURCE,FSTYPE -T ${path}`;
   const mount = parseFindmnt(found.stdout);
-  if (found.exitCode !== 0 || !mount) throw new ToolError(`cannot find the filesystem of ${path}`);
+  if (found.exitCode !== 0 || !mount)
+    throw commandError(`cannot find the filesystem of ${path}`, found.stderr);
   return mount;
 }
 
@@ -117,8 +118,7 @@ export async function readMtime(path: string): Promise<string> {
 /** Sets what readMtime gave, to the nanosecond, which only touch(1) can. @throws ToolError when that is refused */
 export async function setMtime(path: string, seconds: string): Promise<void> {
   const { exitCode, stderr } = await command`touch --no-create -m --date=@${seconds} -- ${path}`;
-  if (exitCode !== 0)
-    throw new ToolError(`cannot set the modification time of ${path}`, { childOutput: stderr });
+  if (exitCode !== 0) throw commandError(`cannot set the modification time of ${path}`, stderr);
 }
 
 /** Deletes a subvolume and waits until the deletion is on disk. */
@@ -163,9 +163,23 @@ export async function estimateNewBytes(
   return bytes;
 }
 
+/** What to do about errors of the filesystem, by their words. */
+const knownErrors: readonly (readonly [RegExp, string])[] = [
+  [
+    /No space left on device/,
+    'make room on that filesystem: btrfs filesystem usage tells data from metadata',
+  ],
+  [/Disk quota exceeded/, 'raise the quota of that subvolume: btrfs qgroup show'],
+  [
+    /Read-only file system/,
+    'mount it writable; after an error, which dmesg says, Btrfs makes itself read-only',
+  ],
+];
+
 function btrfsError(message: string, stderr: string): ToolError {
   const denied = /Operation not permitted|Permission denied/.test(stderr);
   const missing = /command not found|No such file or directory: btrfs/.test(stderr);
-  const hint = denied ? 'run as root' : missing ? 'install btrfs-progs with: make setup' : undefined;
+  const [, known] = knownErrors.find(([words]) => words.test(stderr)) ?? [];
+  const hint = denied ? 'run as root' : missing ? 'install btrfs-progs with: make setup' : known;
   return new ToolError(message, { ...(hint && { hint }), childOutput: stderr });
 }

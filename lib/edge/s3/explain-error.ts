@@ -41,7 +41,10 @@ const explanations: Readonly<Record<string, Explanation>> = {
     says: 'the bucket does not exist',
     hint: 'check S3_BUCKET, AWS_REGION and AWS_ENDPOINT_URL_S3',
   },
-  InvalidAccessKeyId: { says: 'the access key is not known', hint: 'check AWS_ACCESS_KEY_ID' },
+  InvalidAccessKeyId: {
+    says: 'the access key is not known',
+    hint: 'check AWS_ACCESS_KEY_ID, and that AWS_ENDPOINT_URL_S3 names the server that gave it',
+  },
   SignatureDoesNotMatch: { says: 'the signature was refused', hint: 'check AWS_SECRET_ACCESS_KEY' },
   AccessDenied: {
     says: 'access was denied',
@@ -93,7 +96,7 @@ const tls: Explanation = {
   hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
 };
 
-const network: Explanation = { says: 'the network failed', hint: 'run again when the line is back' };
+const network: Explanation = { says: 'the network failed', hint: 'run again when the network is back' };
 
 const garbled: Explanation = {
   says: 'the answer makes no sense',

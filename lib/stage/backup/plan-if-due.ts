@@ -82,7 +82,7 @@ function judge(
 const reasonsForFull = {
   age: 'a full backup is due by FULL_EVERY',
   'broken chain': 'the last backup cannot be restored',
-  'full of the future': 'the last full backup is of the future by this clock',
+  'full of the future': 'the last full backup is dated in the future by this clock',
 } as const;
 
 /** The error for a clock that is behind the last backup: a backup made now would count as older than that one. */

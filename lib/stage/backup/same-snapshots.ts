@@ -12,7 +12,7 @@ import { pathExists } from '../../edge/files/files.ts';
 export async function checkSameSnapshots({ snapshot, parent }: SnapshotFile): Promise<void> {
   for (const { path, uuid } of parent ? [snapshot, parent] : [snapshot]) {
     if (!(await pathExists(path)) || (await showSubvolume(path)).uuid === uuid) continue;
-    throw new ToolError(`the snapshot ${path} is another one than when the backup was planned`, {
+    throw new ToolError(`the snapshot ${path} was replaced after planning (UUID changed)`, {
       hint: 'run: make backup; it gives this one up and begins another',
     });
   }

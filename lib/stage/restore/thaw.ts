@@ -121,7 +121,7 @@ export async function thawChunks(
     { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
   );
   if (answers.includes('unknown')) {
-    context.log.warn('the server knows no thaw: archived chunks are taken for readable as they are');
+    context.log.warn("the server doesn't support RestoreObject; assuming archived chunks are readable");
   }
   const requested = answers.filter((answer) => answer === 'requested').length;
   return { progress: progressOf(await look(context, request, asked), asked), requested };

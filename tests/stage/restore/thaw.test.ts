@@ -137,7 +137,7 @@ test('a server that knows no thaw keeps only the name of the class: its objects 
     proxy.expect(refusing(status, code));
     await thawAndWait(context, request, false);
     assert.deepEqual(warnings, [
-      'the server knows no thaw: archived chunks are taken for readable as they are',
+      "the server doesn't support RestoreObject; assuming archived chunks are readable",
     ]);
   }
 });
