@@ -164,7 +164,7 @@ test('restore refuses what it cannot do, before it does anything', async (t) => 
     [
       'AT before all backups',
       ['--subvolume', 'data', '--target', target, '--at', '2020-01-01'],
-      /at or before 2020-01-01/,
+      /is as old as AT=2020-01-01; the oldest is AT=2/,
     ],
     [
       'AT that is no time',

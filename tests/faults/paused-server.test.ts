@@ -214,7 +214,7 @@ describe('a server that is silent', { concurrency: true }, () => {
     const tookMs = Date.now() - silentSinceMs;
     // RETRY_FOR begins with the first failure, and an attempt that began in time may take another minute to fail.
     assert.ok(tookMs > idleTimeoutMs - noticesWithinMs && tookMs < 3 * idleTimeoutMs, `${tookMs} ms`);
-    const says = /: the network failed \(bucket backups, http.*\); run again when the line is back$/;
+    const says = /: the network failed \(bucket backups, http.*\); run again when the network is back$/;
     await assertFailed(world, uploaded, new RegExp(`^cannot (begin|store|complete) .*${says.source}`));
     await assertFailed(world, restored, new RegExp(`^cannot read .*${says.source}`));
 

@@ -144,3 +144,15 @@ for (const [what, args, says] of [
     assert.throws(() => statSync(nowhere), /ENOENT/);
   });
 }
+
+test('what cannot be written is named, and why', async () => {
+  const file = join(temporaryDirectory('systemd-file'), 'file');
+  writeFileSync(file, '');
+  const args = ['scripts/systemd.ts', 'install', '--destdir', file];
+  const { exitCode, stderr } = await runProcess('scripts/tsx.sh', args);
+  assert.equal(exitCode, 1);
+  assert.equal(
+    stderr,
+    `systemd.ts: cannot write ${file}/${folder}/${units[0]}: a part of the path is not a directory\n`,
+  );
+});

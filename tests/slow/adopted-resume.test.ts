@@ -140,7 +140,10 @@ test('btrbk: an upload that was killed ends first, lost run files do no harm, an
       await theirs.take(path);
       const config = await world.settingsFile(theirs.settings);
       const upload = await runProcess('make', ['upload', `CONFIG=${config}`]);
-      assert.match(errorLines(upload).join(), /home\.daily\.0 is another one than when .*; run: make backup/);
+      assert.match(
+        errorLines(upload).join(),
+        /home\.daily\.0 was replaced after planning .*; run: make backup/,
+      );
       assert.equal((await backedUp(theirs)).snapshot.name, 'home.daily.0');
       await proveIs(theirs, path);
     },

@@ -181,7 +181,7 @@ export const settingNotes = {
     section: back,
     preset: '10MiB',
     about:
-      'bytes a second that the line is expected to bring: how long the transfer of a chain needs its thawed copies',
+      'download rate to expect, in bytes a second: it tells how long a transfer needs the thawed copies of a chain',
   },
   RESTORE_TIMEOUT: {
     section: back,

@@ -62,7 +62,7 @@ export function readSettingLine(
   const [, key = '', equals = '', value = ''] = match ?? [];
   if (equals === '') return { reason: 'is not KEY=VALUE, a comment or blank: there is no "=" after the key' };
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key))
-    return { reason: 'is no setting: the key must be letters, digits and "_"' };
+    return { reason: 'is not a setting: the key must be letters, digits and "_"' };
   const quote = value[0];
   if (quote !== '"' && quote !== "'" && quote !== '`') return { key, value };
   const closing = closingQuote(value, quote);

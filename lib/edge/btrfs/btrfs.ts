@@ -14,7 +14,7 @@ import {
 } from '../../core/format/btrfs-output.ts';
 import { isAtLeast, PROGS_FOR_PROTOCOL_2 } from '../../core/plan/receivable.ts';
 import { fileError } from '../files/files.ts';
-import { command, startStreamChild } from '../process/child.ts';
+import { command, commandError, startStreamChild } from '../process/child.ts';
 import { unlockSubvolume } from './attributes.ts';
 import { refuseMissingMount } from './missing-mount.ts';
 import { refusalOf } from './refusal.ts';
@@ -44,7 +44,8 @@ export async function filesystemOf(
 ): Promise<{ readonly source: string; readonly type: string }> {
   const found = await command`findmnt -n -v -o SOURCE,FSTYPE -T ${path}`;
   const mount = parseFindmnt(found.stdout);
-  if (found.exitCode !== 0 || !mount) throw new ToolError(`cannot find the filesystem of ${path}`);
+  if (found.exitCode !== 0 || !mount)
+    throw commandError(`cannot find the filesystem of ${path}`, found.stderr);
   return mount;
 }
 
@@ -203,14 +204,28 @@ export async function estimateNewBytes(
   return bytes;
 }
 
+/** What to do about errors of the filesystem, by their words. */
+const knownErrors: readonly (readonly [RegExp, string])[] = [
+  [
+    /No space left on device/,
+    'make room on that filesystem: btrfs filesystem usage tells data from metadata',
+  ],
+  [/Disk quota exceeded/, 'raise the quota of that subvolume: btrfs qgroup show'],
+  [
+    /Read-only file system/,
+    'mount it writable; after an error, which dmesg says, Btrfs makes itself read-only',
+  ],
+];
+
 function btrfsError(message: string, stderr: string): ToolError {
   const denied = /Operation not permitted|Permission denied/.test(stderr);
   const missing = /command not found|No such file or directory: btrfs/.test(stderr);
+  const [, known] = knownErrors.find(([words]) => words.test(stderr)) ?? [];
   const hint =
     denied && process.geteuid?.() !== 0
       ? 'run as root'
       : missing
         ? 'install btrfs-progs with: make setup'
-        : undefined;
+        : known;
   return new ToolError(message, { ...(hint && { hint }), childOutput: stderr });
 }

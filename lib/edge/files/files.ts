@@ -17,8 +17,12 @@ export async function writeJsonFile(path: string, value: unknown): Promise<void>
   await writeTextFile(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Writes a text in the same way, into a directory that is there. @throws ToolError when it cannot be written */
-export async function writeTextFile(path: string, text: string): Promise<void> {
+/**
+ * Writes a text in the same way, into a directory that is there.
+ * @param fullHint as fileError has it
+ * @throws ToolError when it cannot be written
+ */
+export async function writeTextFile(path: string, text: string, fullHint?: string): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     await writeFlushed(temporary, text);
@@ -27,7 +31,7 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
   } catch (cause) {
     // Where this fails too, the first failure is the one to report.
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw fileError(`cannot write ${path}`, cause);
+    throw fileError(`cannot write ${path}`, cause, undefined, fullHint);
   }
 }
 

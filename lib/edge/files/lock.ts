@@ -2,7 +2,7 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
-import { command } from '../process/child.ts';
+import { command, commandError } from '../process/child.ts';
 import { codeOf, fileError } from './files.ts';
 
 /** A held lock. */
@@ -75,7 +75,7 @@ export async function lockFile({ fd }: FileHandle, path: string): Promise<boolea
     stdio: ['ignore', 'pipe', 'pipe', fd],
   })`flock --nonblock --conflict-exit-code ${conflictCode} 3`;
   if (exitCode === 0 || exitCode === conflictCode) return exitCode === 0;
-  throw new ToolError(`cannot lock ${path}`, { childOutput: stderr });
+  throw commandError(`cannot lock ${path}`, stderr);
 }
 
 async function lock(file: FileHandle, path: string, isNeeded: boolean): Promise<void> {

@@ -2,6 +2,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { $, fs, which } from 'zx';
 import { ToolError } from '../../core/errors.ts';
+import { fileError } from './files.ts';
 
 const units = ['btrfs-to-s3.service', 'btrfs-to-s3.timer'];
 
@@ -38,8 +39,13 @@ export async function installUnits(
     let text = await fs.readFile(join(checkout, 'config/systemd', unit), 'utf8');
     for (const [name, value] of Object.entries(values)) text = text.replaceAll(`@${name}@`, value);
     text = text.replaceAll('@NEEDED@', needed.map(asWord).join(' '));
-    await fs.outputFile(join(target, unit), text);
-    await fs.chmod(join(target, unit), 0o644);
+    const path = join(target, unit);
+    await fs
+      .outputFile(path, text)
+      .then(() => fs.chmod(path, 0o644))
+      .catch((cause: unknown) => {
+        throw fileError(`cannot write ${path}`, cause);
+      });
   }
   if (await hasSystemd(places)) await $({ stdio: 'inherit' })`systemctl daemon-reload`;
   const missing = `${config} does not exist yet: copy config/backup.env.example to it (mode 0600), and fill it in`;
@@ -62,7 +68,12 @@ export async function uninstallUnits(places: UnitPlaces): Promise<void> {
   if (toBeTold && (await fs.pathExists(join(target, 'btrfs-to-s3.timer')))) {
     await $({ stdio: 'inherit' })`systemctl disable --now btrfs-to-s3.timer`;
   }
-  for (const unit of units) await fs.rm(join(target, unit), { force: true });
+  for (const unit of units) {
+    const path = join(target, unit);
+    await fs.rm(path, { force: true }).catch((cause: unknown) => {
+      throw fileError(`cannot remove ${path}`, cause);
+    });
+  }
   // Directories of ours; those of the system stay.
   if (places.destdir && (await fs.pathExists(target))) {
     await $({ cwd: places.destdir })`rmdir -p --ignore-fail-on-non-empty ${directory.slice(1)}`;

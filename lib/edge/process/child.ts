@@ -29,6 +29,16 @@ export const command = $({
   verbose: false,
 });
 
+/** The error for a short command that failed; one that is not installed is told as such. @param stderr of the command */
+export function commandError(message: string, stderr: string): ToolError {
+  const [, missing] = /(?:^|: )([\w.-]+): command not found/.exec(stderr) ?? [];
+  return missing === undefined
+    ? new ToolError(message, { childOutput: stderr })
+    : new ToolError(`${message}: the command ${missing} is not installed`, {
+        hint: 'install it with: make setup',
+      });
+}
+
 /** A running child that carries a stream. */
 export interface StreamChild {
   readonly process: ChildProcess;

@@ -55,7 +55,10 @@ const explanations: Readonly<Record<string, Explanation>> = {
     says: 'the bucket does not exist',
     hint: 'check S3_BUCKET, AWS_REGION and AWS_ENDPOINT_URL_S3',
   },
-  InvalidAccessKeyId: { says: 'the access key is not known', hint: 'check AWS_ACCESS_KEY_ID' },
+  InvalidAccessKeyId: {
+    says: 'the access key is not known',
+    hint: 'check AWS_ACCESS_KEY_ID, and that AWS_ENDPOINT_URL_S3 names the server that gave it',
+  },
   SignatureDoesNotMatch: { says: 'the signature was refused', hint: 'check AWS_SECRET_ACCESS_KEY' },
   AccessDenied: {
     says: 'access was denied',
@@ -119,7 +122,7 @@ const certificate: Explanation = {
   hint: 'where a CA of your own has signed it, name its certificates with AWS_CA_BUNDLE; where the name does not fit, check AWS_ENDPOINT_URL_S3 and S3_ADDRESSING',
 };
 
-const network: Explanation = { says: 'the network failed', hint: 'run again when the line is back' };
+const network: Explanation = { says: 'the network failed', hint: 'run again when the network is back' };
 
 const garbled: Explanation = {
   says: 'the answer makes no sense',

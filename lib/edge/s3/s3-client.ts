@@ -90,7 +90,11 @@ export async function openBucket(
   const habits = new ServerHabits(settings.S3_CHECKSUMS, onNotice);
   adaptHeaders(client, habits);
   const region = await client.config.region().catch((cause: unknown) => {
-    throw new ToolError('AWS_REGION is not set, and no AWS profile names a region', {
+    const profile = process.env.AWS_PROFILE;
+    const names = profile
+      ? `the AWS profile ${profile} is missing or names none`
+      : 'no AWS profile names a region';
+    throw new ToolError(`AWS_REGION is not set, and ${names}`, {
       kind: 'usage',
       hint: process.env.AWS_DEFAULT_REGION
         ? 'set AWS_REGION in the settings file; AWS_DEFAULT_REGION is read by the aws command alone'

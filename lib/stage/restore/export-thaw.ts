@@ -76,7 +76,9 @@ export async function exportThaw(context: StageContext, request: ExportRequest):
   }
   if (tiered > 0)
     log.warn(`${tiered} chunks archived by Intelligent-Tiering are not in the list: use make thaw for them`);
-  if (wanted.size > 0) await writeTextFile(request.path, batchManifest(bucket.name, [...wanted.keys()]));
+  const list = batchManifest(bucket.name, [...wanted.keys()]);
+  if (wanted.size > 0)
+    await writeTextFile(request.path, list, 'make room there, or name another EXPORT file');
   return {
     hosts: hosts.length,
     chains: chains.length,

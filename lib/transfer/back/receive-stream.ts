@@ -110,6 +110,11 @@ const knownFailures: readonly {
     hint: 'mount the top level of the filesystem (mount -o subvolid=5), and name a TARGET below that',
   },
   {
+    words: /Input\/output error|Structure needs cleaning|Read-only file system/,
+    what: (place) => `the filesystem of ${place} has an error`,
+    hint: 'dmesg says which; choose a TARGET on a sound filesystem',
+  },
+  {
     words: /No space left on device|Disk quota exceeded/,
     what: (place) => `the filesystem of ${place} is full`,
     hint: 'make room there, or choose a TARGET on another filesystem, and run again',

@@ -4,7 +4,9 @@
  */
 
 import { ToolError } from '../../core/errors.ts';
+import { printable } from '../../core/printable.ts';
 import type { ByteSource } from '../../core/stream/chunker.ts';
+import { findUnreadable } from '../../edge/btrfs/find-unreadable.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { startStreamChild } from '../../edge/process/child.ts';
 import { closeWriteEnd, openPipe, PipeReader } from './pipe-reader.ts';
@@ -83,6 +85,14 @@ async function explainFailure(error: unknown, { snapshotPath, parentPath }: Send
     if (path === undefined || (await pathExists(path))) continue;
     return new ToolError(`btrfs send failed: the snapshot ${path} no longer exists`, {
       hint: 'run: make backup; it abandons this backup and starts another',
+      ...words,
+    });
+  }
+  if (/Input\/output error|Structure needs cleaning/.test(error.childOutput ?? '')) {
+    const file = await findUnreadable(snapshotPath).catch(() => undefined);
+    const what = file === undefined ? `something in ${snapshotPath}` : printable(file);
+    return new ToolError(`btrfs send failed: ${what} cannot be read`, {
+      hint: `dmesg says why, and btrfs scrub mends it where there is another copy; otherwise replace it, delete the snapshot ${snapshotPath}, and run make backup`,
       ...words,
     });
   }

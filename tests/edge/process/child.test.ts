@@ -7,6 +7,7 @@ import { ToolError } from '../../../lib/core/errors.ts';
 import {
   childEnvironment,
   command,
+  commandError,
   type StreamChild,
   startStreamChild,
 } from '../../../lib/edge/process/child.ts';
@@ -185,4 +186,14 @@ test('records: what comes in pieces is cut at the separator alone', async () => 
     },
   );
   assert.deepEqual(seen, ['a', 'bc', '', 'd']);
+});
+
+test('a short command that is not installed is told as such, and another failure with its words', async () => {
+  const { stderr } = await command`no-such-command-anywhere --x`;
+  const missing = commandError('cannot do it', stderr);
+  assert.equal(missing.message, 'cannot do it: the command no-such-command-anywhere is not installed');
+  assert.match(missing.hint ?? '', /make setup/);
+  const failed = commandError('cannot do it', 'ls: cannot access x: No such file or directory\n');
+  assert.deepEqual([failed.message, failed.hint], ['cannot do it', undefined]);
+  assert.match(failed.childOutput ?? '', /cannot access/);
 });

@@ -5,13 +5,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
-import { type ToolError, worstExitCode } from '../../../lib/core/errors.ts';
+import { describeError, type ToolError, worstExitCode } from '../../../lib/core/errors.ts';
 import type { Bucket } from '../../../lib/edge/s3/s3-client.ts';
 import { exportThaw } from '../../../lib/stage/restore/export-thaw.ts';
 import { startTestBucket } from '../../support/bucket.ts';
 import { publish, publishGeneration, put } from '../../support/fake-backups.ts';
 import { stageContext } from '../../support/stage-context.ts';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { temporaryDirectory, tinyFilesystem } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('export-thaw');
 const { bucket } = await startTestBucket(join(directory, 's3'));
@@ -68,4 +68,19 @@ test('a time that is none is refused, and no list is written', async () => {
     return error.kind === 'usage';
   });
   assert.ok(!existsSync(join(directory, 'odd.csv')), 'no list');
+});
+
+test('a full disk under the list is told as such, and RUN_DIR has nothing to do with it', async () => {
+  await publish(under('full/a'), { day: 1, storageClass });
+  const tiny = tinyFilesystem('export', 4096, 1);
+  const { context } = stageContext(under('full'));
+  const error = await exportThaw(context, {
+    path: join(tiny, 'list.csv'),
+    subvolume: undefined,
+    at: undefined,
+  }).catch((reason: unknown) => reason);
+  assert.match(
+    describeError(error),
+    /^cannot write \S+list\.csv: the disk is full; make room there, or name another EXPORT file$/,
+  );
 });

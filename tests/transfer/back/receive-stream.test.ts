@@ -158,6 +158,12 @@ for (const [what, words, message, hint] of [
     /without nodatacow/,
   ],
   [
+    'a target whose disk fails',
+    'writing to b/file failed: Input/output error',
+    /^btrfs receive failed: the filesystem of \/ has an error$/,
+    /dmesg says which; choose a TARGET on a sound filesystem/,
+  ],
+  [
     'anything else',
     'rename a -> b failed: Directory not empty',
     /failed with exit code 1/,
