@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { S3_LIMITS } from '../../lib/core/stream/part-sizes.ts';
 import { MIB } from '../../lib/core/units.ts';
 import { listenForStop } from '../harness/processes/stop.ts';
 import { testDirectory } from '../harness/test-directory.ts';
@@ -15,12 +16,13 @@ import { readCount, readNames, readSize, runCommandLine, UsageError } from './me
 import { withGround } from './measure/ground.ts';
 import { describeMachine, machineLine } from './measure/machine.ts';
 import { needsOf, type Place, parentDirectory, withPlace } from './measure/place.ts';
+import type { VariantOptions } from './measure/variants.ts';
 import { type Comparison, formatComparison } from './report.ts';
 import type { LineOptions } from './sink/start-sink.ts';
 
 const names = dataSets.map(({ name }) => name);
 
-const usage = `Usage: make bench [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR= BASELINE=]
+const usage = `Usage: make bench [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR= BASELINE= PART_SIZES=]
    or, as root: node --import tsx testing/bench/bench.ts [options]
 
 Uploads and restores data sets to and from an S3 server that takes everything and keeps nothing, with this tool and with
@@ -35,6 +37,7 @@ what the numbers mean. Writes testing/run/bench.json and testing/run/bench.svg.
   --cap-mbit N     bandwidth in each direction, over all connections (default: none)
   --dir PATH       where images and streams go, three times SIZE and 1 GiB (default: TMPDIR, or testing/run/)
   --baseline PATH  another checkout of the tool, with its packages installed, which is measured in the same rounds
+  --part-sizes LIST sizes of parts, comma-separated, with which this tool is measured as well
   --results PATH   where the results go (default: testing/run/)
   --help           this text
 
@@ -47,7 +50,7 @@ interface Options {
   readonly sets: readonly DataSet[];
   readonly line: LineOptions;
   readonly parent: string;
-  readonly baseline: string | undefined;
+  readonly variants: VariantOptions;
   readonly results: string;
 }
 
@@ -62,6 +65,7 @@ function readOptions(): Options | 'help' {
       'cap-mbit': { type: 'string' },
       dir: { type: 'string' },
       baseline: { type: 'string' },
+      'part-sizes': { type: 'string' },
       results: { type: 'string', default: testDirectory() },
       help: { type: 'boolean', default: false },
     },
@@ -79,7 +83,12 @@ function readOptions(): Options | 'help' {
       megabitsPerSecond: cap === undefined ? undefined : readCount('CAP_MBIT', cap, 1),
     },
     parent: parentDirectory(values.dir),
-    baseline: values.baseline === undefined ? undefined : readCheckout(values.baseline),
+    variants: {
+      baseline: values.baseline === undefined ? undefined : readCheckout(values.baseline),
+      partSizes: (values['part-sizes']?.split(',') ?? []).map((size) =>
+        readSize('PART_SIZES', size.trim(), S3_LIMITS.minPartBytes),
+      ),
+    },
     results: values.results,
   };
 }
@@ -98,9 +107,9 @@ function readCheckout(path: string): string {
 
 /** Both directions of one data set. */
 async function compare(set: DataSet, options: Options, place: Place): Promise<readonly Comparison[]> {
-  const { sizeBytes, rounds, line, baseline } = options;
+  const { sizeBytes, rounds, line, variants } = options;
   say(`${set.name}: ${set.about}`);
-  return withGround(place, { set, sizeBytes, line, baseline, signal }, async (ground) => {
+  return withGround(place, { set, sizeBytes, line, variants, signal }, async (ground) => {
     const { sink, streamBytes } = ground;
     const comparisons: Comparison[] = [];
     for (const contest of [await uploadContest(ground, place.workspace.directory), restoreContest(ground)]) {

@@ -2,8 +2,9 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shell } from '../harness/processes/shell.ts';
-import type { Ground, Tool } from './measure/ground.ts';
+import type { Ground } from './measure/ground.ts';
 import { type MeasuredCommand, startOfProgram } from './measure/meter.ts';
+import type { Variant } from './measure/variants.ts';
 
 /** One way to move the stream. */
 export interface Candidate {
@@ -51,11 +52,12 @@ export async function uploadContest(ground: Ground, directory: string): Promise<
       ...baseline('btrfs "$@" | cat > /dev/null', send),
     },
     rawClient(ground, 'put', 'raw'),
-    ...checkouts(ground).map(({ tool, ...about }) => ({
-      ...about,
+    ...ground.variants.map(({ name, isFirst, tool, forgetUpload }) => ({
+      name,
+      role: roleOf(isFirst),
       passesSink: true,
       command: tool('send-chunk-upload'),
-      prepare: ground.forgetUpload,
+      prepare: forgetUpload,
     })),
     {
       name: 'lib-storage Upload',
@@ -108,7 +110,7 @@ export function restoreContest(ground: Ground): Contest {
     args: [received, ...args],
     environment,
   });
-  const restore = (tool: Tool) => {
+  const restore = ({ tool }: Variant) => {
     const started = tool('restore', '--subvolume', 'data', '--target', target, '--verify', 'none');
     return { ...started, script: thenSync('"$@"'), args: [received, ...started.args] };
   };
@@ -123,11 +125,12 @@ export function restoreContest(ground: Ground): Contest {
       command: command('btrfs receive --quiet "$place" < "$1"', [streamFile]),
     },
     rawClient(ground, 'get', chunkKey),
-    ...checkouts(ground).map(({ tool, ...about }) => ({
-      ...about,
+    ...ground.variants.map((variant) => ({
+      name: variant.name,
+      role: roleOf(variant.isFirst),
       passesSink: true,
       prepare,
-      command: restore(tool),
+      command: restore(variant),
     })),
     {
       name: 'one GetObject',
@@ -140,13 +143,8 @@ export function restoreContest(ground: Ground): Contest {
   return { direction: 'restore', candidates, clear: () => clearRestores(mountPoint, received) };
 }
 
-/** This tool, and the other checkout of it where one is named. */
-function checkouts({
-  tool,
-  baseline,
-}: Ground): readonly (Pick<Candidate, 'name' | 'role'> & { readonly tool: Tool })[] {
-  const own = { name: 'this tool', role: 'tool', tool } as const;
-  return baseline ? [own, { name: 'baseline', role: 'other', tool: baseline }] : [own];
+function roleOf(isFirst: boolean): Candidate['role'] {
+  return isFirst ? 'tool' : 'other';
 }
 
 /** The freed space must be there again, and nothing be left to write, before the next round. */

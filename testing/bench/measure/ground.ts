@@ -7,12 +7,18 @@ import { canSendCompressed } from '../../../lib/edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../../lib/edge/files/run-directory.ts';
 import { createLoopFilesystem } from '../../harness/loop-filesystem.ts';
 import { shell } from '../../harness/processes/shell.ts';
-import { writeSettings } from '../../harness/settings-file.ts';
 import { repositoryRoot } from '../../harness/test-directory.ts';
 import type { DataSet } from '../data-sets.ts';
 import { type LineOptions, type RunningSink, startSink } from '../sink/start-sink.ts';
-import { type MeasuredCommand, measure, toolCommand } from './meter.ts';
+import { measure } from './meter.ts';
 import type { Place } from './place.ts';
+import {
+  makeVariant,
+  makeVariants,
+  snapshotFileName,
+  type Variant,
+  type VariantOptions,
+} from './variants.ts';
 
 /** What the candidates work on. */
 export interface Ground {
@@ -27,29 +33,20 @@ export interface Ground {
   readonly chunkKey: string;
   /** What the commands see of the environment. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Runs one of the tool's scripts as make does. */
-  readonly tool: Tool;
-  /** The same for the other checkout that is measured beside this one, if there is one. */
-  readonly baseline: Tool | undefined;
-  /** Makes the upload begin anew: its snapshot is prepared, and nothing was ever uploaded. */
-  readonly forgetUpload: () => Promise<void>;
+  /** The tool, in all ways in which it is measured; each has a backup in the sink. */
+  readonly variants: readonly Variant[];
 }
-
-/** Runs `scripts/SCRIPT.ts` with the settings of the ground. */
-export type Tool = (script: string, ...args: readonly string[]) => MeasuredCommand;
 
 /** What a comparison is made with. */
 export interface GroundOptions {
   readonly set: DataSet;
   readonly sizeBytes: number;
   readonly line: LineOptions;
-  /** Another checkout of the tool. */
-  readonly baseline: string | undefined;
+  readonly variants: VariantOptions;
   readonly signal: AbortSignal;
 }
 
 const run = shell;
-const prefix = 'bench';
 
 /** Prepares the ground, works on it, and removes it, however the work ends. */
 export async function withGround<Result>(
@@ -57,7 +54,7 @@ export async function withGround<Result>(
   options: GroundOptions,
   work: (ground: Ground) => Promise<Result>,
 ): Promise<Result> {
-  const { set, sizeBytes, line, baseline, signal } = options;
+  const { set, sizeBytes, line, signal } = options;
   const directory = join(workspace.directory, set.name);
   await mkdir(directory, { mode: 0o700 });
   const filesystem = await createLoopFilesystem({
@@ -84,27 +81,22 @@ export async function withGround<Result>(
     const sink = await start(streamFile);
     try {
       const environment = { ...workspace.environment, ...sink.environment };
-      const settings = await settingsFor(mountPoint, directory, sink, 'backup.env');
-      const toolOf = (checkout: string) => toolWith(settings, environment, checkout);
-      const tool = toolOf(repositoryRoot);
-      await measure(tool('send-chunk-upload'), signal);
-      await measure(tool('manifest'), signal);
-      const runDirectory = join(directory, 'run');
+      const place = { mountPoint, directory, access: sink, environment };
+      const variants = await makeVariants(place, options.variants);
+      for (const { tool, forgetUpload } of variants) {
+        await forgetUpload();
+        await measure(tool('send-chunk-upload'), signal);
+        await measure(tool('manifest'), signal);
+      }
       return await work({
         mountPoint,
         send,
         streamFile,
         streamBytes: (await stat(streamFile)).size,
         sink,
-        chunkKey: new SubvolumeKeys(prefix, 'data').chunk('full', snapshot.createdAt, 0),
+        chunkKey: new SubvolumeKeys(variants[0]?.prefix ?? '', 'data').chunk('full', snapshot.createdAt, 0),
         environment,
-        tool,
-        baseline: baseline === undefined ? undefined : toolOf(baseline),
-        async forgetUpload() {
-          await rm(join(runDirectory, 'data'), { recursive: true, force: true });
-          await mkdir(join(runDirectory, 'data'), { mode: 0o700 });
-          await copyFile(join(directory, 'snapshot.json'), join(runDirectory, 'data/snapshot.json'));
-        },
+        variants,
       });
     } finally {
       await sink.stop();
@@ -125,39 +117,17 @@ async function prepareSnapshot(
 ): Promise<{ readonly path: string; readonly createdAt: string }> {
   const sink = await start();
   try {
-    const settings = await settingsFor(mountPoint, directory, sink, 'snapshot.env');
-    const tool = toolWith(settings, { ...environment, ...sink.environment }, repositoryRoot);
+    const all = { ...environment, ...sink.environment };
+    const place = { mountPoint, directory, access: sink, environment: all };
+    const about = { name: 'snapshot', checkout: repositoryRoot, settings: {} };
+    const { tool } = await makeVariant(place, about);
     await measure(tool('snapshot'), signal);
   } finally {
     await sink.stop();
   }
-  const runDirectory = join(directory, 'run');
-  const file = await new RunDirectory(runDirectory, 'data').readSnapshot();
+  const runDirectory = new RunDirectory(join(directory, 'run-snapshot'), 'data');
+  const file = await runDirectory.readSnapshot();
   if (!file) throw new Error('the tool has prepared no snapshot');
-  await copyFile(join(runDirectory, 'data/snapshot.json'), join(directory, 'snapshot.json'));
+  await copyFile(join(runDirectory.path, snapshotFileName), join(directory, snapshotFileName));
   return { path: file.snapshot.path, createdAt: file.created_at };
-}
-
-/** Writes the settings, which are the tool's defaults where nothing else is said. @returns the path of their file */
-async function settingsFor(
-  mountPoint: string,
-  directory: string,
-  sink: RunningSink,
-  name: string,
-): Promise<string> {
-  const settings = join(directory, name);
-  await writeSettings({
-    path: settings,
-    subvolume: join(mountPoint, 'data'),
-    snapshotDirectory: join(mountPoint, 'snapshots'),
-    runDirectory: join(directory, 'run'),
-    prefix,
-    access: sink,
-    more: { STORAGE_CLASS_CHUNKS: 'STANDARD' },
-  });
-  return settings;
-}
-
-function toolWith(settings: string, environment: Readonly<Record<string, string>>, checkout: string): Tool {
-  return (script, ...args) => toolCommand(checkout, script, ['--config', settings, ...args], environment);
 }
