@@ -27,9 +27,9 @@ await runScript({
     );
     const isOn = request.dryRun ? [] : toSend;
 
-    const { uploadSnapshot } = await import('../lib/stage/backup/upload.ts');
+    const { uploadSnapshot } = await import('../lib/stage/backup/upload/upload.ts');
     const uploaded = await forEachSubvolume((subvolume) => uploadSnapshot(context, subvolume), isOn);
-    const { publishBackup } = await import('../lib/stage/backup/publish.ts');
+    const { publishBackup } = await import('../lib/stage/backup/publish/publish.ts');
     const published = await forEachSubvolume(
       (subvolume) => publishBackup(context, subvolume),
       uploaded.results.map(([name]) => name),

@@ -15,7 +15,7 @@ await runScript({
     const { publishedJson, publishedLines } = await import('../lib/cli/reports/backup-report.ts');
     const { reportTidying } = await import('../lib/cli/reports/tidy-report.ts');
     const { worstOfCodes } = await import('../lib/core/errors.ts');
-    const { publishBackup } = await import('../lib/stage/backup/publish.ts');
+    const { publishBackup } = await import('../lib/stage/backup/publish/publish.ts');
     const { results, exitCode } = await forEachSubvolume((subvolume) => publishBackup(context, subvolume));
     if (json) {
       console.log(JSON.stringify({ bucket: context.bucket.name, subvolumes: results.map(publishedJson) }));

@@ -16,7 +16,7 @@ await runScript({
   locked: true,
   async run({ context, json, forEachSubvolume }) {
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
-    const { uploadSnapshot } = await import('../lib/stage/backup/upload.ts');
+    const { uploadSnapshot } = await import('../lib/stage/backup/upload/upload.ts');
     const { warnOfUploadMemory } = await import('../lib/stage/memory-need.ts');
     await checkAccess(context.bucket);
     await warnOfUploadMemory(context);

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { exitCodeOf, ToolError } from '../core/errors.ts';
-import { isCommonHostName } from '../core/plan/chain-owner.ts';
+import { isCommonHostName } from '../core/plan/backup/chain-owner.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
 import { readHostId } from '../edge/btrfs/host-identity.ts';
@@ -63,7 +63,7 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
 
 /** What an unfinished backup has left would not be seen in the empty directory below a mount. */
 async function lockRunDirectory(directory: string) {
-  const { refuseMissingMount } = await import('../edge/btrfs/missing-mount.ts');
+  const { refuseMissingMount } = await import('../edge/btrfs/mounts/missing-mount.ts');
   await refuseMissingMount('RUN_DIR', directory);
   return takeLock(directory);
 }

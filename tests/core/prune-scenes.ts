@@ -2,7 +2,7 @@
 
 import type { ListedObject } from '../../lib/core/format/inventory.ts';
 import type { Manifest } from '../../lib/core/format/manifest.ts';
-import { type PruneInput, type PrunePlan, planPrune } from '../../lib/core/plan/prune-plan.ts';
+import { type PruneInput, type PrunePlan, planPrune } from '../../lib/core/plan/prune/prune-plan.ts';
 import type { ReadManifest } from '../../lib/core/plan/restorability.ts';
 import { dayStamp, keys, manifestOfDay, prefix, subvolume, uuidOf } from './samples.ts';
 

@@ -2,7 +2,7 @@
 
 import type { Manifest, StoredManifest } from '../../lib/core/format/manifest.ts';
 import { type BackupKind, SubvolumeKeys, snapshotName } from '../../lib/core/format/names.ts';
-import type { LocalSnapshot } from '../../lib/core/plan/backup-plan.ts';
+import type { LocalSnapshot } from '../../lib/core/plan/backup/backup-plan.ts';
 
 export const prefix = 'home-server/btrfs';
 export const subvolume = 'data';

@@ -1,8 +1,8 @@
 /** Backups at any time, made within this process: the scripts have the clock of the host. */
 import { hostname } from 'node:os';
-import { publishBackup } from '../../lib/stage/backup/publish.ts';
+import { publishBackup } from '../../lib/stage/backup/publish/publish.ts';
 import { prepareSnapshot } from '../../lib/stage/backup/snapshot.ts';
-import { uploadSnapshot } from '../../lib/stage/backup/upload.ts';
+import { uploadSnapshot } from '../../lib/stage/backup/upload/upload.ts';
 import { openTestBucket } from '../support/bucket.ts';
 import { stageContext } from '../support/stage-context.ts';
 import { secret, type World } from './world.ts';

@@ -44,7 +44,7 @@ test('a chain that is damaged during the upload is not built on either', async (
   await host.plan();
   await host.upload();
   await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: manifest.chunks[0]?.key ?? '' }));
-  const { publishBackup } = await import('../../lib/stage/backup/publish.ts');
+  const { publishBackup } = await import('../../lib/stage/backup/publish/publish.ts');
   const error = await refusal(publishBackup(host.context, { name: 'data', path: world.data }));
   assert.match(error.message, /^nothing of data was published: its chain has been damaged since/);
   assert.equal(exitCodeOf(error), 4);

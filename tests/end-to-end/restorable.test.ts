@@ -47,7 +47,7 @@ test('adopted snapshots that share a received UUID are each sent in full, and th
   const settings = { SUBVOLUMES: `data=snapshots:${theirs}/*` };
   const host = await hostIn(world, { settings });
   const { prepareSnapshot } = await import('../../lib/stage/backup/snapshot.ts');
-  const { publishBackup } = await import('../../lib/stage/backup/publish.ts');
+  const { publishBackup } = await import('../../lib/stage/backup/publish/publish.ts');
   const subvolume = { name: 'data', snapshots: `${theirs}/*` };
   for (const [day, kind] of [
     ['1', 'full'],

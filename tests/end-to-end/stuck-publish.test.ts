@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parseManifest, serialiseDocument } from '../../lib/core/format/manifest.ts';
 import type { SelectedSubvolume } from '../../lib/core/settings/rules.ts';
-import { publishBackup } from '../../lib/stage/backup/publish.ts';
+import { publishBackup } from '../../lib/stage/backup/publish/publish.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { proveIs, refusal, smallWorld, write } from './small-world.ts';
 import { type Host, type HostOptions, hostIn } from './within-process.ts';

@@ -1,9 +1,9 @@
 /** Backups and restores within this process, as the scripts make them: much quicker, and between the stages anything may happen. */
 import type { Manifest } from '../../lib/core/format/manifest.ts';
 import type { NothingDue } from '../../lib/stage/backup/plan-if-due.ts';
-import { publishBackup } from '../../lib/stage/backup/publish.ts';
+import { publishBackup } from '../../lib/stage/backup/publish/publish.ts';
 import { type PreparedBackup, prepareSnapshot } from '../../lib/stage/backup/snapshot.ts';
-import { uploadSnapshot } from '../../lib/stage/backup/upload.ts';
+import { uploadSnapshot } from '../../lib/stage/backup/upload/upload.ts';
 import type { Selection } from '../../lib/stage/bucket/backups.ts';
 import { type VerifyOutcome, verifyBackups } from '../../lib/stage/bucket/verify.ts';
 import type { StageContext } from '../../lib/stage/context.ts';

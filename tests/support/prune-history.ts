@@ -8,7 +8,7 @@ import {
   SubvolumeKeys,
   snapshotName,
 } from '../../lib/core/format/names.ts';
-import type { PruneInput } from '../../lib/core/plan/prune-plan.ts';
+import type { PruneInput } from '../../lib/core/plan/prune/prune-plan.ts';
 import type { ReadManifest } from '../../lib/core/plan/restorability.ts';
 
 export const prefix = 'host with blanks/x';

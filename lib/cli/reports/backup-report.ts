@@ -2,7 +2,7 @@
 import { printable } from '../../core/printable.ts';
 import { formatCount, formatDuration, formatSize } from '../../core/units.ts';
 import type { NothingDue } from '../../stage/backup/plan-if-due.ts';
-import type { PublishOutcome } from '../../stage/backup/publish.ts';
+import type { PublishOutcome } from '../../stage/backup/publish/publish.ts';
 import type { PreparedBackup } from '../../stage/backup/snapshot.ts';
 import { formatTable } from './table.ts';
 

@@ -1,9 +1,9 @@
 /** A prune for people and for programs: what goes and why, what that frees, and what is still charged for it. */
 
 import { readableTimestamp } from '../../core/format/names.ts';
-import type { Charge } from '../../core/plan/minimum-duration.ts';
-import { ORPHAN_DAYS, type Orphans } from '../../core/plan/orphans.ts';
-import { bytesOf, type PlannedGeneration, type PrunePlan } from '../../core/plan/prune-plan.ts';
+import type { Charge } from '../../core/plan/prune/minimum-duration.ts';
+import { ORPHAN_DAYS, type Orphans } from '../../core/plan/prune/orphans.ts';
+import { bytesOf, type PlannedGeneration, type PrunePlan } from '../../core/plan/prune/prune-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
 import type { Versioning } from '../../edge/s3/bucket-properties.ts';
 import type { PruneOutcome } from '../../stage/bucket/apply-prune.ts';

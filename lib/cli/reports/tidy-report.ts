@@ -1,5 +1,5 @@
 /** What the scripts of a backup tell of old local snapshots. */
-import type { TidyOutcome } from '../../stage/backup/tidy-up.ts';
+import type { TidyOutcome } from '../../stage/backup/publish/tidy-up.ts';
 import type { Log } from '../../transfer/transfer-context.ts';
 
 /** Logs which snapshots of a published backup went. @throws ToolError that says why others stay */

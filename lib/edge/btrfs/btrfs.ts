@@ -16,7 +16,7 @@ import { isAtLeast, PROGS_FOR_PROTOCOL_2 } from '../../core/plan/receivable.ts';
 import { fileError } from '../files/files.ts';
 import { command, commandError, startStreamChild } from '../process/child.ts';
 import { unlockSubvolume } from './attributes.ts';
-import { refuseMissingMount } from './missing-mount.ts';
+import { refuseMissingMount } from './mounts/missing-mount.ts';
 import { refusalOf } from './refusal.ts';
 import { notASubvolume, subvolumeRootInode } from './wrong-place.ts';
 

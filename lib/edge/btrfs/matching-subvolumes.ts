@@ -5,7 +5,7 @@ import { ToolError } from '../../core/errors.ts';
 import { formatCount } from '../../core/units.ts';
 import { fileError, pathExists } from '../files/files.ts';
 import { type FoundSubvolume, filesystemOf, subvolumeAt } from './btrfs.ts';
-import { refuseMissingMount } from './missing-mount.ts';
+import { refuseMissingMount } from './mounts/missing-mount.ts';
 
 /** Calls of `btrfs subvolume show` at once: with snapper there may be hundreds. */
 const looksAtOnce = 4;

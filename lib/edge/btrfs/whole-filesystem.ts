@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import type { ListedSubvolume } from '../../core/format/btrfs-output.ts';
 import { type FoundSubvolume, listSubvolumes, subvolumeAt } from './btrfs.ts';
-import { mountOf, mountsOfSame, pathsOf } from './mounts.ts';
+import { mountOf, mountsOfSame, pathsOf } from './mounts/mounts.ts';
 
 /** A filesystem, as it was when it was looked at. */
 export interface WholeFilesystem {

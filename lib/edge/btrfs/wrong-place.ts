@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
-import { refuseMissingMount } from './missing-mount.ts';
+import { refuseMissingMount } from './mounts/missing-mount.ts';
 
 /**
  * The error for a path that is there and is no subvolume.

@@ -1,7 +1,7 @@
 /** The time of a backup, by which its keys and AT= go: later than the last one's, and never that of another. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackupKind, formatTimestamp, parseTimestamp, SubvolumeKeys } from '../../core/format/names.ts';
-import { type AdoptableSnapshot, earliestBackupTime } from '../../core/plan/adopted-snapshots.ts';
+import { type AdoptableSnapshot, earliestBackupTime } from '../../core/plan/backup/adopted-snapshots.ts';
 import { newestNotLater } from '../../core/plan/chain.ts';
 import { headObject } from '../../edge/s3/objects.ts';
 import { type FoundPointer, listManifests } from '../bucket/backups.ts';

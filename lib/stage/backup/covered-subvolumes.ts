@@ -2,8 +2,8 @@
 import { stat } from 'node:fs/promises';
 import type { ListedSubvolume } from '../../core/format/btrfs-output.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
-import { type Mount, placeOf } from '../../edge/btrfs/data-mounts.ts';
 import { matchingPaths } from '../../edge/btrfs/matching-subvolumes.ts';
+import { type Mount, placeOf } from '../../edge/btrfs/mounts/data-mounts.ts';
 
 /** Tells whether the subvolume at a path, or with a UUID where that is known, is backed up. */
 export type Covered = (path: string, uuid: string | undefined) => Promise<boolean>;

@@ -2,9 +2,15 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ListedSubvolume, nestedAmong, type SubvolumeInfo } from '../../core/format/btrfs-output.ts';
-import { holdsSnapshotsOf, ignoredBy, mountsLine, nestedLine } from '../../core/plan/left-out.ts';
+import { holdsSnapshotsOf, ignoredBy, mountsLine, nestedLine } from '../../core/plan/backup/left-out.ts';
 import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
-import { listMounts, type Mount, mountsBelow, pathsOf, placeOf } from '../../edge/btrfs/data-mounts.ts';
+import {
+  listMounts,
+  type Mount,
+  mountsBelow,
+  pathsOf,
+  placeOf,
+} from '../../edge/btrfs/mounts/data-mounts.ts';
 import { subvolumeRootInode } from '../../edge/btrfs/wrong-place.ts';
 import type { StageContext } from '../context.ts';
 import { type Covered, coveredBy } from './covered-subvolumes.ts';

@@ -8,8 +8,8 @@ import {
   readableTimestamp,
   SubvolumeKeys,
 } from '../../core/format/names.ts';
-import type { BackupPlan, PublishedBackup } from '../../core/plan/backup-plan.ts';
-import { type DueVerdict, judgeDue } from '../../core/plan/due.ts';
+import type { BackupPlan, PublishedBackup } from '../../core/plan/backup/backup-plan.ts';
+import { type DueVerdict, judgeDue } from '../../core/plan/backup/due.ts';
 import type { StageContext } from '../context.ts';
 
 /** No backup is due, and nothing was done. */

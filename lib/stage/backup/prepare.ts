@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_NESTED } from '../../core/format/manifest.ts';
 import { type BackupKind, snapshotName } from '../../core/format/names.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
-import type { BackupPlan } from '../../core/plan/backup-plan.ts';
+import type { BackupPlan } from '../../core/plan/backup/backup-plan.ts';
 import {
   deleteSubvolume,
   type FoundSubvolume,

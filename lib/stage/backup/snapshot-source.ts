@@ -4,9 +4,9 @@ import { ToolError } from '../../core/errors.ts';
 import type { ListedSubvolume } from '../../core/format/btrfs-output.ts';
 import { isSnapshotName } from '../../core/format/manifest.ts';
 import { readableTime } from '../../core/format/names.ts';
-import { newestSnapshot } from '../../core/plan/adopted-snapshots.ts';
-import type { BackupSource } from '../../core/plan/backup-plan.ts';
-import type { LineageSubvolume } from '../../core/plan/lineage.ts';
+import { newestSnapshot } from '../../core/plan/backup/adopted-snapshots.ts';
+import type { BackupSource } from '../../core/plan/backup/backup-plan.ts';
+import type { LineageSubvolume } from '../../core/plan/backup/lineage.ts';
 import {
   type AdoptedSubvolume,
   type LiveSubvolume,
@@ -24,7 +24,7 @@ import {
 } from '../../edge/btrfs/btrfs.ts';
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
-import { refuseMissingMount } from '../../edge/btrfs/missing-mount.ts';
+import { refuseMissingMount } from '../../edge/btrfs/mounts/missing-mount.ts';
 import { lookAtFilesystem, type WholeFilesystem } from '../../edge/btrfs/whole-filesystem.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { StageContext } from '../context.ts';

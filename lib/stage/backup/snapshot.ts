@@ -2,8 +2,8 @@
 
 import { ToolError } from '../../core/errors.ts';
 import { type BackupKind, parseTimestamp } from '../../core/format/names.ts';
-import { nothingNew } from '../../core/plan/adopted-snapshots.ts';
-import { type ImpossiblePlan, planBackup, withoutParent } from '../../core/plan/backup-plan.ts';
+import { nothingNew } from '../../core/plan/backup/adopted-snapshots.ts';
+import { type ImpossiblePlan, planBackup, withoutParent } from '../../core/plan/backup/backup-plan.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
 import { chooseLayout } from '../../core/stream/part-sizes.ts';
 import { pathExists } from '../../edge/files/files.ts';
@@ -12,8 +12,6 @@ import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
 import { findPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import { checkClock } from './backup-time.ts';
-import { giveUpRun } from './give-up-run.ts';
-import { giveUpStrays } from './give-up-uploads.ts';
 import { findLastBackup, isRemembered, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
 import { findOwnSnapshot, lookForParent } from './local/parent.ts';
 import { lookAtUnfinished, nameForPeople } from './local/unfinished-run.ts';
@@ -22,6 +20,8 @@ import { type NothingDue, planIfDue, tellIfOverdue } from './plan-if-due.ts';
 import { type PreparedBackup, prepare } from './prepare.ts';
 import { openSource } from './snapshot-source.ts';
 import { findUnfinished } from './unfinished.ts';
+import { giveUpRun } from './upload/give-up-run.ts';
+import { giveUpStrays } from './upload/give-up-uploads.ts';
 
 export type { PreparedBackup } from './prepare.ts';
 

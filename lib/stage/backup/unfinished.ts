@@ -4,7 +4,7 @@ import { DamagedFile } from '../../edge/files/files.ts';
 import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { FoundPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
-import { findManifest, manifestKeyOf } from './own-manifest.ts';
+import { findManifest, manifestKeyOf } from './publish/own-manifest.ts';
 
 /** A backup that is not published. */
 export interface UnfinishedBackup {

@@ -6,7 +6,7 @@ import pMap from 'p-map';
 import { describeError } from '../../core/errors.ts';
 import type { ListedObject } from '../../core/format/inventory.ts';
 import { groupBy } from '../../core/group-by.ts';
-import { bytesOf, type PrunePlan, type Removal } from '../../core/plan/prune-plan.ts';
+import { bytesOf, type PrunePlan, type Removal } from '../../core/plan/prune/prune-plan.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { deleteObjects, type Refusal, retainedUntil } from '../../edge/s3/delete-objects.ts';
 import { abortUpload } from '../../edge/s3/multipart-uploads.ts';

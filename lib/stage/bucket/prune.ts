@@ -6,7 +6,12 @@ import pMap from 'p-map';
 import { describeError, ToolError } from '../../core/errors.ts';
 import { manifestKeyOf, parseKey, SubvolumeKeys } from '../../core/format/names.ts';
 import { groupBy } from '../../core/group-by.ts';
-import { type BegunBackups, type PruneInput, type PrunePlan, planPrune } from '../../core/plan/prune-plan.ts';
+import {
+  type BegunBackups,
+  type PruneInput,
+  type PrunePlan,
+  planPrune,
+} from '../../core/plan/prune/prune-plan.ts';
 import { replayJournal } from '../../core/plan/resume.ts';
 import { readJournal } from '../../edge/files/journal.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';

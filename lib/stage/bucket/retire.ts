@@ -1,12 +1,12 @@
 /** Retiring a subvolume: its whole chain leaves the bucket, and what this host has begun of it is given up. */
 import { ToolError } from '../../core/errors.ts';
 import { parseSnapshotName, parseTimestamp, readableTimestamp } from '../../core/format/names.ts';
-import { planRetire, type RetirePlan } from '../../core/plan/retire-plan.ts';
+import { planRetire, type RetirePlan } from '../../core/plan/prune/retire-plan.ts';
 import { findSubvolumes } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { deleteObjects } from '../../edge/s3/delete-objects.ts';
-import { giveUpRun } from '../backup/give-up-run.ts';
+import { giveUpRun } from '../backup/upload/give-up-run.ts';
 import type { StageContext } from '../context.ts';
 import { applyPrune, type PruneOutcome, withRetention } from './apply-prune.ts';
 import { findPointer, nothingFound } from './backups.ts';

@@ -6,7 +6,7 @@ import type { StoredManifest } from '../../core/format/manifest.ts';
 import { doubtsOfReceiving, obstacleToReceiving, progsObstacle } from '../../core/plan/receivable.ts';
 import { isSubvolumeRoot, readProgsVersion } from '../../edge/btrfs/btrfs.ts';
 import { readNodeSize } from '../../edge/btrfs/host-identity.ts';
-import { type Mount, mountOf, mountsOfSame, pathsOf, placeOf } from '../../edge/btrfs/mounts.ts';
+import { type Mount, mountOf, mountsOfSame, pathsOf, placeOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { fileError } from '../../edge/files/files.ts';
 import type { StageContext } from '../context.ts';
 

@@ -7,7 +7,7 @@ import { type RestoredAllFile, restoredAllSchema } from '../../core/format/resto
 import { roomNeeded } from '../../core/plan/room.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
 import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
-import { compresses } from '../../edge/btrfs/mount-options.ts';
+import { compresses } from '../../edge/btrfs/mounts/mount-options.ts';
 import { seal, sealed } from '../../edge/files/checked-json.ts';
 import { fileError, pathExists, readJsonFile, writeJsonFile } from '../../edge/files/files.ts';
 import { listEverything, momentOf, nothingFound, resolveChain } from '../bucket/backups.ts';

@@ -5,7 +5,7 @@ import type { StoredManifest } from '../../core/format/manifest.ts';
 import { roomNeeded } from '../../core/plan/room.ts';
 import { formatSize } from '../../core/units.ts';
 import { waitUntilFreed } from '../../edge/btrfs/btrfs.ts';
-import { compresses } from '../../edge/btrfs/mount-options.ts';
+import { compresses } from '../../edge/btrfs/mounts/mount-options.ts';
 import type { StageContext } from '../context.ts';
 
 /** Bytes that a stream brings: what it is in full, not what is stored of it. */

@@ -8,7 +8,7 @@ import {
   subvolumeAt,
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
-import { refuseMissingMount } from '../../edge/btrfs/missing-mount.ts';
+import { refuseMissingMount } from '../../edge/btrfs/mounts/missing-mount.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { RestoreRecord } from './staging/record.ts';
 import { moveOut, type Staging } from './staging/staging.ts';

@@ -6,7 +6,7 @@ import {
   pruneDocument,
   versioningNotice,
 } from '../../../lib/cli/reports/prune-report.ts';
-import type { PrunePlan } from '../../../lib/core/plan/prune-plan.ts';
+import type { PrunePlan } from '../../../lib/core/plan/prune/prune-plan.ts';
 import { GIB } from '../../../lib/core/units.ts';
 
 const object = (key: string, sizeBytes: number) => ({

@@ -1,7 +1,7 @@
 /** What a prune plans for chunks and uploads that no manifest names. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PrunePlan } from '../../../lib/core/plan/prune-plan.ts';
+import type { PrunePlan } from '../../../lib/core/plan/prune/prune-plan.ts';
 import { keyOf, object, plan, threeGenerations } from '../prune-scenes.ts';
 import { dayStamp, keys } from '../samples.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ToolError } from '../../../lib/core/errors.ts';
 import { parseTimestamp, SubvolumeKeys } from '../../../lib/core/format/names.ts';
-import type { AdoptableSnapshot } from '../../../lib/core/plan/adopted-snapshots.ts';
+import type { AdoptableSnapshot } from '../../../lib/core/plan/backup/adopted-snapshots.ts';
 import { adoptedTimestamp } from '../../../lib/stage/backup/backup-time.ts';
 import { findPointer } from '../../../lib/stage/bucket/backups.ts';
 import { dayStamp, snapshotOfDay } from '../../core/samples.ts';

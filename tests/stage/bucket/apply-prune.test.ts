@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Manifest } from '../../../lib/core/format/manifest.ts';
-import { type PrunePlan, planPrune } from '../../../lib/core/plan/prune-plan.ts';
+import { type PrunePlan, planPrune } from '../../../lib/core/plan/prune/prune-plan.ts';
 import { RunDirectory } from '../../../lib/edge/files/run-directory.ts';
 import { applyPrune, type PruneOutcome } from '../../../lib/stage/bucket/apply-prune.ts';
 import { type DeletingOptions, deletingBucket, Killed } from '../../support/deleting-bucket.ts';

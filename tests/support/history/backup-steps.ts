@@ -1,9 +1,9 @@
 /** Backups and their stages, as the scripts run them; what was uploaded and published is recorded. */
 import { describeError, ToolError } from '../../../lib/core/errors.ts';
 import type { BackupKind } from '../../../lib/core/format/names.ts';
-import { publishBackup } from '../../../lib/stage/backup/publish.ts';
+import { publishBackup } from '../../../lib/stage/backup/publish/publish.ts';
 import { prepareSnapshot } from '../../../lib/stage/backup/snapshot.ts';
-import { uploadSnapshot } from '../../../lib/stage/backup/upload.ts';
+import { uploadSnapshot } from '../../../lib/stage/backup/upload/upload.ts';
 import type { StageContext } from '../../../lib/stage/context.ts';
 import type { FaultRule } from '../../../testing/s3-server/faults/fault-rules.ts';
 import { brokenPoints } from './bucket-view.ts';

@@ -1,6 +1,6 @@
 /** Which local snapshots are this backup's own: several settings files may take snapshots of one name into one SNAPSHOT_DIR. */
 import type { SnapshotFile } from '../../../core/format/run-files.ts';
-import { isAwaited, ownAmong, snapshotsToThin } from '../../../core/plan/retention.ts';
+import { isAwaited, ownAmong, snapshotsToThin } from '../../../core/plan/backup/retention.ts';
 import { formatCount } from '../../../core/units.ts';
 import { type FoundSubvolume, findSubvolumes, listSubvolumes } from '../../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';

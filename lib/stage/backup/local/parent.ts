@@ -2,8 +2,8 @@
 import { describeError, ToolError } from '../../../core/errors.ts';
 import { streamUuid } from '../../../core/format/manifest.ts';
 import type { ContinuedFile } from '../../../core/format/run-files.ts';
-import type { Candidate, LastBackup, PublishedBackup } from '../../../core/plan/backup-plan.ts';
-import { copyProblem } from '../../../core/plan/received-copy.ts';
+import type { Candidate, LastBackup, PublishedBackup } from '../../../core/plan/backup/backup-plan.ts';
+import { copyProblem } from '../../../core/plan/backup/received-copy.ts';
 import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
 import { isChangedSince } from '../../../edge/btrfs/changed-since.ts';
 import { readManifest } from '../../bucket/backups.ts';

@@ -1,5 +1,5 @@
 /** What a subvolume has to do with the snapshot of its last backup, as far as the filesystem tells without a look at all inodes. */
-import { type LineageSubvolume, type Relation, relate } from '../../../core/plan/lineage.ts';
+import { type LineageSubvolume, type Relation, relate } from '../../../core/plan/backup/lineage.ts';
 import type { StreamHead } from '../../../core/stream/stream-head.ts';
 import { type FoundSubvolume, readBirth } from '../../../edge/btrfs/btrfs.ts';
 import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describeError, ToolError } from '../../../core/errors.ts';
 import { isStagingName } from '../../../core/format/staging-name.ts';
 import { listSubvolumes } from '../../../edge/btrfs/btrfs.ts';
-import { type BtrfsMount, btrfsMounts, pathBelow } from '../../../edge/btrfs/btrfs-mounts.ts';
+import { type BtrfsMount, btrfsMounts, pathBelow } from '../../../edge/btrfs/mounts/btrfs-mounts.ts';
 import type { StageContext } from '../../context.ts';
 import { describeProgress, removeStaging, targetOf } from './leave.ts';
 import { isWorthKeeping } from './record.ts';

@@ -1,0 +1,209 @@
+/**
+ * The third stage: manifest, then pointer, each under a precondition, so that nothing is published before it is whole
+ * and no other writer's work is lost.
+ */
+import { describeError, ToolError } from '../../../core/errors.ts';
+import {
+  type Manifest,
+  manifestSchema,
+  type Pointer,
+  parseManifest,
+  serialiseDocument,
+} from '../../../core/format/manifest.ts';
+import { SubvolumeKeys } from '../../../core/format/names.ts';
+import type { ChunksFile, PublishedFile, SnapshotFile } from '../../../core/format/run-files.ts';
+import { TOOL } from '../../../core/format/tool.ts';
+import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
+import { RunDirectory } from '../../../edge/files/run-directory.ts';
+import { writeDocument } from '../../../edge/s3/documents.ts';
+import { writeOptions } from '../../../edge/s3/s3-client.ts';
+import { readManifest, readPointer } from '../../bucket/backups.ts';
+import { lookAtChunks } from '../../bucket/look-at-chunks.ts';
+import type { StageContext } from '../../context.ts';
+import { lookAtChain } from '../last-backup.ts';
+import { anotherWriter } from './another-writer.ts';
+import { findManifest, manifestKeyOf } from './own-manifest.ts';
+import { type TidyOutcome, tidyUp } from './tidy-up.ts';
+
+/** What was published, for the user. */
+export interface PublishOutcome extends TidyOutcome {
+  readonly manifestKey: string;
+  readonly manifest: Manifest;
+  /** Backups from the full one up to this one. */
+  readonly chainLength: number;
+  /** From planning to publishing, an interruption included. */
+  readonly seconds: number;
+}
+
+/**
+ * Publishes the finished upload of a subvolume.
+ * @throws ToolError when the upload is not finished, or another writer was first; nothing is changed then.
+ */
+export async function publishBackup(
+  context: StageContext,
+  subvolume: SelectedSubvolume,
+): Promise<PublishOutcome> {
+  const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
+  const snapshot = await run.readSnapshot();
+  const upload = snapshot && (await run.readChunks());
+  if (!snapshot || !upload) {
+    const missing = snapshot ? 'its upload is not finished' : 'no snapshot is prepared';
+    throw new ToolError(`nothing to publish for ${subvolume.name}: ${missing}`, { hint: 'run: make backup' });
+  }
+  const { server, bucket, prefix } = upload.identity;
+  if (
+    server !== context.bucket.server ||
+    bucket !== context.bucket.name ||
+    prefix !== context.bucket.prefix
+  ) {
+    throw new ToolError(
+      `nothing to publish for ${subvolume.name}: it was uploaded to ${bucket}/${prefix} (${server})`,
+      {
+        hint: 'run make backup: it uploads to where the settings say now',
+      },
+    );
+  }
+  const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
+  const manifestKey = manifestKeyOf(context.bucket, snapshot);
+  const built = buildManifest(context, snapshot, upload);
+  // What is published must be readable: the same check that every reader makes, before anything is written.
+  parseManifest(serialiseDocument(built), manifestKey, context.bucket.prefix);
+
+  await confirmChunks(context, built, run);
+  const chainLength = (await confirmChain(context, built)) + 1;
+  const { text, manifest } = await writeManifest(context, serialiseDocument(built), snapshot, upload);
+  await writePointer(context, keys.current, snapshot, manifestKey);
+  // From here on the backup is published: what fails below must not make the next run take this one up again.
+  await recordPublished(run, {
+    manifest_key: manifestKey,
+    published_at: context.now().toISOString(),
+    server,
+    bucket,
+    prefix,
+  });
+  const tidied = await tidyUp(context, run, snapshot, { key: manifestKey, text });
+  const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
+  return { manifestKey, manifest, chainLength, seconds, ...tidied };
+}
+
+/** @throws ToolError that says what is published all the same */
+async function recordPublished(run: RunDirectory, file: PublishedFile): Promise<void> {
+  await run.finish(file).catch((cause: unknown) => {
+    throw new ToolError(`${file.manifest_key} is published, but ${describeError(cause)}`, { cause });
+  });
+}
+
+/**
+ * Looks at every chunk once more: a manifest must not name what the bucket does not have.
+ * @throws ToolError; the upload stage will then store what is missing.
+ */
+async function confirmChunks(context: StageContext, manifest: Manifest, run: RunDirectory): Promise<void> {
+  const first = (await lookAtChunks(context, manifest.chunks)).find(({ problem }) => problem !== undefined);
+  if (!first) return;
+  await run.forgetChunks();
+  throw new ToolError(`nothing was published: chunk ${first.chunk.key} ${first.problem}`, {
+    hint: 'run make backup again: it uploads what the bucket does not have',
+  });
+}
+
+/**
+ * Looks at the chain once more: it was whole when this backup was planned, which may be weeks ago.
+ * @returns how many backups it has; 0 for a full one, which has none.
+ * @throws ToolError (damage); the next backup will find the same, and be a full one.
+ */
+async function confirmChain(
+  context: StageContext,
+  { parent_manifest, subvolume }: Manifest,
+): Promise<number> {
+  if (parent_manifest === null) return 0;
+  const parent = await readManifest(context.bucket, parent_manifest);
+  const chain = await lookAtChain(context, parent_manifest, parent);
+  if (!('problem' in chain)) return chain.members.length;
+  throw new ToolError(
+    `nothing of ${subvolume} was published: its chain has been damaged since: ${chain.problem}`,
+    {
+      kind: 'damage',
+      hint: 'run make backup again: it makes a full one',
+    },
+  );
+}
+
+function buildManifest(
+  { bucket, hostName, hostId }: StageContext,
+  file: SnapshotFile,
+  upload: ChunksFile,
+): Manifest {
+  return manifestSchema.parse({
+    version: 1,
+    subvolume: file.subvolume,
+    kind: file.kind,
+    created_at: file.created_at,
+    snapshot: {
+      ...file.snapshot,
+      transid: upload.stream.transid,
+      parent_transid: upload.stream.parent_transid,
+      ...(file.parent?.continued && { parent_continued: true as const }),
+      mtime: upload.stream.mtime ?? file.snapshot.mtime,
+    },
+    parent_manifest: file.parent?.manifest_key ?? null,
+    chunks: upload.chunks.map(({ index: _, ...chunk }) => chunk),
+    total_bytes: upload.chunks.reduce((sum, chunk) => sum + chunk.size, 0),
+    chunk_size: upload.chunk_size,
+    stream: upload.stream,
+    codec: { compress: 'none', encrypt: 'none' },
+    s3: {
+      bucket: bucket.name,
+      region: bucket.region,
+      // As the chunks were stored, whatever the settings have become since.
+      storage_class: upload.identity.storage_class,
+      sse: upload.identity.sse,
+    },
+    host: hostName,
+    host_id: hostId,
+    filesystem_uuid: file.filesystem_uuid,
+    tool: TOOL,
+    timing: { started_at: file.started_at, finished_at: upload.finished_at },
+  });
+}
+
+/**
+ * Writes a manifest where none is. One that is ours is there already when an earlier attempt ended behind it.
+ * @returns what is there now.
+ */
+async function writeManifest(
+  { bucket, settings }: StageContext,
+  text: string,
+  snapshot: SnapshotFile,
+  upload: ChunksFile,
+): Promise<{ readonly text: string; readonly manifest: Manifest }> {
+  const key = manifestKeyOf(bucket, snapshot);
+  const isWritten = await writeDocument(bucket, key, text, writeOptions(settings, 'manifest'), {
+    absent: true,
+  });
+  if (isWritten) return { text, manifest: parseManifest(text, key, bucket.prefix) };
+  const found = await findManifest(bucket, snapshot, upload);
+  if (found && 'ours' in found) return { text: found.text, manifest: found.ours };
+  throw anotherWriter(found?.theirs ?? `${key} existed for a moment`);
+}
+
+async function writePointer(
+  context: StageContext,
+  key: string,
+  file: SnapshotFile,
+  manifestKey: string,
+): Promise<void> {
+  const { bucket, settings } = context;
+  const pointer: Pointer = { manifest_key: manifestKey, kind: file.kind, created_at: file.created_at };
+  const precondition = file.pointer_etag === null ? { absent: true as const } : { etag: file.pointer_etag };
+  const written = await writeDocument(
+    bucket,
+    key,
+    serialiseDocument(pointer),
+    writeOptions(settings, 'manifest'),
+    precondition,
+  );
+  if (written) return;
+  const now = await readPointer(bucket, file.subvolume);
+  if (now?.pointer.manifest_key === manifestKey) return;
+  throw anotherWriter(`${key} was changed since this backup was planned`);
+}

@@ -1,0 +1,70 @@
+/** Before the first byte: how the stream is cut, how it is sent, and what an earlier run left that is of use. */
+import { ToolError } from '../../../core/errors.ts';
+import type { SnapshotFile, UploadIdentity } from '../../../core/format/run-files.ts';
+import { differencesOf, type EarlierUpload, replayJournal } from '../../../core/plan/resume.ts';
+import { chooseLayout, type Layout } from '../../../core/stream/part-sizes.ts';
+import { canSendCompressed } from '../../../edge/btrfs/btrfs.ts';
+import { readJournal } from '../../../edge/files/journal.ts';
+import type { RunDirectory } from '../../../edge/files/run-directory.ts';
+import type { MultipartUpload } from '../../../edge/s3/multipart-uploads.ts';
+import { refuseOversizedParts } from '../../../transfer/memory/transfer-memory.ts';
+import type { StageContext } from '../../context.ts';
+import { uploadsIn } from './give-up-uploads.ts';
+
+/** How one upload is done. */
+export interface UploadPlan {
+  readonly layout: Layout;
+  readonly identity: UploadIdentity;
+  readonly compressedData: boolean;
+  /** Undefined when nothing was uploaded yet, or what was is of no use. */
+  readonly earlier: EarlierUpload | undefined;
+  /** ETags, by key, of objects in this bucket that are ours to write over. */
+  readonly own: ReadonlyMap<string, string>;
+  /** Multipart uploads of ours in this bucket that nobody will go on with. */
+  readonly superseded: readonly MultipartUpload[];
+}
+
+/**
+ * Plans the upload of a prepared snapshot.
+ * @throws ToolError when COMPRESSED_SEND asks for what kernel or btrfs-progs cannot do.
+ */
+export async function planUpload(
+  context: StageContext,
+  run: RunDirectory,
+  snapshot: SnapshotFile,
+): Promise<UploadPlan> {
+  const { settings, bucket, log } = context;
+  const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+  refuseOversizedParts(layout.partSizeBytes);
+  const identity = {
+    snapshot_uuid: snapshot.snapshot.uuid,
+    parent_uuid: snapshot.parent?.uuid ?? null,
+    server: bucket.server,
+    bucket: bucket.name,
+    prefix: bucket.prefix,
+    storage_class: settings.STORAGE_CLASS_CHUNKS,
+    sse: settings.SSE,
+    chunk_size: layout.chunkSizeBytes,
+    part_size: layout.partSizeBytes,
+    ...(bucket.habits.checksums === 'md5' && { checksums: 'md5' as const }),
+  };
+  const earlier = replayJournal(await readJournal(run.journalPath));
+  const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);
+  const isHere = earlier.identity?.server === bucket.server && earlier.identity.bucket === bucket.name;
+  const own: ReadonlyMap<string, string> = isHere ? earlier.own : new Map();
+  const plan = { layout, identity, compressedData, own };
+  if (!earlier.identity) return { ...plan, earlier: undefined, superseded: [] };
+  const differences = differencesOf(earlier.identity, identity);
+  if (differences.length === 0) return { ...plan, earlier, superseded: [] };
+  log.warn(`${snapshot.subvolume}: ${differences.join(', ')} changed: the upload begins again`);
+  return { ...plan, earlier: undefined, superseded: uploadsIn(context, earlier) };
+}
+
+async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {
+  if (setting === 'false') return false;
+  if (await canSendCompressed()) return true;
+  if (setting === 'auto') return false;
+  throw new ToolError('COMPRESSED_SEND=true needs kernel 6.0 and btrfs-progs 6.2, or newer', {
+    hint: 'use COMPRESSED_SEND=auto',
+  });
+}

@@ -1,0 +1,231 @@
+/**
+ * The second stage: `btrfs send` → its check → chunks in the bucket → chunks.json. Memory is bounded by the pool of
+ * CONCURRENCY + 1 parts; the stream is cut without being copied; nothing is complete before `btrfs send` has exited 0.
+ */
+
+import { ToolError } from '../../../core/errors.ts';
+import { SubvolumeKeys } from '../../../core/format/names.ts';
+import type { ChunksFile, SnapshotFile } from '../../../core/format/run-files.ts';
+import { differencesOf, replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
+import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
+import { formatSize } from '../../../core/units.ts';
+import { estimateNewBytes } from '../../../edge/btrfs/btrfs.ts';
+import { Journal, readJournal } from '../../../edge/files/journal.ts';
+import { RunDirectory } from '../../../edge/files/run-directory.ts';
+import { endingWithin } from '../../../edge/process/abort-scope.ts';
+import { KeyTaken, MayNotReplace } from '../../../edge/s3/conditional-write.ts';
+import { writeOptions } from '../../../edge/s3/s3-client.ts';
+import { ChunkUpload, type ChunkUploadTools, StreamChanged } from '../../../transfer/out/chunk-upload.ts';
+import { ChunkWriter } from '../../../transfer/out/chunk-writer.ts';
+import { openSendStream, type SendStream } from '../../../transfer/out/send-stream.ts';
+import { storeStream } from '../../../transfer/out/store-stream.ts';
+import { UnfitStream } from '../../../transfer/stream-check.ts';
+import type { Progress } from '../../../transfer/transfer-context.ts';
+import type { StageContext } from '../../context.ts';
+import { anotherWriter, mayNotReplace } from '../publish/another-writer.ts';
+import { findManifest } from '../publish/own-manifest.ts';
+import { readFinishedUpload } from '../unfinished.ts';
+import { CheckedStream } from './checked-stream.ts';
+import { giveUpRun } from './give-up-run.ts';
+import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
+import { checkSameSnapshots } from './same-snapshots.ts';
+import { planUpload, type UploadPlan } from './upload-plan.ts';
+
+/** More chunks than this do not fit the manifest. */
+const maxChunks = 100_000;
+
+/** What was uploaded, for the user. */
+export interface UploadOutcome {
+  readonly chunks: number;
+  readonly bytes: number;
+  /** True when an earlier run had already uploaded everything. */
+  readonly alreadyDone: boolean;
+}
+
+/**
+ * Uploads the snapshot that is prepared for a subvolume.
+ * @throws ToolError when none is prepared, when `btrfs send` fails, or when the bucket cannot be written; what was
+ *   uploaded is kept for the next run.
+ */
+export async function uploadSnapshot(
+  context: StageContext,
+  subvolume: SelectedSubvolume,
+): Promise<UploadOutcome> {
+  const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
+  const snapshot = await run.readSnapshot();
+  if (!snapshot) {
+    throw new ToolError(`no snapshot of ${subvolume.name} is prepared`, {
+      hint: 'run: make snapshot (or make backup)',
+    });
+  }
+  const plan = await planUpload(context, run, snapshot);
+  const finished = await readFinishedUpload(context, run);
+  const isSame = finished && differencesOf(finished.identity, plan.identity).length === 0;
+  const isPublished = await refuseTakenKey(context, run, snapshot, { plan, finished });
+  if (finished && (isSame || isPublished)) {
+    return { chunks: finished.chunks.length, bytes: finished.stream.bytes, alreadyDone: true };
+  }
+  const progress = context.startProgress(`upload ${subvolume.name}`);
+  try {
+    await giveUpUploads(context, plan.superseded);
+    if (plan.earlier) await giveUpStrays(context, run, snapshot);
+    const attempt = async (chosen: UploadPlan): Promise<ChunksFile> => {
+      try {
+        return await upload(context, run, snapshot, chosen, progress);
+      } catch (error) {
+        if (!(error instanceof StreamChanged) || !chosen.earlier) throw error;
+        // A complete chunk cannot be changed in one part, and its first parts have passed already.
+        context.log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
+        const journal = replayJournal(await readJournal(run.journalPath));
+        return attempt({ ...chosen, earlier: withoutChunk(journal, error.chunkIndex), own: journal.own });
+      }
+    };
+    const file = await attempt(plan).catch(async (error: unknown) => {
+      // What has become unfit to be sent stays so.
+      if (error instanceof UnfitStream) await giveUpRun(context, run, snapshot);
+      if (!(error instanceof KeyTaken || error instanceof MayNotReplace)) throw error;
+      // Going on would meet the same object again; the next backup has a time, and so keys, of its own.
+      await giveUpRun(context, run, snapshot);
+      throw error instanceof KeyTaken ? anotherWriter(error.message, error) : mayNotReplace(error);
+    });
+    await run.writeChunks(file);
+    return { chunks: file.chunks.length, bytes: file.stream.bytes, alreadyDone: false };
+  } finally {
+    progress.stop();
+  }
+}
+
+/**
+ * Looks at whether the manifest of this backup is in the bucket: the chunks that one names must never be written over, and where
+ * another's is, nothing that is sent could be published.
+ * @returns true when it is there and ours.
+ * @throws ToolError when this backup is given up.
+ */
+async function refuseTakenKey(
+  context: StageContext,
+  run: RunDirectory,
+  snapshot: SnapshotFile,
+  { plan, finished }: { readonly plan: UploadPlan; readonly finished: ChunksFile | undefined },
+): Promise<boolean> {
+  const found = await findManifest(context.bucket, snapshot, finished);
+  if (!found) return false;
+  if ('ours' in found && (finished || plan.earlier)) return true;
+  await giveUpRun(context, run, snapshot);
+  if ('theirs' in found) throw anotherWriter(found.theirs);
+  throw new ToolError(
+    `the backup of ${snapshot.created_at} is in the bucket, and not the last one: it is given up`,
+    {
+      hint: 'run make backup: it begins another one',
+    },
+  );
+}
+
+/** Opens what the bytes pass through, lets them pass, and closes it again, whatever happens. */
+async function upload(
+  context: StageContext,
+  run: RunDirectory,
+  snapshot: SnapshotFile,
+  plan: UploadPlan,
+  progress: Progress,
+): Promise<ChunksFile> {
+  const { settings, bucket } = context;
+  const startedAt = context.now().toISOString();
+  const { ending, signal } = endingWithin(context.signal);
+  const memory = await context.memory.open(plan.layout.partSizeBytes);
+  const checked = new CheckedStream(snapshot);
+  const events = { onSent: (bytes: number) => progress.add(bytes) };
+  const writer = new ChunkWriter({ ...bucket, signal }, writeOptions(settings, 'chunks'), events);
+  const journal = await Journal.open(run.journalPath);
+  let stream: SendStream | undefined;
+  let estimate: Promise<void> | undefined;
+  try {
+    if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
+    await checkSameSnapshots(snapshot);
+    stream = await openSendStream(
+      {
+        snapshotPath: snapshot.snapshot.path,
+        parentPath: snapshot.parent?.path,
+        compressedData: plan.compressedData,
+        directory: run.path,
+      },
+      signal,
+    );
+    estimate = showEstimate(context, snapshot, signal, progress);
+    const tools = { writer, journal, hasher: memory.hasher };
+    const { chunks, sha256 } = await storeStream({
+      source: stream,
+      memory,
+      layout: plan.layout,
+      concurrency: settings.CONCURRENCY,
+      inspect: (bytes) => checked.inspect(bytes),
+      openChunk: chunkOpener(context, snapshot, plan, tools, progress),
+      ending,
+    });
+    const { head, demands, mtime } = await checked.finish();
+    // Again: the first look was before btrfs send had opened them.
+    await checkSameSnapshots(snapshot);
+    if (writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
+    return {
+      identity: plan.identity,
+      chunks: [...chunks],
+      chunk_size: plan.layout.chunkSizeBytes,
+      stream: {
+        bytes,
+        sha256,
+        protocol: head.version,
+        compressed_data: plan.compressedData,
+        ...demands,
+        transid: head.transid,
+        ...(head.parent && { parent_transid: head.parent.transid }),
+        mtime,
+      },
+      started_at: startedAt,
+      finished_at: context.now().toISOString(),
+    };
+  } catch (error) {
+    throw await checked.explainSendFailure(error, context.signal);
+  } finally {
+    ending.abort();
+    await Promise.all([stream?.close(), estimate]);
+    await journal.close();
+  }
+}
+
+/** Where each chunk goes, and what an earlier run has stored of it. */
+function chunkOpener(
+  context: StageContext,
+  snapshot: SnapshotFile,
+  plan: UploadPlan,
+  tools: Pick<ChunkUploadTools, 'writer' | 'journal' | 'hasher'>,
+  progress: Progress,
+): (index: number) => ChunkUpload {
+  const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
+  const onReused = (bytes: number) => progress.add(bytes);
+  const onLost = (reason: string) => context.log.warn(`${snapshot.subvolume}: ${reason}`);
+  return (index) => {
+    if (index >= maxChunks) {
+      throw new ToolError('the stream has more than 100,000 chunks', { hint: 'raise CHUNK_SIZE' });
+    }
+    const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
+    const place = { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces: plan.own.get(key) };
+    return new ChunkUpload({ ...tools, onReused, onLost }, place, plan.earlier?.chunks.get(index));
+  };
+}
+
+/** The estimate is a convenience: a backup does not fail because of it. Its child is gone when this is over. */
+async function showEstimate(
+  { log }: StageContext,
+  { snapshot, parent }: SnapshotFile,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<void> {
+  if (signal.aborted) return;
+  try {
+    const bytes = await estimateNewBytes(snapshot.path, parent?.generation ?? 0, signal);
+    progress.expect(bytes);
+    log.debug(`about ${formatSize(bytes)} to send`);
+  } catch (error) {
+    log.debug(`no estimate: ${error}`);
+  }
+}
