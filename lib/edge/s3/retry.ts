@@ -51,6 +51,7 @@ export class Retrier {
   async run<Result>(what: string, request: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     const { clock, onRetry, sleep } = this.#options;
     let failing: RunningTime | undefined;
+    let wrong = 0;
     try {
       for (let attempt = 1; ; attempt += 1) {
         signal.throwIfAborted();
@@ -63,7 +64,8 @@ export class Retrier {
           // Not what an abort made of the request, but why.
           if (isAbort(error) || isTransient(error)) signal.throwIfAborted();
           failing ??= new RunningTime(clock);
-          const waitMs = this.#waitAfter(error, attempt, failing);
+          if (mayNeverPass(error)) wrong += 1;
+          const waitMs = this.#waitAfter(error, attempt, wrong, failing);
           if (waitMs === undefined) throw error;
           onRetry(what, error as Error, attempt, waitMs);
           // An abort ends the wait, and is thrown above.
@@ -81,14 +83,14 @@ export class Retrier {
   }
 
   /** Milliseconds to wait, or undefined when the request is given up. */
-  #waitAfter(error: unknown, attempt: number, failing: RunningTime): number | undefined {
+  #waitAfter(error: unknown, attempt: number, wrong: number, failing: RunningTime): number | undefined {
     if (!isTransient(error)) return undefined;
     const { clock, dateMs, random, retryForMs, onSlowDown } = this.#options;
     if (asksToSlowDown(error)) {
       const concurrency = this.#throttle.slowDown(clock.now());
       if (concurrency !== undefined) onSlowDown(concurrency);
     }
-    if (attempt >= fewAttempts && (!this.#wasReached || mayNeverPass(error))) return undefined;
+    if (wrong >= fewAttempts || (attempt >= fewAttempts && !this.#wasReached)) return undefined;
     // A server that asks for no wait at all, time and again, must not be asked without end.
     const waitMs = Math.max(retryAfterMs(retryAfterOf(error), dateMs()) ?? 0, backoffMs(attempt, random()));
     return failing.elapsedMs + waitMs > retryForMs ? undefined : waitMs;
