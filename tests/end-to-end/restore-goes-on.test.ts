@@ -121,6 +121,21 @@ test('what was received whole is not fetched again, whatever stopped the restore
     await staging.close();
   });
 
+  await t.test('a restore that was killed while it cleaned up is done, and says so', async () => {
+    const killed = new Error('killed');
+    const onInPlace = () => Promise.reject(killed);
+    await assert.rejects(host.restore(target, {}, { onInPlace }), killed);
+    for (const name of await leftOf(target)) {
+      await shell`btrfs subvolume delete ${join(stagingPath(target), name)}`;
+    }
+    const since = world.server.requests.length;
+    const { chain } = await host.restore(target);
+    assert.deepEqual([chain.length, fetchedBytes(world, since)], [5, 0]);
+    assert.deepEqual(await treeDigest(target), fifth.tree);
+    assert.deepEqual(await namesIn(world.mount), ['data', 'restored', 'snapshots']);
+    await removeTarget(target);
+  });
+
   await t.test('what comes to TARGET meanwhile stays, and nothing is fetched again for it', async () => {
     const { settings } = host.context;
     assert.ok(settings);

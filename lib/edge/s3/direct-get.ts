@@ -9,7 +9,7 @@ import { SilentConnection } from '../http/connection.ts';
 import { directOptions, type Origin } from '../http/connection-pool.ts';
 import { type Framing, type ResponseHead, UnusualResponse } from '../http/response-head.ts';
 import type { Bucket } from './s3-client.ts';
-import { TransferError } from './s3-errors.ts';
+import { StalledError } from './s3-errors.ts';
 import { sendOnce } from './send.ts';
 
 /** What is read, and to where. */
@@ -74,7 +74,7 @@ async function answerOf({ client, connections, signal }: Bucket, request: unknow
     return { statusCode: status, reason, headers: { ...headers }, body: Readable.from([body]), isFilled };
   } catch (error) {
     if (error instanceof SilentConnection && error.isWithinAnswer) {
-      throw new TransferError(`${get.command.input.Key}: no data for a minute`, { cause: error });
+      throw new StalledError(`${get.command.input.Key}: no data for a minute`, { cause: error });
     }
     if (!(error instanceof UnusualResponse)) throw error;
     onBytes(-counted);

@@ -77,6 +77,7 @@ export class Retrier {
     const { clock, onRetry, onSettled, sleep } = this.#options;
     let failing: RunningTime | undefined;
     let [hasWaited, isDone] = [false, false];
+    let wrong = 0;
     try {
       for (let attempt = 1; ; attempt += 1) {
         signal.throwIfAborted();
@@ -89,7 +90,8 @@ export class Retrier {
           // Not what an abort made of the request, but why.
           if (isAbort(error) || isTransient(error)) signal.throwIfAborted();
           failing ??= new RunningTime(clock);
-          const waitMs = this.#waitAfter(error, attempt, failing);
+          if (mayNeverPass(error)) wrong += 1;
+          const waitMs = this.#waitAfter(error, attempt, wrong, failing);
           if (waitMs === undefined) throw error;
           hasWaited = true;
           onRetry(what, error as Error, attempt, waitMs, this.#forMs());
@@ -109,13 +111,14 @@ export class Retrier {
   }
 
   /** Milliseconds to wait, or undefined when the request is given up. */
-  #waitAfter(error: unknown, attempt: number, failing: RunningTime): number | undefined {
+  #waitAfter(error: unknown, attempt: number, wrong: number, failing: RunningTime): number | undefined {
     if (!isTransient(error)) return undefined;
     const { clock, dateMs, random, retryForMs, onSlowDown } = this.#options;
     if (asksToSlowDown(error)) {
       const concurrency = this.#throttle.slowDown(clock.now());
       if (concurrency !== undefined) onSlowDown(concurrency);
     }
+    if (wrong >= fewAttempts) return undefined;
     // A server that asks for no wait at all, time and again, must not be asked without end.
     const waitMs = Math.max(retryAfterMs(retryAfterOf(error), dateMs()) ?? 0, backoffMs(attempt, random()));
     const endsMs = failing.elapsedMs + waitMs;
@@ -131,6 +134,6 @@ export class Retrier {
 
   /** What a wrong address would answer for ever. */
   #isHopeless(error: unknown): boolean {
-    return mayNeverPass(error) || (!this.#wasReached && isTlsError(error));
+    return !this.#wasReached && isTlsError(error);
   }
 }

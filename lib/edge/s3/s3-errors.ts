@@ -15,6 +15,11 @@ export class TransferError extends Error {
   override readonly name = 'TransferError';
 }
 
+/** A body that stalls: the network is down, and is waited for as long as when no connection can be made. */
+export class StalledError extends Error {
+  override readonly name = 'TimeoutError';
+}
+
 /** What the SDK and Node put into an error, as far as it is there: anything may be thrown. */
 export function detailsOf(error: unknown): S3ErrorShape {
   return (error ?? {}) as S3ErrorShape;

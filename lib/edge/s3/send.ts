@@ -12,7 +12,7 @@ import type {
 import { noteRequest } from '../process/garbage.ts';
 import { explainS3Error } from './explain-error.ts';
 import type { Bucket } from './s3-client.ts';
-import { isAbort, TransferError } from './s3-errors.ts';
+import { isAbort, StalledError } from './s3-errors.ts';
 
 /** A command of the SDK, by its input and output. */
 type S3Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = $Command<
@@ -101,7 +101,7 @@ async function explained<Result>(bucket: Bucket, what: string, result: Promise<R
 /**
  * The pieces of an answer's body, which is always closed. A body that stalls is abandoned, because a dropped connection may hang
  * for ever.
- * @throws TransferError after a minute without a byte, the reason of the signal, or what broke the body.
+ * @throws StalledError after a minute without a byte, the reason of the signal, or what broke the body.
  */
 export async function* piecesOf(
   body: Readable,
@@ -111,7 +111,7 @@ export async function* piecesOf(
   const abort = () => body.destroy(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   const idle = setTimeout(
-    () => body.destroy(new TransferError(`${what}: no data for a minute`)),
+    () => body.destroy(new StalledError(`${what}: no data for a minute`)),
     idleTimeoutMs,
   );
   try {

@@ -101,7 +101,7 @@ async function restoreWithin(
   if (!isThere) await checkFree(target);
   // Before room is looked at: what is left of a killed restore takes up some.
   await lookForLeftRestores(context, dirname(target), staging.path);
-  const record = await RestoreRecord.open(context, staging, request, found);
+  const record = await RestoreRecord.open(context, staging, request, found, isThere);
   // What is in place already was restored as of then.
   const chain = isThere ? found.slice(0, record.from) : found;
   const newest = chain.at(-1);
@@ -123,6 +123,11 @@ async function restoreWithin(
   }
   const continued = request.continuesChain ? record.file.continued?.path : undefined;
   if (continued !== undefined) await rememberContinued(context, newest, continued);
+  else if (request.continuesChain) {
+    log.warn(
+      `${target} was in its place already, restored without CONTINUE=1: the next backup of it is a full one`,
+    );
+  }
   if (request.readOnly) await sealTarget(target);
   const received = `every part matched its manifest's SHA-256; btrfs receive confirmed ${formatCount(chain.length, 'stream')}`;
   const compared = await compareWithSource(context, newest.manifest, target, request.verifyMode).catch(

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ToolError } from '../../../lib/core/errors.ts';
 import { monotonicClock } from '../../../lib/edge/process/running-time.ts';
 import { Retrier, type RetrierOptions } from '../../../lib/edge/s3/retry.ts';
-import { TransferError } from '../../../lib/edge/s3/s3-errors.ts';
+import { StalledError, TransferError } from '../../../lib/edge/s3/s3-errors.ts';
 
 const never = new AbortController().signal;
 const down = () => Object.assign(new Error('the line is down'), { code: 'ECONNRESET' });
@@ -172,6 +172,26 @@ test('bytes that arrive wrong are sent five times only', async () => {
   const { request, attempts } = failing(99, () => new TransferError('other bytes'));
   await assert.rejects(retrier.transfer('send', request, never), /other bytes/);
   assert.equal(attempts(), 5);
+});
+
+test('bytes that arrive wrong once, after the line was down for long, are asked for again', async () => {
+  const { retrier } = createRetrier({ retryForMs: 10_000_000 });
+  await retrier.run('reach it', async () => undefined, never);
+  let attempts = 0;
+  const request = async () => {
+    attempts += 1;
+    if (attempts <= 20) throw down();
+    if (attempts <= 24) throw new TransferError('other bytes');
+    return 'done';
+  };
+  assert.equal(await retrier.transfer('read', request, never), 'done');
+});
+
+test('a body that stands still is waited for as a line that is down', async () => {
+  const { retrier } = createRetrier({ retryForMs: 10_000_000 });
+  await retrier.run('reach it', async () => undefined, never);
+  const { request } = failing(12, () => new StalledError('no data for a minute'));
+  await retrier.transfer('read', request, never);
 });
 
 test('what would come again is asked once, and not announced', async () => {

@@ -89,8 +89,15 @@ for (const [what, fault, says] of [
   });
 }
 
-test('what stays broken fails after five attempts, with a line that names the object', async () => {
-  proxy.expect({ matches: isGet, after: cut('silence') });
+test('what stays wrong fails after five attempts, with a line that names the object', async () => {
+  proxy.expect({
+    matches: isGet,
+    after: (answer) => ({
+      ...answer,
+      headers: { 'content-length': '99' },
+      body: answer.body.subarray(0, 99),
+    }),
+  });
   await assert.rejects(
     read(0, 50_000),
     (error: ToolError & { told: { received: number; retries: string[] } }) => {

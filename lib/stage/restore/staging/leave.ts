@@ -35,6 +35,9 @@ export function describeProgress({ chain, received, subvolume }: RestoreFile): s
     : `parts of the first stream of ${subvolume}`;
 }
 
+/** Whoever looks at what is left holds the lock for a moment. */
+const abandonTries = 10;
+
 /**
  * Gives up a restore that was stopped: removes what it has left.
  * @returns a sentence that says what was removed
@@ -43,7 +46,7 @@ export function describeProgress({ chain, received, subvolume }: RestoreFile): s
 export async function abandonRestore(target: string): Promise<string> {
   await checkPlace(target);
   const path = stagingPath(target);
-  const staging = await lockStaging(path);
+  const staging = await lockStaging(path, abandonTries);
   if (staging === 'gone') return `there is no unfinished restore to ${target}`;
   if (!staging) {
     throw new ToolError(`the restore to ${target} is under way`, { kind: 'locked', hint: 'stop it first' });

@@ -41,6 +41,7 @@ export class RestoreRecord {
 
   /**
    * Takes up what an earlier restore has left in the staging directory, and removes all else that is there.
+   * @param isThere true when TARGET is in its place already: then nothing else is needed
    * @throws ToolError (usage) when it is of another backup
    */
   static async open(
@@ -48,6 +49,7 @@ export class RestoreRecord {
     staging: Staging,
     { subvolume, target }: Restored,
     chain: readonly StoredManifest[],
+    isThere: boolean,
   ): Promise<RestoreRecord> {
     const links = chain.map(linkOf);
     const left = await staging.readRecord();
@@ -59,6 +61,7 @@ export class RestoreRecord {
         hint: 'remove it with ABANDON=1, or choose another TARGET',
       });
     }
+    if (left && isThere) return new RestoreRecord(staging, left, undefined, point.from);
     const received = left && point.from > 0 ? await takeUp(staging, left) : undefined;
     if (left?.received && !received) {
       context.log.warn(`what was received in ${staging.path} is not as it was left: it begins again`);
