@@ -50,11 +50,11 @@ test('the real clock goes forward, and ticks until it is ended', async () => {
   let ticks = 0;
   const before = monotonicClock.now();
   const end = monotonicClock.every(10, () => ticks++);
-  await sleep(100);
+  // As long as a busy machine needs.
+  while (ticks < 2) await sleep(10);
   end();
   const told = ticks;
-  assert.ok(told >= 2, `${told} ticks`);
-  assert.ok(monotonicClock.now() - before >= 90);
+  assert.ok(monotonicClock.now() - before >= 19);
   await sleep(50);
   assert.equal(ticks, told);
 });

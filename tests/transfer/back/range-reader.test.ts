@@ -107,7 +107,8 @@ test('what stays wrong fails after five attempts, with a line that names the obj
       return true;
     },
   );
-  assert.equal(proxy.requests.length, 5);
+  // An answer in an unusual form is asked for once more through the SDK, three times at most.
+  assert.equal(proxy.requests.length, 5 + 3);
 });
 
 test('a missing object is damage, and is not asked for again', async () => {
