@@ -12,7 +12,7 @@ export CONFIG
 # A variable that nothing takes would be passed over in silence: a typo, a setting without SET=, a DRY_RUN=1 where there is none. What a
 # target takes is what its help below names; KIND and IF_DUE say nothing to upload and publish, but one line may run all stages. A make that
 # runs this one hands down variables of its own.
-strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish list verify restore extract thaw prune install-systemd uninstall-systemd,$(MAKECMDGOALS)))
+strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish list verify restore extract drill thaw prune install-systemd uninstall-systemd,$(MAKECMDGOALS)))
 variables := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 ifneq ($(and $(strict),$(variables)),)
 taken := $(shell awk -F: -v goals=' $(strict) ' 'index(goals, " " $$1 " ") && sub(/.*## /, "")' Makefile | grep -oE '[A-Z0-9_]+=')
@@ -94,6 +94,11 @@ restore: $(READY) ## any backup, to a new path  [SUBVOLUME= (or ALL=1) TARGET= A
 extract: $(READY) ## files out of a backup  [SUBVOLUME= PATHS= TO= AT=|MANIFEST= TIER= DAYS= WAIT=0 DRY_RUN=1]
 	@$(TSX) scripts/extract.ts $(settings) $(selection) $(call option,PATHS,paths) $(call option,TO,to) $(point) \
 	  $(call option,TIER,tier) $(call option,DAYS,days) $(call unless,WAIT,no-wait) $(call flag,DRY_RUN,dry-run)
+
+.PHONY: drill
+drill: $(READY) ## a restore as a proof  [SUBVOLUME= AT=|MANIFEST= VERIFY= TIER= DAYS= WAIT=0 IF_DUE=1 DRY_RUN=1]
+	@$(TSX) scripts/drill.ts $(settings) $(selection) $(point) $(call option,VERIFY,verify) $(call option,TIER,tier) \
+	  $(call option,DAYS,days) $(call unless,WAIT,no-wait) $(call flag,IF_DUE,if-due) $(call flag,DRY_RUN,dry-run)
 
 .PHONY: thaw
 thaw: $(READY) ## requests the archived chunks of a chain, and reports how far they are  [SUBVOLUME= AT=|MANIFEST= TIER= DAYS= DRY_RUN=1, or EXPORT=file]

@@ -6,7 +6,7 @@ import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import type { PermissionSettings } from '../../testing/s3-server/auth/permissions.ts';
 
 /** The roles that there is a policy for. */
-export const roles = ['backup', 'restore', 'verify', 'prune'] as const;
+export const roles = ['backup', 'restore', 'drill', 'verify', 'prune'] as const;
 export type Role = (typeof roles)[number];
 
 const oneOrMore = z.union([z.string().transform((text) => [text]), z.array(z.string())]);

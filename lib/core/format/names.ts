@@ -90,6 +90,16 @@ export function recoveryTextKey(prefix: string): string {
   return `${prefix}/RESTORE.txt`;
 }
 
+/** What the keys of all drills of a subvolume begin with. */
+export function drillsRoot(prefix: string, subvolume: string): string {
+  return `${prefix}/drill/${subvolume}/`;
+}
+
+/** Key of what a drill found that began at a time. */
+export function drillKey(prefix: string, subvolume: string, timestamp: string): string {
+  return `${drillsRoot(prefix, subvolume)}${timestamp}.json`;
+}
+
 /** What a key under a prefix is, or undefined when it is none of ours. */
 export type KnownKey =
   | {

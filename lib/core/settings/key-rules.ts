@@ -46,6 +46,7 @@ export const settingRules = {
   FULL_EVERY: duration(),
   INCREMENTAL_EVERY: duration(),
   KEEP_SNAPSHOTS: wholeNumber(1, 10_000),
+  DRILL: oneOf(['off', 'monthly', 'weekly']),
   KEEP_GENERATIONS: wholeNumber(1, 10_000),
   DECRYPT_WITH: z.string(),
   RESTORE_TIER: oneOf(thawTiers),

@@ -165,6 +165,12 @@ export const settingNotes = {
     preset: '2',
     about: 'full backups, with the chains on them, that make prune keeps per subvolume',
   },
+  DRILL: {
+    section: keep,
+    preset: 'off',
+    about:
+      'with make drill IF_DUE=1: off, monthly, weekly; a drill fetches a whole chain, which a provider may charge for',
+  },
   DECRYPT_WITH: { section: back, preset: '', about: 'age identity file, for restore alone', notYet: true },
   RESTORE_TIER: {
     section: back,

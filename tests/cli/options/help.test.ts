@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import pMap from 'p-map';
+import { drillOptions } from '../../../lib/cli/options/drill-options.ts';
 import { helpText } from '../../../lib/cli/options/help.ts';
 import { planningOptions } from '../../../lib/cli/options/planning-options.ts';
 import { pointOptions, thawOptions } from '../../../lib/cli/options/point-options.ts';
@@ -30,6 +31,7 @@ function declaredOptions(script: string): readonly string[] {
 }
 
 const sharedOptions: Readonly<Record<string, object>> = {
+  drillOptions,
   planningOptions,
   pointOptions,
   restoreOptions,

@@ -35,6 +35,7 @@ const documented: Record<SettingKey, string | undefined> = {
   INCREMENTAL_EVERY: '7d',
   KEEP_SNAPSHOTS: '2',
   KEEP_GENERATIONS: '2',
+  DRILL: 'off',
   RESTORE_TIER: 'Standard',
   RESTORE_DAYS: '7',
   RESTORE_RATE: '10MiB',

@@ -27,6 +27,7 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
     INCREMENTAL_EVERY: 604_800,
     KEEP_SNAPSHOTS: 2,
     KEEP_GENERATIONS: 2,
+    DRILL: 'off',
     DECRYPT_WITH: '',
     RESTORE_TIER: 'Standard',
     RESTORE_DAYS: 7,

@@ -62,7 +62,7 @@ test('a policy allows its role single requests, and no other', async () => {
   const remove = (Key: string) => new DeleteObjectCommand({ Bucket, Key });
   const part = () => new UploadPartCommand({ ...upload, UploadId, PartNumber: 1, Body: 'x' });
   const abort = () => new AbortMultipartUploadCommand({ ...upload, UploadId });
-  const readers: readonly Role[] = ['backup', 'restore', 'verify'];
+  const readers: readonly Role[] = ['backup', 'restore', 'drill', 'verify'];
   const deeds: readonly Deed[] = [
     ['read a chunk', readers, (s3) => s3.send(get(chunk))],
     ['read a manifest', roles, (s3) => s3.send(get(manifest))],
@@ -85,12 +85,13 @@ test('a policy allows its role single requests, and no other', async () => {
     ['write over a pointer', [], (s3) => s3.send(write(pointerKey))],
     ['replace the pointer that was seen', ['backup'], (s3) => s3.send(write(pointerKey, { IfMatch }))],
     ['write RESTORE.txt', ['backup'], (s3) => s3.send(write(recovery))],
+    ['record a drill', ['drill'], (s3) => s3.send(write(`${prefix}/drill/data/20260101T020000Z.json`))],
     ["write over another host's manifest", [], (s3) => s3.send(write(theirKey))],
     ['write somewhere else', [], (s3) => s3.send(write(`${prefix}/other`, { IfNoneMatch: '*' }))],
     ['begin an upload', ['backup'], (s3) => s3.send(new CreateMultipartUploadCommand(upload))],
     ['send a part', ['backup'], (s3) => s3.send(part())],
     ['end an upload', ['backup', 'prune'], (s3) => s3.send(abort())],
-    ['request a thaw', ['restore'], (s3) => s3.send(thaw(cold))],
+    ['request a thaw', ['restore', 'drill'], (s3) => s3.send(thaw(cold))],
     ["request another host's thaw", [], (s3) => s3.send(thaw(theirKey))],
     ['delete a chunk', ['prune'], (s3) => s3.send(remove(chunk))],
     ['delete a manifest', ['prune'], (s3) => s3.send(remove(manifest))],

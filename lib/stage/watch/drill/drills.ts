@@ -1,0 +1,66 @@
+/** Drills of several subvolumes, one after the other. */
+import { ToolError } from '../../../core/errors.ts';
+import type { DrillCadence } from '../../../core/plan/drill-due.ts';
+import { listEverything, nothingFound } from '../../bucket/backups.ts';
+import type { StageContext } from '../../context.ts';
+import { planScratch, type ScratchPlan, type ScratchRequest } from '../../restore/scratch/scratch-plan.ts';
+import { type DrillOutcome, type DrillWish, drill, nextDrill } from './drill.ts';
+
+/** Which drills, and how they are done. */
+export interface DrillsRequest extends DrillWish, Omit<ScratchRequest, 'subvolume'> {
+  /** Undefined: all in the bucket. */
+  readonly subvolume: string | undefined;
+  /** Undefined: whether one is due or not. */
+  readonly cadence: DrillCadence | 'off' | undefined;
+  readonly isDryRun: boolean;
+}
+
+/** What became of one. */
+export type DrillResult =
+  | { readonly subvolume: string; readonly did: 'nothing'; readonly nextAt: string }
+  | { readonly subvolume: string; readonly did: 'plan'; readonly plan: ScratchPlan }
+  | { readonly subvolume: string; readonly did: 'drill'; readonly outcome: DrillOutcome }
+  | { readonly subvolume: string; readonly did: 'fail'; readonly failure: ToolError };
+
+/**
+ * Drills one subvolume or all that have a backup. One that fails does not stop the others.
+ * @param onPlan called with what is to be done before it begins
+ * @throws ToolError where there is no backup at all, or when it is stopped
+ */
+export async function drillEach(
+  context: StageContext,
+  request: DrillsRequest,
+  onPlan: (plan: ScratchPlan) => void,
+): Promise<readonly DrillResult[]> {
+  if (request.cadence === 'off') return [];
+  const { bucket, signal } = context;
+  const names = request.subvolume === undefined ? (await listEverything(bucket)).names : [request.subvolume];
+  if (names.length === 0) throw await nothingFound(bucket, 'there is no backup to drill');
+  const results: DrillResult[] = [];
+  for (const subvolume of names) {
+    try {
+      results.push(await drillOne(context, { ...request, subvolume }, onPlan));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ToolError)) throw error;
+      results.push({ subvolume, did: 'fail', failure: error });
+    }
+  }
+  return results;
+}
+
+async function drillOne(
+  context: StageContext,
+  request: DrillsRequest & { readonly subvolume: string },
+  onPlan: (plan: ScratchPlan) => void,
+): Promise<DrillResult> {
+  const { subvolume, selection, thaw, cadence, isDryRun } = request;
+  if (cadence !== undefined && cadence !== 'off') {
+    const nextAt = await nextDrill(context, subvolume, cadence);
+    if (nextAt !== undefined) return { subvolume, did: 'nothing', nextAt };
+  }
+  const plan = await planScratch(context, { subvolume, selection, thaw });
+  if (isDryRun) return { subvolume, did: 'plan', plan };
+  onPlan(plan);
+  return { subvolume, did: 'drill', outcome: await drill(context, plan, request) };
+}

@@ -1,0 +1,30 @@
+/** Proves that backups can be restored, by restoring them, and records what that showed. */
+import { drillOptions, readDrillOptions } from '../lib/cli/options/drill-options.ts';
+import { drillReport } from '../lib/cli/reports/drill-report.ts';
+import { scratchPlanLines } from '../lib/cli/reports/scratch-report.ts';
+import { runScript } from '../lib/cli/run-script.ts';
+import { describeError, worstExitCode } from '../lib/core/errors.ts';
+import { printable } from '../lib/core/printable.ts';
+
+await runScript({
+  file: 'drill.ts',
+  summary: `Restores a backup into a scratch image under SPOOL_DIR, compares it with its snapshot where that is on this host, removes it, and
+records in the bucket what that proved. Exits 4 when the backup is damaged.`,
+  options: drillOptions,
+  needs: 'bucket',
+  locked: false,
+  async run({ context, options, json }) {
+    const { drillEach } = await import('../lib/stage/watch/drill/drills.ts');
+    const request = readDrillOptions(options, context.settings);
+    const results = await drillEach(context, request, (plan) => {
+      for (const line of scratchPlanLines(plan)) context.log.info(line);
+    });
+    const report = drillReport(results);
+    const [failure, ...others] = report.failures;
+    if (json) console.log(JSON.stringify(report.json));
+    else for (const line of report.lines) console.log(printable(line));
+    if (failure && others.length === 0) throw failure;
+    for (const each of report.failures) context.log.warn(describeError(each));
+    return worstExitCode(report.failures);
+  },
+});
