@@ -12,6 +12,7 @@ await runScript({
 records in the bucket what that proved. Exits 4 when the backup is damaged.`,
   options: drillOptions,
   needs: 'bucket',
+  root: true,
   locked: false,
   async run({ context, options, json }) {
     const { drillEach } = await import('../lib/stage/watch/drill/drills.ts');

@@ -26,6 +26,7 @@ which is removed afterwards. Nothing is ever written over.`,
     'dry-run': { type: 'boolean', about: 'print the plan and do nothing' },
   },
   needs: 'bucket',
+  root: true,
   locked: false,
   async run({ context, options, json }) {
     const { extract, planExtract } = await import('../lib/stage/restore/extract/extract.ts');
