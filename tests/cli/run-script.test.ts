@@ -79,14 +79,19 @@ test('on request the line is for people, still without the secret', async () => 
   assert.doesNotMatch(stderr, new RegExp(secret));
 });
 
+/** Without what list says of restores that others have left, or have under way, on Btrfs filesystems of this machine. */
+function ofThisTest(stderr: string): string {
+  return stderr.replace(/^.*\.btrfs-to-s3-restore-.*\n/gm, '');
+}
+
 test('with the right secret an empty bucket is no failure, as a table or as JSON', async () => {
   const [table, json] = [await runs.table, await runs.json];
   assert.deepEqual([table.exitCode, table.stdout], [0, `no backups in ${bucketName} under host/\n`]);
-  const [advice, ...others] = recordsOf(table);
+  const [advice, ...others] = recordsOf({ ...table, stderr: ofThisTest(table.stderr) });
   assert.match(String(advice?.msg), /^no lifecycle rule of bucket /);
   assert.deepEqual([advice?.level, others], ['info', []]);
   assert.deepEqual(JSON.parse(json.stdout), { bucket: bucketName, prefix: 'host', backups: [] });
-  assert.deepEqual([json.exitCode, json.stderr], [0, '']);
+  assert.deepEqual([json.exitCode, ofThisTest(json.stderr)], [0, '']);
 });
 
 test('bad settings exit 2, one line for each', async () => {
@@ -135,7 +140,7 @@ test('a reader that has seen enough is no failure, with --help or a result; a fu
     ].map(shell),
   );
   assert.deepEqual([help?.exitCode, help?.stderr], [0, '']);
-  assert.deepEqual([result?.exitCode, result?.stderr], [0, '']);
+  assert.deepEqual([result?.exitCode, ofThisTest(result?.stderr ?? '')], [0, '']);
   const says = 'list.ts: cannot write to stdout: ENOSPC: no space left on device, write\n';
   assert.deepEqual([fullHelp?.exitCode, fullHelp?.stderr], [1, says]);
   assert.deepEqual([fullResult?.exitCode, fullResult?.stderr], [1, says]);
