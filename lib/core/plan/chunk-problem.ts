@@ -29,7 +29,7 @@ export function chunkProblem(chunk: ManifestChunk, object: DescribedObject | und
 
 /**
  * False when no reading can help: the object is missing, or of another size. Another checksum or ETag may be that of a copy
- * which was made in other parts; then only the bytes can tell.
+ * which was made in other parts; then reading the bytes settles it.
  */
 export function isWorthReading(chunk: ManifestChunk, object: DescribedObject | undefined): boolean {
   return object?.sizeBytes === chunk.size;

@@ -29,7 +29,7 @@ export const command = $({
   verbose: false,
 });
 
-/** The error for a short command that failed; one that is not installed is told as such. @param stderr of the command */
+/** The error for a short command that failed; one that is not installed is named as such. @param stderr of the command */
 export function commandError(message: string, stderr: string): ToolError {
   const [, missing] = /(?:^|: )([\w.-]+): command not found/.exec(stderr) ?? [];
   return missing === undefined

@@ -1,7 +1,7 @@
 /**
  * Whether one subvolume may be sent as an increment to another. `btrfs send -p` takes an inode for the same in both where its
  * number and its generation agree, the transaction in which it was made, and looks no further (fs/btrfs/send.c, changed_inode). So
- * two branches of one origin are told apart by the transactions in which they were written alone: what was written in both in the
+ * only the transactions in which two branches of one origin were written distinguish them: what was written in both in the
  * same transaction may be mixed up, and is received wrong or not at all (measured with kernel 6.18).
  */
 
