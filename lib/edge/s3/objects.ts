@@ -67,7 +67,7 @@ export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead 
 }
 
 /**
- * True when a key that may not be read is not there at all: who may list a bucket only below a prefix is told 403, not 404, for what
+ * True when a key that may not be read is not there at all: credentials that may list only below a prefix get 403, not 404, for what
  * is missing (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). A single request, as `headOnce` is.
  */
 export async function isUnlisted(bucket: Bucket, key: string): Promise<boolean> {

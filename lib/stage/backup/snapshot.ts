@@ -28,14 +28,14 @@ export type { PreparedBackup } from './prepare.ts';
 /** What is asked for. */
 export interface SnapshotRequest {
   readonly kind: BackupKind | 'auto';
-  /** Begin a backup only when one is due. An unfinished one is gone on with all the same, of whatever kind it is. */
+  /** Begin a backup only when one is due. An unfinished one resumes all the same, of whatever kind it is. */
   readonly ifDue: boolean;
   /** Plan and say so, but change nothing. */
   readonly dryRun: boolean;
 }
 
 /**
- * Prepares one subvolume's backup. An unfinished run whose snapshot is still there is gone on with.
+ * Prepares one subvolume's backup. An unfinished run whose snapshot is still there resumes.
  * @throws ToolError when the subvolume, SNAPSHOT_DIR or the bucket cannot be used; no snapshot is left then.
  */
 export async function prepareSnapshot(
@@ -100,7 +100,7 @@ export async function prepareSnapshot(
   const { base, candidate } = await lookForParent(context, source, last, { own, continued });
   const possible = planBackup(request.kind, source.subvolume, base, candidate);
   if ('impossible' in possible) throw impossible(subvolume.name, request.kind, possible);
-  // Planned all the same: what stands in the way of the next backup is told when there is still time to mend it.
+  // Planned all the same: what stands in the way of the next backup is reported while there is still time to fix it.
   const plan =
     // A host that nothing here ties to the last backup has none of its own: it is not due, it is missing.
     request.ifDue && last && !('unreadable' in last) && isRemembered(last, here, published, continued)

@@ -172,7 +172,7 @@ export async function listManifests(bucket: Bucket, subvolume?: string): Promise
 export interface Everything {
   /** Subvolumes with a pointer or a manifest: something was published. */
   readonly names: readonly string[];
-  /** Subvolumes of which there are only chunks: a first backup that is under way, or was cut off. */
+  /** Subvolumes of which there are only chunks: a first backup that is under way, or was interrupted. */
   readonly unfinished: readonly string[];
   /** Oldest first. */
   readonly keys: readonly ManifestKey[];
@@ -184,7 +184,7 @@ export function withoutParts(manifest: Manifest): Manifest {
 }
 
 /**
- * Reads a manifest of many, without the hashes of parts: what is damaged is told and does not end the others.
+ * Reads a manifest of many, without the hashes of parts: what is damaged is reported and does not end the others.
  * @throws ToolError when it cannot be read at all
  */
 export async function readForOverview(bucket: Bucket, key: string): Promise<ReadManifest> {

@@ -98,7 +98,7 @@ async function prepare(
   }
 }
 
-/** What is wrong with one subvolume is told when its turn comes, and does not stop the others. */
+/** What is wrong with one subvolume is reported when its turn comes, and does not stop the others. */
 async function inItsTurn<Result>(work: Promise<Result>): Promise<Result | undefined> {
   return work.catch((error: unknown) => {
     if (!(error instanceof ToolError) || error.kind === 'interrupted') throw error;

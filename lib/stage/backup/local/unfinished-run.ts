@@ -1,4 +1,4 @@
-/** A backup that was begun and not published: whether it can be gone on with, and where its snapshots are by now. */
+/** A backup that was begun and not published: whether it can resume, and where its snapshots are by now. */
 import { basename } from 'node:path';
 import { ToolError } from '../../../core/errors.ts';
 import type { BackupKind } from '../../../core/format/names.ts';
@@ -22,7 +22,7 @@ export interface Circumstances {
 
 /**
  * Looks at an unfinished backup, and for its snapshots on the whole filesystem: their directory may have been moved.
- * @returns the backup, with the paths of its snapshots by now; or why it cannot be gone on with.
+ * @returns the backup, with the paths of its snapshots by now; or why it cannot resume.
  * @throws ToolError when a snapshot is where nothing is mounted: no reason to give up what may have been uploaded for weeks.
  */
 export async function lookAtUnfinished(

@@ -12,7 +12,7 @@ import { lockStaging } from './staging.ts';
 
 /**
  * Before a restore: removes what killed restores into the same directory have left and nobody can use, and names, on the whole
- * filesystem, those that can go on. A failure is told and no more.
+ * filesystem, those that can go on. A failure is only reported.
  * @param own the staging directory in use
  */
 export async function lookForLeftRestores({ log }: StageContext, parent: string, own: string): Promise<void> {
