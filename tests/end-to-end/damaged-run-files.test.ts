@@ -42,7 +42,13 @@ test('a damaged run file keeps neither another subvolume nor its own from being 
     if (isSetAside) assert.equal(await readFile(`${path}.damaged`, 'utf8'), '{"half');
   }
   const left = await namesIn(join(world.runDirectory, 'data'));
-  assert.deepEqual(left, ['chunks.json.damaged', 'pruning.json', 'published.json', 'snapshot.json.damaged']);
+  assert.deepEqual(left, [
+    'chunks.json.damaged',
+    'pruning.json',
+    'published.json',
+    'snapshot.json.damaged',
+    'taken.json',
+  ]);
   assert.ok((await namesIn(world.snapshots)).length <= 4, 'the snapshot of the lost file is thinned as well');
   const target = join(world.mount, 'restored');
   await mustSucceed(world, 'restore.ts', '--subvolume', 'data', '--target', target);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DrillRecord } from '../../lib/core/format/drill-record.ts';
 import { DAY_MS } from '../../lib/core/units.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
@@ -65,6 +66,8 @@ async function drillOnce(
   changes: Partial<DrillsRequest> = {},
   context: Partial<StageContext> = {},
 ) {
+  // Records are named by the second.
+  await sleep(1000);
   const [result] = await drills(scene, changes, context);
   assert.ok(result?.did === 'drill', JSON.stringify(result));
   return result.outcome;

@@ -88,7 +88,7 @@ test('a full and two incremental backups restore bit for bit at each point, and 
 
   await t.test('nothing but what was asked for is left on the filesystem', async () => {
     assert.deepEqual(await namesIn(world.mount), ['before', 'data', 'first', 'newest', 'snapshots']);
-    assert.deepEqual(await namesIn(join(world.runDirectory, 'data')), ['published.json']);
+    assert.deepEqual(await namesIn(join(world.runDirectory, 'data')), ['published.json', 'taken.json']);
   });
 
   await t.test('verify finds it sound, every byte of it', async () => {

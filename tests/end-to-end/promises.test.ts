@@ -82,10 +82,7 @@ test('SIGKILL in the middle of an upload publishes nothing, and the next run goe
   assert.equal(exitCode, 0);
 
   const next = await mustSucceed(world, 'backup.ts', '--json');
-  assert.match(
-    next.stderr,
-    new RegExp(`the run before this one \\(process ${child.pid}, since .* was killed`),
-  );
+  assert.match(next.stderr, new RegExp(`the previous run \\(process ${child.pid}, since .* was killed`));
   const [done] = JSON.parse(next.stdout).subvolumes;
   const manifest = JSON.parse(await readObject(world, done.manifest_key));
   assert.equal(manifest.parent_manifest, key);
@@ -145,7 +142,7 @@ test('the top directory keeps its modification time, though btrfs send moves ent
   await writeObject(world, key, JSON.stringify({ ...manifest, snapshot }));
   const without = await restore('restored-without');
   assert.notEqual(without.mtime, 1_000_000_000_123_456_789n, 'the stream alone does not keep it');
-  assert.match(without.stdout, /are equal, but for the modification time of the top directory/);
+  assert.match(without.stdout, /are equal, except for the modification time of the top directory/);
 });
 
 test('a pointer that somebody else moved is not overwritten, and the next backup plans on theirs', async (t) => {

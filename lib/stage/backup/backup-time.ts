@@ -11,6 +11,12 @@ import { clockBehind } from './plan-if-due.ts';
 /** How far the clock may be behind the last backup: two within a second. */
 const waitForMs = 2000;
 
+/** Waits until the second of a timestamp is over, if it is the present one. */
+export async function passSecondOf({ now, signal }: StageContext, timestamp: string): Promise<void> {
+  const leftMs = (parseTimestamp(timestamp)?.getTime() ?? 0) + 1000 - now().getTime();
+  if (leftMs > 0 && leftMs <= 1000) await sleep(leftMs, undefined, { signal });
+}
+
 /**
  * The time of a backup whose snapshot is taken now.
  * @throws ToolError when the clock is behind the last backup.

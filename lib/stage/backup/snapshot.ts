@@ -11,7 +11,7 @@ import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
 import { findPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
-import { checkClock } from './backup-time.ts';
+import { checkClock, passSecondOf } from './backup-time.ts';
 import { findLastBackup, isRemembered, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
 import { findOwnSnapshot, lookForParent } from './local/parent.ts';
 import { lookAtUnfinished, nameForPeople } from './local/unfinished-run.ts';
@@ -74,6 +74,8 @@ export async function prepareSnapshot(
     if (!request.dryRun) {
       await giveUpStrays(context, run, file);
       await giveUpRun(context, run, file);
+      // Its key may be taken, so the next backup is of a later second.
+      if (unfinished.obstacle !== undefined) await passSecondOf(context, file.created_at);
       // Its snapshot may have been one of those that were found.
       source = await openSource(context, subvolume);
     }
