@@ -30,7 +30,8 @@ export interface PublishedBackup {
   /** Its chain from the full backup on, or why that cannot be restored. */
   readonly chain:
     | {
-        readonly full: Manifest;
+        /** Where a manifest between is archived, the newest full backup before it. */
+        readonly full: Pick<Manifest, 'created_at'>;
         readonly streamUuids: readonly string[];
         /** Something of it that only its bytes can settle, such as a chunk that was replaced. */
         readonly doubt?: string | undefined;

@@ -17,11 +17,11 @@ import type { SelectedSubvolume } from '../../core/settings/rules.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { writeDocument } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
-import { readManifest, readPointer } from '../bucket/backups.ts';
+import { readPointer } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { anotherWriter } from './another-writer.ts';
-import { lookAtChain } from './last-backup.ts';
+import { lookAtBackup } from './last-backup.ts';
 import { findManifest, manifestKeyOf } from './own-manifest.ts';
 import { type TidyOutcome, tidyUp } from './tidy-up.ts';
 
@@ -110,16 +110,12 @@ async function confirmChunks(context: StageContext, manifest: Manifest, run: Run
  */
 async function confirmChain(context: StageContext, { parent_manifest, subvolume }: Manifest): Promise<void> {
   if (parent_manifest === null) return;
-  const parent = await readManifest(context.bucket, parent_manifest);
-  const chain = await lookAtChain(context, parent_manifest, parent);
-  if (!('problem' in chain)) return;
-  throw new ToolError(
-    `nothing of ${subvolume} was published: its chain has been damaged since: ${chain.problem}`,
-    {
-      kind: 'damage',
-      hint: 'run make backup again: it makes a full one',
-    },
-  );
+  const { problem } = await lookAtBackup(context, parent_manifest);
+  if (problem === undefined) return;
+  throw new ToolError(`nothing of ${subvolume} was published: its chain has been damaged since: ${problem}`, {
+    kind: 'damage',
+    hint: 'run make backup again: it makes a full one',
+  });
 }
 
 function buildManifest(

@@ -23,15 +23,16 @@ import { readStreamHead } from '../../edge/btrfs/read-stream-head.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
-import { type FoundPointer, findPointer, readManifest } from '../bucket/backups.ts';
+import { type FoundPointer, findPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
+import { requestingThaws } from '../restore/thaw-documents.ts';
 import { adoptedTimestamp, checkClock, freshTimestamp } from './backup-time.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays } from './give-up-uploads.ts';
 import {
   findLastBackup,
   isRemembered,
-  lookAtChain,
+  lookAtBackup,
   refuseMovedPrefix,
   refuseStranger,
 } from './last-backup.ts';
@@ -58,10 +59,19 @@ export interface PreparedBackup {
 }
 
 /**
- * Prepares one subvolume's backup. An unfinished run whose snapshot is still there is gone on with.
+ * Prepares one subvolume's backup. An unfinished run whose snapshot is still there is gone on with. Where the last backup cannot be
+ * read because it is archived, its thaw is requested.
  * @throws ToolError when the subvolume, SNAPSHOT_DIR or the bucket cannot be used; no snapshot is left then.
  */
-export async function prepareSnapshot(
+export function prepareSnapshot(
+  context: StageContext,
+  subvolume: SelectedSubvolume,
+  request: SnapshotRequest,
+): Promise<PreparedBackup | NothingDue> {
+  return requestingThaws(context, subvolume.name, request.dryRun, () => prepare(context, subvolume, request));
+}
+
+async function prepare(
   context: StageContext,
   subvolume: SelectedSubvolume,
   request: SnapshotRequest,
@@ -175,13 +185,8 @@ async function obstacleInParent(
   if (parent.transid !== undefined && state.transid !== parent.transid) {
     return 'its parent snapshot was changed since it was planned';
   }
-  const chain = await readManifest(context.bucket, parent.manifest_key)
-    .then((manifest) => lookAtChain(context, parent.manifest_key, manifest))
-    .catch((error: unknown) => {
-      if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-      return { problem: error.message };
-    });
-  return 'problem' in chain ? `the backup that it builds on cannot be restored: ${chain.problem}` : undefined;
+  const { problem } = await lookAtBackup(context, parent.manifest_key);
+  return problem === undefined ? undefined : `the backup that it builds on cannot be restored: ${problem}`;
 }
 
 /** The state of a snapshot; undefined, after a warning, where btrfs send cannot tell it: then nothing can build on it. */

@@ -27,7 +27,7 @@ export async function findNestedBackups(
       const manifest = read && (await readManifest(bucket, read.pointer.manifest_key));
       return manifest?.snapshot.source_uuid ? [[manifest.snapshot.source_uuid, manifest]] : [];
     } catch (error) {
-      if (error instanceof ToolError && error.kind === 'damage') return [];
+      if (error instanceof ToolError && (error.kind === 'damage' || error.kind === 'thaw')) return [];
       throw error;
     }
   };

@@ -9,7 +9,7 @@ import { formatCount, formatSize } from '../../core/units.ts';
 import { deleteSubvolume, filesystemOf, makeReadOnly, takeSnapshot } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
-import { resolveChain, type Selection } from '../bucket/backups.ts';
+import type { Selection } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
@@ -18,6 +18,7 @@ import { namingOtherPoints } from './other-points.ts';
 import { type ReceivedStream, receiveBackup } from './receive-backup.ts';
 import { makeStaging, moveOut, removeAbandonedStaging, type Staging } from './staging.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
+import { resolveThawedChain } from './thaw-documents.ts';
 
 /** What to restore, and where to. */
 export interface RestoreRequest {
@@ -51,7 +52,12 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   await checkTarget(request.target);
   const looking = <Result>(look: () => Promise<Result>) =>
     namingOtherPoints(context, request.subvolume, look);
-  const chain = await looking(() => resolveChain(context.bucket, request.subvolume, request.selection));
+  const chain = await looking(() =>
+    resolveThawedChain(context, request.subvolume, request.selection, {
+      wish: request.thaw,
+      mayWait: request.mayWait,
+    }),
+  );
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
   log.info(`restoring ${describeChain(chain)} to ${request.target}`);
