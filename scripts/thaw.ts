@@ -24,6 +24,7 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   locked: false,
   async run({ context, options, json }) {
     const { resolveChain } = await import('../lib/stage/bucket/backups.ts');
+    const { resolveThawedChain } = await import('../lib/stage/restore/thaw-documents.ts');
     const { exportThaw } = await import('../lib/stage/restore/export-thaw.ts');
     const { warnOfUnreceivable } = await import('../lib/stage/restore/receivable.ts');
     const { lookAtThaw, thawChunks, thawRequestFor } = await import('../lib/stage/restore/thaw.ts');
@@ -39,11 +40,14 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
       );
       return worstExitCode(outcome.failures);
     }
-    const chain = await resolveChain(context.bucket, wishes.subvolume, wishes.selection);
+    const { subvolume, selection, wish, isDryRun } = wishes;
+    const chain = await (isDryRun
+      ? resolveChain(context.bucket, subvolume, selection)
+      : resolveThawedChain(context, subvolume, selection, { wish, mayWait: false }));
     await warnOfUnreceivable(context, chain);
-    const request = thawRequestFor(context, chain, wishes.wish);
-    const outcome = wishes.isDryRun ? await lookAtThaw(context, request) : await thawChunks(context, request);
-    const report = thawReport(chain, request.wish, outcome, { now: new Date(), isDryRun: wishes.isDryRun });
+    const request = thawRequestFor(context, chain, wish);
+    const outcome = isDryRun ? await lookAtThaw(context, request) : await thawChunks(context, request);
+    const report = thawReport(chain, request.wish, outcome, { now: new Date(), isDryRun });
     console.log(json ? JSON.stringify(report.json) : report.text);
     return outcome.progress.readable === outcome.progress.objects ? 0 : 5;
   },

@@ -24,7 +24,7 @@ await runScript({
       for (const { object, problem } of findings) console.log(printable(`${object}: ${problem}`));
       for (const key of cold) console.log(printable(`${key}: not read, as it is archived and not thawed`));
       const how = outcome.deep ? 'every byte' : 'sizes, ETags and checksums';
-      const left = cold.length > 0 ? `, but for ${formatCount(cold.length, 'archived chunk')}` : '';
+      const left = cold.length > 0 ? `, but for ${formatCount(cold.length, 'archived object')}` : '';
       const what = `${formatCount(manifests, 'manifest')}, ${formatCount(chunks, 'chunk')}, ${formatSize(bytes)} (${how}${left})`;
       const sound =
         cold.length > 0
@@ -40,7 +40,7 @@ await runScript({
     }
     if (cold.length > 0) {
       context.log.warn(
-        `${formatCount(cold.length, 'chunk')} could not be read, archived and not thawed; make thaw SUBVOLUME=name requests the chunks of a chain`,
+        `${formatCount(cold.length, 'object')} could not be read, archived and not thawed; make thaw SUBVOLUME=name requests those of a chain`,
       );
     }
     if (findings.length > 0) return 4;

@@ -21,7 +21,7 @@ import type { Call, S3Response, Settings } from './http/call.ts';
 import { errorResponse } from './http/error-response.ts';
 import { S3Error } from './http/errors.ts';
 import { newRequestId, parseRequest, type RequestRecord, type S3Request } from './http/request.ts';
-import { moveThaws } from './objects/archive.ts';
+import { archiveByTiering, moveThaws } from './objects/archive.ts';
 import { routeRequest } from './router.ts';
 import { Store } from './store/store.ts';
 import { UploadStore } from './store/upload-store.ts';
@@ -62,6 +62,8 @@ export interface S3Server {
   readonly permissions: Permissions;
   /** Moves every thaw on, as time would: under way ones become readable, and thawed copies go. */
   readonly thaws: { finish(): Promise<void>; expire(): Promise<void> };
+  /** Archives what lies in INTELLIGENT_TIERING under some keys. */
+  archive(isMeant: (key: string) => boolean, tier?: 'ARCHIVE_ACCESS' | 'DEEP_ARCHIVE_ACCESS'): Promise<void>;
   /** Closes the port and every connection, and waits until no operation touches the directory any more. */
   stop(): Promise<void>;
 }
@@ -216,6 +218,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     requests,
     faults,
     permissions,
+    archive: (isMeant, tier = 'ARCHIVE_ACCESS') => archiveByTiering(store, isMeant, tier),
     thaws: { finish: () => moveThaws(store, 'finish'), expire: () => moveThaws(store, 'expire') },
     async stop() {
       await app.close();

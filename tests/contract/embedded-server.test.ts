@@ -80,6 +80,49 @@ describe('the embedded server', () => {
     });
   });
 
+  test('a thaw under way is asked for again in a faster tier alone, with all else as it was', async () => {
+    await withServer({ thawDelayMs: 3_600_000 }, async (_server, { client }) => {
+      const ids = { Bucket, Key: 'cold' };
+      await client.send(new PutObjectCommand({ ...ids, Body: 'x', StorageClass: 'GLACIER' }));
+      const restore = async (Tier: 'Bulk' | 'Standard' | 'Expedited', Days = 1) => {
+        const RestoreRequest = { Days, GlacierJobParameters: { Tier } };
+        const { $metadata } = await client.send(new RestoreObjectCommand({ ...ids, RestoreRequest }));
+        return $metadata.httpStatusCode;
+      };
+      assert.equal(await restore('Bulk'), 202);
+      await refused(restore('Bulk'), 'RestoreAlreadyInProgress', 409);
+      await refused(restore('Standard', 2), 'RestoreAlreadyInProgress', 409);
+      assert.equal(await restore('Standard'), 202);
+      await refused(restore('Bulk'), 'RestoreAlreadyInProgress', 409);
+      assert.equal(await restore('Expedited'), 202);
+      await refused(restore('Expedited'), 'RestoreAlreadyInProgress', 409);
+      assert.equal((await client.send(new HeadObjectCommand(ids))).Restore, 'ongoing-request="true"');
+    });
+  });
+
+  test('what Intelligent-Tiering has archived is restored without days, and stays readable', async () => {
+    await withServer({}, async (server, { client }) => {
+      const ids = { Bucket, Key: 'tiered' };
+      await client.send(new PutObjectCommand({ ...ids, Body: 'x', StorageClass: 'INTELLIGENT_TIERING' }));
+      await server.archive((key) => key === 'tiered');
+      await refused(client.send(new GetObjectCommand(ids)), 'InvalidObjectState', 403);
+      assert.equal((await client.send(new HeadObjectCommand(ids))).ArchiveStatus, 'ARCHIVE_ACCESS');
+      const restore = (Days?: number) =>
+        client.send(
+          new RestoreObjectCommand({
+            ...ids,
+            RestoreRequest: { ...(Days && { Days }), GlacierJobParameters: { Tier: 'Standard' } },
+          }),
+        );
+      await refused(restore(1), 'InvalidArgument', 400);
+      await restore();
+      const { Body } = await client.send(new GetObjectCommand(ids));
+      assert.equal(await Body?.transformToString(), 'x');
+      const { ArchiveStatus, Restore } = await client.send(new HeadObjectCommand(ids));
+      assert.deepEqual([ArchiveStatus, Restore], [undefined, undefined]);
+    });
+  });
+
   test('what it does not do it refuses with NotImplemented, and never does something else instead', async () => {
     await withServer({}, async (_server, target) => {
       const { client } = target;

@@ -29,7 +29,7 @@ test('make thaw can be repeated: it requests once, tells how far it is, and ends
   assert.equal(first.exitCode, 2, 'make says 2 for every failure');
   assert.match(first.stderr, /\[thaw\] Error 5|thaw\] Error 5/);
   assert.match(first.stdout, new RegExp(`requested ${chunks.length} objects \\(Bulk, 9 days\\)`));
-  assert.match(first.stdout, /a thaw takes 2d 00h at most from its request on \(DEEP_ARCHIVE, Bulk\)/);
+  assert.match(first.stdout, /DEEP_ARCHIVE: it takes 2d 00h at most from the request on/);
   const second = await thaw('--json');
   assert.equal(second.exitCode, 5, second.stderr);
   const { requested, thawing, cold, objects, chain } = JSON.parse(second.stdout);
@@ -163,3 +163,59 @@ for (const storageClass of ['GLACIER_IR', 'STANDARD_IA']) {
     assert.deepEqual(requestedKeys(world), []);
   });
 }
+
+test('a faster tier is asked for what thaws already, and no time is told that belongs to a request nobody made', async (t) => {
+  const world = await archivedWorld(t, {
+    thawDelayMs: untilTold,
+    settings: { STORAGE_CLASS_CHUNKS: 'GLACIER' },
+  });
+  const chunks = await chunkKeys(world);
+  const thaw = async (...args: readonly string[]) => {
+    const before = world.server.requests.length;
+    const { exitCode, stdout, stderr } = await world.run('thaw.ts', '--subvolume', 'data', ...args);
+    assert.equal(exitCode, 5, stderr);
+    const asked = world.server.requests
+      .slice(before)
+      .filter(({ operation }) => operation === 'RestoreObject');
+    return { stdout, statuses: asked.map(({ status }) => status) };
+  };
+  const each = (status: number) => chunks.map(() => status);
+  const bulk = await thaw('--tier', 'Bulk');
+  assert.deepEqual(bulk.statuses, each(202));
+  assert.match(bulk.stdout, /GLACIER: it takes 5h 00m to 12h 00m from the request on/);
+
+  const later = await thaw();
+  assert.deepEqual(later.statuses, [], 'RESTORE_TIER alone makes nothing dearer');
+  assert.match(later.stdout, / not known$/m);
+  assert.match(
+    later.stdout,
+    /requested before, in a tier that the bucket does not tell: 12h 00m at most from that/,
+  );
+  const { ready_by } = JSON.parse((await thaw('--json')).stdout);
+  assert.equal(ready_by, null);
+
+  const fast = await thaw('--tier', 'Expedited');
+  assert.deepEqual(fast.statuses, each(202));
+  assert.match(
+    fast.stdout,
+    new RegExp(`${chunks.length} objects that thawed already: Expedited from now on`),
+  );
+  assert.match(fast.stdout, /GLACIER: it takes 1m 00s to 5m 00s from the request on/);
+
+  const again = await thaw('--tier', 'Expedited');
+  assert.deepEqual(again.statuses, each(409));
+  assert.match(again.stdout, /goes on as it was, Expedited is not faster or was refused/);
+  assert.doesNotMatch(again.stdout, /5m 00s/);
+  assert.match(again.stdout, / not known$/m);
+  const dry = await thaw('--tier', 'Expedited', '--dry-run');
+  assert.deepEqual(dry.statuses, []);
+  assert.doesNotMatch(dry.stdout, /5m 00s/);
+});
+
+test('a tier that the class does not have is refused for what thaws already as well', async (t) => {
+  const world = await archivedWorld(t, { thawDelayMs: untilTold, incrementals: 0 });
+  assert.equal((await world.run('thaw.ts', '--subvolume', 'data')).exitCode, 5);
+  const refused = await world.run('thaw.ts', '--subvolume', 'data', '--tier', 'Expedited');
+  assert.equal(refused.exitCode, 2);
+  assert.match(errorLines(refused).join(), /DEEP_ARCHIVE has no tier Expedited: nothing was requested/);
+});

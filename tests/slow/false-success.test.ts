@@ -108,7 +108,10 @@ test('a pointer that is gone is not taken for a subvolume that was never backed 
   await remove(world, pointerKey);
   const listed = await world.run('list.ts');
   assert.equal(listed.exitCode, 0, listed.stderr);
-  assert.ok(listed.stderr.includes(`${pointerKey} is missing or damaged, or names no backup`), listed.stderr);
+  assert.ok(
+    listed.stderr.includes(`${pointerKey} is missing, damaged or archived, or names no backup`),
+    listed.stderr,
+  );
   const restore = (...args: readonly string[]) =>
     world.run('restore.ts', '--subvolume', 'data', '--target', join(world.mount, 'restored'), ...args);
   const refused = await restore();

@@ -45,7 +45,7 @@ export function publishedLines(published: Named<PublishOutcome>): readonly strin
     formatSize(manifest.total_bytes),
     formatDuration(seconds),
     `${formatSize(Math.round(manifest.total_bytes / Math.max(1, seconds)))}/s`,
-    formatCount(chainLength, 'backup'),
+    chainLength === undefined ? 'not known' : formatCount(chainLength, 'backup'),
     manifestKey,
   ]);
   return rows.length > 0 ? [formatTable(publishedColumns, rows)] : [];
@@ -72,7 +72,7 @@ export function publishedJson([
     bytes: manifest.total_bytes,
     chunks: manifest.chunks.length,
     manifest_key: manifestKey,
-    chain_length: chainLength,
+    chain_length: chainLength ?? null,
     seconds,
     thinned,
   };

@@ -58,7 +58,7 @@ export function pointerProblems({ prefix, backups }: ListedHost): readonly strin
   );
   return lost.map(
     (name) =>
-      `${new SubvolumeKeys(prefix, name).current} is missing or damaged, or names no backup that is here: make restore needs AT= or MANIFEST=, and the next backup is a full one`,
+      `${new SubvolumeKeys(prefix, name).current} is missing, damaged or archived, or names no backup that is here: make restore needs AT= or MANIFEST=, and the next backup is a full one`,
   );
 }
 
@@ -91,7 +91,8 @@ function listTable(backups: readonly ListedBackup[], width: number): string {
 function listedJson({ restorability, ...listed }: ListedBackup): unknown {
   const backup = { ...listed, problem: listed.problem ?? null };
   if ('whyNot' in restorability) {
-    return { ...backup, restorable: 'no', why_not: restorability.whyNot, thaw: null };
+    const { isArchived, whyNot: why_not } = restorability;
+    return { ...backup, restorable: isArchived ? 'after a thaw' : 'no', why_not, thaw: null };
   }
   const { doubt } = restorability;
   const { expiresAtMs, ...thaw } = restorability.thaw;
@@ -110,9 +111,11 @@ function listedJson({ restorability, ...listed }: ListedBackup): unknown {
   };
 }
 
-/** `now`, `until …`, `thaw first: 26 of 26`, `thawing: 3 of 26`, `unsure: …`, `no: …`: of the whole chain of a backup. */
+/** `now`, `until …`, `thaw first: 26 of 26`, `thaw first: its parent …`, `thawing: 3 of 26`, `unsure: …`, `no: …`: of the whole chain of a backup. */
 export function restorableText(restorability: Restorability): string {
-  if ('whyNot' in restorability) return `no: ${restorability.whyNot}`;
+  if ('whyNot' in restorability) {
+    return `${restorability.isArchived ? 'thaw first' : 'no'}: ${restorability.whyNot}`;
+  }
   if (restorability.doubt) return `unsure: ${restorability.doubt}`;
   const { objects, readable, cold, expiresAtMs } = restorability.thaw;
   if (cold > 0) return `thaw first: ${cold} of ${objects}`;

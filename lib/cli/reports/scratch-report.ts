@@ -1,7 +1,7 @@
 /** What `extract.ts` and `drill.ts` say before they begin: bytes, requests, thaw and disk. */
 import { shownPath } from '../../core/extract/wanted-paths.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
-import { describeReadyIn, readyIn } from '../../core/thaw/thaw-plan.ts';
+import { describeReadyTime, readyTime } from '../../core/thaw/ready-time.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
 import type { ExtractOutcome, ExtractPlan } from '../../stage/restore/extract/extract.ts';
 import type { ScratchPlan } from '../../stage/restore/scratch/scratch-plan.ts';
@@ -19,16 +19,15 @@ export function scratchPlanLines(plan: ScratchPlan): readonly string[] {
 }
 
 function thawLine({ outlook: { progress, requested, wish } }: ScratchPlan): string {
-  const ready = readyIn(progress, wish.tier);
-  if (requested === 0 && !ready) return 'thaws nothing: all chunks can be read';
+  const time = describeReadyTime(readyTime(progress, wish.tier));
+  if (requested === 0 && time === undefined) return 'thaws nothing: all chunks can be read';
   const parts = [
     ...(requested > 0
       ? [`requests the thaw of ${requested} of ${formatCount(progress.objects, 'chunk')}`]
       : []),
     ...(progress.thawing > 0 ? [`waits for ${formatCount(progress.thawing, 'chunk')} in progress`] : []),
   ];
-  const time = ready ? `, which takes ${describeReadyIn(ready)}` : '';
-  return `${parts.join(' and ')} (${wish.tier}, ${wish.days} days)${time}`;
+  return `${parts.join(' and ')} (${wish.tier}, ${wish.days} days)${time === undefined ? '' : `; ${time}`}`;
 }
 
 /** The same for programs. */

@@ -3,22 +3,24 @@
 import type { StoredManifest } from '../../core/format/manifest.ts';
 import { formatTimestamp, readableTimestamp } from '../../core/format/names.ts';
 import type { ThawTier } from '../../core/thaw/archive-classes.ts';
-import { describeReadyIn, readyIn } from '../../core/thaw/thaw-plan.ts';
+import { describeReadyTime, readyTime } from '../../core/thaw/ready-time.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
 import type { ExportOutcome } from '../../stage/restore/export-thaw.ts';
 import type { ThawOutcome } from '../../stage/restore/thaw.ts';
+import { describeHurry } from '../../stage/restore/thaw-asked.ts';
 import { formatTable } from './table.ts';
 
 /** The report on the thaw of a chain: what there is, what was requested, and when all can be read. */
 export function thawReport(
   chain: readonly StoredManifest[],
   { tier, days }: { readonly tier: ThawTier; readonly days: number },
-  { progress, requested }: ThawOutcome,
+  { progress, requested, hurried, unhurried }: ThawOutcome,
   { now, isDryRun }: { readonly now: Date; readonly isDryRun: boolean },
 ): { readonly text: string; readonly json: unknown } {
   const newest = chain.at(-1);
-  const ready = readyIn(progress, tier);
-  const readyBy = ready && new Date(now.getTime() + ready[1] * 1000);
+  const ready = readyTime(progress, tier);
+  // A time of the clock only where it is known when the clock was started.
+  const readyBy = ready.kind === 'known' ? new Date(now.getTime() + ready.seconds[1] * 1000) : undefined;
   const expires = progress.expiresAtMs === undefined ? undefined : new Date(progress.expiresAtMs);
   const shown = (date: Date | undefined) => (date ? readableTimestamp(formatTimestamp(date)) : '');
   const heading = [
@@ -43,9 +45,11 @@ export function thawReport(
     String(progress.thawing),
     String(progress.cold),
     shown(expires),
-    readyBy ? shown(readyBy) : 'now',
+    { now: 'now', known: shown(readyBy), unknown: 'not known', unasked: 'not requested' }[ready.kind],
   ];
   const asked = `${formatCount(requested, 'object')} (${tier}, ${days} days)`;
+  const time = describeReadyTime(ready);
+  const waitsFor = [...new Set(progress.waits.map(({ archive }) => archive))];
   const lines = [
     formatTable(heading, [cells]),
     isDryRun
@@ -53,13 +57,10 @@ export function thawReport(
       : requested > 0
         ? `requested ${asked}`
         : 'nothing needed to be requested',
-    ...(ready
-      ? [
-          `a thaw takes ${describeReadyIn(ready)} from its request on (${progress.waitsFor.join(', ')}, ${tier})`,
-        ]
-      : []),
+    ...describeHurry({ hurried, unhurried }, tier),
+    ...(time === undefined ? [] : [`${waitsFor.join(', ')}: ${time}`]),
   ];
-  const { expiresAtMs: _, waitsFor, readableBytes, ...counts } = progress;
+  const { expiresAtMs: _, waits: __, readableBytes, ...counts } = progress;
   const json = {
     subvolume: newest?.manifest.subvolume,
     chain: chain.map(({ key }) => key),
@@ -68,6 +69,7 @@ export function thawReport(
     waits_for: waitsFor,
     expires_at: expires?.toISOString() ?? null,
     ready_by: readyBy?.toISOString() ?? null,
+    hurried,
     requested: isDryRun ? 0 : requested,
     would_request: isDryRun ? requested : 0,
     tier,

@@ -7,7 +7,13 @@ import { judgeChains, linkProblem } from './chain.ts';
 import { chunkProblem, type DescribedObject, isWorthReading } from './chunk-problem.ts';
 
 /** A manifest that was read, or why it cannot be used. */
-export type ReadManifest = Manifest | { readonly unusable: string };
+export type ReadManifest = Manifest | UnusableManifest;
+
+/** A manifest that was not read. One that is archived may be sound: it has to be thawed to tell. */
+export interface UnusableManifest {
+  readonly unusable: string;
+  readonly isArchived?: boolean;
+}
 
 /** What is known of a chunk's object. */
 export interface ChunkState {
@@ -33,6 +39,8 @@ export type Verdict =
       readonly cause: string;
       /** True when the fault is its own, and not that of what it builds on. */
       readonly isOwn: boolean;
+      /** True when nothing is known to be wrong: a manifest of the chain is archived, and a thaw will tell. */
+      readonly isArchived: boolean;
     };
 
 /** What a listing or a look at objects says of a chunk. */
@@ -58,7 +66,7 @@ export function judgeRestorability(
   };
   const judge = (key: string, onParent: Verdict | undefined): Verdict => {
     const read = manifests.get(key);
-    if (read && 'unusable' in read) return ownFault(read.unusable);
+    if (read && 'unusable' in read) return ownFault(read.unusable, read.isArchived);
     const manifest = usable(key);
     if (!manifest) return ownFault('it is missing');
     const fault = faultOf(key);
@@ -72,6 +80,10 @@ export function judgeRestorability(
     const parentKey = manifest.parent_manifest;
     if (parentKey === null) return { root: key, depth: 0, doubt };
     const parent = usable(parentKey);
+    if (onParent?.whyNot !== undefined && onParent.isArchived) {
+      const cause = onParent.isOwn ? `its parent ${parentKey} ${onParent.cause}` : onParent.cause;
+      return inherited(`it builds on ${parentKey}`, cause, true);
+    }
     if (!parent || !onParent) return inherited(`its parent ${parentKey} is missing or damaged`);
     const problem = linkProblem({ key, manifest }, { key: parentKey, manifest: parent });
     if (problem) return inherited(`its chain is broken: ${problem}`);
@@ -87,10 +99,10 @@ export function judgeRestorability(
   );
 }
 
-function ownFault(whyNot: string): Verdict {
-  return { whyNot, cause: whyNot, isOwn: true };
+function ownFault(whyNot: string, isArchived = false): Verdict {
+  return { whyNot, cause: whyNot, isOwn: true, isArchived };
 }
 
-function inherited(whyNot: string, cause = whyNot): Verdict {
-  return { whyNot, cause, isOwn: false };
+function inherited(whyNot: string, cause = whyNot, isArchived = false): Verdict {
+  return { whyNot, cause, isOwn: false, isArchived };
 }

@@ -15,7 +15,9 @@ export type ThawState =
   | { readonly kind: 'readable' }
   /** `expiresAtMs`: when the copy goes, in milliseconds since the epoch; undefined where the bucket does not say. */
   | { readonly kind: 'thawed'; readonly archive: Archive; readonly expiresAtMs: number | undefined }
-  | { readonly kind: 'thawing' | 'cold'; readonly archive: Archive };
+  /** `tier`: in which this run asked for it; undefined where an earlier one did, since the bucket does not tell. */
+  | { readonly kind: 'thawing'; readonly archive: Archive; readonly tier?: ThawTier }
+  | { readonly kind: 'cold'; readonly archive: Archive };
 
 const archives: readonly string[] = ['GLACIER', 'DEEP_ARCHIVE', 'ARCHIVE_ACCESS', 'DEEP_ARCHIVE_ACCESS'];
 
@@ -73,6 +75,13 @@ const thawSeconds = {
 /** Seconds that a thaw takes, at best and at worst; undefined when the archive has no such tier. */
 export function thawTime(archive: Archive, tier: ThawTier): readonly [number, number] | undefined {
   return thawSeconds[archive][tier];
+}
+
+/** The command by which a person requests a thaw. Intelligent-Tiering refuses a number of days. */
+export function restoreCommand(bucket: string, key: string, archive: Archive | undefined): string {
+  const days = archive === undefined || hasExpiry(archive) ? '"Days":7,' : '';
+  const request = `'{${days}"GlacierJobParameters":{"Tier":"Standard"}}'`;
+  return `aws s3api restore-object --bucket ${bucket} --key ${key} --restore-request ${request}`;
 }
 
 /** True when a thawed copy ends by itself, so that a request has to say after how many days. */

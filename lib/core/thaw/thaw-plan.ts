@@ -1,7 +1,7 @@
 /** What to ask for so that some objects can be read, and how far a thaw is: from states alone, nothing is asked here. */
 
 import { ToolError } from '../errors.ts';
-import { DAY_MS, formatCount, formatDuration, formatSize } from '../units.ts';
+import { DAY_MS, formatCount, formatSize } from '../units.ts';
 import { type Archive, type ThawState, type ThawTier, thawTime } from './archive-classes.ts';
 
 /** Days that a thawed copy may be asked for. */
@@ -45,6 +45,15 @@ export function objectsToRequest(objects: readonly ThawObject[], untilMs: number
   });
 }
 
+/** The objects that thaw by an earlier request, and may be asked for again in a faster tier than that one's. */
+export function objectsToHurry(objects: readonly ThawObject[], tier: ThawTier): readonly ColdObject[] {
+  // There is nothing slower.
+  if (tier === 'Bulk') return [];
+  return objects.flatMap(({ key, state }) =>
+    state.kind === 'thawing' && state.tier === undefined ? [{ key, archive: state.archive }] : [],
+  );
+}
+
 /** @throws ToolError (usage) when one of the objects is archived where there is no such tier. */
 export function checkTier(objects: readonly ColdObject[], tier: ThawTier): void {
   const refused = objects.find(({ archive }) => thawTime(archive, tier) === undefined);
@@ -68,8 +77,16 @@ export interface ThawProgress {
   readonly cold: number;
   /** When the first of the thawed copies goes, in milliseconds since the epoch. */
   readonly expiresAtMs: number | undefined;
-  /** The archives of those that cannot be read. */
-  readonly waitsFor: readonly Archive[];
+  /** What those that cannot be read wait for, each kind once. */
+  readonly waits: readonly Wait[];
+}
+
+/** A kind of object that cannot be read yet. */
+export interface Wait {
+  readonly archive: Archive;
+  readonly isAsked: boolean;
+  /** Undefined where nobody has asked, and where an earlier run did. */
+  readonly tier: ThawTier | undefined;
 }
 
 /** Counts objects by state. */
@@ -89,14 +106,20 @@ export function thawProgress(objects: readonly ThawObject[]): ThawProgress {
     thawing: of('thawing').length,
     cold: of('cold').length,
     expiresAtMs: expiries.reduce<number | undefined>((a, b) => Math.min(a ?? b, b), undefined),
-    waitsFor: [
-      ...new Set(
-        objects.flatMap(({ state }) =>
-          state.kind === 'thawing' || state.kind === 'cold' ? [state.archive] : [],
-        ),
-      ),
-    ].sort(),
+    waits: distinct(
+      objects.flatMap(({ state }): Wait[] => {
+        if (state.kind !== 'thawing' && state.kind !== 'cold') return [];
+        const tier = state.kind === 'thawing' ? state.tier : undefined;
+        return [{ archive: state.archive, isAsked: state.kind === 'thawing', tier }];
+      }),
+    ),
   };
+}
+
+function distinct(waits: readonly Wait[]): readonly Wait[] {
+  const nameOf = ({ archive, isAsked, tier }: Wait) => `${archive} ${isAsked} ${tier}`;
+  const byName = new Map(waits.map((wait) => [nameOf(wait), wait]));
+  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, wait]) => wait);
 }
 
 /** The progress of two lots of objects together. */
@@ -111,39 +134,21 @@ export function addProgress(a: ThawProgress, b: ThawProgress): ThawProgress {
     thawing: a.thawing + b.thawing,
     cold: a.cold + b.cold,
     expiresAtMs: expiries.length > 0 ? Math.min(...expiries) : undefined,
-    waitsFor: [...new Set([...a.waitsFor, ...b.waitsFor])].sort(),
+    waits: distinct([...a.waits, ...b.waits]),
   };
 }
 
-/** Seconds until all can be read, at best and at worst, when it is asked for now; undefined when all can. */
-export function readyIn(progress: ThawProgress, tier: ThawTier): readonly [number, number] | undefined {
-  const times = progress.waitsFor.flatMap((archive) => [
-    thawTime(archive, tier) ?? thawTime(archive, 'Standard') ?? [],
-  ]);
-  if (times.length === 0) return undefined;
-  return [Math.max(...times.map(([from = 0]) => from)), Math.max(...times.map(([, to = 0]) => to))];
-}
-
 /** `3 of 26 chunks (12 GiB of 100 GiB) can be read, 23 in progress`: how far it is, for people. */
-export function describeThaw({
-  objects,
-  bytes,
-  readable,
-  readableBytes,
-  thawing,
-  cold,
-}: ThawProgress): string {
+export function describeThaw(
+  { objects, bytes, readable, readableBytes, thawing, cold }: ThawProgress,
+  noun = 'chunk',
+): string {
   const counts = [
-    `${readable} of ${formatCount(objects, 'chunk')} (${formatSize(readableBytes)} of ${formatSize(bytes)}) can be read`,
+    `${readable} of ${formatCount(objects, noun)} (${formatSize(readableBytes)} of ${formatSize(bytes)}) can be read`,
     ...(thawing > 0 ? [`${thawing} in progress`] : []),
     ...(cold > 0 ? [`${cold} cold`] : []),
   ];
   return counts.join(', ');
-}
-
-/** `3h 00m to 5h 00m`, `12h 00m at most`: a time for people. */
-export function describeReadyIn([from, to]: readonly [number, number]): string {
-  return from > 0 ? `${formatDuration(from)} to ${formatDuration(to)}` : `${formatDuration(to)} at most`;
 }
 
 function bytesOf(objects: readonly ThawObject[]): number {

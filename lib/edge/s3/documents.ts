@@ -2,8 +2,10 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, type InvalidObjectState, PutObjectCommand } from '@aws-sdk/client-s3';
 import { ToolError } from '../../core/errors.ts';
+import { parseKey } from '../../core/format/names.ts';
+import { type Archive, archiveOf, restoreCommand } from '../../core/thaw/archive-classes.ts';
 import { type Condition, isRefusedFor, type Precondition, writeUnder } from './conditional-write.ts';
 import { isUnlisted } from './objects.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
@@ -16,9 +18,41 @@ export interface Document {
   readonly etag: string;
 }
 
+/** A document lies in an archive, where this tool never stores one: a lifecycle rule, or Intelligent-Tiering, has moved it. */
+export class ArchivedDocument extends ToolError {
+  readonly key: string;
+
+  constructor(bucket: Bucket, key: string, cause: unknown) {
+    // The error names class and tier, but not every server says which.
+    const { StorageClass = '', AccessTier } = (cause ?? {}) as Partial<InvalidObjectState>;
+    const archive = archiveOf(StorageClass, AccessTier);
+    const problem = `is archived${archive ? ` (${archive})` : ''} and must be thawed to be read`;
+    super(`${key} ${problem} (bucket ${bucket.name})`, {
+      kind: 'thaw',
+      problem,
+      hint: `${thawHint(bucket, key, archive)}; ${preventionHint(archive)}`,
+      cause,
+    });
+    this.key = key;
+  }
+}
+
+function thawHint({ name, prefix }: Bucket, key: string, archive: Archive | undefined): string {
+  const parsed = parseKey(prefix, key);
+  return parsed?.type === 'manifest'
+    ? `make thaw SUBVOLUME=${parsed.subvolume} requests it`
+    : `request it with: ${restoreCommand(name, key, archive)}`;
+}
+
+function preventionHint(archive: Archive | undefined): string {
+  return archive?.endsWith('ACCESS')
+    ? 'STORAGE_CLASS_MANIFEST=STANDARD keeps new ones out of there'
+    : 'a lifecycle rule must have moved it: take it out of that';
+}
+
 /**
  * Reads a document; undefined when there is none.
- * @throws ToolError when it is larger than `maxBytes` or cannot be read; of the kind damage when its bytes are, time and again,
+ * @throws ArchivedDocument; ToolError when it is larger than `maxBytes` or cannot be read; of the kind damage when its bytes are, time and again,
  *   not those that were stored, where the server keeps a checksum.
  */
 export async function readDocument(
@@ -39,16 +73,7 @@ export async function readDocument(
         cause: reason,
       });
     }
-    if (isNamed(error, 'InvalidObjectState')) {
-      throw new ToolError(
-        `cannot ${what}: the object is in an archive class and not thawed (bucket ${bucket.name})`,
-        {
-          kind: 'thaw',
-          hint: `it is never stored so, and a lifecycle rule must have moved it: take it out of the rule, and request it with "aws s3api restore-object --bucket ${bucket.name} --key ${key} --restore-request Days=30"`,
-          cause: reason,
-        },
-      );
-    }
+    if (isNamed(error, 'InvalidObjectState')) throw new ArchivedDocument(bucket, key, reason);
     throw error;
   }
 }

@@ -2,18 +2,19 @@
 import { readdir } from 'node:fs/promises';
 import { describeError, ToolError } from '../../core/errors.ts';
 import { type Manifest, type ManifestChunk, streamUuid } from '../../core/format/manifest.ts';
+import { parseKey } from '../../core/format/names.ts';
 import type { ContinuedFile, PublishedFile } from '../../core/format/run-files.ts';
 import type { LastBackup, LocalSnapshot, PublishedBackup } from '../../core/plan/backup/backup-plan.ts';
 import { strangerTo } from '../../core/plan/backup/chain-owner.ts';
 import { followChain } from '../../core/plan/chain.ts';
-import { chunkState, judgeRestorability } from '../../core/plan/restorability.ts';
+import { chunkState, judgeRestorability, type ReadManifest } from '../../core/plan/restorability.ts';
 import { formatCount } from '../../core/units.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
+import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
 import { type FoundPointer, listManifests, readManifest, rootOf, withoutParts } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
-import { chunksOf } from '../restore/thaw.ts';
 
 /** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
 export async function findLastBackup(
@@ -44,8 +45,31 @@ async function withoutPointer({ bucket, log }: StageContext, subvolume: string):
 }
 
 /**
+ * The same for a backup whose manifest is still to be read. Where that is archived, nothing can be said against it.
+ * @returns why the backup cannot be restored, or how many backups its chain has; undefined where archived manifests hide that.
+ */
+export async function lookAtBackup(
+  context: StageContext,
+  manifestKey: string,
+): Promise<{ readonly problem: string } | { readonly chainLength: number | undefined }> {
+  try {
+    const manifest = await readManifest(context.bucket, manifestKey);
+    const chain = await lookAtChain(context, manifestKey, manifest);
+    if ('problem' in chain) return chain;
+    return { chainLength: chain.isPartial ? undefined : chain.members.length };
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    if (error.kind === 'damage') return { problem: error.message };
+    if (!(error instanceof ArchivedDocument)) throw error;
+    context.log.warn(`the chain of ${manifestKey} cannot be checked now: ${describeError(error)}`);
+    return { chainLength: undefined };
+  }
+}
+
+/**
  * Makes the checks of a restore that need no bytes: the links of a chain, and whether the bucket has every chunk in its size. One
- * listing, and a small object for each backup of the chain. A chain that fails them is reported.
+ * listing, and a small object for each backup of the chain. A chain that fails them is reported. So is one with an archived manifest,
+ * which is checked as far as it can be: that it needs a thaw before a restore is no reason for a full backup.
  */
 export async function lookAtChain(
   context: StageContext,
@@ -53,19 +77,39 @@ export async function lookAtChain(
   manifest: Manifest,
 ): Promise<PublishedBackup['chain']> {
   const { bucket, log } = context;
-  const load = async (key: string) => withoutParts(await readManifest(bucket, key));
+  const manifests = new Map<string, ReadManifest>([[manifestKey, withoutParts(manifest)]]);
+  const load = async (key: string) => {
+    const read = withoutParts(await readManifest(bucket, key));
+    manifests.set(key, read);
+    return read;
+  };
   try {
-    const chain = await followChain({ key: manifestKey, manifest }, load);
+    let full: Pick<Manifest, 'created_at'> | undefined;
+    let isPartial = false;
+    try {
+      [full] = (await followChain({ key: manifestKey, manifest }, load)).map((stored) => stored.manifest);
+    } catch (error) {
+      if (!(error instanceof ArchivedDocument)) throw error;
+      isPartial = true;
+      manifests.set(error.key, { unusable: error.problem, isArchived: true });
+      const { hint } = error;
+      log.warn(
+        `${manifest.subvolume}: the last backup builds on ${error.key}, which ${error.problem}; ${hint}`,
+      );
+    }
     const listed = await listObjects(bucket, rootOf(bucket, manifest.subvolume));
     const objects = new Map(listed.map((object) => [object.key, { ...object, sha256: undefined }]));
-    const manifests = new Map(chain.map((stored) => [stored.key, stored.manifest]));
     const stateOf = (chunk: ManifestChunk) => chunkState(chunk, objects.get(chunk.key));
     const verdict = judgeRestorability(manifests, stateOf).get(manifestKey);
-    const [full] = chain;
-    if (!full || !verdict) throw new Error('a chain has at least one manifest');
-    if (verdict.whyNot !== undefined) return unrestorable(verdict.cause);
+    if (!verdict) throw new Error('what is judged has a verdict');
+    if (verdict.whyNot !== undefined && !verdict.isArchived) return unrestorable(verdict.cause);
+    // Read from the newest to the oldest.
+    const members = [...manifests]
+      .flatMap(([key, each]) => ('unusable' in each ? [] : [{ key, manifest: each }]))
+      .reverse();
     // A listing may have other ETags than HEAD, by which the backup was published.
-    const doubtful = chunksOf(chain).filter((chunk) => stateOf(chunk).doubt !== undefined);
+    const chunks = members.flatMap((member) => member.manifest.chunks);
+    const doubtful = chunks.filter((chunk) => stateOf(chunk).doubt !== undefined);
     const odd = (await lookAtChunks(context, doubtful)).find(({ problem }) => problem !== undefined);
     const doubt = odd && `chunk ${odd.chunk.key} ${odd.problem}`;
     if (doubt !== undefined) {
@@ -73,8 +117,9 @@ export async function lookAtChain(
         `${manifest.subvolume}: the chain may not be restorable: ${doubt}; make verify DEEP=1 settles it; if its bytes are right, KIND=incremental continues it`,
       );
     }
-    const streamUuids = chain.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
-    return { full: full.manifest, streamUuids, members: chain, doubt };
+    const streamUuids = members.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
+    full ??= { created_at: fullBefore(bucket.prefix, [...objects.keys()], manifest.created_at) };
+    return { full, streamUuids, members, isPartial, doubt };
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     return unrestorable(describeError(error));
@@ -84,6 +129,20 @@ export async function lookAtChain(
     log.warn(`${manifest.subvolume}: the last backup cannot be restored: ${problem}`);
     return { problem };
   }
+}
+
+/** The time of the newest full backup that is not later than a time, by the keys; that time where there is none. */
+function fullBefore(prefix: string, keys: readonly string[], created_at: string): string {
+  const times = keys.flatMap((key) => {
+    const parsed = parseKey(prefix, key);
+    return parsed?.type === 'manifest' && parsed.kind === 'full' ? [parsed.timestamp] : [];
+  });
+  return (
+    times
+      .filter((time) => time <= created_at)
+      .sort()
+      .at(-1) ?? created_at
+  );
 }
 
 /**

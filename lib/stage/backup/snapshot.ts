@@ -11,6 +11,7 @@ import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
 import { findPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
+import { requestingThaws } from '../restore/thaw-documents.ts';
 import { checkClock, passSecondOf } from './backup-time.ts';
 import { findLastBackup, isRemembered, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
 import { findOwnSnapshot, lookForParent } from './local/parent.ts';
@@ -35,10 +36,21 @@ export interface SnapshotRequest {
 }
 
 /**
- * Prepares one subvolume's backup. An unfinished run whose snapshot is still there resumes.
+ * Prepares one subvolume's backup. An unfinished run whose snapshot is still there resumes. Where the last backup cannot be read
+ * because it is archived, its thaw is requested.
  * @throws ToolError when the subvolume, SNAPSHOT_DIR or the bucket cannot be used; no snapshot is left then.
  */
-export async function prepareSnapshot(
+export function prepareSnapshot(
+  context: StageContext,
+  subvolume: SelectedSubvolume,
+  request: SnapshotRequest,
+): Promise<PreparedBackup | NothingDue> {
+  return requestingThaws(context, subvolume.name, request.dryRun, () =>
+    planSnapshot(context, subvolume, request),
+  );
+}
+
+async function planSnapshot(
   context: StageContext,
   subvolume: SelectedSubvolume,
   request: SnapshotRequest,

@@ -19,7 +19,7 @@ import {
 } from '../../core/format/names.ts';
 import { followChain, newestNotLater } from '../../core/plan/chain.ts';
 import type { ReadManifest } from '../../core/plan/restorability.ts';
-import { readDocument } from '../../edge/s3/documents.ts';
+import { ArchivedDocument, readDocument } from '../../edge/s3/documents.ts';
 import { headObject, listKeys } from '../../edge/s3/objects.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { glimpsePrefixes } from './hosts.ts';
@@ -184,13 +184,14 @@ export function withoutParts(manifest: Manifest): Manifest {
 }
 
 /**
- * Reads a manifest of many, without the hashes of parts: what is damaged is reported and does not end the others.
+ * Reads a manifest of many, without the hashes of parts: what is damaged or archived is reported and does not end the others.
  * @throws ToolError when it cannot be read at all
  */
 export async function readForOverview(bucket: Bucket, key: string): Promise<ReadManifest> {
   try {
     return withoutParts(await readManifest(bucket, key));
   } catch (error) {
+    if (error instanceof ArchivedDocument) return { unusable: error.problem, isArchived: true };
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     return { unusable: error.problem };
   }

@@ -6,6 +6,7 @@ import { judgeChains } from '../../core/plan/chain.ts';
 import { chunkState, judgeRestorability, type ReadManifest } from '../../core/plan/restorability.ts';
 import type { ThawState } from '../../core/thaw/archive-classes.ts';
 import { addProgress, type ThawObject, type ThawProgress, thawProgress } from '../../core/thaw/thaw-plan.ts';
+import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { type ListedObject, listObjects } from '../../edge/s3/objects.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { thawStates } from '../../edge/s3/thaw-requests.ts';
@@ -19,7 +20,11 @@ export type Restorability =
       /** Why only its bytes can tell whether it is what was uploaded; undefined when nothing speaks against it. */
       readonly doubt: string | undefined;
     }
-  | { readonly whyNot: string };
+  | {
+      readonly whyNot: string;
+      /** True when nothing is known to be wrong: a manifest of the chain is archived, and has to be thawed to tell. */
+      readonly isArchived?: boolean;
+    };
 
 /** One backup; `problem` instead of numbers when its manifest cannot be used. */
 export interface ListedBackup {
@@ -57,7 +62,9 @@ export async function backupsAmong(
     listed.map(({ key }) => key),
   );
   const names = [...new Set(keys.map((key) => key.subvolume))].sort();
-  const pointers = await pMap(names, (name) => findPointer(bucket, name), { concurrency: REQUESTS_AT_ONCE });
+  const pointers = await pMap(names, (name) => findPointer(bucket, name).catch(nothingIfArchived), {
+    concurrency: REQUESTS_AT_ONCE,
+  });
   const current = new Set(
     pointers.map((read) => (read && 'pointer' in read ? read.pointer.manifest_key : undefined)),
   );
@@ -83,7 +90,8 @@ export async function backupsAmong(
     if (!manifest || 'unusable' in manifest) {
       const problem = manifest?.unusable ?? 'was not read';
       const nothing = { parent_manifest: null, bytes: 0, chunks: 0, storage_class: null };
-      return { ...known, ...nothing, restorability: { whyNot: problem }, problem };
+      const isArchived = manifest?.isArchived === true;
+      return { ...known, ...nothing, restorability: { whyNot: problem, isArchived }, problem };
     }
     return {
       ...known,
@@ -95,6 +103,11 @@ export async function backupsAmong(
     };
   });
   return backups.sort((a, b) => (a.subvolume === b.subvolume ? 0 : a.subvolume < b.subvolume ? -1 : 1));
+}
+
+/** What cannot be read without a thaw names no backup; the backups themselves are listed all the same. */
+function nothingIfArchived(error: unknown): undefined {
+  if (!(error instanceof ArchivedDocument)) throw error;
 }
 
 function classesOf({ chunks, s3 }: Manifest, objects: ReadonlyMap<string, ListedObject>): string | null {
@@ -130,7 +143,7 @@ function restorabilities(
     const manifest = manifests.get(key);
     const verdict = verdicts.get(key);
     if (!manifest || 'unusable' in manifest || !verdict) return { whyNot: 'was not read' };
-    if (verdict.whyNot !== undefined) return { whyNot: verdict.cause };
+    if (verdict.whyNot !== undefined) return { whyNot: verdict.cause, isArchived: verdict.isArchived };
     const own = thawOf(manifest);
     const thaw = onParent && 'thaw' in onParent ? addProgress(onParent.thaw, own) : own;
     return { thaw, doubt: verdict.doubt };

@@ -6,7 +6,7 @@ import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { listEverything, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 
 /**
- * Reads what each name's pointer names: one listing, and two small objects a name. What is damaged is left out.
+ * Reads what each name's pointer names: one listing, and two small objects a name. What is damaged or archived is left out.
  * @throws ToolError when the bucket cannot be read.
  */
 export async function newestOfEachName(bucket: Bucket): Promise<readonly Manifest[]> {
@@ -15,7 +15,7 @@ export async function newestOfEachName(bucket: Bucket): Promise<readonly Manifes
       const read = await readPointer(bucket, name);
       return read ? [await readManifest(bucket, read.pointer.manifest_key)] : [];
     } catch (error) {
-      if (error instanceof ToolError && error.kind === 'damage') return [];
+      if (error instanceof ToolError && (error.kind === 'damage' || error.kind === 'thaw')) return [];
       throw error;
     }
   };

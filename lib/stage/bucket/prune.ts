@@ -16,6 +16,7 @@ import { replayJournal } from '../../core/plan/resume.ts';
 import { readJournal } from '../../edge/files/journal.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { readVersioning, type Versioning } from '../../edge/s3/bucket-properties.ts';
+import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { type ListedUpload, listUploads } from '../../edge/s3/multipart-uploads.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
 import { isDenied, isNamed } from '../../edge/s3/s3-errors.ts';
@@ -105,8 +106,11 @@ async function lookAt(
 }
 
 async function pointerOf({ bucket }: StageContext, subvolume: string): Promise<PruneInput['pointer']> {
-  const found = await findPointer(bucket, subvolume);
-  if (!found) return undefined;
+  const found = await findPointer(bucket, subvolume).catch((error: unknown) => {
+    if (error instanceof ArchivedDocument) return { unusable: error.problem, isArchived: true };
+    throw error;
+  });
+  if (!found || 'unusable' in found) return found;
   if ('damage' in found) return { unusable: found.damage.problem };
   return { manifestKey: found.pointer.manifest_key };
 }
@@ -155,12 +159,17 @@ export function problemsOf(
   );
   const lines = [...damage, ...failures, ...(uploadsProblem === undefined ? [] : [uploadsProblem])];
   if (lines.length === 0) return undefined;
-  const isDamage = plans.some(({ broken, blocked }) => broken.length > 0 || blocked?.where === 'bucket');
+  const isDamage = plans.some(
+    ({ broken, blocked }) => broken.some(({ isArchived }) => !isArchived) || blocked?.where === 'bucket',
+  );
+  const isCold = failures.length === 0 && plans.some(({ broken }) => broken.length > 0);
   return new ToolError(lines.join('\n'), {
-    kind: isDamage ? 'damage' : 'failed',
+    kind: isDamage ? 'damage' : isCold ? 'thaw' : 'failed',
     isList: true,
     hint: isDamage
       ? 'see what is affected with: make verify'
-      : 'fix that and run again: it finds what is left',
+      : isCold
+        ? 'make thaw SUBVOLUME=name requests manifests; run again when they can be read'
+        : 'fix that and run again: it finds what is left',
   });
 }

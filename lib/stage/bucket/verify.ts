@@ -10,11 +10,17 @@ import {
   type StoredManifest,
   streamUuid,
 } from '../../core/format/manifest.ts';
+import { SubvolumeKeys } from '../../core/format/names.ts';
 import { recordsLink } from '../../core/plan/chain.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
-import { judgeRestorability } from '../../core/plan/restorability.ts';
+import {
+  judgeRestorability,
+  type ReadManifest,
+  type UnusableManifest,
+} from '../../core/plan/restorability.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { formatCount } from '../../core/units.ts';
+import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { slotBytesFor } from '../../transfer/back/fetching.ts';
 import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
@@ -38,7 +44,7 @@ export interface VerifyOutcome {
   readonly findings: readonly Finding[];
   /** Backups whose link to their parent nothing records: manifests of earlier versions do not, and their streams were not read. */
   readonly unproven: number;
-  /** Keys of sound archived chunks that `deep` did not read because they are not thawed. */
+  /** Keys of sound archived chunks that `deep` did not read because they are not thawed, and of archived manifests. */
   readonly cold: readonly string[];
 }
 
@@ -64,18 +70,27 @@ export async function verifyBackups(
   }
   const findings: Finding[] = [];
   const manifests = new Map<string, Manifest>();
+  const archived = new Map<string, UnusableManifest>();
+  const unlessArchived = (key: string, check: () => Promise<void>) =>
+    collect(findings, key, check).catch((error: unknown) => {
+      if (!(error instanceof ArchivedDocument)) throw error;
+      archived.set(error.key, { unusable: error.problem, isArchived: true });
+    });
   await pMap(
     keys,
-    ({ key }) => collect(findings, key, async () => void manifests.set(key, await readManifest(bucket, key))),
+    ({ key }) => unlessArchived(key, async () => void manifests.set(key, await readManifest(bucket, key))),
     { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
   );
-  for (const name of names) await checkPointer(context, name, manifests, findings);
+  for (const name of names) {
+    const object = new SubvolumeKeys(bucket.prefix, name).current;
+    await unlessArchived(object, () => checkPointer(context, name, { manifests, archived, findings }));
+  }
   const stored = keys.flatMap(({ key }) => {
     const manifest = manifests.get(key);
     return manifest ? [{ key, manifest }] : [];
   });
   const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings, deep);
-  const cold = deep ? unreadable : [];
+  const cold = [...archived.keys(), ...(deep ? unreadable : [])];
   const heads = new Map<string, StreamHead>();
   if (deep) {
     const skipped = new Set([...damaged, ...unreadable]);
@@ -92,7 +107,8 @@ export async function verifyBackups(
     for (const { object } of unfit) damaged.add(object);
     findings.push(...unfit);
   }
-  findings.push(...chainFindings(new Map(stored.map(({ key, manifest }) => [key, manifest])), damaged));
+  const readManifests = new Map<string, ReadManifest>(stored.map(({ key, manifest }) => [key, manifest]));
+  findings.push(...chainFindings(new Map([...readManifests, ...archived]), damaged));
   const unproven = stored.filter(({ key, manifest }) => {
     const parent = manifests.get(manifest.parent_manifest ?? '');
     return (
@@ -139,40 +155,49 @@ function warnOfRepeatedUuids(
 
 /** Backups that cannot be restored although nothing is wrong with themselves: something of their chain is. */
 function chainFindings(
-  manifests: ReadonlyMap<string, Manifest>,
+  manifests: ReadonlyMap<string, ReadManifest>,
   damagedObjects: ReadonlySet<string>,
 ): readonly Finding[] {
   const stateOf = ({ key }: ManifestChunk) =>
     damagedObjects.has(key) ? { lost: `chunk ${key} is damaged` } : {};
   const faultOf = (key: string) => (damagedObjects.has(key) ? 'its stream cannot be received' : undefined);
   return [...judgeRestorability(manifests, stateOf, faultOf)].flatMap(([object, verdict]) =>
-    verdict.whyNot === undefined || verdict.isOwn
+    verdict.whyNot === undefined || verdict.isOwn || verdict.isArchived
       ? []
       : [{ object, problem: `cannot be restored: ${verdict.whyNot}` }],
   );
 }
 
+/** @throws ArchivedDocument where current.json itself is archived */
 async function checkPointer(
   { bucket, log }: StageContext,
   subvolume: string,
-  manifests: ReadonlyMap<string, Manifest>,
-  findings: Finding[],
+  {
+    manifests,
+    archived,
+    findings,
+  }: {
+    readonly manifests: ReadonlyMap<string, Manifest>;
+    readonly archived: ReadonlyMap<string, unknown>;
+    readonly findings: Finding[];
+  },
 ): Promise<void> {
-  const object = `${bucket.prefix}/subvol/${subvolume}/current.json`;
-  await collect(findings, object, async () => {
-    const read = await readPointer(bucket, subvolume);
-    if (!read) findings.push({ object, problem: 'is missing; AT= and MANIFEST= still restore' });
-    else if (!manifests.has(read.pointer.manifest_key)) {
-      findings.push({ object, problem: `names ${read.pointer.manifest_key}, which is missing or damaged` });
-    } else {
-      const named = read.pointer.manifest_key;
-      const later = [...manifests].find(([, manifest]) => manifest.parent_manifest === named);
-      if (!later) return;
-      log.warn(
-        `${object} names ${named}, but ${later[0]} builds on that: a backup is being published, or the pointer is an old one; AT= and MANIFEST= restore the later one`,
-      );
-    }
-  });
+  const object = new SubvolumeKeys(bucket.prefix, subvolume).current;
+  const read = await readPointer(bucket, subvolume);
+  if (!read) {
+    findings.push({ object, problem: 'is missing; AT= and MANIFEST= still restore' });
+    return;
+  }
+  const named = read.pointer.manifest_key;
+  if (!manifests.has(named) && !archived.has(named)) {
+    findings.push({ object, problem: `names ${named}, which is missing or damaged` });
+    return;
+  }
+  const later = [...manifests].find(([, manifest]) => manifest.parent_manifest === named);
+  if (!later) return;
+  log.warn(
+    `${object} names ${named}, but ${later[0]} builds on that: a backup is being published, or the pointer is an old one; AT= and MANIFEST= restore the later one`,
+  );
 }
 
 /**

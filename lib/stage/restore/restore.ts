@@ -7,7 +7,7 @@ import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
 import { slotBytesFor } from '../../transfer/back/fetching.ts';
-import { resolveChain, type Selection } from '../bucket/backups.ts';
+import type { Selection } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { warnOfDownloadMemory } from '../memory-need.ts';
@@ -31,6 +31,7 @@ import { RestoreRecord } from './staging/record.ts';
 import { openStaging, type Staging } from './staging/staging.ts';
 import { checkFree, checkPlace, isInPlace, putInPlace, sealTarget } from './target.ts';
 import { chunksOf, thawAndWait, thawingAgain, thawRequestFor } from './thaw.ts';
+import { resolveThawedChain } from './thaw-documents.ts';
 
 /** What to restore, and where to. */
 export interface RestoreRequest {
@@ -70,7 +71,8 @@ export async function restoreBackup(context: StageContext, asked: RestoreRequest
   await checkPlace(asked.target);
   if (continuesChain) await checkContinuable(context, subvolume, asked.target);
   const looking = <Result>(look: () => Promise<Result>) => namingOtherPoints(context, subvolume, look);
-  const chain = await looking(() => resolveChain(context.bucket, subvolume, selection));
+  const thaw = { wish: asked.thaw, mayWait: asked.mayWait };
+  const chain = await looking(() => resolveThawedChain(context, subvolume, selection, thaw));
   const request = { ...asked, target: await receivableTarget(context, chain, asked.target) };
   const staging = await openStaging(request.target);
   try {

@@ -8,13 +8,13 @@ import { lookAgainMs } from '../../core/backoff.ts';
 import { ToolError } from '../../core/errors.ts';
 import type { ManifestChunk, StoredManifest } from '../../core/format/manifest.ts';
 import { SubvolumeKeys } from '../../core/format/names.ts';
+import { describeReadyTime, readyTime } from '../../core/thaw/ready-time.ts';
 import {
   checkTier,
   daysToAsk,
-  describeReadyIn,
   describeThaw,
+  objectsToHurry,
   objectsToRequest,
-  readyIn,
   type ThawObject,
   type ThawProgress,
   thawProgress,
@@ -27,6 +27,15 @@ import type { ThawAgain } from '../../transfer/back/fetching.ts';
 import { REQUESTS_AT_ONCE } from '../bucket/backups.ts';
 import { refuseLostChunks } from '../bucket/listed-chunks.ts';
 import type { StageContext } from '../context.ts';
+import {
+  type Asked,
+  describeHurry,
+  type HurryOutcome,
+  hurryUp,
+  newlyAsked,
+  progressOf,
+  withAsked,
+} from './thaw-asked.ts';
 
 /** What is to be readable, and for how long. */
 export interface ThawRequest {
@@ -34,7 +43,11 @@ export interface ThawRequest {
   /** The backup whose chain it is: the key of its manifest. */
   readonly manifestKey: string;
   readonly chunks: readonly ManifestChunk[];
+  /** What they are, if not chunks. */
+  readonly noun?: string;
   readonly wish: ThawWish;
+  /** What thaws already is asked for again in the tier that is wished for, if that is a faster one. */
+  readonly mayHurry?: boolean;
   /** Milliseconds for which a copy must stay from now on, or is asked for again. */
   readonly neededMs: number;
 }
@@ -61,6 +74,8 @@ export function thawRequestFor(
       tier: given.tier ?? settings.RESTORE_TIER,
       days: given.days ?? daysToAsk(needed, settings.RESTORE_DAYS),
     },
+    // It costs more: not because of a setting.
+    mayHurry: given.tier !== undefined,
     neededMs: given.days === undefined ? needed : given.days * DAY_MS,
   };
 }
@@ -70,15 +85,8 @@ export function chunksOf(chain: readonly StoredManifest[]): readonly ManifestChu
   return chain.flatMap(({ manifest }) => manifest.chunks);
 }
 
-/** What one run requested, so that it does not request it again while the bucket does not show it yet. */
-interface Asked {
-  readonly keys: Set<string>;
-  /** Of a server that keeps the name of an archive class, but does not support RestoreObject: its objects can be read. */
-  readonly knownReadable: Set<string>;
-}
-
 /** How far a thaw is, and how many objects were requested just now. */
-export interface ThawOutcome {
+export interface ThawOutcome extends HurryOutcome {
   readonly progress: ThawProgress;
   readonly requested: number;
 }
@@ -88,7 +96,7 @@ export async function lookAtThaw(context: StageContext, request: ThawRequest): P
   const objects = await look(context, request, newlyAsked());
   const missing = objectsToRequest(objects, Date.now() + request.neededMs);
   checkTier(missing, request.wish.tier);
-  return { progress: thawProgress(objects), requested: missing.length };
+  return { progress: thawProgress(objects), requested: missing.length, hurried: 0, unhurried: 0 };
 }
 
 /**
@@ -108,13 +116,17 @@ export async function thawChunks(
   const stillNeeded = new Set(needed.map(({ key }) => key));
   for (const key of asked.keys) if (!stillNeeded.has(key)) asked.keys.delete(key);
   const missing = needed.filter(({ key }) => !asked.keys.has(key));
-  if (missing.length === 0) return { progress: progressOf(objects, asked), requested: 0 };
-  checkTier(missing, request.wish.tier);
+  const { tier } = request.wish;
+  const slow = request.mayHurry ? objectsToHurry(withAsked(objects, asked), tier) : [];
+  checkTier([...missing, ...slow], tier);
+  const hurry = await hurryUp(context, slow, request.wish, asked);
+  if (missing.length === 0) return { progress: progressOf(objects, asked), requested: 0, ...hurry };
   const answers = await pMap(
     missing,
     async (object) => {
       const answer = await requestThaw(context.bucket, object, request.wish);
       asked.keys.add(object.key);
+      if (answer === 'requested') asked.tiers.set(object.key, tier);
       if (answer === 'needless' || answer === 'unknown') asked.knownReadable.add(object.key);
       return answer;
     },
@@ -124,7 +136,7 @@ export async function thawChunks(
     context.log.warn('the server does not support RestoreObject; assuming archived chunks are readable');
   }
   const requested = answers.filter((answer) => answer === 'requested').length;
-  return { progress: progressOf(await look(context, request, asked), asked), requested };
+  return { progress: progressOf(await look(context, request, asked), asked), requested, ...hurry };
 }
 
 /**
@@ -144,20 +156,22 @@ export async function thawAndWait(
   const tell = teller(context, request);
   for (let looks = 1; ; looks++) {
     signal.throwIfAborted();
-    const { progress, requested } = await thawChunks(
+    const { progress, requested, hurried, unhurried } = await thawChunks(
       context,
       request,
       looks === 1 ? known : undefined,
       asked,
     );
+    const { tier, days } = request.wish;
+    const noun = request.noun ?? 'chunk';
     if (requested > 0) {
-      const { tier, days } = request.wish;
       context.log.info(
-        `requested ${formatCount(requested, 'chunk')} out of the archive (${tier}, ${days} days)`,
+        `requested ${formatCount(requested, noun)} out of the archive (${tier}, ${days} days)`,
       );
     }
+    for (const line of describeHurry({ hurried, unhurried }, tier)) context.log.info(line);
     if (progress.readable === progress.objects) {
-      if (looks > 1) context.log.info(`the thaw is done: ${describeThaw(progress)}`);
+      if (looks > 1) context.log.info(`the thaw is done: ${describeThaw(progress, noun)}`);
       return;
     }
     if (!mayWait) throw underWay(request, progress, 'must be thawed first');
@@ -195,21 +209,6 @@ export function thawingAgain(
   };
 }
 
-function newlyAsked(): Asked {
-  return { keys: new Set(), knownReadable: new Set() };
-}
-
-/** What was asked for just now counts as in progress, whether the bucket shows it yet or not. */
-function progressOf(objects: readonly ThawObject[], { keys }: Asked): ThawProgress {
-  return thawProgress(
-    objects.map((object) =>
-      object.state.kind === 'cold' && keys.has(object.key)
-        ? { ...object, state: { ...object.state, kind: 'thawing' } }
-        : object,
-    ),
-  );
-}
-
 async function look(
   { bucket }: StageContext,
   { subvolume, chunks }: ThawRequest,
@@ -226,24 +225,23 @@ async function look(
 }
 
 /** Logs the first look, each change, and otherwise a line every half hour. */
-function teller({ log }: StageContext, { wish }: ThawRequest): (progress: ThawProgress) => void {
+function teller({ log }: StageContext, { wish, noun }: ThawRequest): (progress: ThawProgress) => void {
   const everyMs = 1_800_000;
   let last = { text: '', toldMs: 0 };
   return (progress) => {
-    const text = describeThaw(progress);
+    const text = describeThaw(progress, noun);
     if (text === last.text && performance.now() - last.toldMs < everyMs) return;
-    const ready = last.text === '' ? readyIn(progress, wish.tier) : undefined;
-    log.info(`waiting for the thaw: ${text}${ready ? `; it takes ${describeReadyIn(ready)}` : ''}`);
+    const ready = last.text === '' ? describeReadyTime(readyTime(progress, wish.tier)) : undefined;
+    log.info(`waiting for the thaw: ${text}${ready ? `; ${ready}` : ''}`);
     last = { text, toldMs: performance.now() };
   };
 }
 
 function underWay(request: ThawRequest, progress: ThawProgress, what: string): ToolError {
-  const missing = progress.objects - progress.readable;
-  const ready = readyIn(progress, request.wish.tier);
-  const time = ready ? `, which takes ${describeReadyIn(ready)} from the request on` : '';
+  const noun = request.noun ?? 'chunk';
+  const ready = describeReadyTime(readyTime(progress, request.wish.tier));
   return new ToolError(
-    `${formatCount(missing, 'chunk')} of ${progress.objects} ${what}: ${describeThaw(progress)}${time}`,
+    `${formatCount(progress.objects - progress.readable, noun)} of ${progress.objects} ${what}: ${describeThaw(progress, noun)}${ready ? `; ${ready}` : ''}`,
     {
       kind: 'thaw',
       hint: `they are requested: run the same command again then; make thaw SUBVOLUME=${request.subvolume} MANIFEST=${request.manifestKey} shows how far it is`,

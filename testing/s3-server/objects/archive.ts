@@ -1,6 +1,7 @@
 /**
  * Archive classes: an object in GLACIER or DEEP_ARCHIVE can be read only while a restored copy exists
- * (https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html). GLACIER_IR is readable at once.
+ * (https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html); one that Intelligent-Tiering has archived moves out of its
+ * tier when it is restored. GLACIER_IR is readable at once.
  */
 import { z } from 'zod';
 import { type Call, type S3Response, target } from '../http/call.ts';
@@ -23,40 +24,57 @@ const restoreSchema = z.object({
   GlacierJobParameters: z.object({ Tier: z.string() }).optional(),
 });
 
+/** The archive that an object lies in; undefined when it can be read as it is. */
+function archiveOf({ attributes: { storageClass }, accessTier }: ObjectRecord): string | undefined {
+  if (storageClass === 'INTELLIGENT_TIERING') return accessTier;
+  return storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE' ? storageClass : undefined;
+}
+
 /** An object's state at a time, in milliseconds since the epoch. */
 export function thawState(object: ObjectRecord, nowMs: number): ThawState {
-  const { storageClass } = object.attributes;
-  if (storageClass !== 'GLACIER' && storageClass !== 'DEEP_ARCHIVE') {
+  if (archiveOf(object) === undefined) {
     return { kind: 'not-archived' };
   }
   if (object.restore === undefined || nowMs >= object.restore.expiresAtMs) {
     return { kind: 'archived' };
   }
-  return nowMs < object.restore.readyAtMs
-    ? { kind: 'thawing' }
-    : { kind: 'thawed', expiresAtMs: object.restore.expiresAtMs };
+  if (nowMs < object.restore.readyAtMs) {
+    return { kind: 'thawing' };
+  }
+  return object.accessTier === undefined
+    ? { kind: 'thawed', expiresAtMs: object.restore.expiresAtMs }
+    : { kind: 'not-archived' };
 }
 
 /** Refuses to read an object that is still frozen. @throws S3Error InvalidObjectState */
 export function requireReadable(object: ObjectRecord): void {
   const { kind } = thawState(object, Date.now());
   if (kind === 'archived' || kind === 'thawing') {
-    throw new S3Error('InvalidObjectState', { elements: { StorageClass: object.attributes.storageClass } });
+    const tier: Record<string, string> =
+      object.accessTier === undefined ? {} : { AccessTier: object.accessTier };
+    throw new S3Error('InvalidObjectState', {
+      elements: { StorageClass: object.attributes.storageClass, ...tier },
+    });
   }
 }
 
-/** The `x-amz-restore` header of GetObject and HeadObject, present once a restore was asked for. */
+/**
+ * The `x-amz-restore` header of GetObject and HeadObject, present once a restore was asked for, and the one that tells of a tier of
+ * Intelligent-Tiering.
+ */
 export function restoreHeaders(object: ObjectRecord): Record<string, string> {
   const state = thawState(object, Date.now());
+  const inTier = object.accessTier !== undefined && state.kind !== 'not-archived';
+  const tier: Record<string, string> = inTier ? { 'x-amz-archive-status': object.accessTier ?? '' } : {};
   switch (state.kind) {
     case 'thawing':
-      return { 'x-amz-restore': 'ongoing-request="true"' };
+      return { ...tier, 'x-amz-restore': 'ongoing-request="true"' };
     case 'thawed': {
       const expiry = new Date(state.expiresAtMs).toUTCString();
       return { 'x-amz-restore': `ongoing-request="false", expiry-date="${expiry}"` };
     }
     default:
-      return {};
+      return tier;
   }
 }
 
@@ -65,27 +83,49 @@ function expiry(nowMs: number, days: number): number {
   return (Math.floor(nowMs / DAY_MS) + days + 1) * DAY_MS;
 }
 
-function readRequest(text: string, storageClass: string): { readonly days: number } {
+/** From slow to fast. */
+const tiers = ['Bulk', 'Standard', 'Expedited'];
+
+function readRequest(text: string, object: ObjectRecord): { readonly days: number; readonly tier: string } {
   const parsed = restoreSchema.safeParse(parseDocument(text, 'RestoreRequest'));
-  if (!parsed.success || parsed.data.Days === undefined) {
+  if (!parsed.success) {
     throw new S3Error('MalformedXML');
   }
   const { Days: days, GlacierJobParameters, Tier } = parsed.data;
   const tier = GlacierJobParameters?.Tier ?? Tier ?? 'Standard';
-  if (days < 1) {
-    throw invalidArgument('Days', String(days), 'restoration days should be at least 1');
+  const hasExpiry = object.accessTier === undefined;
+  if (!hasExpiry && days !== undefined) {
+    const message = 'INTELLIGENT_TIERING objects are not subject to restore expiry. Do not specify Days';
+    throw invalidArgument('Days', String(days), message);
   }
-  if (!['Standard', 'Bulk', 'Expedited'].includes(tier)) {
+  if (hasExpiry && days === undefined) {
     throw new S3Error('MalformedXML');
   }
-  if (tier === 'Expedited' && storageClass === 'DEEP_ARCHIVE') {
+  if (days !== undefined && days < 1) {
+    throw invalidArgument('Days', String(days), 'restoration days should be at least 1');
+  }
+  if (!tiers.includes(tier)) {
+    throw new S3Error('MalformedXML');
+  }
+  if (tier === 'Expedited' && archiveOf(object)?.startsWith('DEEP_ARCHIVE')) {
     throw invalidArgument('Tier', tier, 'Retrieval option is not supported by this storage class');
   }
-  return { days };
+  return { days: days ?? foreverDays, tier };
+}
+
+/** What Intelligent-Tiering has moved back stays: a hundred years. */
+const foreverDays = 36_500;
+
+/** A restore under way may be asked for in a faster tier, with all else as it was ("restore speed upgrade" of RestoreObject). */
+function isUpgrade(
+  before: ObjectRecord['restore'],
+  asked: { readonly days: number; readonly tier: string },
+): boolean {
+  return before?.days === asked.days && tiers.indexOf(asked.tier) > tiers.indexOf(before.tier ?? 'Expedited');
 }
 
 /**
- * RestoreObject: 202 when a thaw begins, 200 when there is a copy already, whose end is then moved.
+ * RestoreObject: 202 when a thaw begins, or is to be faster, 200 when there is a copy already, whose end is then moved.
  * @throws S3Error NoSuchKey, InvalidObjectState for a class that is not archived, RestoreAlreadyInProgress, MalformedXML
  */
 export async function restoreObject(call: Call): Promise<S3Response> {
@@ -93,7 +133,7 @@ export async function restoreObject(call: Call): Promise<S3Response> {
   const text = await receiveText(call);
   const { versionId } = call.request.query;
   const { attributes } = call.store.object(bucket, key, versionId);
-  const { days } = readRequest(text, attributes.storageClass);
+  const asked = readRequest(text, call.store.object(bucket, key, versionId));
   const nowMs = Date.now();
   let status = 202;
   await call.store.updateObject(bucket, key, versionId, (object) => {
@@ -104,14 +144,33 @@ export async function restoreObject(call: Call): Promise<S3Response> {
         elements: { StorageClass: attributes.storageClass },
       });
     }
-    if (state.kind === 'thawing') {
+    if (state.kind === 'thawing' && !isUpgrade(object.restore, asked)) {
       throw new S3Error('RestoreAlreadyInProgress');
     }
     status = state.kind === 'thawed' ? 200 : 202;
-    const readyAtMs = state.kind === 'thawed' ? nowMs : nowMs + call.settings.thawDelayMs;
-    return { ...object, restore: { readyAtMs, expiresAtMs: expiry(readyAtMs, days) } };
+    const soonestMs = state.kind === 'thawed' ? nowMs : nowMs + call.settings.thawDelayMs;
+    const readyAtMs =
+      state.kind === 'thawing' ? Math.min(soonestMs, object.restore?.readyAtMs ?? 0) : soonestMs;
+    return { ...object, restore: { readyAtMs, expiresAtMs: expiry(readyAtMs, asked.days), ...asked } };
   });
   return { status };
+}
+
+/** Archives objects of Intelligent-Tiering, as months without a reader would. */
+export async function archiveByTiering(
+  store: Store,
+  isMeant: (key: string) => boolean,
+  accessTier: 'ARCHIVE_ACCESS' | 'DEEP_ARCHIVE_ACCESS',
+): Promise<void> {
+  for (const { name, objects } of store.buckets()) {
+    for (const { key, attributes } of objects.values()) {
+      if (attributes.storageClass !== 'INTELLIGENT_TIERING' || !isMeant(key)) continue;
+      await store.updateObject(name, key, undefined, ({ restore: _, ...object }) => ({
+        ...object,
+        accessTier,
+      }));
+    }
+  }
 }
 
 /** Makes every thaw that is under way end now, or every thawed copy go now: for tests, which cannot wait for days. */

@@ -81,7 +81,17 @@ export const objectSchema = z.object({
   /** The upload it was completed from, by which a repeated CompleteMultipartUpload is known. */
   uploadId: z.string().optional(),
   /** Set while a copy out of an archive class was asked for; times in milliseconds since the epoch. */
-  restore: z.object({ readyAtMs: z.number(), expiresAtMs: z.number() }).optional(),
+  restore: z
+    .object({
+      readyAtMs: z.number(),
+      expiresAtMs: z.number(),
+      /** As it was asked for; missing from records older than these fields. */
+      tier: z.string().optional(),
+      days: z.number().optional(),
+    })
+    .optional(),
+  /** Where Intelligent-Tiering has archived it; it moves out of there when it is restored. */
+  accessTier: z.enum(['ARCHIVE_ACCESS', 'DEEP_ARCHIVE_ACCESS']).optional(),
   /** Missing from what was put while the bucket had no versioning. */
   versionId: z.string().optional(),
   /** Grows from version to version of a key. */

@@ -98,7 +98,7 @@ test('a subvolume of which no backup is the last one is told, once', () => {
   assert.deepEqual(pointerProblems({ prefix: 'host', backups: [old, usual] }), []);
   const lost = [old, { ...old, created_at: '20260102T020000Z' }, { ...usual, subvolume: 'home' }];
   assert.deepEqual(pointerProblems({ prefix: 'host', backups: lost }), [
-    'host/subvol/data/current.json is missing or damaged, or names no backup that is here: make restore needs AT= or MANIFEST=, and the next backup is a full one',
+    'host/subvol/data/current.json is missing, damaged or archived, or names no backup that is here: make restore needs AT= or MANIFEST=, and the next backup is a full one',
   ]);
 });
 

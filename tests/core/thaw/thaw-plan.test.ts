@@ -3,15 +3,15 @@ import { test } from 'node:test';
 import { lookAgainMs } from '../../../lib/core/backoff.ts';
 import { exitCodeOf } from '../../../lib/core/errors.ts';
 import { hostPrefixes } from '../../../lib/core/format/names.ts';
-import type { ThawState } from '../../../lib/core/thaw/archive-classes.ts';
+import type { ThawState, ThawTier } from '../../../lib/core/thaw/archive-classes.ts';
 import { batchManifest } from '../../../lib/core/thaw/batch-manifest.ts';
+import { describeReadyTime, readyTime } from '../../../lib/core/thaw/ready-time.ts';
 import {
   checkTier,
   daysToAsk,
-  describeReadyIn,
   describeThaw,
+  objectsToHurry,
   objectsToRequest,
-  readyIn,
   thawProgress,
   transferMs,
 } from '../../../lib/core/thaw/thaw-plan.ts';
@@ -71,27 +71,67 @@ test('progress counts by state, with the first expiry and what is waited for', (
     thawing: 1,
     cold: 1,
     expiresAtMs: nowMs + day,
-    waitsFor: ['DEEP_ARCHIVE', 'GLACIER'],
+    waits: [
+      { archive: 'DEEP_ARCHIVE', isAsked: false, tier: undefined },
+      { archive: 'GLACIER', isAsked: true, tier: undefined },
+    ],
   });
   assert.equal(describeThaw(progress), '4 of 6 chunks (40 B of 60 B) can be read, 1 in progress, 1 cold');
-  assert.deepEqual(readyIn(progress, 'Standard'), [3 * hour, 12 * hour]);
-  assert.deepEqual(readyIn(progress, 'Bulk'), [5 * hour, 48 * hour]);
-  assert.deepEqual(
-    readyIn(progress, 'Expedited'),
-    [60, 12 * hour],
-    'of what is in the deep archive: Standard',
-  );
+  assert.equal(describeThaw(progress, 'document').includes('of 6 documents'), true);
 });
 
 test('where all can be read there is no time to wait, and no expiry where nothing was thawed', () => {
   const progress = thawProgress([{ key: 'a', sizeBytes: 1, state: { kind: 'readable' } }]);
-  assert.deepEqual([readyIn(progress, 'Standard'), progress.expiresAtMs], [undefined, undefined]);
+  assert.deepEqual([readyTime(progress, 'Standard'), progress.expiresAtMs], [{ kind: 'now' }, undefined]);
+  assert.equal(describeReadyTime(readyTime(progress, 'Standard')), undefined);
   assert.equal(describeThaw(progress), '1 of 1 chunk (1 B of 1 B) can be read');
 });
 
-test('times are told as S3 promises them', () => {
-  assert.equal(describeReadyIn([0, 12 * hour]), '12h 00m at most');
-  assert.equal(describeReadyIn([3 * hour, 5 * hour]), '3h 00m to 5h 00m');
+/** The time of objects in one state each. */
+const timeOf = (tier: ThawTier, ...of: readonly ThawState[]) =>
+  readyTime(thawProgress(of.map((state, index) => ({ key: `${index}`, sizeBytes: 1, state }))), tier);
+
+test('a time is known of what this run asked for, and of nothing else', () => {
+  const ours = { kind: 'thawing', archive: 'GLACIER', tier: 'Bulk' } as const;
+  const theirs = { kind: 'thawing', archive: 'GLACIER' } as const;
+  const deep = { kind: 'thawing', archive: 'DEEP_ARCHIVE', tier: 'Standard' } as const;
+  const cold = { kind: 'cold', archive: 'GLACIER' } as const;
+  assert.deepEqual(timeOf('Expedited', ours), { kind: 'known', seconds: [5 * hour, 12 * hour] });
+  assert.deepEqual(timeOf('Expedited', ours, deep), { kind: 'known', seconds: [5 * hour, 12 * hour] });
+  assert.deepEqual(timeOf('Expedited', theirs), { kind: 'unknown', seconds: [0, 12 * hour] });
+  assert.deepEqual(timeOf('Expedited', theirs, deep), { kind: 'unknown', seconds: [0, 12 * hour] });
+  assert.deepEqual(timeOf('Expedited', cold, ours), { kind: 'unasked', seconds: [5 * hour, 12 * hour] });
+  assert.deepEqual(timeOf('Expedited', cold), { kind: 'unasked', seconds: [60, 300] });
+  const archive = 'DEEP_ARCHIVE' as const;
+  assert.deepEqual(timeOf('Expedited', { kind: 'cold', archive }).kind, 'unasked', 'as in Standard');
+});
+
+test('times are told as S3 promises them, with the request that they count from', () => {
+  const told = (kind: 'known' | 'unasked' | 'unknown', from: number, to: number) =>
+    describeReadyTime({ kind, seconds: [from * hour, to * hour] });
+  assert.equal(told('known', 0, 12), 'it takes 12h 00m at most from the request on');
+  assert.equal(told('known', 3, 5), 'it takes 3h 00m to 5h 00m from the request on');
+  assert.match(
+    told('unasked', 3, 5) ?? '',
+    /^it takes 3h 00m to 5h 00m from its request on, which nobody has made/,
+  );
+  assert.match(
+    told('unknown', 0, 12) ?? '',
+    /a tier that the bucket does not tell: 12h 00m at most from that request on/,
+  );
+});
+
+test('what thaws by an earlier request can be hurried, unless Bulk is asked for', () => {
+  const keys = (tier: ThawTier) => objectsToHurry(objects, tier).map(({ key }) => key);
+  assert.deepEqual(keys('Expedited'), ['thawing']);
+  assert.deepEqual(keys('Standard'), ['thawing']);
+  assert.deepEqual(keys('Bulk'), []);
+  const ours = {
+    key: 'ours',
+    sizeBytes: 1,
+    state: { kind: 'thawing', archive: 'GLACIER', tier: 'Standard' },
+  } as const;
+  assert.deepEqual(objectsToHurry([ours], 'Expedited'), []);
 });
 
 test('looks become rarer, up to one in five minutes', () => {

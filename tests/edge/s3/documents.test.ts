@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
 import { readDocument, writeDocument, writeText } from '../../../lib/edge/s3/documents.ts';
 import { headObject } from '../../../lib/edge/s3/objects.ts';
@@ -138,18 +139,27 @@ test('a text is written over whatever was there', async () => {
 test('a document in an archive class cannot be read before it is thawed', async () => {
   await putAs(bucket, 'host/frozen', 'GLACIER');
   await assert.rejects(readDocument(bucket, 'host/frozen', 10), (error: ToolError) => {
-    assert.match(
-      error.message,
-      /^cannot read host\/frozen: the object is in an archive class and not thawed/,
-    );
+    assert.match(error.message, /^host\/frozen is archived \(GLACIER\) and must be thawed to be read/);
     assert.equal(exitCodeOf(error), 5);
-    // make thaw needs the document itself.
     assert.match(
       error.hint ?? '',
-      /lifecycle rule .*restore-object --bucket test-bucket --key host\/frozen /,
+      /restore-object --bucket test-bucket --key host\/frozen --restore-request '\{"Days":7,.*; a lifecycle rule /,
     );
     return true;
   });
+  const key = 'host/subvol/data/full/manifest-20260101T020000Z.json';
+  const request = { Bucket: bucket.name, Body: '{}', StorageClass: 'INTELLIGENT_TIERING' } as const;
+  for (const Key of [key, 'host/tiered']) await bucket.client.send(new PutObjectCommand({ ...request, Key }));
+  await server.archive(() => true);
+  await assert.rejects(readDocument(bucket, 'host/tiered', 10), (error: ToolError) => {
+    assert.match(error.message, /is archived \(ARCHIVE_ACCESS\)/);
+    assert.match(
+      error.hint ?? '',
+      /--restore-request '\{"GlacierJobParameters":.*; STORAGE_CLASS_MANIFEST=STANDARD /,
+    );
+    return true;
+  });
+  await assert.rejects(readDocument(bucket, key, 10), { hint: /^make thaw SUBVOLUME=data requests it; / });
 });
 
 test('a text whose writing gets no answer is given up with the run', async () => {

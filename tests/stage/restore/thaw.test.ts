@@ -191,3 +191,25 @@ test('the days that are asked for reach the server', async () => {
   const days = ((progress.expiresAtMs ?? 0) - Date.now()) / day;
   assert.equal(days > 30 && days < 31.1, true, `${days} days`);
 });
+
+test('while a run waits, what thaws already is asked for a faster tier once', async () => {
+  const request = { ...(await archived('GLACIER', 'GLACIER')), mayHurry: true };
+  const { context } = stageContext(bucket, { RESTORE_TIMEOUT: '4s' });
+  await thawChunks(context, { ...request, wish: { tier: 'Bulk', days: 7 } });
+  proxy.expect();
+  const error = await thawAndWait(context, request, true).catch((reason: unknown) => reason);
+  assert.equal(exitCodeOf(error), 5);
+  assert.match(`${error}`, /it takes 3h 00m to 5h 00m from the request on/);
+  assert.equal(countOf(isRestore), 2, 'and no second time');
+  assert.ok(countOf(isListing) > 2);
+});
+
+test('a server that takes no faster tier is asked for one once', async () => {
+  const request = { ...(await archived('GLACIER')), mayHurry: true };
+  const { context } = stageContext(bucket, { RESTORE_TIMEOUT: '4s' });
+  await thawChunks(context, { ...request, wish: { tier: 'Bulk', days: 7 } });
+  proxy.expect(refusing(409, 'RestoreAlreadyInProgress'));
+  const error = await thawAndWait(context, request, true).catch((reason: unknown) => reason);
+  assert.match(`${error}`, /requested before, in a tier that the bucket does not tell: 12h 00m at most/);
+  assert.equal(countOf(isRestore), 1);
+});

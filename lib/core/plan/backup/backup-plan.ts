@@ -33,10 +33,13 @@ export interface PublishedBackup {
   /** Its chain from the full backup on, or why that cannot be restored. */
   readonly chain:
     | {
-        readonly full: Manifest;
+        /** Where a manifest between is archived, the newest full backup before it. */
+        readonly full: Pick<Manifest, 'created_at'>;
         readonly streamUuids: readonly string[];
-        /** All of it, the full backup first. */
+        /** All of it, the full backup first; without what lies behind an archived manifest. */
         readonly members: readonly StoredManifest[];
+        /** True where `members` lacks some, since a manifest is archived. */
+        readonly isPartial?: boolean;
         /** Something of it that only its bytes can settle, such as a chunk that was replaced. */
         readonly doubt?: string | undefined;
       }

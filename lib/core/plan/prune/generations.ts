@@ -20,6 +20,8 @@ export type Generation = readonly [ChainedBackup, ...ChainedBackup[]];
 export interface BrokenBackup {
   readonly key: string;
   readonly problem: string;
+  /** True when nothing is known to be wrong, but that a manifest has to be thawed to tell. */
+  readonly isArchived?: boolean;
 }
 
 /** Sorts the manifests of one subvolume, by key, into generations and what is broken; `objects` is what the bucket has. */
@@ -38,9 +40,10 @@ export function findGenerations(
     const verdict = verdicts.get(key);
     // What only its bytes could settle is not deleted either.
     const problem = verdict?.whyNot ?? verdict?.doubt;
-    if ('unusable' in manifest) broken.push({ key, problem: manifest.unusable });
+    const mark = verdict?.whyNot !== undefined && verdict.isArchived ? { isArchived: true } : {};
+    if ('unusable' in manifest) broken.push({ key, problem: manifest.unusable, ...mark });
     else if (!verdict || verdict.whyNot !== undefined || problem !== undefined) {
-      broken.push({ key, problem: problem ?? 'it was not judged' });
+      broken.push({ key, problem: problem ?? 'it was not judged', ...mark });
     } else sound.push({ root: verdict.root, backup: { key, manifest, depth: verdict.depth } });
   }
   const generations = [...groupBy(sound, ({ root }) => root).values()].flatMap((members) => {

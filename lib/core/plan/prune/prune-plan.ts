@@ -6,7 +6,7 @@
 import type { BegunUpload, ListedObject } from '../../format/inventory.ts';
 import { manifestKeyOf, parseKey } from '../../format/names.ts';
 import { groupBy } from '../../group-by.ts';
-import type { ReadManifest } from '../restorability.ts';
+import type { ReadManifest, UnusableManifest } from '../restorability.ts';
 import { type BrokenBackup, findGenerations, type Generation } from './generations.ts';
 import { type Charge, chargeFor } from './minimum-duration.ts';
 import { type Orphans, planOrphans } from './orphans.ts';
@@ -34,7 +34,7 @@ export interface PruneInput {
   /** By key, in any order. */
   readonly manifests: ReadonlyMap<string, ReadManifest>;
   /** What current.json says; undefined when there is none. */
-  readonly pointer: { readonly manifestKey: string } | { readonly unusable: string } | undefined;
+  readonly pointer: { readonly manifestKey: string } | UnusableManifest | undefined;
   readonly begun: BegunBackups;
   /** Keys of manifests that an earlier prune of this host has removed, or was about to. */
   readonly pruned: readonly string[];
@@ -63,9 +63,9 @@ export interface Removal {
   readonly objects: readonly ListedObject[];
 }
 
-/** Why it is not known what is needed: something in the bucket is damaged, or a file of this host. */
+/** Why it is not known what is needed: something in the bucket is damaged, or archived, or a file of this host. */
 export interface Blockage {
-  readonly where: 'bucket' | 'host';
+  readonly where: 'bucket' | 'archive' | 'host';
   readonly problem: string;
 }
 
@@ -145,16 +145,26 @@ function blockedBecause(input: PruneInput): Blockage | undefined {
   const { prefix, manifests, pointer, begun } = input;
   if (manifests.size === 0 && !pointer) return undefined;
   if (begun.unknown !== undefined) return { where: 'host', problem: begun.unknown };
-  const inBucket = (problem: string) => ({ where: 'bucket' as const, problem });
+  const inBucket = (problem: string, isArchived = false): Blockage => ({
+    where: isArchived ? 'archive' : 'bucket',
+    problem,
+  });
   if (!pointer) return inBucket('current.json is missing, so that it is not known which backup is the last');
-  if ('unusable' in pointer) return inBucket(`current.json ${pointer.unusable}`);
+  if ('unusable' in pointer) return inBucket(`current.json ${pointer.unusable}`, pointer.isArchived);
   if (!manifests.has(pointer.manifestKey)) {
     return inBucket(`current.json names ${pointer.manifestKey}, which is missing`);
   }
   // They may come back, from an earlier version of the object or read by a later version of this tool.
   const unread = [...manifests].flatMap(([key, manifest]) => ('unusable' in manifest ? [key] : []));
-  const obscure = [...unread, ...missingManifests(input)].find((key) => isIncremental(prefix, key));
-  return obscure === undefined ? undefined : inBucket(`it is not known what ${obscure} builds on`);
+  const obscure = [...unread, ...missingManifests(input)].filter((key) => isIncremental(prefix, key));
+  const isArchived = (key: string) => {
+    const manifest = manifests.get(key);
+    return manifest !== undefined && 'unusable' in manifest && manifest.isArchived === true;
+  };
+  // Damage is what has to be told first.
+  const worst = obscure.find((key) => !isArchived(key)) ?? obscure[0];
+  if (worst === undefined) return undefined;
+  return inBucket(`it is not known what ${worst} builds on`, isArchived(worst));
 }
 
 function isIncremental(prefix: string, key: string): boolean {

@@ -5,9 +5,9 @@ import type { BackupKind } from '../../../core/format/names.ts';
 import type { SnapshotFile } from '../../../core/format/run-files.ts';
 import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
 import type { RunDirectory } from '../../../edge/files/run-directory.ts';
-import { type FoundPointer, readManifest } from '../../bucket/backups.ts';
+import type { FoundPointer } from '../../bucket/backups.ts';
 import type { StageContext } from '../../context.ts';
-import { lookAtChain } from '../last-backup.ts';
+import { lookAtBackup } from '../last-backup.ts';
 import type { SnapshotSource } from '../snapshot-source.ts';
 import { findSnapshot } from './find-snapshot.ts';
 import { relationTo } from './relation.ts';
@@ -125,11 +125,8 @@ async function obstacleInParent(
   if (parent.transid !== undefined && state.transid !== parent.transid) {
     return 'its parent snapshot was changed since it was planned';
   }
-  const chain = await readManifest(context.bucket, parent.manifest_key)
-    .then((manifest) => lookAtChain(context, parent.manifest_key, manifest))
-    .catch((error: unknown) => {
-      if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-      return { problem: error.message };
-    });
-  return 'problem' in chain ? `the backup that it builds on cannot be restored: ${chain.problem}` : undefined;
+  const looked = await lookAtBackup(context, parent.manifest_key);
+  return 'problem' in looked
+    ? `the backup that it builds on cannot be restored: ${looked.problem}`
+    : undefined;
 }

@@ -38,7 +38,8 @@ export async function findManifest(
     const isOurs = manifest.snapshot.uuid === snapshot.snapshot.uuid && (!upload || holds(manifest, upload));
     return isOurs ? { ours: manifest, text: document.text } : { theirs: `${key} exists already` };
   } catch (error) {
-    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    const isUnreadable = error instanceof ToolError && (error.kind === 'damage' || error.kind === 'thaw');
+    if (!isUnreadable) throw error;
     return { theirs: `${key} exists already, and ${error.problem}` };
   }
 }

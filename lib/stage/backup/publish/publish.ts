@@ -17,10 +17,10 @@ import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { writeDocument } from '../../../edge/s3/documents.ts';
 import { writeOptions } from '../../../edge/s3/s3-client.ts';
-import { readManifest, readPointer } from '../../bucket/backups.ts';
+import { readPointer } from '../../bucket/backups.ts';
 import { lookAtChunks } from '../../bucket/look-at-chunks.ts';
 import type { StageContext } from '../../context.ts';
-import { lookAtChain } from '../last-backup.ts';
+import { lookAtBackup } from '../last-backup.ts';
 import { anotherWriter } from './another-writer.ts';
 import { findManifest, manifestKeyOf } from './own-manifest.ts';
 import { type TidyOutcome, tidyUp } from './tidy-up.ts';
@@ -30,7 +30,7 @@ export interface PublishOutcome extends TidyOutcome {
   readonly manifestKey: string;
   readonly manifest: Manifest;
   /** Backups from the full one up to this one. */
-  readonly chainLength: number;
+  readonly chainLength: number | undefined;
   /** From planning to publishing, an interruption included. */
   readonly seconds: number;
 }
@@ -70,7 +70,8 @@ export async function publishBackup(
   parseManifest(serialiseDocument(built), manifestKey, context.bucket.prefix);
 
   await confirmChunks(context, built, run);
-  const chainLength = (await confirmChain(context, built)) + 1;
+  const chainBefore = await confirmChain(context, built);
+  const chainLength = chainBefore === undefined ? undefined : chainBefore + 1;
   const { text, manifest } = await writeManifest(context, serialiseDocument(built), snapshot, upload);
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
@@ -108,19 +109,18 @@ async function confirmChunks(context: StageContext, manifest: Manifest, run: Run
 
 /**
  * Looks at the chain once more: it was whole when this backup was planned, which may be weeks ago.
- * @returns how many backups it has; 0 for a full one, which has none.
+ * @returns how many backups it has; 0 for a full one, which has none; undefined where archived manifests hide it.
  * @throws ToolError (damage); the next backup will find the same, and be a full one.
  */
 async function confirmChain(
   context: StageContext,
   { parent_manifest, subvolume }: Manifest,
-): Promise<number> {
+): Promise<number | undefined> {
   if (parent_manifest === null) return 0;
-  const parent = await readManifest(context.bucket, parent_manifest);
-  const chain = await lookAtChain(context, parent_manifest, parent);
-  if (!('problem' in chain)) return chain.members.length;
+  const looked = await lookAtBackup(context, parent_manifest);
+  if ('chainLength' in looked) return looked.chainLength;
   throw new ToolError(
-    `nothing of ${subvolume} was published: its chain has been damaged since: ${chain.problem}`,
+    `nothing of ${subvolume} was published: its chain has been damaged since: ${looked.problem}`,
     {
       kind: 'damage',
       hint: 'run make backup again: it makes a full one',

@@ -104,7 +104,9 @@ test('what is due stays due until it is done, and what comes next is later and d
       else if (verdict.due === 'nothing') {
         const { kind, atMs } = verdict.next;
         assert.ok(atMs > now, `${atMs}`);
-        assert.equal(judgeDue(asked, published, every, atMs).due, kind);
+        // Where both are due within the tolerance, a full one is taken.
+        const { due } = judgeDue(asked, published, every, atMs);
+        assert.ok(due === kind || (asked === 'auto' && due === 'full'), due);
         if (asked !== 'auto') assert.equal(kind, asked);
       } else assert.fail(verdict.due);
     }),
