@@ -53,10 +53,10 @@ async function measureOne(
   await prepare?.();
   await sink.counts();
   const run = await measure(command, signal);
-  const { receivedBytes, sentBytes } = await sink.counts();
+  const { receivedBytes, sentBytes, passingMs } = await sink.counts();
   const moved = direction === 'upload' ? receivedBytes : sentBytes;
   if (passesSink && moved < streamBytes) {
     throw new Error(`${name} ended well, but moved ${moved} of ${streamBytes} bytes`);
   }
-  return run;
+  return { ...run, ...(passesSink && { passingSeconds: passingMs / 1000 }) };
 }

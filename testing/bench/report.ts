@@ -12,7 +12,7 @@ export interface Comparison {
   readonly results: readonly Result[];
 }
 
-const heading = ['MiB/s', 'SLOWEST', 'FASTEST', 'SPEED', 'CPU-s/GiB', 'CPU', 'MEMORY'];
+const heading = ['MiB/s', 'SLOWEST', 'FASTEST', 'SPEED', 'PASSING', 'CPU-s/GiB', 'CPU', 'MEMORY'];
 
 /** A result with its numbers, and with how the tool compares to it: above 1, the tool is faster, or takes more processor time. */
 export interface Line {
@@ -47,6 +47,7 @@ export function formatComparison(comparison: Comparison): string {
     summary.mibPerSecond.toFixed(0),
     ...summary.range.map((speed) => speed.toFixed(0)),
     speedRatio.toFixed(2),
+    summary.passingMibPerSecond?.toFixed(0) ?? '',
     summary.cpuSecondsPerGib.toFixed(2),
     cpuRatio.toFixed(2),
     formatSize(summary.peakBytes),

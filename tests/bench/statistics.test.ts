@@ -16,8 +16,11 @@ test('a summary takes the median of time and processor time, and the most memory
     cpuSeconds,
     peakBytes,
   });
-  const summary = summarise([run(1, 4, 5), run(2, 1, 9), run(4, 2, 7)], 512 * MIB);
-  assert.deepEqual(summary, { mibPerSecond: 256, range: [128, 512], cpuSecondsPerGib: 4, peakBytes: 9 });
+  const runs = [run(1, 4, 5), run(2, 1, 9), run(4, 2, 7)];
+  const expected = { mibPerSecond: 256, range: [128, 512], cpuSecondsPerGib: 4, peakBytes: 9 };
+  assert.deepEqual(summarise(runs, 512 * MIB), { ...expected, passingMibPerSecond: undefined });
+  const passing = runs.map((one) => ({ ...one, passingSeconds: one.seconds / 4 }));
+  assert.deepEqual(summarise(passing, 512 * MIB), { ...expected, passingMibPerSecond: 1024 });
 });
 
 test('what bash says of times is added up, with a point or a comma', () => {

@@ -8,6 +8,8 @@ export interface Measurement {
   readonly cpuSeconds: number;
   /** The most memory that any single one of its processes had resident. */
   readonly peakBytes: number;
+  /** From the first byte of the stream that passed the sink to the last; undefined where none did. */
+  readonly passingSeconds?: number | undefined;
 }
 
 /** The middle value; the mean of the two in the middle where their count is even. @throws when there is none */
@@ -24,6 +26,8 @@ export interface Summary {
   readonly mibPerSecond: number;
   /** Of the slowest and of the fastest round. */
   readonly range: readonly [slowest: number, fastest: number];
+  /** Of the median time in which the stream passed the sink; undefined where it did not. */
+  readonly passingMibPerSecond: number | undefined;
   readonly cpuSecondsPerGib: number;
   /** The largest of all rounds: a promise of memory holds for each. */
   readonly peakBytes: number;
@@ -33,9 +37,11 @@ export interface Summary {
 export function summarise(runs: readonly Measurement[], bytes: number): Summary {
   const speed = (seconds: number) => bytes / MIB / seconds;
   const seconds = runs.map((run) => run.seconds);
+  const passing = runs.flatMap(({ passingSeconds }) => passingSeconds ?? []);
   return {
     mibPerSecond: speed(median(seconds)),
     range: [speed(Math.max(...seconds)), speed(Math.min(...seconds))],
+    passingMibPerSecond: passing.length > 0 ? speed(median(passing)) : undefined,
     cpuSecondsPerGib: median(runs.map((run) => run.cpuSeconds)) / (bytes / GIB),
     peakBytes: Math.max(...runs.map((run) => run.peakBytes)),
   };

@@ -1,7 +1,8 @@
 /** The ways in which the tool is measured in one run: this checkout and another one, with parts of the default size and of others. */
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatSize } from '../../../lib/core/units.ts';
+import { S3_LIMITS } from '../../../lib/core/stream/part-sizes.ts';
+import { formatSize, GIB } from '../../../lib/core/units.ts';
 import type { BucketAccess } from '../../harness/servers/bucket-access.ts';
 import { writeSettings } from '../../harness/settings-file.ts';
 import { repositoryRoot } from '../../harness/test-directory.ts';
@@ -54,7 +55,9 @@ export async function makeVariants(
       ? []
       : [makeVariant(ground, { ...own, name: 'baseline', checkout: baseline })]),
     ...partSizes.map((bytes) => {
-      const settings = { PART_SIZE: `${bytes}` };
+      // Chunks of the default size would have too many.
+      const chunkBytes = Math.min(200 * GIB, S3_LIMITS.maxPartsPerObject * bytes);
+      const settings = { PART_SIZE: `${bytes}`, CHUNK_SIZE: `${chunkBytes}` };
       return makeVariant(ground, { ...own, name: `parts of ${formatSize(bytes)}`, settings });
     }),
   ]);

@@ -31,7 +31,11 @@ export interface SinkCounts {
   requests: number;
   receivedBytes: number;
   sentBytes: number;
+  /** From the first byte of a large object, in either direction, to the last: what takes its time before and after is not in it. */
+  passingMs: number;
 }
+
+const nothingPassed: SinkCounts = { requests: 0, receivedBytes: 0, sentBytes: 0, passingMs: 0 };
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -60,7 +64,8 @@ class Sink {
   readonly #objects = new SinkObjects();
   readonly #inbound: Throttle;
   readonly #outbound: Throttle;
-  #counts: SinkCounts = { requests: 0, receivedBytes: 0, sentBytes: 0 };
+  #counts = { ...nothingPassed };
+  #passingSinceMs: number | undefined;
 
   constructor(options: SinkOptions) {
     this.#options = options;
@@ -72,7 +77,8 @@ class Sink {
     const url = new URL(request.url ?? '/', 'http://sink');
     if (url.pathname === countsPath) {
       response.end(JSON.stringify(this.#counts));
-      this.#counts = { requests: 0, receivedBytes: 0, sentBytes: 0 };
+      this.#counts = { ...nothingPassed };
+      this.#passingSinceMs = undefined;
       return;
     }
     this.#counts.requests += 1;
@@ -113,7 +119,9 @@ class Sink {
 
   async #put({ request, response, key, query }: Exchange): Promise<void> {
     const uploadId = query.get('uploadId');
+    if (uploadId !== null) this.#notePassing();
     const { sizeBytes, bytes } = await this.#take(request, uploadId === null ? keptBytes : 0);
+    if (uploadId !== null) this.#notePassing();
     if (this.#options.delayMs > 0) await sleep(this.#options.delayMs);
     const sha256 = request.headers['x-amz-checksum-sha256'];
     const stored: SinkPart = {
@@ -211,13 +219,20 @@ class Sink {
   }
 
   async #send(response: ServerResponse, start: number, end: number): Promise<void> {
+    this.#notePassing();
     for (const piece of this.#options.stream.pieces(start, end)) {
       await this.#outbound(piece.length);
       if (response.destroyed) return;
       if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
       this.#counts.sentBytes += piece.length;
     }
+    this.#notePassing();
     response.end();
+  }
+
+  #notePassing(): void {
+    this.#passingSinceMs ??= performance.now();
+    this.#counts.passingMs = performance.now() - this.#passingSinceMs;
   }
 }
 
