@@ -56,7 +56,7 @@ async function measureOne(
   const { receivedBytes, sentBytes, passingMs } = await sink.counts();
   const moved = direction === 'upload' ? receivedBytes : sentBytes;
   if (passesSink && moved < streamBytes) {
-    throw new Error(`${name} ended well, but moved ${moved} of ${streamBytes} bytes`);
+    throw new Error(`${name} exited 0, but moved ${moved} of ${streamBytes} bytes`);
   }
   return { ...run, ...(passesSink && { passingSeconds: passingMs / 1000 }) };
 }
