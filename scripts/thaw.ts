@@ -24,6 +24,7 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   locked: false,
   async run({ context, options, json }) {
     const { resolveChain } = await import('../lib/stage/bucket/backups.ts');
+    const { checkReadable } = await import('../lib/stage/bucket/identity.ts');
     const { exportThaw } = await import('../lib/stage/restore/export-thaw.ts');
     const { lookAtThaw, thawChunks, thawRequestFor } = await import('../lib/stage/restore/thaw.ts');
     const wishes = readThawOptions(options);
@@ -39,6 +40,8 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
       return worstExitCode(outcome.failures);
     }
     const chain = await resolveChain(context.bucket, wishes.subvolume, wishes.selection);
+    // The restore will need the identity; where it is not on this host, thawing may still be.
+    if (context.settings.DECRYPT_WITH !== '') await checkReadable(context, chain);
     const request = thawRequestFor(context, chain, wishes.wish);
     const outcome = wishes.isDryRun ? await lookAtThaw(context, request) : await thawChunks(context, request);
     const report = thawReport(chain, request.wish, outcome, { now: new Date(), isDryRun: wishes.isDryRun });

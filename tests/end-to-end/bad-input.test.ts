@@ -76,10 +76,28 @@ test('bad settings and usage: one clear line, the documented exit code, nothing 
       says: /SNAPSHOT_DIR is not set/,
     },
     {
-      name: 'codecs that are not there yet',
-      changes: { ENCRYPT_TO: 'age1x' },
+      name: 'a recipient that is none',
+      changes: { ENCRYPT_TO: 'me@example.net' },
       code: 2,
-      says: /ENCRYPT_TO is not supported yet/,
+      says: /ENCRYPT_TO item 1 is not a public key: age1…/,
+    },
+    {
+      name: 'a recipient with a mistyped letter',
+      changes: { ENCRYPT_TO: 'age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2a' },
+      code: 2,
+      says: /ENCRYPT_TO: age does not encrypt to age1lvyv\w+: malformed recipient/,
+    },
+    {
+      name: 'recipients in a file that is not there',
+      changes: { ENCRYPT_TO: '/nonexistent/recipients' },
+      code: 2,
+      says: /cannot read the recipients file \/nonexistent\/recipients of ENCRYPT_TO: it does not exist/,
+    },
+    {
+      name: 'a secret key as the recipient',
+      changes: { ENCRYPT_TO: 'AGE-SECRET-KEY-1MARKED' },
+      code: 2,
+      says: /ENCRYPT_TO item 1 is a secret key; (?!.*MARKED)/,
     },
     {
       name: 'SUBVOLUME= that selects nothing',

@@ -58,6 +58,10 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
       });
     }
     if (secretVariables.some((key) => aws[key])) await refuseReadableByOthers(file);
+    const isEncoded = values.COMPRESS !== 'none' || values.ENCRYPT_TO.length > 0;
+    if (needs === 'sources and bucket' && isEncoded) {
+      await (await import('./check-encoding.ts')).checkEncoding(values);
+    }
     Object.assign(process.env, aws);
   };
   return { values, check };

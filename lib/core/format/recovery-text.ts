@@ -6,7 +6,8 @@ export function recoveryText(bucket: string, prefix: string): string {
 ================================
 
 Below ${prefix}/subvol/ each folder is one Btrfs subvolume. You need a Btrfs filesystem, root, and the
-commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer).
+commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer); for encoded backups also zstd or age, and for
+encrypted ones the identity of one of their recipients, a secret key that is not here.
 
 1. Find the backup. current.json names the manifest of the newest one:
 
@@ -39,7 +40,28 @@ commands aws, jq, sha256sum and btrfs (btrfs-progs 6.0 or newer).
      jq -r '.chunks[] | .sha256 + "  " + (.key | split("/") | last)' manifest.json | sha256sum --check &&
        jq -r '.chunks[] | .key | split("/") | last' manifest.json | xargs cat | btrfs receive DIR
 
-   Chunks are plain pieces of one "btrfs send" stream when "codec" says none: joined, they are the stream.
+   Chunks are plain pieces of one "btrfs send" stream when "codec" says none twice: joined, they are the stream.
+
+   Otherwise each chunk is a row of frames, to be decoded one by one. Download the chunks as above, and instead of
+   checking and joining them (leave out age, or zstd, where "codec" says none for it; IDENTITY is the file with the
+   secret key):
+
+     jq -r '.chunks[] | (.key | split("/") | last) as $file | .frames[] | [.size, $file] | @tsv' manifest.json |
+       { last=; while read -r size file; do
+         if [ "$file" != "$last" ]; then at=0 last=$file; fi
+         dd if="$file" bs=1M iflag=skip_bytes,count_bytes skip=$at count=$size status=none |
+           age -d -i IDENTITY | zstd -dc
+         at=$((at + size))
+       done; } > stream
+     sha256sum stream
+
+   The digest has to be stream.sha256 of the manifest. Of an encrypted backup only its recipients can read it:
+
+     jq -r .sealed manifest.json | base64 -d | age -d -i IDENTITY | jq -r .stream
+
+   If it is the same, receive the stream:
+
+     btrfs receive DIR < stream
 
 5. DIR now holds a read-only subvolume for each backup. Take a writable snapshot of the last one:
 

@@ -15,7 +15,7 @@ import {
 } from '../../core/format/manifest.ts';
 import { recoveryTextKey, SubvolumeKeys } from '../../core/format/names.ts';
 import { recoveryText } from '../../core/format/recovery-text.ts';
-import type { ChunksFile, SnapshotFile } from '../../core/format/run-files.ts';
+import type { ChunksFile, SnapshotFile, StoredChunk } from '../../core/format/run-files.ts';
 import { TOOL } from '../../core/format/tool.ts';
 import { snapshotsToThin } from '../../core/plan/retention.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
@@ -157,24 +157,34 @@ function buildManifest(
       mtime: upload.stream.mtime ?? file.snapshot.mtime,
     },
     parent_manifest: file.parent?.manifest_key ?? null,
-    chunks: upload.chunks.map(({ index: _, ...chunk }) => chunk),
+    chunks: upload.chunks.map(describeChunk),
     total_bytes: upload.chunks.reduce((sum, chunk) => sum + chunk.size, 0),
     chunk_size: upload.chunk_size,
     stream: upload.stream,
-    codec: { compress: 'none', encrypt: 'none' },
+    // As the chunks were stored, whatever the settings have become since.
+    codec: {
+      compress: upload.identity.compress,
+      encrypt: upload.identity.encrypt_to === '' ? 'none' : 'age',
+    },
+    sealed: upload.sealed,
     s3: {
       bucket: bucket.name,
       region: bucket.region,
-      // As the chunks were stored, whatever the settings have become since.
       storage_class: upload.identity.storage_class,
       sse: upload.identity.sse,
     },
     host: hostName,
     host_id: hostId,
     filesystem_uuid: file.filesystem_uuid,
-    tool: TOOL,
+    tool: { ...TOOL, ...(upload.programs && { programs: upload.programs }) },
     timing: { started_at: file.started_at, finished_at: upload.finished_at },
   });
+}
+
+/** What the manifest says of a chunk. What its frames were made of stays here: `sealed` has it for those who may read it. */
+function describeChunk({ index: _, part_size, frames, ...chunk }: StoredChunk): Manifest['chunks'][number] {
+  if (!frames) return { ...chunk, part_size };
+  return { ...chunk, frames: frames.map(({ size, plain_size }) => ({ size, plain_size })) };
 }
 
 /** A manifest that is there already is ours when it says the same: the answer to an earlier attempt was lost. */

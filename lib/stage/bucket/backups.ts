@@ -156,9 +156,9 @@ export interface Everything {
   readonly keys: readonly ManifestKey[];
 }
 
-/** A manifest without the hashes of parts, which are most of it: thousands of these fit into memory. */
-export function withoutParts(manifest: Manifest): Manifest {
-  return { ...manifest, chunks: manifest.chunks.map(({ parts: _, ...chunk }) => chunk) };
+/** A manifest without parts, frames and their digests, which are most of it: thousands of these fit into memory. */
+export function withoutParts({ sealed: _, ...manifest }: Manifest): Manifest {
+  return { ...manifest, chunks: manifest.chunks.map(({ parts: _, frames: __, ...chunk }) => chunk) };
 }
 
 /**

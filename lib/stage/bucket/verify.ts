@@ -18,6 +18,7 @@ import { formatCount } from '../../core/units.ts';
 import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
+import { findSealed } from './identity.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
 import { readBackup } from './read-backup.ts';
 
@@ -36,6 +37,8 @@ export interface VerifyOutcome {
   readonly findings: readonly Finding[];
   /** Backups whose link to their parent nothing records: manifests of earlier versions do not, and their streams were not read. */
   readonly unproven: number;
+  /** Encrypted backups of which `deep` could check the stored bytes alone, because no identity that opens them is at hand. */
+  readonly sealed: number;
   /** Keys of sound archived chunks that `deep` did not read because they are not thawed. */
   readonly cold: readonly string[];
 }
@@ -72,6 +75,7 @@ export async function verifyBackups(
     const manifest = manifests.get(key);
     return manifest ? [{ key, manifest }] : [];
   });
+  const sealed = deep ? await findSealed(context, stored) : new Set<string>();
   const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings, deep);
   const cold = deep ? unreadable : [];
   const heads = new Map<string, StreamHead>();
@@ -79,7 +83,12 @@ export async function verifyBackups(
     const skipped = new Set([...damaged, ...unreadable]);
     const allChunks = stored.flatMap(({ manifest }) => manifest.chunks);
     for (const backup of stored) {
-      const reading = await readBackup(context, { backup, skipped, allChunks });
+      const reading = await readBackup(context, {
+        backup,
+        skipped,
+        isSealed: sealed.has(backup.key),
+        allChunks,
+      });
       if (reading.head) heads.set(backup.key, reading.head);
       for (const finding of reading.problems) damaged.add(finding.object);
       findings.push(...reading.problems);
@@ -101,7 +110,7 @@ export async function verifyBackups(
   warnOfRepeatedUuids(context, stored, manifests);
   const chunks = stored.reduce((sum, { manifest }) => sum + manifest.chunks.length, 0);
   const bytes = stored.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
-  return { manifests: keys.length, chunks, bytes, deep, findings, unproven, cold };
+  return { manifests: keys.length, chunks, bytes, deep, findings, unproven, sealed: sealed.size, cold };
 }
 
 /** What the streams that were read say of themselves, held against their manifests and against each other. */

@@ -16,6 +16,7 @@ import {
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
 import { resolveChain, type Selection } from '../bucket/backups.ts';
+import { checkReadable } from '../bucket/identity.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
@@ -60,6 +61,7 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   const chain = await looking(() => resolveChain(context.bucket, request.subvolume, request.selection));
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
+  await looking(() => checkReadable(context, chain));
   log.info(`restoring ${describeChain(chain)} to ${request.target}`);
   const objects = await looking(() => checkChunks(context, chain));
   // Before the free space is looked at: what is left of a killed restore takes up some.

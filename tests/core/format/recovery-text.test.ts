@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { recoveryText } from '../../../lib/core/format/recovery-text.ts';
+import { makeIdentity } from '../../support/age-keys.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('recovery-text');
@@ -17,6 +18,7 @@ function commandBlocks(text: string): readonly string[] {
     .map((block) => block.replace(/^ {5}/gm, ''));
 }
 
+const hasJq = spawnSync('jq', ['--version']).status === 0;
 const text = recoveryText('my-backups', 'home/server');
 const blocks = commandBlocks(text);
 
@@ -50,6 +52,40 @@ test('the thaw request is JSON that S3 takes', () => {
   assert.deepEqual(request, { Days: 7, GlacierJobParameters: { Tier: 'Standard' } });
 });
 
+test('with its commands the frames of an encrypted backup become the stream again', {
+  skip: !hasJq && 'no jq here',
+}, async () => {
+  const { identity, recipient } = await makeIdentity(directory, 'identity');
+  const encode = (plain: string) =>
+    execFileSync('bash', ['-c', 'zstd -qc | age -r "$0"', recipient], { input: plain });
+  const [first, second] = [['first frame, ', 'second frame, '], ['third frame']].map((plain) =>
+    plain.map(encode),
+  );
+  assert.ok(first && second);
+  const stream = createHash('sha256').update('first frame, second frame, third frame').digest('hex');
+  const work = join(directory, 'frames');
+  mkdirSync(work);
+  for (const [index, frames] of [first, second].entries()) {
+    writeFileSync(join(work, `chunk-${index}.bin`), Buffer.concat(frames));
+  }
+  const chunks = [first, second].map((frames, index) => ({
+    key: `a/b/chunk-${index}.bin`,
+    frames: frames.map(({ length }) => ({ size: length, plain_size: 1 })),
+  }));
+  const sealed = execFileSync('age', ['-r', recipient], { input: JSON.stringify({ stream }) });
+  writeFileSync(join(work, 'manifest.json'), JSON.stringify({ chunks, sealed: sealed.toString('base64') }));
+  const run = (word: string) => {
+    const block = blocks.find((found) => found.includes(word)) ?? assert.fail();
+    const script = block.replaceAll('IDENTITY', identity);
+    return execFileSync('bash', ['--norc', '-euo', 'pipefail', '-c', script], {
+      cwd: work,
+      encoding: 'utf8',
+    });
+  };
+  assert.equal(run('sha256sum stream'), `${stream}  stream\n`);
+  assert.equal(run('.sealed'), `${stream}\n`);
+});
+
 /** Runs commands with stand-ins for aws (a directory is the bucket) and btrfs (keeps what it is given). */
 function runWithStandIns(commands: string, bucketDirectory: string): ReturnType<typeof spawnSync> {
   const bin = join(directory, 'bin');
@@ -72,8 +108,6 @@ function runWithStandIns(commands: string, bucketDirectory: string): ReturnType<
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
-
-const hasJq = spawnSync('jq', ['--version']).status === 0;
 
 for (const prefix of ['home/server', "it's my $HOME"]) {
   test(`with its commands the chunks under "${prefix}" become the stream again`, {
