@@ -39,7 +39,7 @@ test('restore and thaw with an identity, without one, and with a wrong one', asy
       await writeFile(join(world.directory, 'open'), 'AGE-SECRET-KEY-1\n');
       await chmod(join(world.directory, 'open'), 0o644);
       await writeFile(join(world.directory, 'junk'), 'junk\n', { mode: 0o600 });
-      const result = await run('restore.ts', file, ...restore);
+      const result = await run('restore.ts', file, ...restore, '--no-wait');
       assert.equal(result.exitCode, 2, result.stderr);
       assert.equal(errorLines(result).length, 1, result.stderr);
       assert.match(errorLines(result)[0] ?? '', says);
