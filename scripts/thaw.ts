@@ -23,7 +23,7 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const { resolveChain } = await import('../lib/stage/bucket/backups.ts');
+    const { resolveTrustedChain } = await import('../lib/stage/bucket/signatures.ts');
     const { checkReadable } = await import('../lib/stage/bucket/identity.ts');
     const { exportThaw } = await import('../lib/stage/restore/export-thaw.ts');
     const { lookAtThaw, thawChunks, thawRequestFor } = await import('../lib/stage/restore/thaw.ts');
@@ -39,7 +39,7 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
       );
       return worstExitCode(outcome.failures);
     }
-    const chain = await resolveChain(context.bucket, wishes.subvolume, wishes.selection);
+    const chain = await resolveTrustedChain(context, wishes.subvolume, wishes.selection);
     // The restore will need the identity; where it is not on this host, thawing may still be.
     if (context.settings.DECRYPT_WITH !== '') await checkReadable(context, chain);
     const request = thawRequestFor(context, chain, wishes.wish);

@@ -94,6 +94,18 @@ test('bad settings and usage: one clear line, the documented exit code, nothing 
       says: /cannot read the recipients file \/nonexistent\/recipients of ENCRYPT_TO: it does not exist/,
     },
     {
+      name: 'a key to sign with that is not there',
+      changes: { SIGN_WITH: '/nonexistent/key' },
+      code: 2,
+      says: /SIGN_WITH: ssh-keygen cannot sign with \/nonexistent\/key: /,
+    },
+    {
+      name: 'signers, and nothing to sign with',
+      changes: { VERIFY_SIGNERS: '/nonexistent/signers' },
+      code: 2,
+      says: /VERIFY_SIGNERS is set, and SIGN_WITH is not: a restore would refuse what is backed up here/,
+    },
+    {
       name: 'a secret key as the recipient',
       changes: { ENCRYPT_TO: 'AGE-SECRET-KEY-1MARKED' },
       code: 2,

@@ -14,7 +14,7 @@ export async function makeIdentity(directory: string, name: string) {
 export async function makeSshKey(
   directory: string,
   name: string,
-  type: 'ed25519' | 'rsa',
+  type: 'ed25519' | 'rsa' | 'ecdsa',
   passphrase = '',
 ): Promise<string> {
   const path = join(directory, name);

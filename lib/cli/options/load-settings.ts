@@ -58,13 +58,19 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
       });
     }
     if (secretVariables.some((key) => aws[key])) await refuseReadableByOthers(file);
-    const isEncoded = values.COMPRESS !== 'none' || values.ENCRYPT_TO.length > 0;
-    if (needs === 'sources and bucket' && isEncoded) {
-      await (await import('./check-encoding.ts')).checkEncoding(values);
-    }
+    if (needs === 'sources and bucket') await checkEncodingAndSigning(values);
     Object.assign(process.env, aws);
   };
   return { values, check };
+}
+
+/** What is needed for this is loaded only where it is asked for. */
+async function checkEncodingAndSigning(values: SettingValues): Promise<void> {
+  const { COMPRESS, ENCRYPT_TO, SIGN_WITH, VERIFY_SIGNERS } = values;
+  if (COMPRESS === 'none' && ENCRYPT_TO.length === 0 && SIGN_WITH === '' && VERIFY_SIGNERS === '') return;
+  const { checkEncoding, checkSigning } = await import('./check-encoding.ts');
+  await checkEncoding(values);
+  await checkSigning(values);
 }
 
 /** Every user of this host can read the arguments of a process. */

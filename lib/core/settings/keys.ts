@@ -110,6 +110,12 @@ export const settingNotes = {
     about:
       'encrypt to these: comma-separated public keys (age1…, ssh-ed25519 …, ssh-rsa …), or the path of a file with one a line. This host needs no secret key; see docs/encryption.md',
   },
+  SIGN_WITH: {
+    section: how,
+    preset: '',
+    about:
+      'secret SSH key, without a passphrase, that signs each manifest (ssh-keygen -Y sign, namespace btrfs-to-s3), and so all that it names; see docs/encryption.md',
+  },
   FULL_EVERY: {
     section: keep,
     preset: '180d',
@@ -135,6 +141,12 @@ export const settingNotes = {
     preset: '',
     about:
       'identity file of age, or secret SSH key (mode 0600), for what reads encrypted backups: restore and verify DEEP=1. A backup does not need it',
+  },
+  VERIFY_SIGNERS: {
+    section: back,
+    preset: '',
+    about:
+      'allowed_signers file (ssh-keygen(1)): restore, thaw and verify then take only manifests that somebody in it has signed',
   },
   RESTORE_TIER: {
     section: back,

@@ -23,6 +23,7 @@ import { deleteSubvolume, findSubvolumes } from '../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { readDocument, writeDocument, writeText } from '../../edge/s3/documents.ts';
 import { writeOptions } from '../../edge/s3/s3-client.ts';
+import { isSignatureOf, signText } from '../../edge/signature/ssh-signature.ts';
 import { readManifest, readPointer } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
@@ -75,6 +76,8 @@ export async function publishBackup(
 
   await confirmChunks(context, manifest, run);
   await confirmChain(context, manifest);
+  // First: a manifest that is there is signed.
+  await writeSignature(context, keys.signature(snapshot.kind, snapshot.created_at), text);
   await writeManifest(context, manifestKey, text);
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
@@ -191,6 +194,17 @@ function describeChunk({ index: _, part_size, frames, ...chunk }: StoredChunk): 
 async function writeManifest({ bucket, settings }: StageContext, key: string, text: string): Promise<void> {
   if (await writeDocument(bucket, key, text, writeOptions(settings, 'manifest'), { absent: true })) return;
   if ((await readDocument(bucket, key, MAX_MANIFEST_BYTES))?.text === text) return;
+  throw anotherWriter(`${key} exists already`);
+}
+
+/** Signs a manifest, where SIGN_WITH is set. A signature that is there already is ours when it is of the same text. */
+async function writeSignature({ bucket, settings }: StageContext, key: string, text: string): Promise<void> {
+  if (settings.SIGN_WITH === '') return;
+  const signature = await signText(settings.SIGN_WITH, text);
+  if (await writeDocument(bucket, key, signature, writeOptions(settings, 'manifest'), { absent: true }))
+    return;
+  const there = await readDocument(bucket, key, 65_536);
+  if (there && (await isSignatureOf(text, there.text))) return;
   throw anotherWriter(`${key} exists already`);
 }
 

@@ -58,11 +58,14 @@ export async function findPointer(bucket: Bucket, subvolume: string): Promise<Fo
   }
 }
 
+/** What more is demanded of a manifest than that it is valid, by its key and its text. @throws ToolError (damage) when it is not met */
+export type Trust = (key: string, text: string) => Promise<void>;
+
 /**
  * Reads the manifest at a key.
- * @throws ToolError (damage) when it is missing or not valid.
+ * @throws ToolError (damage) when it is missing or not valid; what `trust` throws.
  */
-export async function readManifest(bucket: Bucket, key: string): Promise<Manifest> {
+export async function readManifest(bucket: Bucket, key: string, trust?: Trust): Promise<Manifest> {
   if (parseKey(bucket.prefix, key)?.type !== 'manifest') {
     throw new ToolError(`${key} is not the key of a manifest under ${bucket.prefix}/`, {
       kind: 'usage',
@@ -70,7 +73,10 @@ export async function readManifest(bucket: Bucket, key: string): Promise<Manifes
     });
   }
   const document = await readDocument(bucket, key, MAX_MANIFEST_BYTES);
-  if (document) return parseManifest(document.text, key, bucket.prefix);
+  if (document) {
+    await trust?.(key, document.text);
+    return parseManifest(document.text, key, bucket.prefix);
+  }
   throw new ToolError(`manifest ${key} is not in bucket ${bucket.name}`, {
     kind: 'damage',
     hint: 'make verify shows what else is affected',
@@ -88,6 +94,7 @@ export async function resolveChain(
   bucket: Bucket,
   subvolume: string,
   selection: Selection,
+  trust?: Trust,
 ): Promise<readonly StoredManifest[]> {
   const key = await selectManifest(bucket, subvolume, selection);
   if (parseKey(bucket.prefix, key)?.subvolume !== subvolume) {
@@ -96,8 +103,8 @@ export async function resolveChain(
       hint: 'make list shows the keys of its backups',
     });
   }
-  const manifest = await readManifest(bucket, key);
-  return followChain({ key, manifest }, (parentKey) => readManifest(bucket, parentKey));
+  const manifest = await readManifest(bucket, key, trust);
+  return followChain({ key, manifest }, (parentKey) => readManifest(bucket, parentKey, trust));
 }
 
 async function selectManifest(

@@ -17,10 +17,18 @@ import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { formatCount } from '../../core/units.ts';
 import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
-import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
+import {
+  findPointer,
+  listEverything,
+  nothingFound,
+  REQUESTS_AT_ONCE,
+  readManifest,
+  readPointer,
+} from './backups.ts';
 import { findSealed } from './identity.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
 import { readBackup } from './read-backup.ts';
+import { demandSignatures } from './signatures.ts';
 
 /** Something that is not as it should be; `object` is a key. */
 export interface Finding {
@@ -64,13 +72,18 @@ export async function verifyBackups(
     throw await nothingFound(bucket, what);
   }
   const findings: Finding[] = [];
+  const trust = await demandSignatures(context);
   const manifests = new Map<string, Manifest>();
   await pMap(
     keys,
-    ({ key }) => collect(findings, key, async () => void manifests.set(key, await readManifest(bucket, key))),
+    ({ key }) =>
+      collect(findings, key, async () => void manifests.set(key, await readManifest(bucket, key, trust))),
     { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
   );
-  for (const name of names) await checkPointer(context, name, manifests, findings);
+  for (const name of names) {
+    await checkPointer(context, name, manifests, findings);
+    if (trust) await checkPointerIsNewest(context, name, manifests, findings);
+  }
   const stored = keys.flatMap(({ key }) => {
     const manifest = manifests.get(key);
     return manifest ? [{ key, manifest }] : [];
@@ -178,6 +191,25 @@ async function checkPointer(
         `${object} names ${named}, but ${later[0]} builds on that: a backup is being published, or the pointer is an old one; AT= and MANIFEST= restore the later one`,
       );
     }
+  });
+}
+
+/** Where manifests have to be signed: the pointer, which is not, must name the newest of them. */
+async function checkPointerIsNewest(
+  { bucket }: StageContext,
+  subvolume: string,
+  manifests: ReadonlyMap<string, Manifest>,
+  findings: Finding[],
+): Promise<void> {
+  const found = await findPointer(bucket, subvolume);
+  const named = found && 'pointer' in found ? found.pointer : undefined;
+  const newer = [...manifests].find(
+    ([, manifest]) => manifest.subvolume === subvolume && named && manifest.created_at > named.created_at,
+  );
+  if (!named || !newer) return;
+  findings.push({
+    object: `${bucket.prefix}/subvol/${subvolume}/current.json`,
+    problem: `names ${named.manifest_key}, but ${newer[0]} is newer and signed: it is an older pointer, or a backup is being published`,
   });
 }
 

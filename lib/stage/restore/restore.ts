@@ -15,9 +15,10 @@ import {
 } from '../../edge/btrfs/btrfs.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
-import { resolveChain, type Selection } from '../bucket/backups.ts';
+import type { Selection } from '../bucket/backups.ts';
 import { checkReadable } from '../bucket/identity.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
+import { resolveTrustedChain } from '../bucket/signatures.ts';
 import type { StageContext } from '../context.ts';
 import { compareWithSource, type VerifyMode } from './compare-restored.ts';
 import { findNestedBackups, type MissingSubvolume } from './nested-backups.ts';
@@ -58,7 +59,7 @@ export async function restoreBackup(context: StageContext, request: RestoreReque
   await checkTarget(request.target);
   const looking = <Result>(look: () => Promise<Result>) =>
     namingOtherPoints(context, request.subvolume, look);
-  const chain = await looking(() => resolveChain(context.bucket, request.subvolume, request.selection));
+  const chain = await looking(() => resolveTrustedChain(context, request.subvolume, request.selection));
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
   await looking(() => checkReadable(context, chain));

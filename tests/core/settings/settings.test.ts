@@ -25,6 +25,8 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
     KEEP_SNAPSHOTS: 2,
     KEEP_GENERATIONS: 2,
     DECRYPT_WITH: '',
+    SIGN_WITH: '',
+    VERIFY_SIGNERS: '',
     RESTORE_TIER: 'Standard',
     RESTORE_DAYS: 7,
     RESTORE_RATE: 10 * 2 ** 20,
