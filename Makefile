@@ -154,9 +154,9 @@ memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against th
 	@$(TSX) testing/bench/memory.ts
 
 .PHONY: bench
-bench: $(READY_FOR_DEVELOPMENT) ## speed, beside other tools'; needs root  [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR=]
+bench: $(READY_FOR_DEVELOPMENT) ## speed beside others'; needs root  [SIZE= ROUNDS= SETS= CODEC=1 TLS=1 DELAY_MS= CAP_MBIT= DIR=]
 	@$(TSX) testing/bench/bench.ts $(call option,SIZE,size) $(call option,ROUNDS,rounds) $(call option,SETS,sets) \
-	  $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) $(call option,DIR,dir)
+	  $(call flag,CODEC,codec) $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) $(call option,DIR,dir)
 
 .PHONY: bench-growth
 bench-growth: $(READY_FOR_DEVELOPMENT) ## what each further GiB and each further backup cost  [SIZES= COUNTS= ROUNDS= TLS=1 DIR=]
