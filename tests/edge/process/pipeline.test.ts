@@ -63,7 +63,7 @@ for (const [what, steps, says] of [
       bash('b', 'head -c 9 >/dev/null; echo oh >&2; kill -KILL $$'),
       bash('c', 'cat; exec sleep 60'),
     ],
-    /^b was ended by SIGKILL$/,
+    /^b was killed by SIGKILL$/,
   ],
 ] as const) {
   test(`the failure of the ${what} is the one that is reported, with its words, and ends the others`, async () => {
@@ -89,7 +89,7 @@ test('a pipeline that is stopped is gone', async () => {
   const { pipeline, output } = start([bash('a', 'cat'), bash('b', 'trap "" TERM; cat; exec sleep 60')]);
   await pipeline.stop();
   assert.equal(childrenOfOurs(), '');
-  await assert.rejects(pipeline.finished, /was ended by/);
+  await assert.rejects(pipeline.finished, /was killed by/);
   assert.equal(await output, '');
 });
 

@@ -138,7 +138,7 @@ test('an empty stream makes no object', async () => {
 for (const [program, script, says] of [
   ['zstd', 'echo "zstd: no memory" >&2; exit 1', /^zstd failed with exit code 1$/],
   ['age', 'head -c 100 >/dev/null; echo "age: error: oh" >&2; exit 1', /^age failed with exit code 1$/],
-  ['age', 'kill -KILL $$', /^age was ended by SIGKILL$/],
+  ['age', 'kill -KILL $$', /^age was killed by SIGKILL$/],
 ] as const) {
   test(`a ${program} that fails ends the upload with its words, and leaves no child: ${script}`, async () => {
     const fake = join(directory, 'bin');
