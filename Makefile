@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= config/backup.env
 export CONFIG
 
-# A variable that nothing takes would be passed over in silence: a typo, a setting without SET=, a DRY_RUN=1 where there is none. What a
+# A variable that nothing takes would be ignored silently: a typo, a setting without SET=, a DRY_RUN=1 where there is none. What a
 # target takes is what its help below names; KIND and IF_DUE say nothing to upload and publish, but one line may run all stages. A make that
 # runs this one hands down variables of its own.
 strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish list verify restore extract drill thaw prune install-systemd uninstall-systemd,$(MAKECMDGOALS)))
@@ -35,7 +35,7 @@ READY_FOR_DEVELOPMENT := .stamps/setup-development
 READY_FOR_CEPH := .stamps/setup-ceph
 
 # `--name "$NAME"` where the variable NAME is given, empty or not; `--name` where it is 1, or, with `unless`, where it is 0. A variable that happens to be in
-# the environment is neither taken nor passed over in silence.
+# the environment is neither used nor ignored silently.
 given = $(if $(filter environment,$(origin $1)),$(error $1 is set in the environment: unset it, or write make ... $1=value),$(origin $1))
 option = $(if $(filter undefined,$(call given,$1)),,--$2 "$$$1")
 flag = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes 0 false no,$($1)),$(error $1=$($1) is neither 1 nor 0),$(if $(filter 1 true yes,$($1)),--$2)))

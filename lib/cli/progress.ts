@@ -17,6 +17,8 @@ export interface ProgressState {
   /** Bytes a second; undefined before the first second is over. */
   readonly rate: number | undefined;
   readonly elapsedSeconds: number;
+  /** What it waits for, and for how long. */
+  readonly waiting?: { readonly what: string; readonly seconds: number };
 }
 
 /** Lines through a log, for where there is no terminal. */
@@ -42,14 +44,16 @@ const [minBarWidth, maxBarWidth] = [10, 30];
 
 /**
  * `upload data  30% of about 4.00 GiB  12.0 MiB/s  4m 00s left  ██████░░░░`. Where `columns` do not suffice, the bar goes first, then the
- * bytes, the rate, and the time left. Beyond the estimate there is neither a share nor a time left. Where nothing moves, as while
- * waiting, it is the label and the time since it began.
+ * bytes, the rate, and the time left. Beyond the estimate there is neither a share nor a time left. While it
+ * waits, the line names what for: `restore data 2 of 5  waiting for btrfs receive  12s`. Before anything moves it is the label and the time
+ * since it began.
  */
 export function describeProgress(
-  { label, doneBytes, totalBytes, rate, elapsedSeconds }: ProgressState,
+  { label, doneBytes, totalBytes, rate, elapsedSeconds, waiting }: ProgressState,
   columns: number,
   barWidth = 0,
 ): string {
+  if (waiting) return `${label}  waiting for ${waiting.what}  ${formatDuration(waiting.seconds)}`;
   const share = totalBytes > 0 && doneBytes <= totalBytes ? doneBytes / totalBytes : undefined;
   if (doneBytes === 0 && share === undefined) return `${label}  ${formatDuration(elapsedSeconds)}`;
   const percent = share === undefined ? undefined : `${Math.floor(share * 100)}%`;
@@ -77,6 +81,7 @@ class Meter {
   readonly #startedMs = performance.now();
   #done = 0;
   #total = 0;
+  #waiting: { readonly what: string; readonly sinceMs: number } | undefined;
   #samples: readonly (readonly [atMs: number, bytes: number])[] = [[this.#startedMs, 0]];
 
   constructor(label: string) {
@@ -89,6 +94,10 @@ class Meter {
     },
     add: (bytes: number) => {
       this.#done += bytes;
+      this.#waiting = undefined;
+    },
+    waitFor: (what: string) => {
+      this.#waiting = { what, sinceMs: performance.now() };
     },
   };
 
@@ -106,6 +115,9 @@ class Meter {
       totalBytes: this.#total,
       rate: seconds < 1 ? undefined : Math.max(0, (this.#done - from) / seconds),
       elapsedSeconds: (nowMs - this.#startedMs) / 1000,
+      ...(this.#waiting && {
+        waiting: { what: this.#waiting.what, seconds: (nowMs - this.#waiting.sinceMs) / 1000 },
+      }),
     };
   }
 }

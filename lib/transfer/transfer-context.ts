@@ -16,6 +16,8 @@ export interface Progress {
   expect(totalBytes: number): void;
   /** Adds bytes; negative when some have to be done again. */
   add(bytes: number): void;
+  /** Names what the transfer waits for, until bytes are added again. */
+  waitFor(what: string): void;
   stop(): void;
 }
 

@@ -57,7 +57,7 @@ async function measureOne(
   const moved = direction === 'upload' ? receivedBytes : sentBytes;
   const least = leastBytes ?? streamBytes;
   if (passesSink && moved < least) {
-    throw new Error(`${name} ended well, but moved ${moved} of ${least} bytes`);
+    throw new Error(`${name} exited 0, but moved ${moved} of ${least} bytes`);
   }
   return { ...run, ...(passesSink && { passingSeconds: passingMs / 1000 }) };
 }

@@ -1,4 +1,4 @@
-/** A bucket full of backups that nobody made: a full one and incrementals on it, each of one small chunk, all of them sound. */
+/** A bucket full of synthetic backups: a full one and incrementals on it, each of one small chunk, all of them sound. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';

@@ -12,7 +12,7 @@ const blockBytes = 64 * MIB;
 export const streamStepBytes = blockBytes;
 
 /**
- * Puts the stand-in into `directory`, which then has to come first in PATH. It knows nothing but `send` and `--version`, and its
+ * Puts the stand-in into `directory`, which then has to come first in PATH. It has only `send` and `--version`, and its
  * reads come from the page cache.
  */
 export async function makeSender(directory: string, bytes: number): Promise<void> {

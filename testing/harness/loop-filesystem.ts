@@ -84,7 +84,7 @@ async function waitForDetach(imagePath: string): Promise<void> {
     await sleep(busyDelayMs);
   }
   const device = await attached();
-  const holders = (await processesHolding(device)).join(', ') || 'nobody that can be seen';
+  const holders = (await processesHolding(device)).join(', ') || 'no process that can be seen';
   throw new Error(`${device}, the loop device of ${imagePath}, is still attached, and held by ${holders}`);
 }
 
@@ -141,7 +141,7 @@ export async function createLoopFilesystem(options: LoopFilesystemOptions): Prom
 }
 
 /**
- * Makes a Btrfs filesystem in the empty directory `folder`, as `image` there, and mounts it on `mount` there. Nobody sweeps
+ * Makes a Btrfs filesystem in the empty directory `folder`, as `image` there, and mounts it on `mount` there. No later run sweeps
  * it: whoever calls this has to remember the folder. Throws like createLoopFilesystem, and removes the folder then.
  */
 export async function createFilesystemIn(

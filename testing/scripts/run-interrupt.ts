@@ -1,4 +1,4 @@
-/** Kills a backup in the middle of its upload, and goes on with it. */
+/** Kills a backup in the middle of its upload, and resumes it. */
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,7 +25,7 @@ const attempts = 3;
 await runStep({
   name: 'run-interrupt',
   summary: `Changes the data, adds INTERRUPT_SIZE of new bytes, and kills "make backup" with SIGKILL in the middle of the upload.
-The last published backup must stay as it was; the next run must go on with the same snapshot, send no stored
+The last published backup must stay as it was; the next run must resume with the same snapshot, send no stored
 part again, and publish.`,
   async run(step) {
     const { places, log, settings } = step;
@@ -83,7 +83,7 @@ async function goOn(
   checks.hold(manifests === state.backups.length, 'no manifest came before its backup was whole', manifests);
   const before = await writtenAt(bucket, completed);
   const served = (await servedRequests(places, state))?.length;
-  // S3 tells when an object was written to the second: one that is written again must show.
+  // S3 reports the time of an object in whole seconds: one that is written again must show.
   await sleep(1500);
   await make(step, 'upload');
   const after = await writtenAt(bucket, completed);

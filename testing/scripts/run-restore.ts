@@ -21,7 +21,7 @@ const points = ['full', 'latest'] as const;
 await runStep({
   name: 'run-restore',
   summary: `Restores data, root and home. The full backup is chosen with AT=; the latest is restored with its whole chain, with
-settings that know nothing but the bucket, as on another host. Where the chunks are frozen, "make restore WAIT=0"
+settings that name only the bucket, as on another host. Where the chunks are frozen, "make restore WAIT=0"
 must say so (exit code 5) and leave nothing; "make restore" then waits for the thaw that it requested.`,
   options: {
     point: { type: 'string', value: points.join('|'), about: 'which backup (default: latest)' },

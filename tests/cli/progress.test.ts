@@ -23,6 +23,11 @@ for (const [what, state, expected] of [
     { doneBytes: GIB - 1, totalBytes: GIB, rate: MIB },
     'upload data  99% of about 1.00 GiB  1.00 MiB/s  0s left',
   ],
+  [
+    'while btrfs receive writes what it was given',
+    { doneBytes: GIB, totalBytes: GIB, rate: 0, waiting: { what: 'btrfs receive', seconds: 12 } },
+    'upload data  waiting for btrfs receive  12s',
+  ],
   ['without an estimate', { doneBytes: MIB, rate: MIB }, 'upload data  1.00 MiB  1.00 MiB/s'],
   [
     'beyond the estimate',
@@ -72,8 +77,14 @@ test('without a terminal a line comes every 30 seconds, until it is stopped', (c
   tick();
   progress.expect(8 * MIB);
   tick();
+  progress.waitFor('btrfs receive');
+  tick();
+  progress.add(MIB);
+  tick();
   assert.match(lines[0] ?? '', /^restore data {2}2\.00 MiB$/);
   assert.match(lines[1] ?? '', /^restore data {2}25% of about 8\.00 MiB$/);
+  assert.match(lines[2] ?? '', /^restore data {2}waiting for btrfs receive {2}0s$/);
+  assert.match(lines[3] ?? '', /^restore data {2}37% of about/);
   progress.stop();
   assert.deepEqual(cleared, [timer]);
 });

@@ -204,7 +204,7 @@ export function objectContract(target: Target): void {
     }
   });
 
-  check(target, 'standard-by-silence', 'the class STANDARD is told by silence', async () => {
+  check(target, 'standard-by-silence', 'the class STANDARD is left out of answers', async () => {
     const Key = freshKey(target);
     await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', StorageClass: 'STANDARD' }));
     const { StorageClass } = await client.send(new HeadObjectCommand({ Bucket, Key }));

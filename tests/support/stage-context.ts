@@ -35,6 +35,7 @@ export function stageContext(
       add: (bytes) => {
         progress.bytes += bytes;
       },
+      waitFor: () => undefined,
       stop: () => undefined,
     }),
     signal,

@@ -1,5 +1,5 @@
 /** Whether a chain can be received at TARGET: looked at before the first request that costs, and not when all is downloaded. */
-import { mkdtemp, rmdir, stat } from 'node:fs/promises';
+import { constants, open, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import type { StoredManifest } from '../../core/format/manifest.ts';
@@ -51,10 +51,13 @@ export async function warnOfUnreceivable(
   if (obstacle) log.warn(`this chain cannot be restored on this host: ${obstacle.problem}; ${obstacle.hint}`);
 }
 
-/** @throws ToolError where no directory can be made, as on a read-only mount. */
+/** Makes a file without a name, which is gone when it is closed, also by a kill (open(2), O_TMPFILE; Node has no constant for it). */
+const NAMELESS = 0o20000000 | constants.O_DIRECTORY | constants.O_RDWR;
+
+/** @throws ToolError where nothing can be made, as on a read-only mount. */
 async function checkWritable(directory: string): Promise<void> {
   try {
-    await rmdir(await mkdtemp(join(directory, '.btrfs-to-s3-probe-')));
+    await (await open(directory, NAMELESS, 0o600)).close();
   } catch (cause) {
     throw fileError(`cannot restore into ${directory}`, cause, undefined, 'make room there');
   }

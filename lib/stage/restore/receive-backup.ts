@@ -81,6 +81,7 @@ export async function receiveBackup(
     const { kept } = source;
     await fetchStream(kept ? keepingParts(fetching, kept.parts, kept.mayGrow) : fetching, manifest, sink);
     head = inspector.finish();
+    progress.waitFor('btrfs receive');
     await receive.finish();
   } catch (error) {
     throw explainStreamError(error, what, damageHint);

@@ -48,7 +48,7 @@ const graceMs = 15_000;
  */
 export async function measure(command: MeasuredCommand, signal: AbortSignal): Promise<Measurement> {
   signal.throwIfAborted();
-  // `times` (bash(1)) tells what getrusage(2) says of the shell and of the children that it, and they, waited for.
+  // `times` (bash(1)) prints what getrusage(2) reports for the shell and of the children that it, and they, waited for.
   const script = `set -o pipefail; ${command.script}\ncode=$?; times >&3; exit $code`;
   const startedMs = performance.now();
   const child = spawn('bash', ['-c', script, 'bash', ...command.args], {

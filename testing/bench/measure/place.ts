@@ -52,7 +52,7 @@ export async function withPlace<Result>(
   }
 }
 
-/** TMPDIR is everybody's: a folder of that name that is somebody else's, or a link, is not used. */
+/** TMPDIR is shared: a folder of that name that belongs to another user, or a link, is not used. */
 async function ownFolder(parent: string): Promise<string> {
   const root = join(parent, folderName);
   await mkdir(root, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {

@@ -85,7 +85,7 @@ export class SinkObjects {
 }
 
 /**
- * An ETag that tells no bytes, because they are not hashed: it is the same whenever the same key is stored again, so that a backup in
+ * An ETag that does not depend on the bytes, because they are not hashed: it is the same whenever the same key is stored again, so that a backup in
  * the sink stays the one that was published while its upload is measured again and again.
  */
 export function etagOf(key: string, parts?: number): string {

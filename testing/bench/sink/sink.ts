@@ -44,7 +44,7 @@ interface Exchange {
   readonly query: URLSearchParams;
 }
 
-/** Where it tells its counts, and forgets them. */
+/** The path that returns its counts and resets them. */
 export const countsPath = '/-/counts';
 
 /** The listener of a server with one bucket of any name, in path style. */

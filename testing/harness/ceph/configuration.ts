@@ -51,7 +51,7 @@ export function cephConfiguration(places: CephPlaces, identity: CephIdentity): s
     ...onePlaceForAll,
     ...quickStart,
     'rgw frontends': `beast endpoint=127.0.0.1:${identity.gatewayPort}`,
-    // Keys of clients and encryption by the server are taken without TLS, as they are from behind a proxy.
+    // Keys of clients and encryption by the server are accepted without TLS, as behind a proxy.
     'rgw crypt require ssl': 'false',
     'rgw enable usage log': 'false',
     'rgw enable ops log': 'false',

@@ -43,7 +43,7 @@ export async function defineZone(tools: CephTools, region: string): Promise<void
   }
 }
 
-/** Waits until somebody answers there. @throws the signal's reason */
+/** Waits until the gateway answers. @throws the signal's reason */
 export async function untilAnswers(endpoint: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();

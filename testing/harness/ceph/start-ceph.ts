@@ -72,7 +72,7 @@ export async function startCeph(options: CephOptions): Promise<RunningServer> {
     const access = await bringUp({ ...options, directory, identity, launch, signal });
     return { ...access, lacks: cephLacks, stop };
   } catch (error) {
-    // A command fails when its daemon dies or its time is over; that is the reason to tell.
+    // A command fails when its daemon dies or its time is over; that is the reason to report.
     const reason = signal.aborted ? signal.reason : error;
     await stop();
     throw reason;

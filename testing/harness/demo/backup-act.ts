@@ -75,7 +75,7 @@ async function newestManifest({ bucket }: Scene, kind: 'full' | 'incremental'): 
     .map(({ key }) => key)
     .filter((key) => key.includes(`/${kind}/manifest-`));
   const newest = keys.sort().at(-1);
-  if (newest === undefined) throw new Error(`make backup ended well, but there is no ${kind} manifest`);
+  if (newest === undefined) throw new Error(`make backup exited 0, but there is no ${kind} manifest`);
   return bucket.manifest(newest);
 }
 

@@ -33,7 +33,7 @@ export function showProofs({ narrator }: Scene, seconds: number): void {
   for (const { step, claim } of narrator.proofs) narrator.say(`  ✓ ${claim} (step ${step})`);
 }
 
-/** Leaves everything as it is, says how to use it, and waits until the run is stopped. */
+/** Leaves everything in place, says how to use it, and waits until the run is stopped. */
 export async function keepUntilStopped({ narrator, places, signal }: Scene): Promise<void> {
   const config = `CONFIG=${fromRoot(places.settings)}`;
   narrator.say('');

@@ -1,4 +1,4 @@
-/** A program of somebody else that runs in the foreground until it is ended, with a file for what it says. */
+/** Another project's program that runs in the foreground until it is stopped, with a file for its output. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readFile } from 'node:fs/promises';

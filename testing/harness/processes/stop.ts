@@ -2,7 +2,7 @@
 
 const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
-/** Why a run was stopped, and the exit code that tells: 128 plus the number of the signal, as shells count. */
+/** Why a run was stopped, and the exit code for that: 128 plus the number of the signal, as shells count. */
 export class Stopped extends Error {
   override readonly name = 'Stopped';
   readonly exitCode: number;

@@ -9,7 +9,7 @@ import { ToolError } from '../../../lib/core/errors.ts';
 /** What sudo would drop and a step needs: what names the server and opens it, and where commands are found. */
 const kept = /^(AWS_|S3_|BTRFS_TO_S3_|PATH$|NO_COLOR$)/;
 
-/** True when this process may mount filesystems as it is. */
+/** True when this process may mount filesystems already. */
 export function isRoot(): boolean {
   return process.geteuid?.() === 0;
 }

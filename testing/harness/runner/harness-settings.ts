@@ -1,5 +1,5 @@
 /**
- * What a harness run is told by its file, such as testing/config/test.env: keys of the harness, and settings that are passed
+ * What the file of a harness run contains, such as testing/config/test.env: keys of the harness, and settings that are passed
  * on to the tool. A file that holds a credential is refused, because these files are kept in the repository.
  */
 import { readFile } from 'node:fs/promises';
@@ -37,7 +37,7 @@ const keys = {
 
 type Key = keyof typeof keys;
 
-/** Sizes in bytes, delays in milliseconds, `runDirectory` absolute; `tool` goes into the tool's settings as it is. */
+/** Sizes in bytes, delays in milliseconds, `runDirectory` absolute; `tool` goes into the tool's settings unchanged. */
 export interface HarnessSettings {
   readonly file: string;
   readonly server: ServerKind;

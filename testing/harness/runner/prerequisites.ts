@@ -32,7 +32,7 @@ export async function demandLoopDevices(): Promise<void> {
   });
 }
 
-/** @throws ToolError when something is in the way that no setup recorded, so that nobody's files are ever removed */
+/** @throws ToolError when something is in the way that no setup recorded, so that no foreign file is ever removed */
 export async function demandEmptyPlace(places: Places): Promise<void> {
   for (const name of transient) {
     const path = join(places.runDirectory, name);

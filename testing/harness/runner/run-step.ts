@@ -95,7 +95,7 @@ async function exitCodeOfStep<Name extends string>(definition: StepDefinition<Na
   }
 }
 
-/** A tree that is being compared cannot be told to stop, and need not: teardown removes it. */
+/** A tree that is being compared cannot be stopped, and need not: teardown removes it. */
 function endSoonAfter(signal: AbortSignal): void {
   const end = () => process.exit(signal.reason instanceof Stopped ? signal.reason.exitCode : 1);
   signal.addEventListener('abort', () => setTimeout(end, graceMs).unref());

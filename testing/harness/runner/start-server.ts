@@ -34,7 +34,7 @@ export async function startServer({ settings, places, log, signal }: Step<string
       return { settings: settingsOf(access), lacks: access.lacks };
     }
     case 'env': {
-      // A prefix that nobody has used: everything below it is removed in the end.
+      // A prefix that was never used: everything below it is removed in the end.
       const run = `${formatTimestamp(new Date())}-${randomBytes(4).toString('hex')}`;
       const prefix = `${tool.S3_PREFIX || 'btrfs-to-s3-harness'}/${run}`;
       log.say(`bucket ${tool.S3_BUCKET} on ${tool.AWS_ENDPOINT_URL_S3 ?? 'AWS'}, below ${prefix}/`);

@@ -87,10 +87,10 @@ export async function make(
   );
 }
 
-/** `make: *** [Makefile:9: restore] Error 5` tells the code of the script; several targets, that of the last. */
+/** `make: *** [Makefile:9: restore] Error 5` shows the exit code of the script; several targets, that of the last. */
 function scriptExitCode({ exitCode, lines }: CommandOutcome): number | null {
   if (exitCode !== 2) return exitCode;
-  // A script that was killed is told by the name of the signal.
+  // A script that was killed shows the name of the signal.
   const codes = lines.flatMap(
     (line) => /^make: \*\*\* .*\] (?:Error (\d+)|Killed)$/.exec(line)?.slice(1) ?? [],
   );

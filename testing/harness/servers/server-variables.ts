@@ -1,8 +1,8 @@
-/** A server by environment variables: how tests and the harness are told of one that they do not start themselves. */
+/** A server by environment variables: how tests and the harness learn of one that they do not start themselves. */
 import type { BucketAccess } from './bucket-access.ts';
 import { type Feature, parseFeatures } from './features.ts';
 
-/** A server that somebody else runs, and where in its bucket one may work. */
+/** A server that is already running, and the place in its bucket to work in. */
 export interface NamedServer extends BucketAccess {
   readonly sessionToken: string | undefined;
   /** Empty, or ends with `/`. */
@@ -35,7 +35,7 @@ export function readServerVariables(environment: Environment): NamedServer {
   };
 }
 
-/** The variables that tell a child process of a server, as readServerVariables reads them. */
+/** The variables that describe a server to a child process, as readServerVariables reads them. */
 export function serverVariables(
   access: BucketAccess,
   lacks: ReadonlySet<Feature>,

@@ -11,7 +11,7 @@ export const serverNames = { local: 'the embedded server', ceph: 'Ceph' } as con
 /** One of the servers that can be started here. */
 export type ServerName = keyof typeof serverNames;
 
-/** Whether somebody named one. */
+/** Whether the environment names one. */
 export const isServerName = (name: string): name is ServerName => Object.hasOwn(serverNames, name);
 
 /** Starts one in a workspace, with a bucket; it ends with this process. @throws why it does not start. */

@@ -1,4 +1,4 @@
-/** A server for as long as one command runs, which is told of it by environment variables. */
+/** A server for as long as one command runs, which finds it by environment variables. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
@@ -14,13 +14,13 @@ export interface WithServerOptions {
   /** What the command sees beside the variables of the server. */
   readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
-  /** Told what takes long. */
+  /** Called with what takes long. */
   readonly say: (line: string) => void;
 }
 
 const workspaceKind = 's3-server';
 
-/** How long a command that is told to stop may take. */
+/** How long a command that is asked to stop may take. */
 const graceMs = 10_000;
 
 /**
@@ -38,8 +38,8 @@ export async function withServer(options: WithServerOptions): Promise<number> {
     try {
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
       say(`${serverNames[name]} listens on ${server.endpoint}, after ${seconds} s`);
-      const told = { S3_NAME: serverNames[name], ...serverVariables(server, server.lacks) };
-      const variables = { ...told, ...workspace.mark };
+      const described = { S3_NAME: serverNames[name], ...serverVariables(server, server.lacks) };
+      const variables = { ...described, ...workspace.mark };
       return await run(options, variables);
     } finally {
       await server.stop();

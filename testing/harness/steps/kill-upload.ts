@@ -80,7 +80,7 @@ async function processesOf(places: Places, pattern: RegExp): Promise<readonly nu
   return found;
 }
 
-/** `btrfs send` has nobody to write to any more, and must end by itself. */
+/** `btrfs send` has lost its reader, and must end by itself. */
 async function waitForEnd(places: Places): Promise<void> {
   const deadline = Date.now() + endWithinMs;
   for (;;) {

@@ -70,7 +70,7 @@ export async function checkDocument(
   checks.hold(head.ServerSideEncryption === sse, `${at} is encrypted`, head.ServerSideEncryption);
 }
 
-/** Whether a text tells the way back by hand, for this bucket. */
+/** Whether a text explains the restore by hand, for this bucket. */
 export function isRecoveryText({ name, prefix }: HarnessBucket, text = ''): boolean {
   return [`bucket=${name}`, `Below ${prefix}/subvol/`, 'sha256sum', 'btrfs receive'].every((words) =>
     text.includes(words),

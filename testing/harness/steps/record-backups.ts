@@ -18,7 +18,7 @@ export async function pointedManifest(bucket: HarnessBucket, subvolume: string):
   return text === undefined ? undefined : pointerSchema.parse(JSON.parse(text)).manifest_key;
 }
 
-/** Digests of the subvolumes as they are, by name: to be made before the tool is let near them. */
+/** Digests of the subvolumes, by name: to be taken before the tool runs. */
 export type LiveDigests = Readonly<Record<(typeof subvolumeNames)[number], readonly string[]>>;
 
 /** Looks at every subvolume. */

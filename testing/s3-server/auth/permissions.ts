@@ -66,7 +66,7 @@ function conditionsOf(operation: string, { headers }: S3Request): ReadonlySet<Co
   return new Set<Condition>(STEPS.has(operation) ? [...named, 'creates no object'] : named);
 }
 
-/** Operations whose "not there" tells something that only those who may list are to know. */
+/** Operations whose "not found" reveals what only those who may list should learn. */
 const READS: ReadonlySet<string> = new Set(['GetObject', 'HeadObject', 'GetObjectAttributes']);
 
 const LISTS: ReadonlySet<string> = new Set(['s3:ListBucket', 's3:ListBucketVersions']);

@@ -71,7 +71,7 @@ export async function verifyHeaderSignature(
       query: { ...request.query },
       headers,
     },
-    // The signer leaves some headers out (user-agent, expect) unless told that this client did sign them.
+    // The signer leaves some headers out (user-agent, expect) unless asked to sign them, as this client did.
     { signingDate, signableHeaders: new Set(names.split(';')) },
   );
   const expected = /Signature=([0-9a-f]{64})$/.exec(again.headers.authorization ?? '')?.[1] ?? '';

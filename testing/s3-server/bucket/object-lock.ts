@@ -79,7 +79,7 @@ export function requireDigestFor(retention: Retention | undefined, call: Call): 
   }
 }
 
-/** The headers by which GetObject and HeadObject tell of a version's retention. */
+/** The headers by which GetObject and HeadObject report a version's retention. */
 export function retentionHeaders(retention: Retention | undefined): Record<string, string> {
   return retention === undefined ? {} : { [MODE]: retention.mode, [UNTIL]: retention.retainUntil };
 }

@@ -70,8 +70,8 @@ export class PlayedHabits {
   /** The answer as the server gives it. */
   say({ method }: S3Request, operation: string, response: S3Response): S3Response {
     const { serverHeader, ignored, etagOfCompletion, otherEtagOfHead } = this.#habits;
-    const told = Object.entries(response.headers ?? {}).filter(([name]) => ignored?.test(name) !== true);
-    const headers = Object.fromEntries(told);
+    const kept = Object.entries(response.headers ?? {}).filter(([name]) => ignored?.test(name) !== true);
+    const headers = Object.fromEntries(kept);
     const { etag } = headers;
     if (otherEtagOfHead && method === 'HEAD' && etag !== undefined && /-\d+"$/.test(etag)) {
       headers.etag = `"${'e'.repeat(32)}${etag.slice(33)}`;

@@ -1,5 +1,5 @@
 /**
- * The habits of providers, as public reports and the providers' own pages tell them. They are played: no provider was asked live, and
+ * The habits of providers, as public reports and the providers' own pages describe them. They are played: no live provider was tried, and
  * each may have changed since. Where only a rule is known and not a case, the case is inferred from the rule.
  */
 import type { Habits, RefusedHeaders } from './habits.ts';

@@ -40,7 +40,7 @@ async function* countedSlices(source: BodySource): AsyncGenerator<Buffer, void> 
       yield slice;
     }
   } catch (cause) {
-    // The client went away. Nobody reads this answer, but the request's record and the sink learn how it ended.
+    // The client went away. No one reads this answer, but the request's record and the sink learn how it ended.
     throw new S3Error('IncompleteBody', { cause });
   }
 }

@@ -16,7 +16,7 @@ export interface ChecksumClaim {
   readonly value: string | undefined;
 }
 
-/** What of a call tells how its body is vouched for. */
+/** The headers of a call that say how its body is verified. */
 interface BodyClaims {
   readonly request: S3Request;
   readonly payload: Payload;

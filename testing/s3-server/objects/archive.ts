@@ -24,7 +24,7 @@ const restoreSchema = z.object({
   GlacierJobParameters: z.object({ Tier: z.string() }).optional(),
 });
 
-/** The archive that an object lies in; undefined when it can be read as it is. */
+/** The archive that an object lies in; undefined when it can be read directly. */
 function archiveOf({ attributes: { storageClass }, accessTier }: ObjectRecord): string | undefined {
   if (storageClass === 'INTELLIGENT_TIERING') return accessTier;
   return storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE' ? storageClass : undefined;
@@ -59,7 +59,7 @@ export function requireReadable(object: ObjectRecord): void {
 }
 
 /**
- * The `x-amz-restore` header of GetObject and HeadObject, present once a restore was asked for, and the one that tells of a tier of
+ * The `x-amz-restore` header of GetObject and HeadObject, present once a restore was requested, and the one that names a tier of
  * Intelligent-Tiering.
  */
 export function restoreHeaders(object: ObjectRecord): Record<string, string> {

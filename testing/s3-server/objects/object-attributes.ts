@@ -46,7 +46,7 @@ function checksum(object: ObjectRecord): XmlNode {
 }
 
 /**
- * The parts of a multipart object, one page of them. Without a checksum of each, S3 tells only how many there are:
+ * The parts of a multipart object, one page of them. Without a checksum of each, S3 reports only how many there are:
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributesParts.html says so of uploads without
  * additional checksums, and uploads with a checksum of the full object are answered alike.
  */
@@ -77,7 +77,7 @@ function objectParts(call: Call, object: ObjectRecord): XmlNode {
   };
 }
 
-/** Tells what is asked of an object and nothing else; one in an archive class may be asked too. */
+/** Returns the requested attributes and nothing else; one in an archive class may be asked too. */
 export async function getObjectAttributes(call: Call): Promise<S3Response> {
   const { bucket, key } = target(call);
   const wanted = readWanted(call);

@@ -36,7 +36,7 @@ export function etagFor(attributes: ObjectAttributes, md5Hex: string): string {
   return attributes.sse.algorithm === 'aws:kms' ? randomBytes(16).toString('hex') : md5Hex;
 }
 
-/** The headers that tell a checksum and whether it covers the object or its parts. */
+/** The headers that carry a checksum and whether it covers the object or its parts. */
 function checksumHeaders(checksum: Checksum | undefined): Record<string, string> {
   return checksum === undefined
     ? {}

@@ -1,6 +1,6 @@
 /**
  * The files that hold bytes, one a PutObject or UploadPart, named by a random UUID so that no key ever reaches the
- * file system. A blob that somebody is reading outlives its removal until the last reader is done.
+ * file system. A blob that is being read outlives its removal until the last reader is done.
  */
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';

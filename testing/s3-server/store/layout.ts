@@ -36,7 +36,7 @@ export function bucketPath(root: string, bucket: string): string {
   return join(bucketDirectory(root, bucket), 'bucket.json');
 }
 
-/** The record of an object or of one version of it; its name tells nothing of the key. */
+/** The record of an object or of one version of it; its name does not show the key. */
 export function versionPath(root: string, bucket: string, version: Version): string {
   const name = createHash('sha256').update(version.key).digest('hex');
   const directory = bucketDirectory(root, bucket);

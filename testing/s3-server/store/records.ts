@@ -167,7 +167,7 @@ export function emptyBucket(record: z.infer<typeof bucketSchema>): BucketState {
   return { ...record, objects: new Map(), versions: new Map(), uploads: new Map() };
 }
 
-/** The time now in whole seconds, which is how finely S3 tells times, as an ISO 8601 text. */
+/** The time now in whole seconds, the resolution of times in S3, as an ISO 8601 text. */
 export function timestamp(): string {
   return new Date(Math.floor(Date.now() / 1000) * 1000).toISOString();
 }

@@ -20,7 +20,7 @@ import {
 import { blobIds, partBlobIds, recover } from './recovery.ts';
 import { findVersion, nextVersion, requireObject, setVersions, versionsOf } from './versions.ts';
 
-/** Looks at what is there under a key, with nobody else able to change it, and throws to refuse the change. */
+/** Looks at what is there under a key, while no one else can change it, and throws to refuse the change. */
 export type Precondition = (existing: ObjectRecord | undefined) => void;
 
 /** One data directory, opened. */
@@ -66,7 +66,7 @@ export class Store {
     return requireObject(this.bucket(bucketName), key, versionId);
   }
 
-  /** Makes a bucket; one that exists stays as it is. */
+  /** Makes a bucket; one that exists is unchanged. */
   async createBucket(name: string, configuration: BucketConfiguration = {}): Promise<void> {
     await this.#lock.run(`bucket ${name}`, async () => {
       if (!this.#buckets.has(name)) {

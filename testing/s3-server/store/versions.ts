@@ -54,7 +54,7 @@ export function findVersion(bucket: BucketState, key: string, versionId: string)
   return versionsOf(bucket, key).find((version) => versionIdOf(version) === versionId);
 }
 
-/** The header that tells a version; a bucket that never had versioning tells none. */
+/** The header that names a version; a bucket that never had versioning sends none. */
 export function versionHeaders(bucket: BucketState, version: Version): Record<string, string> {
   return bucket.configuration.versioning === undefined && version.versionId === undefined
     ? {}

@@ -125,6 +125,7 @@ const stoppedUpload: Action = async (world, random) => {
   const startProgress: StageContext['startProgress'] = () => ({
     expect: () => undefined,
     add: () => afterMs === undefined && stop(),
+    waitFor: () => undefined,
     stop: () => undefined,
   });
   const outcome = await upload(world, { ...world.context, signal: controller.signal, startProgress });

@@ -177,7 +177,12 @@ function contextOf(
     bucket,
     memory,
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
-    startProgress: () => ({ expect: () => undefined, add: () => undefined, stop: () => undefined }),
+    startProgress: () => ({
+      expect: () => undefined,
+      add: () => undefined,
+      waitFor: () => undefined,
+      stop: () => undefined,
+    }),
     signal: endless(),
     now,
     hostName: 'host',
