@@ -168,9 +168,10 @@ memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against th
 	@$(TSX) testing/bench/memory.ts
 
 .PHONY: bench
-bench: $(READY_FOR_DEVELOPMENT) ## speed, beside others  [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR= BASELINE= PART_SIZES=]
+bench: $(READY_FOR_DEVELOPMENT) ## speed, beside others  [SIZE= ROUNDS= SETS= CODEC=1 TLS=1 DELAY_MS= CAP_MBIT= DIR= BASELINE= PART_SIZES=]
 	@$(TSX) testing/bench/bench.ts $(call option,SIZE,size) $(call option,ROUNDS,rounds) $(call option,SETS,sets) \
-	  $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) $(call option,DIR,dir) \
+	  $(call flag,CODEC,codec) $(call flag,TLS,tls) $(call option,DELAY_MS,delay-ms) $(call option,CAP_MBIT,cap-mbit) \
+	  $(call option,DIR,dir) \
 	  $(call option,BASELINE,baseline) $(call option,PART_SIZES,part-sizes)
 
 .PHONY: bench-growth

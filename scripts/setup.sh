@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-commands=(btrfs mkfs.btrfs age zstd flock findmnt losetup setpriv rsync)
-packages=(btrfs-progs age zstd util-linux rsync)
+commands=(btrfs mkfs.btrfs age zstd ssh-keygen flock findmnt losetup setpriv rsync)
+packages=(btrfs-progs age zstd openssh-client util-linux rsync)
 if [[ "${1:-}" == "--development" || "${1:-}" == "--ceph" ]]; then
   commands+=(getfattr setfacl setcap filefrag pgrep jq python3 systemd-analyze)
   packages+=(attr acl libcap2-bin e2fsprogs procps jq python3 systemd)
@@ -32,9 +32,9 @@ if ((${#missing[@]} > 0)); then
   else
     echo "setup: install them as root, then run make setup again:" >&2
     if command -v apt-get >/dev/null; then echo "  apt-get install ${packages[*]}" >&2
-    elif command -v dnf >/dev/null; then echo "  dnf install ${packages[*]/libcap2-bin/libcap}" | sed 's/radosgw/ceph-radosgw/' >&2
-    elif command -v zypper >/dev/null; then echo "  zypper install ${packages[*]/libcap2-bin/libcap-progs}" | sed 's/btrfs-progs/btrfsprogs/; s/radosgw/ceph-radosgw/' >&2
-    elif command -v pacman >/dev/null; then echo "  pacman -S ${packages[*]/libcap2-bin/libcap}" >&2
+    elif command -v dnf >/dev/null; then echo "  dnf install ${packages[*]/libcap2-bin/libcap}" | sed 's/radosgw/ceph-radosgw/; s/openssh-client/openssh/' >&2
+    elif command -v zypper >/dev/null; then echo "  zypper install ${packages[*]/libcap2-bin/libcap-progs}" | sed 's/btrfs-progs/btrfsprogs/; s/radosgw/ceph-radosgw/; s/openssh-client/openssh-common/' >&2
+    elif command -v pacman >/dev/null; then echo "  pacman -S ${packages[*]/libcap2-bin/libcap}" | sed 's/openssh-client/openssh/' >&2
     else echo "  the packages that hold: ${missing[*]}" >&2; fi
     exit 1
   fi

@@ -23,7 +23,8 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   needs: 'bucket',
   locked: false,
   async run({ context, options, json }) {
-    const { resolveChain } = await import('../lib/stage/bucket/backups.ts');
+    const { checkReadable } = await import('../lib/stage/bucket/identity.ts');
+    const { resolveTrustedChain } = await import('../lib/stage/bucket/signatures.ts');
     const { resolveThawedChain } = await import('../lib/stage/restore/thaw-documents.ts');
     const { exportThaw } = await import('../lib/stage/restore/export-thaw.ts');
     const { warnOfUnreceivable } = await import('../lib/stage/restore/receivable.ts');
@@ -42,8 +43,10 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
     }
     const { subvolume, selection, wish, isDryRun } = wishes;
     const chain = await (isDryRun
-      ? resolveChain(context.bucket, subvolume, selection)
+      ? resolveTrustedChain(context, subvolume, selection)
       : resolveThawedChain(context, subvolume, selection, { wish, mayWait: false }));
+    // The restore will need the identity; where it is not on this host, thawing may still be.
+    if (context.settings.DECRYPT_WITH !== '') await checkReadable(context, chain);
     await warnOfUnreceivable(context, chain);
     const request = thawRequestFor(context, chain, wish);
     const outcome = isDryRun ? await lookAtThaw(context, request) : await thawChunks(context, request);

@@ -18,14 +18,18 @@ await runScript({
     const { verifyBackups } = await import('../lib/stage/bucket/verify.ts');
     refuseEmptyName(options.subvolume);
     const outcome = await verifyBackups(context, options.subvolume, options.deep !== undefined);
-    const { findings, cold, unproven, manifests, chunks, bytes } = outcome;
+    const { findings, cold, unproven, sealed, manifests, chunks, bytes } = outcome;
     if (json) console.log(JSON.stringify(outcome));
     else {
       for (const { object, problem } of findings) console.log(printable(`${object}: ${problem}`));
       for (const key of cold) console.log(printable(`${key}: not read, as it is archived and not thawed`));
       const how = outcome.deep ? 'every byte' : 'sizes, ETags and checksums';
+      const plain =
+        sealed > 0
+          ? `; of ${formatCount(sealed, 'encrypted backup')} the stored bytes only, as ${context.settings.DECRYPT_WITH === '' ? 'DECRYPT_WITH is not set' : 'DECRYPT_WITH does not open them'}`
+          : '';
       const left = cold.length > 0 ? `, but for ${formatCount(cold.length, 'archived object')}` : '';
-      const what = `${formatCount(manifests, 'manifest')}, ${formatCount(chunks, 'chunk')}, ${formatSize(bytes)} (${how}${left})`;
+      const what = `${formatCount(manifests, 'manifest')}, ${formatCount(chunks, 'chunk')}, ${formatSize(bytes)} (${how}${left}${plain})`;
       const sound =
         cold.length > 0
           ? 'sound as far as it could be read'

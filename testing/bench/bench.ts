@@ -8,12 +8,13 @@ import { MIB } from '../../lib/core/units.ts';
 import { listenForStop } from '../harness/processes/stop.ts';
 import { testDirectory } from '../harness/test-directory.ts';
 import { fromRoot } from '../harness/workspace.ts';
-import { restoreContest, uploadContest } from './candidates.ts';
+import { type Contest, restoreContest, uploadContest } from './candidates.ts';
 import { drawChart } from './chart.ts';
+import { codecContests } from './codec-candidates.ts';
 import { hold } from './contest.ts';
 import { type DataSet, dataSets } from './data-sets.ts';
 import { readCount, readNames, readSize, runCommandLine, UsageError } from './measure/command.ts';
-import { withGround } from './measure/ground.ts';
+import { type Ground, withGround } from './measure/ground.ts';
 import { describeMachine, machineLine } from './measure/machine.ts';
 import { needsOf, type Place, parentDirectory, withPlace } from './measure/place.ts';
 import type { VariantOptions } from './measure/variants.ts';
@@ -22,7 +23,7 @@ import type { LineOptions } from './sink/start-sink.ts';
 
 const names = dataSets.map(({ name }) => name);
 
-const usage = `Usage: make bench [SIZE= ROUNDS= SETS= TLS=1 DELAY_MS= CAP_MBIT= DIR= BASELINE= PART_SIZES=]
+const usage = `Usage: make bench [SIZE= ROUNDS= SETS= CODEC=1 TLS=1 DELAY_MS= CAP_MBIT= DIR= BASELINE= PART_SIZES=]
    or, as root: node --import tsx testing/bench/bench.ts [options]
 
 Uploads and restores data sets to and from an S3 server that takes everything and keeps nothing, with this tool and with
@@ -32,6 +33,7 @@ what the numbers mean. Writes testing/run/bench.json and testing/run/bench.svg.
   --size SIZE      of each data set (default 2GiB); there are 100,000 small files at 2GiB, and in proportion
   --rounds N       of which the medians are taken (default 5)
   --sets NAMES     comma-separated: ${names.join(', ')} (default: all)
+  --codec          uploads through zstd, age and both, beside the same programs in one pipe, and nothing else
   --tls            https, with a certificate made for the run
   --delay-ms MS    the server waits so long before each answer, as a far one would (default 0)
   --cap-mbit N     bandwidth in each direction, over all connections (default: none)
@@ -48,6 +50,7 @@ interface Options {
   readonly sizeBytes: number;
   readonly rounds: number;
   readonly sets: readonly DataSet[];
+  readonly isCodec: boolean;
   readonly line: LineOptions;
   readonly parent: string;
   readonly variants: VariantOptions;
@@ -60,6 +63,7 @@ function readOptions(): Options | 'help' {
       size: { type: 'string', default: '2GiB' },
       rounds: { type: 'string', default: '5' },
       sets: { type: 'string', default: names.join(',') },
+      codec: { type: 'boolean', default: false },
       tls: { type: 'boolean', default: false },
       'delay-ms': { type: 'string', default: '0' },
       'cap-mbit': { type: 'string' },
@@ -77,6 +81,7 @@ function readOptions(): Options | 'help' {
     sizeBytes: readSize('SIZE', values.size, 8 * MIB),
     rounds: readCount('ROUNDS', values.rounds, 1),
     sets: dataSets.filter(({ name }) => chosen.includes(name)),
+    isCodec: values.codec,
     line: {
       tls: values.tls,
       delayMs: readCount('DELAY_MS', values['delay-ms'], 0),
@@ -112,14 +117,29 @@ async function compare(set: DataSet, options: Options, place: Place): Promise<re
   return withGround(place, { set, sizeBytes, line, variants, signal }, async (ground) => {
     const { sink, streamBytes } = ground;
     const comparisons: Comparison[] = [];
-    for (const contest of [await uploadContest(ground, place.workspace.directory), restoreContest(ground)]) {
+    for (const [name, contest] of await contestsOf(set, options, ground, place)) {
       const results = await hold(contest, { rounds, sink, streamBytes, signal, say });
-      const comparison = { set: set.name, direction: contest.direction, streamBytes, results };
+      const comparison = { set: name, direction: contest.direction, streamBytes, results };
       console.log(`\n${formatComparison(comparison)}`);
       comparisons.push(comparison);
     }
     return comparisons;
   });
+}
+
+/** What is held on a ground, with a name for the table. */
+async function contestsOf(
+  set: DataSet,
+  { isCodec }: Options,
+  ground: Ground,
+  { workspace }: Place,
+): Promise<readonly (readonly [name: string, contest: Contest])[]> {
+  if (!isCodec) {
+    const upload = await uploadContest(ground, workspace.directory);
+    return [upload, restoreContest(ground)].map((contest) => [set.name, contest]);
+  }
+  const contests = await codecContests(ground, join(workspace.directory, set.name));
+  return contests.map(({ name, contest }) => [`${set.name}, ${name}`, contest]);
 }
 
 async function bench(): Promise<void> {

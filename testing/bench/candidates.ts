@@ -16,6 +16,8 @@ export interface Candidate {
   readonly prepare?: () => Promise<unknown>;
   /** Whether the stream passes the sink, which is then asked whether all of it did. */
   readonly passesSink: boolean;
+  /** Bytes that pass it at least; those of the stream where nothing else is said. */
+  readonly leastBytes?: number;
 }
 
 /** All ways in one direction, and what clears up after each round, not measured. */

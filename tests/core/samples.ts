@@ -77,8 +77,6 @@ export function manifestOfDay(day: number, kind: BackupKind = day === 1 ? 'full'
         part_size: 1000,
         parts: [hash, hash, hash],
         checksum: `${hash}-3`,
-        plain_size: 2600,
-        plain_sha256: 'c'.repeat(64),
       },
       {
         key: keys.chunk(kind, created, 1),

@@ -76,10 +76,40 @@ test('bad settings and usage: one clear line, the documented exit code, nothing 
       says: /SNAPSHOT_DIR is not set/,
     },
     {
-      name: 'codecs that are not there yet',
-      changes: { ENCRYPT_TO: 'age1x' },
+      name: 'a recipient that is none',
+      changes: { ENCRYPT_TO: 'me@example.net' },
       code: 2,
-      says: /ENCRYPT_TO is not supported yet/,
+      says: /ENCRYPT_TO item 1 is not a public key: age1…/,
+    },
+    {
+      name: 'a recipient with a mistyped letter',
+      changes: { ENCRYPT_TO: 'age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2a' },
+      code: 2,
+      says: /ENCRYPT_TO: age does not encrypt to age1lvyv\w+: malformed recipient/,
+    },
+    {
+      name: 'recipients in a file that is not there',
+      changes: { ENCRYPT_TO: '/nonexistent/recipients' },
+      code: 2,
+      says: /cannot read the recipients file \/nonexistent\/recipients of ENCRYPT_TO: it does not exist/,
+    },
+    {
+      name: 'a key to sign with that is not there',
+      changes: { SIGN_WITH: '/nonexistent/key' },
+      code: 2,
+      says: /SIGN_WITH: ssh-keygen cannot sign with \/nonexistent\/key: /,
+    },
+    {
+      name: 'signers, and nothing to sign with',
+      changes: { VERIFY_SIGNERS: '/nonexistent/signers' },
+      code: 2,
+      says: /VERIFY_SIGNERS is set, and SIGN_WITH is not: a restore would refuse what is backed up here/,
+    },
+    {
+      name: 'a secret key as the recipient',
+      changes: { ENCRYPT_TO: 'AGE-SECRET-KEY-1MARKED' },
+      code: 2,
+      says: /ENCRYPT_TO item 1 is a secret key; (?!.*MARKED)/,
     },
     {
       name: 'SUBVOLUME= that selects nothing',

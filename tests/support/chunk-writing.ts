@@ -27,7 +27,7 @@ export function chunkWriting({ bucket, retries }: { readonly bucket: Bucket; rea
     const seen: Seen = { sent: 0, md5s: 0, retries };
     const events = { onSent: (bytes: number) => (seen.sent += bytes) };
     const bodyOf = (bytes: Uint8Array): PartBody => ({
-      bytes,
+      pieces: [bytes],
       sha256: createHash('sha256').update(bytes).digest('base64'),
       md5: async () => {
         seen.md5s++;

@@ -60,6 +60,7 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
       });
     }
     if (lines.some(isSecret)) await refuseReadableByOthers(file);
+    if (needs === 'sources and bucket') await checkEncodingAndSigning(values);
     return handToSdk(aws, file, process.env);
   };
   return { values, check };
@@ -69,6 +70,15 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
 function isSecret({ key, value }: { readonly key: string; readonly value: string }): boolean {
   if (value === '') return false;
   return secretVariables.some((secret) => secret === key) || (key === 'HTTPS_PROXY' && value.includes('@'));
+}
+
+/** What is needed for this is loaded only where it is asked for. */
+async function checkEncodingAndSigning(values: SettingValues): Promise<void> {
+  const { COMPRESS, ENCRYPT_TO, SIGN_WITH, VERIFY_SIGNERS } = values;
+  if (COMPRESS === 'none' && ENCRYPT_TO.length === 0 && SIGN_WITH === '' && VERIFY_SIGNERS === '') return;
+  const { checkEncoding, checkSigning } = await import('./check-encoding.ts');
+  await checkEncoding(values);
+  await checkSigning(values);
 }
 
 /** Every user of this host can read the arguments of a process. */

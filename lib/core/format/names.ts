@@ -75,9 +75,19 @@ export class SubvolumeKeys {
     return `${this.root}${kind}/manifest-${timestamp}.json`;
   }
 
+  /** Key of the signature of a manifest. */
+  signature(kind: BackupKind, timestamp: string): string {
+    return signatureKeyOf(this.manifest(kind, timestamp));
+  }
+
   get current(): string {
     return `${this.root}current.json`;
   }
+}
+
+/** Key of the signature of the manifest at a key. */
+export function signatureKeyOf(manifestKey: string): string {
+  return `${manifestKey}.sig`;
 }
 
 /** Where all subvolumes of a prefix live. */
@@ -116,8 +126,8 @@ export type KnownKey =
       readonly index: number;
     }
   | {
-      /** The index of a backup's files, which stands beside its manifest. */
-      readonly type: 'index';
+      /** The index of a backup's files, or the signature of its manifest: they stand beside its manifest. */
+      readonly type: 'index' | 'signature';
       readonly subvolume: string;
       readonly kind: BackupKind;
       readonly timestamp: string;
@@ -135,7 +145,9 @@ export function parseKey(prefix: string, key: string): KnownKey | undefined {
   if (rest.length > 0 || !isSubvolumeName(subvolume)) return undefined;
   if (folder === 'current.json' && file === undefined) return { type: 'current', subvolume };
   if (folder !== 'full' && folder !== 'incremental') return undefined;
-  const match = /^(manifest|index|chunk)-(\w{16})(?:-(\d{1,8}))?\.(json|ndjson\.zst|bin)$/.exec(file ?? '');
+  const match = /^(manifest|index|chunk)-(\w{16})(?:-(\d{1,8}))?\.(json|json\.sig|ndjson\.zst|bin)$/.exec(
+    file ?? '',
+  );
   const [, type, timestamp = '', index, ending] = match ?? [];
   if (!parseTimestamp(timestamp)) return undefined;
   const isNumbered = index !== undefined;
@@ -144,6 +156,9 @@ export function parseKey(prefix: string, key: string): KnownKey | undefined {
   }
   if (type === 'manifest' && ending === 'json' && !isNumbered) {
     return { type, subvolume, kind: folder, timestamp };
+  }
+  if (type === 'manifest' && ending === 'json.sig' && !isNumbered) {
+    return { type: 'signature', subvolume, kind: folder, timestamp };
   }
   if (type === 'index' && ending === 'ndjson.zst' && !isNumbered) {
     return { type, subvolume, kind: folder, timestamp };

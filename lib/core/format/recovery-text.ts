@@ -21,8 +21,9 @@ export function recoveryText(place: RecoveryPlace): string {
 ================================
 
 Below ${prefix}/subvol/ each folder is one Btrfs subvolume. You need a Btrfs filesystem, root, bash, and the
-commands aws, jq, sha256sum, tac and btrfs (btrfs-progs 6.2 or newer). Enter the blocks below one after the other in
-one shell, with NAME, DIR and PLACE replaced.
+commands aws, jq, sha256sum, tac and btrfs (btrfs-progs 6.2 or newer); for encoded backups also zstd
+or age, and for encrypted ones the identity of one of their recipients, a secret key that is not here. Enter the blocks
+below one after the other in one shell, with NAME, DIR and PLACE replaced.
 
 1. Say where the backups are${place.endpoint === undefined ? '' : '. Every aws command needs the address of the server'}:
 
@@ -92,7 +93,28 @@ ${serverAdvice(place)}
        touch "$into.received"
      done
 
-   Chunks are plain pieces of one "btrfs send" stream when "codec" says none: joined, they are the stream.
+   Chunks are plain pieces of one "btrfs send" stream when "codec" says none twice: joined, they are the stream.
+
+   Otherwise each chunk is a row of frames, to be decoded one by one. Download the chunks as above, and instead of
+   checking and joining them (leave out age, or zstd, where "codec" says none for it; IDENTITY is the file with the
+   secret key):
+
+     jq -r '.chunks[] | (.key | split("/") | last) as $file | .frames[] | [.size, $file] | @tsv' "$manifest" |
+       { last=; while read -r size file; do
+         if [ "$file" != "$last" ]; then at=0 last=$file; fi
+         dd if="$file" bs=1M iflag=skip_bytes,count_bytes skip=$at count=$size status=none |
+           age -d -i IDENTITY | zstd -dc
+         at=$((at + size))
+       done; } > stream
+     sha256sum stream
+
+   The digest has to be stream.sha256 of the manifest. Of an encrypted backup only its recipients can read it:
+
+     jq -r .sealed "$manifest" | base64 -d | age -d -i IDENTITY | jq -r .stream
+
+   If it is the same, receive the stream:
+
+     btrfs receive "$into" < stream && touch "$into.received"
 
 7. The last of these directories now holds a read-only subvolume, which is the backup. Take a writable snapshot of it
    to where you want it, on the same filesystem; then what is in DIR can be deleted:

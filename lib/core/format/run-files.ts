@@ -1,6 +1,8 @@
 /** The files under RUN_DIR/<subvolume>/ by which one stage hands over to the next. */
 import { z } from 'zod';
 import { S3_LIMITS } from '../stream/part-sizes.ts';
+import { codecSchema } from './codec.ts';
+import { frameSchema } from './frames.ts';
 import { isSubvolumeName, parseTimestamp, snapshotName } from './names.ts';
 
 const kind = z.enum(['full', 'incremental']);
@@ -67,11 +69,21 @@ function isOfOwnSnapshot(file: {
 
 export type SnapshotFile = z.output<typeof snapshotFileSchema>;
 
+/** A frame as it was stored, and what it was made of: by that it is known again. Plain digests never leave this host in the clear. */
+const storedFrame = frameSchema.extend({ plain_sha256: z.string() });
+
+export type StoredFrame = z.output<typeof storedFrame>;
+
+const partNumber = z.int().min(1).max(S3_LIMITS.maxPartsPerObject);
+
 const storedPart = z.object({
-  number: z.int().min(1).max(S3_LIMITS.maxPartsPerObject),
+  number: partNumber,
   size: byteCount.max(S3_LIMITS.maxPartBytes),
   sha256: z.string(),
   etag: z.string(),
+  /** With a codec: the number in its chunk, from 0, of the first frame in it, and its frames. */
+  first_frame: z.int().nonnegative().optional(),
+  frames: z.array(storedFrame).min(1).optional(),
 });
 
 export type StoredPart = z.output<typeof storedPart>;
@@ -80,11 +92,13 @@ const storedChunk = z.object({
   index: chunkIndex,
   key: z.string(),
   size: byteCount.max(S3_LIMITS.maxObjectBytes),
-  sha256: z.string(),
+  /** Not known of an encoded chunk of which an earlier run stored a part. */
+  sha256: z.string().optional(),
   etag: z.string(),
   part_size: byteCount.max(S3_LIMITS.maxPartBytes),
   parts: z.array(z.string()).min(1).max(S3_LIMITS.maxPartsPerObject),
   checksum: z.string().optional(),
+  frames: z.array(storedFrame).min(1).optional(),
 });
 
 export type StoredChunk = z.output<typeof storedChunk>;
@@ -102,6 +116,10 @@ const uploadIdentity = z.object({
   part_size: byteCount,
   /** How parts are vouched for, where it is not by their SHA-256: S3 takes no part of an upload that was begun otherwise. */
   checksums: z.literal('md5').optional(),
+  /** Journals of versions before the codec do not say these. */
+  compress: codecSchema.shape.compress.default('none'),
+  /** For whom its frames were encrypted, comma-separated; empty where they were not. */
+  encrypt_to: z.string().default(''),
 });
 
 export type UploadIdentity = z.output<typeof uploadIdentity>;
@@ -111,6 +129,8 @@ export const journalEventSchema = z.discriminatedUnion('event', [
   uploadIdentity.extend({ event: z.literal('upload-begun') }),
   z.object({ event: z.literal('chunk-begun'), index: chunkIndex, key: z.string(), upload_id: z.string() }),
   storedPart.extend({ event: z.literal('part-stored'), index: chunkIndex }),
+  /** The stream is no longer what these were made of: they are not used again. Part numbers, both included. */
+  z.object({ event: z.literal('parts-forgotten'), index: chunkIndex, from: partNumber, to: partNumber }),
   storedChunk.extend({ event: z.literal('chunk-completed') }),
 ]);
 
@@ -123,7 +143,8 @@ export const chunksFileSchema = z.object({
   chunk_size: byteCount,
   stream: z.object({
     bytes: byteCount,
-    sha256: z.string(),
+    /** With encryption it is in `sealed` alone. */
+    sha256: z.string().optional(),
     protocol: z.int(),
     compressed_data: z.boolean(),
     /** What it demands of where it is received; files of earlier versions do not say. */
@@ -135,6 +156,10 @@ export const chunksFileSchema = z.object({
     /** Of the top directory when it was sent; it may have been another one when the backup was planned. */
     mtime: z.string().optional(),
   }),
+  /** With encryption: the digests of the plain bytes, for those who may read them (`sealed-digests.ts`). */
+  sealed: z.string().optional(),
+  /** The programs of the codec, with their versions. */
+  programs: z.record(z.string(), z.string()).optional(),
   started_at: z.string(),
   finished_at: z.string(),
 });

@@ -32,6 +32,9 @@ export function replayJournal(events: readonly JournalEvent[]): EarlierUpload {
     } else if (event.event === 'chunk-begun') {
       const { key, upload_id: uploadId } = event;
       chunks.set(event.index, { key, uploadId, parts: new Map(), completed: undefined });
+    } else if (event.event === 'parts-forgotten') {
+      const parts = chunks.get(event.index)?.parts;
+      for (let number = event.from; number <= event.to; number++) parts?.delete(number);
     } else if (event.event === 'part-stored') {
       const { event: _, index, ...part } = event;
       chunks.get(index)?.parts.set(part.number, part);
@@ -76,6 +79,8 @@ const settingNames: Readonly<Record<keyof UploadIdentity, string>> = {
   chunk_size: 'CHUNK_SIZE',
   part_size: 'PART_SIZE',
   checksums: 'S3_CHECKSUMS',
+  compress: 'COMPRESS',
+  encrypt_to: 'ENCRYPT_TO',
 };
 
 /** In what two uploads differ, as settings are called; empty when the parts of one are of use to the other. */

@@ -5,6 +5,7 @@ import { thawTiers } from '../thaw/archive-classes.ts';
 import { manifestStorageClasses, storageClasses } from '../thaw/storage-classes.ts';
 import { MOST_THAW_DAYS } from '../thaw/thaw-plan.ts';
 import type { SettingKey } from './keys.ts';
+import { recipients } from './recipients.ts';
 import { absolutePath, duration, flag, globs, oneOf, proxy, size, subvolumes, wholeNumber } from './rules.ts';
 
 /** By key: sizes become bytes, durations seconds. */
@@ -42,13 +43,15 @@ export const settingRules = {
   SSE_KMS_KEY_ID: z.string().min(1, 'must not be empty'),
   COMPRESSED_SEND: oneOf(['auto', 'true', 'false']),
   COMPRESS: oneOf(['none', 'zstd', ...zstdLevels()]),
-  ENCRYPT_TO: z.string(),
+  ENCRYPT_TO: recipients(),
+  SIGN_WITH: z.union([z.literal(''), absolutePath()]),
   FULL_EVERY: duration(),
   INCREMENTAL_EVERY: duration(),
   KEEP_SNAPSHOTS: wholeNumber(1, 10_000),
   DRILL: oneOf(['off', 'monthly', 'weekly']),
   KEEP_GENERATIONS: wholeNumber(1, 10_000),
-  DECRYPT_WITH: z.string(),
+  DECRYPT_WITH: z.union([z.literal(''), absolutePath()]),
+  VERIFY_SIGNERS: z.union([z.literal(''), absolutePath()]),
   RESTORE_TIER: oneOf(thawTiers),
   RESTORE_DAYS: wholeNumber(1, MOST_THAW_DAYS),
   RESTORE_RATE: size(1024, 2 ** 40),

@@ -106,7 +106,7 @@ export const settingNotes = {
     section: how,
     preset: 'auto',
     about:
-      'bytes a request, 5 MiB … 5 GiB; auto: 64 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB',
+      'bytes a request, 5 MiB … 5 GiB; auto: 64 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB, with COMPRESS or ENCRYPT_TO twice the parts',
   },
   CONCURRENCY: { section: how, preset: '4', about: 'parts in flight, 1 … 64' },
   RETRY_FOR: {
@@ -136,14 +136,20 @@ export const settingNotes = {
   COMPRESS: {
     section: how,
     preset: 'none',
-    about: 'compress each chunk: none, zstd, zstd:1 … zstd:19',
-    notYet: true,
+    about:
+      'compress the stream before it is stored: none, zstd (level 3), zstd:1 … zstd:19. What Btrfs has compressed already, COMPRESSED_SEND sends so',
   },
   ENCRYPT_TO: {
     section: how,
     preset: '',
-    about: 'age recipients, or a recipients file; encrypts each chunk',
-    notYet: true,
+    about:
+      'encrypt to these: comma-separated public keys (age1…, ssh-ed25519 …, ssh-rsa …), or the path of a file with one a line. This host needs no secret key; see docs/encryption.md',
+  },
+  SIGN_WITH: {
+    section: how,
+    preset: '',
+    about:
+      'secret SSH key, without a passphrase, that signs each manifest (ssh-keygen -Y sign, namespace btrfs-to-s3), and so all that it names; see docs/encryption.md',
   },
   FULL_EVERY: {
     section: keep,
@@ -171,7 +177,18 @@ export const settingNotes = {
     about:
       'with make drill IF_DUE=1: off, monthly, weekly; a drill fetches a whole chain, which a provider may charge for',
   },
-  DECRYPT_WITH: { section: back, preset: '', about: 'age identity file, for restore alone', notYet: true },
+  DECRYPT_WITH: {
+    section: back,
+    preset: '',
+    about:
+      'identity file of age, or secret SSH key (mode 0600), for what reads encrypted backups: restore and verify DEEP=1. A backup does not need it',
+  },
+  VERIFY_SIGNERS: {
+    section: back,
+    preset: '',
+    about:
+      'allowed_signers file (ssh-keygen(1)): restore, thaw and verify then take only manifests that somebody in it has signed',
+  },
   RESTORE_TIER: {
     section: back,
     preset: 'Standard',

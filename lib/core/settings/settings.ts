@@ -4,7 +4,9 @@
  */
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
-import { chooseLayout } from '../stream/part-sizes.ts';
+import { largestFrameBytes, MAX_PLAIN_FRAME_BYTES } from '../format/frames.ts';
+import { chooseLayout, type Layout, S3_LIMITS } from '../stream/part-sizes.ts';
+import { formatSize } from '../units.ts';
 import { endpointProblems } from './endpoint.ts';
 import { settingRules } from './key-rules.ts';
 import { awsVariables, notesOf, type SettingKey, settingKeys, type settingNotes } from './keys.ts';
@@ -101,7 +103,10 @@ function contradictions(settings: SettingValues, given: ReadonlyMap<string, Sett
   };
   const sound = (...keys: SettingKey[]) => keys.every((key) => Object.hasOwn(settings, key));
   try {
-    if (sound('CHUNK_SIZE', 'PART_SIZE')) chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+    if (sound('CHUNK_SIZE', 'PART_SIZE')) {
+      const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+      if (sound('COMPRESS', 'ENCRYPT_TO', 'AWS_ENDPOINT_URL_S3')) refuseUnfitCodec(settings, layout, add);
+    }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     add('PART_SIZE', `${error.message}; use PART_SIZE=auto`);
@@ -115,4 +120,29 @@ function contradictions(settings: SettingValues, given: ReadonlyMap<string, Sett
     for (const problem of found) add('AWS_ENDPOINT_URL_S3', problem);
   }
   return problems;
+}
+
+/** What cannot be stored with the codec: frames are held in memory, and their sizes are known only when they are made. */
+function refuseUnfitCodec(
+  { COMPRESS, ENCRYPT_TO, AWS_ENDPOINT_URL_S3 }: SettingValues,
+  { chunkSizeBytes, partSizeBytes }: Layout,
+  add: (key: SettingKey, reason: string) => void,
+): void {
+  if (COMPRESS === 'none' && ENCRYPT_TO.length === 0) return;
+  if (partSizeBytes > MAX_PLAIN_FRAME_BYTES) {
+    add('PART_SIZE', `must not be above ${formatSize(MAX_PLAIN_FRAME_BYTES)} with COMPRESS or ENCRYPT_TO`);
+  }
+  const frames = Math.ceil(chunkSizeBytes / partSizeBytes);
+  if (frames * largestFrameBytes(partSizeBytes) > S3_LIMITS.maxObjectBytes) {
+    add('CHUNK_SIZE', 'is too large with COMPRESS or ENCRYPT_TO, which may make chunks a little larger');
+  }
+  // https://developers.cloudflare.com/r2/objects/upload-objects/#multipart-upload-details: all parts but the last are of one size.
+  const isR2 =
+    AWS_ENDPOINT_URL_S3 && /\.r2\.cloudflarestorage\.com$/.test(new URL(AWS_ENDPOINT_URL_S3).hostname);
+  if (isR2 && COMPRESS !== 'none' && frames > 1) {
+    add(
+      'COMPRESS',
+      'makes parts of different sizes, which Cloudflare R2 refuses: set CHUNK_SIZE no larger than PART_SIZE, or COMPRESS=none',
+    );
+  }
 }

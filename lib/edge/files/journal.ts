@@ -4,8 +4,8 @@ import { type JournalEvent, journalEventSchema } from '../../core/format/run-fil
 import { seal, sealed } from './checked-json.ts';
 import { codeOf, fileError } from './files.ts';
 
-/** A line longer than this is none of ours: a chunk of 10,000 parts takes up half of it. */
-const maxLineBytes = 2 ** 20;
+/** A line longer than this is none of ours: a chunk of 10,000 parts, each of them a frame, takes up half of it. */
+const maxLineBytes = 2 ** 22;
 
 const lineSchema = sealed(journalEventSchema);
 

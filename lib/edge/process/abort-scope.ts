@@ -12,3 +12,13 @@ export function endingWithin(outer: AbortSignal): {
   setMaxListeners(0, signal);
   return { ending, signal };
 }
+
+/** What a promise brings. @throws the reason of the signal, if that is aborted first */
+export function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

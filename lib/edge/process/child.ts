@@ -57,7 +57,7 @@ export function startStreamChild(
   name: string,
   file: string,
   args: readonly string[],
-  stdio: readonly ['ignore' | 'pipe', 'ignore' | 'pipe' | number],
+  stdio: readonly ['ignore' | 'pipe' | number, 'ignore' | 'pipe' | number],
   inherited?: number,
 ): StreamChild {
   const options: StdioOptions = [stdio[0], stdio[1], 'pipe', ...(inherited === undefined ? [] : [inherited])];

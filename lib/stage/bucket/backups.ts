@@ -66,11 +66,14 @@ export async function findPointer(bucket: Bucket, subvolume: string): Promise<Fo
   }
 }
 
+/** What more is demanded of a manifest than that it is valid, by its key and its text. @throws ToolError (damage) when it is not met */
+export type Trust = (key: string, text: string) => Promise<void>;
+
 /**
  * Reads the manifest at a key.
- * @throws ToolError (damage) when it is missing or not valid.
+ * @throws ToolError (damage) when it is missing or not valid; what `trust` throws.
  */
-export async function readManifest(bucket: Bucket, key: string): Promise<Manifest> {
+export async function readManifest(bucket: Bucket, key: string, trust?: Trust): Promise<Manifest> {
   if (parseKey(bucket.prefix, key)?.type !== 'manifest') {
     throw new ToolError(`${key} is not the key of a manifest under ${bucket.prefix}/`, {
       kind: 'usage',
@@ -78,7 +81,10 @@ export async function readManifest(bucket: Bucket, key: string): Promise<Manifes
     });
   }
   const document = await readDocument(bucket, key, MAX_MANIFEST_BYTES);
-  if (document) return parseManifest(document.text, key, bucket.prefix);
+  if (document) {
+    await trust?.(key, document.text);
+    return parseManifest(document.text, key, bucket.prefix);
+  }
   throw new ToolError(`manifest ${key} is not in bucket ${bucket.name}`, {
     kind: 'damage',
     hint: 'make verify shows what else is affected',
@@ -96,6 +102,7 @@ export async function resolveChain(
   bucket: Bucket,
   subvolume: string,
   selection: Selection,
+  trust?: Trust,
 ): Promise<readonly StoredManifest[]> {
   const key = await selectManifest(bucket, subvolume, selection);
   if (parseKey(bucket.prefix, key)?.subvolume !== subvolume) {
@@ -104,8 +111,8 @@ export async function resolveChain(
       hint: hintAtKey(bucket, key),
     });
   }
-  const manifest = await readManifest(bucket, key);
-  return followChain({ key, manifest }, (parentKey) => readManifest(bucket, parentKey));
+  const manifest = await readManifest(bucket, key, trust);
+  return followChain({ key, manifest }, (parentKey) => readManifest(bucket, parentKey, trust));
 }
 
 /** What to do about a key that is not where it was looked for: it may be another host's. */
@@ -178,9 +185,9 @@ export interface Everything {
   readonly keys: readonly ManifestKey[];
 }
 
-/** A manifest without the hashes of parts, which are most of it: thousands of these fit into memory. */
-export function withoutParts(manifest: Manifest): Manifest {
-  return { ...manifest, chunks: manifest.chunks.map(({ parts: _, ...chunk }) => chunk) };
+/** A manifest without parts, frames and their digests, which are most of it: thousands of these fit into memory. */
+export function withoutParts({ sealed: _, ...manifest }: Manifest): Manifest {
+  return { ...manifest, chunks: manifest.chunks.map(({ parts: _, frames: __, ...chunk }) => chunk) };
 }
 
 /**

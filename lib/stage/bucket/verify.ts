@@ -25,9 +25,18 @@ import { slotBytesFor } from '../../transfer/back/fetching.ts';
 import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
 import { warnOfDownloadMemory } from '../memory-need.ts';
-import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
+import {
+  findPointer,
+  listEverything,
+  nothingFound,
+  REQUESTS_AT_ONCE,
+  readManifest,
+  readPointer,
+} from './backups.ts';
+import { findSealed } from './identity.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
 import { readBackup } from './read-backup.ts';
+import { demandSignatures } from './signatures.ts';
 
 /** Something that is not as it should be; `object` is a key. */
 export interface Finding {
@@ -44,6 +53,8 @@ export interface VerifyOutcome {
   readonly findings: readonly Finding[];
   /** Backups whose link to their parent nothing records: manifests of earlier versions do not, and their streams were not read. */
   readonly unproven: number;
+  /** Encrypted backups of which `deep` could check the stored bytes alone, because no identity that opens them is at hand. */
+  readonly sealed: number;
   /** Keys of sound archived chunks that `deep` did not read because they are not thawed, and of archived manifests. */
   readonly cold: readonly string[];
 }
@@ -69,6 +80,7 @@ export async function verifyBackups(
     throw await nothingFound(bucket, what);
   }
   const findings: Finding[] = [];
+  const trust = await demandSignatures(context);
   const manifests = new Map<string, Manifest>();
   const archived = new Map<string, UnusableManifest>();
   const unlessArchived = (key: string, check: () => Promise<void>) =>
@@ -78,17 +90,20 @@ export async function verifyBackups(
     });
   await pMap(
     keys,
-    ({ key }) => unlessArchived(key, async () => void manifests.set(key, await readManifest(bucket, key))),
+    ({ key }) =>
+      unlessArchived(key, async () => void manifests.set(key, await readManifest(bucket, key, trust))),
     { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
   );
   for (const name of names) {
     const object = new SubvolumeKeys(bucket.prefix, name).current;
     await unlessArchived(object, () => checkPointer(context, name, { manifests, archived, findings }));
+    if (trust) await unlessArchived(object, () => checkPointerIsNewest(context, name, manifests, findings));
   }
   const stored = keys.flatMap(({ key }) => {
     const manifest = manifests.get(key);
     return manifest ? [{ key, manifest }] : [];
   });
+  const sealed = deep ? await findSealed(context, stored) : new Set<string>();
   const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings, deep);
   const cold = [...archived.keys(), ...(deep ? unreadable : [])];
   const heads = new Map<string, StreamHead>();
@@ -97,7 +112,12 @@ export async function verifyBackups(
     const allChunks = stored.flatMap(({ manifest }) => manifest.chunks);
     await warnOfDownloadMemory(context, 'this verify', slotBytesFor(allChunks));
     for (const backup of stored) {
-      const reading = await readBackup(context, { backup, skipped, allChunks });
+      const reading = await readBackup(context, {
+        backup,
+        skipped,
+        isSealed: sealed.has(backup.key),
+        allChunks,
+      });
       if (reading.head) heads.set(backup.key, reading.head);
       for (const finding of reading.problems) damaged.add(finding.object);
       findings.push(...reading.problems);
@@ -120,7 +140,7 @@ export async function verifyBackups(
   warnOfRepeatedUuids(context, stored, manifests);
   const chunks = stored.reduce((sum, { manifest }) => sum + manifest.chunks.length, 0);
   const bytes = stored.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
-  return { manifests: keys.length, chunks, bytes, deep, findings, unproven, cold };
+  return { manifests: keys.length, chunks, bytes, deep, findings, unproven, sealed: sealed.size, cold };
 }
 
 /** What the streams that were read say of themselves, held against their manifests and against each other. */
@@ -198,6 +218,25 @@ async function checkPointer(
   log.warn(
     `${object} names ${named}, but ${later[0]} builds on that: a backup is being published, or the pointer is an old one; AT= and MANIFEST= restore the later one`,
   );
+}
+
+/** Where manifests have to be signed: the pointer, which is not, must name the newest of them. */
+async function checkPointerIsNewest(
+  { bucket }: StageContext,
+  subvolume: string,
+  manifests: ReadonlyMap<string, Manifest>,
+  findings: Finding[],
+): Promise<void> {
+  const found = await findPointer(bucket, subvolume);
+  const named = found && 'pointer' in found ? found.pointer : undefined;
+  const newer = [...manifests].find(
+    ([, manifest]) => manifest.subvolume === subvolume && named && manifest.created_at > named.created_at,
+  );
+  if (!named || !newer) return;
+  findings.push({
+    object: `${bucket.prefix}/subvol/${subvolume}/current.json`,
+    problem: `names ${named.manifest_key}, but ${newer[0]} is newer and signed: it is an older pointer, or a backup is being published`,
+  });
 }
 
 /**

@@ -3,6 +3,7 @@ import { ToolError } from '../../core/errors.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { formatCount } from '../../core/units.ts';
 import { listBackups } from '../bucket/list.ts';
+import { SignatureProblem } from '../bucket/signatures.ts';
 import type { StageContext } from '../context.ts';
 
 /** As many fit a line; `make list` has all. */
@@ -20,7 +21,9 @@ export async function namingOtherPoints<Result>(
   try {
     return await look();
   } catch (error) {
-    if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
+    // Of signatures no list of other points knows anything.
+    if (!(error instanceof ToolError) || error.kind !== 'damage' || error instanceof SignatureProblem)
+      throw error;
     // The damage is what has to be reported, with or without this.
     const points = await wholePoints(context, subvolume).catch(() => undefined);
     if (!points) throw error;

@@ -10,7 +10,9 @@ import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
 import { compresses } from '../../edge/btrfs/mounts/mount-options.ts';
 import { seal, sealed } from '../../edge/files/checked-json.ts';
 import { fileError, pathExists, readJsonFile, writeJsonFile } from '../../edge/files/files.ts';
-import { listEverything, momentOf, nothingFound, resolveChain } from '../bucket/backups.ts';
+import { listEverything, momentOf, nothingFound } from '../bucket/backups.ts';
+import { checkReadable } from '../bucket/identity.ts';
+import { resolveTrustedChain } from '../bucket/signatures.ts';
 import type { StageContext } from '../context.ts';
 import { type RestoreOutcome, type RestoreRequest, restoreBackup } from './restore.ts';
 import { freeBytes, streamBytes } from './room.ts';
@@ -89,13 +91,23 @@ async function prepare(
   for (const { name, path } of subvolumes) {
     // What is there, or has begun, takes up its room already.
     if ((await pathExists(path)) || (await pathExists(stagingPath(path)))) continue;
-    const chain = await inItsTurn(resolveChain(context.bucket, name, { at }));
+    const chain = await inItsTurn(readableChain(context, name, at));
     if (chain) chains.push(chain);
   }
   await checkRoomForAll(chains, directory);
   for (const chain of chains) {
     await inItsTurn(thawChunks(context, thawRequestFor(context, chain, thaw)));
   }
+}
+
+async function readableChain(
+  context: StageContext,
+  subvolume: string,
+  at: string | undefined,
+): Promise<readonly StoredManifest[]> {
+  const chain = await resolveTrustedChain(context, subvolume, { at });
+  await checkReadable(context, chain);
+  return chain;
 }
 
 /** What is wrong with one subvolume is reported when its turn comes, and does not stop the others. */

@@ -8,6 +8,7 @@ import { formatCount, formatSize } from '../../core/units.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
 import { slotBytesFor } from '../../transfer/back/fetching.ts';
 import type { Selection } from '../bucket/backups.ts';
+import { checkReadable } from '../bucket/identity.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
 import type { StageContext } from '../context.ts';
 import { warnOfDownloadMemory } from '../memory-need.ts';
@@ -73,6 +74,7 @@ export async function restoreBackup(context: StageContext, asked: RestoreRequest
   const looking = <Result>(look: () => Promise<Result>) => namingOtherPoints(context, subvolume, look);
   const thaw = { wish: asked.thaw, mayWait: asked.mayWait };
   const chain = await looking(() => resolveThawedChain(context, subvolume, selection, thaw));
+  await looking(() => checkReadable(context, chain));
   const request = { ...asked, target: await receivableTarget(context, chain, asked.target) };
   const staging = await openStaging(request.target);
   try {

@@ -9,7 +9,8 @@ import { DAY_MS } from '../../core/units.ts';
 import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
 import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
-import { resolveChain, rootOf, type Selection } from '../bucket/backups.ts';
+import { rootOf, type Selection } from '../bucket/backups.ts';
+import { resolveTrustedChain } from '../bucket/signatures.ts';
 import type { StageContext } from '../context.ts';
 import { thawAndWait } from './thaw.ts';
 
@@ -21,7 +22,7 @@ export interface DocumentThaw {
 }
 
 /**
- * Finds the backup that is meant and follows its chain, as `resolveChain` does; archived manifests are thawed for that.
+ * Finds the backup that is meant and follows its chain, as `resolveTrustedChain` does; archived manifests are thawed for that.
  * @throws ToolError (thaw) when they cannot be read yet.
  */
 export async function resolveThawedChain(
@@ -30,7 +31,7 @@ export async function resolveThawedChain(
   selection: Selection,
   thaw: DocumentThaw,
 ): Promise<readonly StoredManifest[]> {
-  const resolve = () => resolveChain(context.bucket, subvolume, selection);
+  const resolve = () => resolveTrustedChain(context, subvolume, selection);
   try {
     return await resolve();
   } catch (error) {
@@ -75,7 +76,7 @@ async function thawDocuments(
   const { bucket, settings } = context;
   const documents = (await listObjects(bucket, rootOf(bucket, subvolume))).filter(({ key }) => {
     const type = parseKey(bucket.prefix, key)?.type;
-    return type === 'manifest' || type === 'current';
+    return type === 'manifest' || type === 'signature' || type === 'current';
   });
   const request = {
     subvolume,

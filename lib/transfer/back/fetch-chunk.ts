@@ -3,29 +3,47 @@
  * verified against the manifest leaves this module. One hash worker sees all that passes: parts, chunks and the stream.
  */
 import { pMapIterable } from 'p-map';
+import { partRangesOf } from '../../core/format/frames.ts';
 import type { ManifestChunk } from '../../core/format/manifest.ts';
-import { partRanges } from '../../core/stream/part-sizes.ts';
 import { endingWithin } from '../../edge/process/abort-scope.ts';
 import type { PartDigests } from '../memory/hash-worker.ts';
 import { fetchSpooled } from './fetch-spooled.ts';
 import { type Fetching, isHeld, type Sink } from './fetching.ts';
+import { type Outlet, openPlainOutlet } from './outlet.ts';
 import { damagedBytes, isOrBecomes } from './verified-bytes.ts';
 
 const noDigests: PartDigests = { part: '', chunk: '', stream: '' };
 
+/** How the parts of a chunk reach the sink, and what is known of the stream then; without it they are pieces of the stream. */
+export interface ChunkDecoder {
+  outlet(chunk: ManifestChunk, sink: Sink, signal: AbortSignal): Outlet;
+  readonly sha256: string;
+}
+
 /**
  * Fetches one chunk into a sink.
+ * @param decoder of an encoded backup; undefined where the sink takes the stored bytes.
  * @returns SHA-256, in hex, of the stream up to the end of this chunk.
  * @throws ToolError (damage) when its bytes are not those of the manifest.
  */
-export async function fetchChunk(fetching: Fetching, chunk: ManifestChunk, sink: Sink): Promise<string> {
+export async function fetchChunk(
+  fetching: Fetching,
+  chunk: ManifestChunk,
+  sink: Sink,
+  decoder?: ChunkDecoder,
+): Promise<string> {
   const digests = isHeld(chunk, fetching.heldPartBytes)
-    ? await fetchHeld(fetching, chunk, sink)
+    ? await fetchHeld(fetching, chunk, sink, decoder)
     : await fetchSpooled(fetching, chunk, sink);
-  if (digests.chunk !== chunk.sha256) {
+  if (isOther(chunk, digests)) {
     throw damagedBytes(`chunk ${chunk.key}`, 'its SHA-256 is not that of the manifest');
   }
-  return digests.stream;
+  return decoder ? decoder.sha256 : digests.stream;
+}
+
+/** An encoded chunk may have no hash of its own: then its parts are what was checked. */
+function isOther({ sha256, frames }: ManifestChunk, digests: PartDigests): boolean {
+  return !(frames && sha256 === undefined) && digests.chunk !== sha256;
 }
 
 /** Fetches the parts of a chunk side by side; each waits in memory until it is verified and its turn has come. */
@@ -33,13 +51,15 @@ async function fetchHeld(
   { context, memory: { pool, hasher }, progress, read }: Fetching,
   chunk: ManifestChunk,
   sink: Sink,
+  decoder: ChunkDecoder | undefined,
 ): Promise<PartDigests> {
   const expected = chunk.parts ?? [];
   const { ending, signal } = endingWithin(context.signal);
+  const outlet = decoder ? decoder.outlet(chunk, sink, signal) : openPlainOutlet(sink);
   const concurrency = context.settings.CONCURRENCY;
   const reading = new Set<Promise<void>>();
   const fetched = pMapIterable(
-    partRanges(chunk.size, chunk.part_size ?? chunk.size),
+    partRangesOf(chunk),
     async (range) => {
       const slot = await pool.acquire();
       const bytes = slot.bytes.subarray(0, range.length);
@@ -51,7 +71,6 @@ async function fetchHeld(
     { concurrency, backpressure: concurrency },
   );
   let digests = noDigests;
-  let writing = Promise.resolve();
   try {
     for await (const { number, slot, bytes, ...range } of fetched) {
       const digest = async () => {
@@ -68,17 +87,14 @@ async function fetchHeld(
       if (!(await isOrBecomes(expected[number - 1], digest, readAgain))) {
         throw damagedBytes(`chunk ${chunk.key}`, `part ${number} is not what was uploaded`);
       }
-      if (number === expected.length && digests.chunk !== chunk.sha256) break;
-      // The next part is hashed while this one is written.
-      await writing;
-      writing = sink(bytes).finally(() => pool.release(slot));
-      writing.catch(() => undefined);
+      if (number === expected.length && isOther(chunk, digests)) break;
+      await outlet.take({ number, bytes, release: () => pool.release(slot) });
     }
-    await writing;
+    await outlet.finish();
   } finally {
     // The memory is used again, so nothing may still be writing into it, or reading it.
     ending.abort();
-    await Promise.allSettled([...reading, writing]);
+    await Promise.allSettled([...reading, outlet.settled()]);
   }
   return digests;
 }

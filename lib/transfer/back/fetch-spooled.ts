@@ -65,7 +65,7 @@ export async function fetchSpooled(
 
 function piecesOf({ key, size, sha256, part_size, parts }: ManifestChunk): readonly HashedPiece[] {
   if (!parts) {
-    const whole = Buffer.from(sha256, 'hex').toString('base64');
+    const whole = Buffer.from(sha256 ?? '', 'hex').toString('base64');
     const problem = 'its SHA-256 is not that of the manifest';
     return [{ name: `chunk ${key}`, offset: 0, length: size, sha256: whole, problem }];
   }

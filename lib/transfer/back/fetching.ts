@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lookAgainMs } from '../../core/backoff.ts';
 import { ToolError } from '../../core/errors.ts';
+import { partRangesOf } from '../../core/format/frames.ts';
 import type { ManifestChunk } from '../../core/format/manifest.ts';
 import { MIB } from '../../core/units.ts';
 import type { StreamMemory } from '../memory/transfer-memory.ts';
@@ -38,6 +39,8 @@ export interface FetchOptions {
 export interface Fetching {
   readonly context: TransferContext;
   readonly memory: StreamMemory;
+  /** For what the codec makes of encoded chunks; undefined where there are none. */
+  readonly plainMemory: StreamMemory | undefined;
   readonly progress: Progress;
   readonly heldPartBytes: number;
   readonly read: (range: ObjectRange, target: Uint8Array, signal: AbortSignal) => Promise<void>;
@@ -55,8 +58,19 @@ export async function openFetching(
 ): Promise<Fetching> {
   const slotBytes = slotBytesFor(chunks, heldPartBytes);
   // One slot less than an upload has: here the network hands over buffers of its own, which count as well.
-  const memory = await context.memory.open(slotBytes, Math.max(2, context.settings.CONCURRENCY));
-  return { context, memory, progress, heldPartBytes, read: rangeReader(context, progress, thawAgain) };
+  const slots = Math.max(2, context.settings.CONCURRENCY);
+  const memory = await context.memory.open(slotBytes, slots);
+  const plainBytes = largestPlainFrame(chunks);
+  const plainMemory = plainBytes > 0 ? await context.memory.second.open(plainBytes, slots) : undefined;
+  const read = rangeReader(context, progress, thawAgain);
+  return { context, memory, plainMemory, progress, heldPartBytes, read };
+}
+
+function largestPlainFrame(chunks: readonly ManifestChunk[]): number {
+  let most = 0;
+  for (const { frames = [] } of chunks)
+    for (const { plain_size } of frames) most = Math.max(most, plain_size);
+  return most;
 }
 
 /** Reads ranges; one that has gone cold is waited for, where that is wanted. */
@@ -81,9 +95,9 @@ function rangeReader(
   };
 }
 
-/** Whether the parts of a chunk are held in memory until they are verified. */
-export function isHeld({ parts, part_size, size }: ManifestChunk, heldPartBytes: number): boolean {
-  return parts !== undefined && Math.min(part_size ?? size, size) <= heldPartBytes;
+/** Whether the parts of a chunk are held in memory until they are verified. Those of an encoded one always are: frames are not larger. */
+export function isHeld({ parts, part_size, size, frames }: ManifestChunk, heldPartBytes: number): boolean {
+  return frames !== undefined || (parts !== undefined && Math.min(part_size ?? size, size) <= heldPartBytes);
 }
 
 /** Bytes of the largest piece of some chunks that is held in memory. */
@@ -92,6 +106,7 @@ export function slotBytesFor(chunks: readonly ManifestChunk[], heldPartBytes = d
 }
 
 function rangeSizeOf(chunk: ManifestChunk, heldPartBytes: number): number {
+  if (chunk.frames) return Math.max(...partRangesOf(chunk).map(({ length }) => length));
   const rangeBytes = isHeld(chunk, heldPartBytes) ? (chunk.part_size ?? chunk.size) : SPOOLED_RANGE_BYTES;
   return Math.min(chunk.size, rangeBytes);
 }

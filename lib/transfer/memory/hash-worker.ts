@@ -19,7 +19,7 @@ export type HashRequest =
   | { readonly type: 'catch-up' }
   | { readonly type: 'take-part-back' }
   | { readonly type: 'begin-stream' }
-  | { readonly type: 'md5'; readonly slot: number; readonly to: number };
+  | { readonly type: 'md5'; readonly pieces: readonly { readonly slot: number; readonly to: number }[] };
 
 /** SHA-256 of a part in base64; of its chunk and of the stream so far in hex, only at the end of a chunk. */
 export interface PartDigests {
@@ -46,12 +46,15 @@ export function hashWorkerProgram(
   /** As the running hashes were before the first bytes of the part. */
   let before = running;
   let isNewPart = true;
+  const slotOf = (index: number) => {
+    const slot = slots[index];
+    if (!slot) throw new Error(`there is no slot ${index}`);
+    return slot;
+  };
   parentPort?.on('message', (request: HashRequest) => {
-    const slot = 'slot' in request ? slots[request.slot] : undefined;
-    if ('slot' in request && !slot) throw new Error(`there is no slot ${request.slot}`);
     let reply: HashReply | undefined;
     if (request.type === 'update') {
-      const bytes = slot?.subarray(request.from, request.to) ?? new Uint8Array();
+      const bytes = slotOf(request.slot).subarray(request.from, request.to);
       if (isNewPart) before = { stream: running.stream.copy(), chunk: running.chunk?.copy() };
       isNewPart = false;
       if (hashesParts) part.update(bytes);
@@ -62,9 +65,11 @@ export function hashWorkerProgram(
     } else if (request.type === 'catch-up') reply = 'caught up';
     else if (request.type === 'md5') {
       const md5 = createHash('md5');
-      // One update takes less than 2 GiB.
-      for (let at = 0; at < request.to; at += 2 ** 30) {
-        md5.update(slot?.subarray(at, Math.min(request.to, at + 2 ** 30)) ?? new Uint8Array());
+      for (const piece of request.pieces) {
+        // One update takes less than 2 GiB.
+        for (let at = 0; at < piece.to; at += 2 ** 30) {
+          md5.update(slotOf(piece.slot).subarray(at, Math.min(piece.to, at + 2 ** 30)));
+        }
       }
       reply = { md5: md5.digest('base64') };
     } else if (request.type === 'finish-part') {

@@ -60,8 +60,16 @@ export class Hasher {
   }
 
   /** MD5, in base64, of the first bytes of a slot: for servers that know no SHA-256 checksums. */
-  async md5(slot: { readonly index: number }, sizeBytes: number): Promise<string> {
-    const reply = await this.#parts.ask({ type: 'md5', slot: slot.index, to: sizeBytes });
+  md5(slot: { readonly index: number }, sizeBytes: number): Promise<string> {
+    return this.md5OfPieces([{ slot, sizeBytes }]);
+  }
+
+  /** The same for the first bytes of several slots, one after the other. */
+  async md5OfPieces(
+    pieces: readonly { readonly slot: { readonly index: number }; readonly sizeBytes: number }[],
+  ): Promise<string> {
+    const asked = pieces.map(({ slot, sizeBytes }) => ({ slot: slot.index, to: sizeBytes }));
+    const reply = await this.#parts.ask({ type: 'md5', pieces: asked });
     return (reply as { readonly md5: string }).md5;
   }
 

@@ -32,6 +32,7 @@ export class TransferMemory {
   readonly #slotCount: number;
   #slots: readonly SharedSlot[] = [];
   #hasher: Hasher | undefined;
+  #second: TransferMemory | undefined;
 
   constructor(slotCount: number) {
     this.#slotCount = slotCount;
@@ -44,7 +45,8 @@ export class TransferMemory {
   async open(partSizeBytes: number, slotCount = this.#slotCount): Promise<StreamMemory> {
     collectGarbage();
     if ((this.#slots[0]?.bytes.length ?? 0) < partSizeBytes) {
-      await this.close();
+      await this.#hasher?.close();
+      this.#hasher = undefined;
       this.#slots = makeSlots(this.#slotCount, partSizeBytes);
     }
     this.#hasher ??= new Hasher(this.#slots);
@@ -52,9 +54,16 @@ export class TransferMemory {
     return { pool: new PartPool(this.#slots.slice(0, slotCount)), hasher: this.#hasher };
   }
 
-  /** Ends the hash worker. */
+  /** As much again, for what a codec makes of a stream, or makes it of. It is there from its first use on. */
+  get second(): TransferMemory {
+    this.#second ??= new TransferMemory(this.#slotCount);
+    return this.#second;
+  }
+
+  /** Ends the hash workers. */
   async close(): Promise<void> {
-    await this.#hasher?.close();
+    await Promise.all([this.#hasher?.close(), this.#second?.close()]);
     this.#hasher = undefined;
+    this.#second = undefined;
   }
 }

@@ -23,7 +23,7 @@ import type { Bucket, WriteOptions } from '../../edge/s3/s3-client.ts';
 import { asksToSlowDown, isTransient, TransferError } from '../../edge/s3/s3-errors.ts';
 import { attempt, sendOnce, transfer } from '../../edge/s3/send.ts';
 import { objectMadeOf, objectOfBody } from './known-objects.ts';
-import { type PartBody, presetPayloadHash, requestPayload } from './part-payload.ts';
+import { type PartBody, presetPayloadHash, requestPayload, sizeOf } from './part-payload.ts';
 
 /** What a writer tells while it works. */
 export interface WriterEvents {
@@ -69,7 +69,7 @@ export class ChunkWriter {
     const asOurs = async (object: ObjectHead) => {
       const ours = await objectOfBody(object, body);
       // The attempt that stored it was counted back, because its answer was lost.
-      if (ours) this.#events.onSent(body.bytes.length);
+      if (ours) this.#events.onSent(sizeOf(body));
       return ours;
     };
     return unlessTaken(this.#bucket, key, replaces, write, asOurs);

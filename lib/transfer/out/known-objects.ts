@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { StoredPart } from '../../core/format/run-files.ts';
 import type { ObjectHead, StoredObject } from '../../edge/s3/objects.ts';
-import type { PartBody } from './part-payload.ts';
+import { type PartBody, sizeOf } from './part-payload.ts';
 
 /**
  * The composite SHA-256: the digest of the parts' digests (base64), and how many there are
@@ -43,7 +43,7 @@ export function objectMadeOf(
 
 /** The object, if it holds these bytes: by S3's SHA-256, or by the MD5 in its ETag where it keeps none. */
 export async function objectOfBody(object: ObjectHead, body: PartBody): Promise<StoredObject | undefined> {
-  if (object.sizeBytes !== body.bytes.length) return undefined;
+  if (object.sizeBytes !== sizeOf(body)) return undefined;
   const isOurs =
     object.sha256 === undefined
       ? object.etag.replaceAll('"', '') === Buffer.from(await body.md5(), 'base64').toString('hex')

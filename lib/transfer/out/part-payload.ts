@@ -3,25 +3,32 @@ import { Readable } from 'node:stream';
 import type { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { MIB } from '../../core/units.ts';
 
-/** Bytes to send, with their SHA-256 in base64. `md5` is asked for only where the server knows no SHA-256. */
+/** Bytes to send, in pieces, with their SHA-256 in base64. `md5` is asked for only where the server knows no SHA-256. */
 export interface PartBody {
-  readonly bytes: Uint8Array;
+  readonly pieces: readonly Uint8Array[];
   readonly sha256: string;
   readonly md5: () => Promise<string>;
+}
+
+/** The bytes of a body. */
+export function sizeOf({ pieces }: PartBody): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** The body in slices: handing over the whole buffer would double the memory under TLS (measured). */
 export function requestPayload(body: PartBody, onSent: (bytes: number) => void) {
   const slices = function* (): Generator<Uint8Array> {
-    for (let at = 0; at < body.bytes.length; at += MIB) {
-      const slice = body.bytes.subarray(at, at + MIB);
-      onSent(slice.length);
-      yield slice;
+    for (const piece of body.pieces) {
+      for (let at = 0; at < piece.length; at += MIB) {
+        const slice = piece.subarray(at, at + MIB);
+        onSent(slice.length);
+        yield slice;
+      }
     }
   };
   return {
     Body: Readable.from(slices(), { objectMode: false, highWaterMark: MIB }),
-    ContentLength: body.bytes.length,
+    ContentLength: sizeOf(body),
     ChecksumSHA256: body.sha256,
   };
 }

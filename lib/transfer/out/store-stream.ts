@@ -9,6 +9,26 @@ import type { Layout } from '../../core/stream/part-sizes.ts';
 import type { StreamMemory } from '../memory/transfer-memory.ts';
 import type { ChunkUpload } from './chunk-upload.ts';
 
+/** Where the tasks of a stream run: the first that fails ends all others, and nothing is under way any more when the stream is. */
+export interface Tasks {
+  /** Runs beside others. */
+  readonly watch: <Result>(task: Promise<Result>) => Promise<Result>;
+  /** Stores something as soon as its turn has come: CONCURRENCY at once. */
+  readonly store: (task: () => Promise<void>) => Promise<void>;
+}
+
+/** A chunk whose bytes have been read. */
+export interface ChunkUnderWay {
+  /** Resolves when it is stored. */
+  readonly completed: Promise<StoredChunk>;
+  /** SHA-256, in hex, of its bytes as the stream brought them; and of the stream up to its end. */
+  readonly plainSha256: string;
+  readonly streamSha256: string;
+}
+
+/** Stores one chunk, as the stream brings it. Resolves when it was read to its end. */
+export type StoreChunk = (chunk: Chunk, tasks: Tasks) => Promise<ChunkUnderWay>;
+
 /** What the bytes pass through. */
 export interface BytePath {
   readonly source: ByteSource;
@@ -18,8 +38,7 @@ export interface BytePath {
   readonly inspect: (bytes: Uint8Array) => void;
   /** Parts that are stored at once; one more is filled meanwhile. */
   readonly concurrency: number;
-  /** Where a chunk goes, by its number. */
-  readonly openChunk: (index: number) => ChunkUpload;
+  readonly storeChunk: StoreChunk;
   /** Aborted with the first failure, so that everything else stops. */
   readonly ending: AbortController;
 }
@@ -29,11 +48,13 @@ export interface StoredStream {
   readonly chunks: readonly StoredChunk[];
   /** SHA-256 of the stream, in hex. */
   readonly sha256: string;
+  /** SHA-256, in hex, of what each chunk holds of the stream. */
+  readonly plainSha256s: readonly string[];
 }
 
 /** Stores a stream. @throws whatever failed first; nothing is under way any more then */
 export async function storeStream(path: BytePath): Promise<StoredStream> {
-  const { source, memory, layout, inspect, concurrency, openChunk, ending } = path;
+  const { source, memory, layout, inspect, concurrency, storeChunk, ending } = path;
   const onFilled = (slot: Slot, from: number, to: number) => {
     memory.hasher.update(slot, from, to);
     if (ending.signal.aborted) return;
@@ -53,36 +74,47 @@ export async function storeStream(path: BytePath): Promise<StoredStream> {
   const limited = limit(concurrency);
   const store = (task: () => Promise<void>) => watch(limited(task));
   const chunks: Promise<StoredChunk>[] = [];
+  const plainSha256s: string[] = [];
   let sha256 = '';
   try {
     for await (const chunk of cutIntoChunks(source, memory.pool, layout, onFilled)) {
-      const { completed, streamSha256 } = await storeChunk(openChunk(chunk.index), chunk, memory, store);
-      chunks.push(watch(completed));
-      sha256 = streamSha256;
+      const read = await storeChunk(chunk, { watch, store });
+      chunks.push(watch(read.completed));
+      plainSha256s.push(read.plainSha256);
+      sha256 = read.streamSha256;
     }
-    return { chunks: await Promise.all(chunks), sha256 };
+    return { chunks: await Promise.all(chunks), sha256, plainSha256s };
   } catch (error) {
     ending.abort(error);
     throw ending.signal.reason;
   } finally {
-    await Promise.all(underWay);
+    // What is under way may begin something more.
+    for (let ended = 0; ended < underWay.length; ) {
+      const these = underWay.slice(ended);
+      ended += these.length;
+      await Promise.all(these);
+    }
   }
 }
 
-/** Stores the parts of one chunk side by side, as the stream brings them. Resolves when it was read to its end. */
-async function storeChunk(
-  upload: ChunkUpload,
-  { parts }: Chunk,
+/**
+ * How chunks of a stream are stored as they are: their parts side by side, as the stream brings them.
+ * @param openChunk where a chunk goes, by its number
+ */
+export function storingPlain(
   { pool, hasher }: StreamMemory,
-  store: (task: () => Promise<void>) => Promise<void>,
-): Promise<{ readonly completed: Promise<StoredChunk>; readonly streamSha256: string }> {
-  const stored: Promise<void>[] = [];
-  let [chunkSha256, streamSha256] = ['', ''];
-  for await (const part of parts) {
-    const digests = await hasher.finishPart(part.endsChunk);
-    if (part.endsChunk) [chunkSha256, streamSha256] = [digests.chunk, digests.stream];
-    stored.push(store(() => upload.store(part, digests).finally(() => pool.release(part.slot))));
-  }
-  const completed = Promise.all(stored).then(() => upload.finish(chunkSha256));
-  return { completed, streamSha256 };
+  openChunk: (index: number) => ChunkUpload,
+): StoreChunk {
+  return async ({ index, parts }, { store }) => {
+    const upload = openChunk(index);
+    const stored: Promise<void>[] = [];
+    let [plainSha256, streamSha256] = ['', ''];
+    for await (const part of parts) {
+      const digests = await hasher.finishPart(part.endsChunk);
+      if (part.endsChunk) [plainSha256, streamSha256] = [digests.chunk, digests.stream];
+      stored.push(store(() => upload.store(part, digests).finally(() => pool.release(part.slot))));
+    }
+    const completed = Promise.all(stored).then(() => upload.finish(plainSha256));
+    return { completed, plainSha256, streamSha256 };
+  };
 }

@@ -173,7 +173,15 @@ test('a file index is told from a manifest and a chunk', () => {
   });
 });
 
-test('chunk, index and manifest of a backup lead to the same manifest, and nothing else does', () => {
+test('the signature of a manifest is told from the manifest', () => {
+  const keys = new SubvolumeKeys('p', 'data');
+  const key = keys.signature('full', '20260101T000000Z');
+  assert.equal(key, `${keys.manifest('full', '20260101T000000Z')}.sig`);
+  const named = { subvolume: 'data', kind: 'full', timestamp: '20260101T000000Z' };
+  assert.deepEqual(parseKey('p', key), { type: 'signature', ...named });
+});
+
+test('chunk, index, signature and manifest of a backup lead to the same manifest, and nothing else does', () => {
   const root = 'p/subvol/data/full';
   const manifest = `${root}/manifest-20260101T000000Z.json`;
   for (const name of [
@@ -181,6 +189,7 @@ test('chunk, index and manifest of a backup lead to the same manifest, and nothi
     'chunk-20260101T000000Z-00007.bin',
     'index-20260101T000000Z.ndjson.zst',
     'manifest-20260101T000000Z.json',
+    'manifest-20260101T000000Z.json.sig',
   ]) {
     assert.equal(manifestKeyOf('p', `${root}/${name}`), manifest);
   }
@@ -209,6 +218,9 @@ for (const key of [
   'p/subvol/data/full/manifest-20260101T000000Z-0.json',
   'p/subvol/data/full/manifest-20260101T000000Z.bin',
   'p/subvol/data/full/index-20260101T000000Z.json',
+  'p/subvol/data/full/chunk-20260101T000000Z-0.json.sig',
+  'p/subvol/data/full/manifest-20260101T000000Z-0.json.sig',
+  'p/subvol/data/full/manifest-20260101T000000Z.jsonXsig',
   'p/subvol/data/full/index-20260101T000000Z-0.ndjson.zst',
   'p/subvol/data/full/index-20260101T000000Z.ndjsonXzst',
   'p/subvol/data/full/chunk-20260101T000000Z-123456789.bin',

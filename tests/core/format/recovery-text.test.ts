@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { type RecoveryPlace, recoveryText } from '../../../lib/core/format/recovery-text.ts';
+import { makeIdentity } from '../../support/age-keys.ts';
 import { asScript, commandBlocks } from '../../support/recovery-blocks.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('recovery-text');
+const hasJq = spawnSync('jq', ['--version']).status === 0;
 const aws: RecoveryPlace = {
   bucket: 'my-backups',
   prefix: 'home/server',
@@ -59,6 +61,41 @@ test('the thaw request is JSON that S3 takes', () => {
   const thaw = commandBlocks(text).find((block) => block.includes('restore-object')) ?? '';
   const request: unknown = JSON.parse(/'(\{.*\})'/.exec(thaw)?.[1] ?? '');
   assert.deepEqual(request, { Days: 7, GlacierJobParameters: { Tier: 'Standard' } });
+});
+
+test('with its commands the frames of an encrypted backup become the stream again', {
+  skip: !hasJq && 'no jq here',
+}, async () => {
+  const { identity, recipient } = await makeIdentity(directory, 'identity');
+  const encode = (plain: string) =>
+    execFileSync('bash', ['-c', 'zstd -qc | age -r "$0"', recipient], { input: plain });
+  const [first, second] = [['first frame, ', 'second frame, '], ['third frame']].map((plain) =>
+    plain.map(encode),
+  );
+  assert.ok(first && second);
+  const stream = createHash('sha256').update('first frame, second frame, third frame').digest('hex');
+  const work = join(directory, 'frames');
+  mkdirSync(work);
+  for (const [index, frames] of [first, second].entries()) {
+    writeFileSync(join(work, `chunk-${index}.bin`), Buffer.concat(frames));
+  }
+  const chunks = [first, second].map((frames, index) => ({
+    key: `a/b/chunk-${index}.bin`,
+    frames: frames.map(({ length }) => ({ size: length, plain_size: 1 })),
+  }));
+  const sealed = execFileSync('age', ['-r', recipient], { input: JSON.stringify({ stream }) });
+  writeFileSync(join(work, 'manifest.json'), JSON.stringify({ chunks, sealed: sealed.toString('base64') }));
+  const run = (word: string) => {
+    const block = commandBlocks(text).find((found) => found.includes(word)) ?? assert.fail();
+    const script = block.replaceAll('IDENTITY', identity);
+    return execFileSync('bash', ['--norc', '-euo', 'pipefail', '-c', script], {
+      cwd: work,
+      encoding: 'utf8',
+      env: { ...process.env, manifest: 'manifest.json' },
+    });
+  };
+  assert.equal(run('sha256sum stream'), `${stream}  stream\n`);
+  assert.equal(run('.sealed'), `${stream}\n`);
 });
 
 let worlds = 0;
@@ -120,7 +157,6 @@ function store(place: RecoveryPlace): string {
   return bucketDirectory;
 }
 
-const hasJq = spawnSync('jq', ['--version']).status === 0;
 const [full, incremental] = ['manifest-20260101T020000Z', 'manifest-20260108T020000Z'];
 
 for (const prefix of ['home/server', "it's my $HOME"]) {

@@ -7,7 +7,8 @@ import {
 } from '../../../lib/core/format/run-files.ts';
 import { keys, uuidOf } from '../samples.ts';
 
-const part = { number: 1, size: 1000, sha256: 'AAAA', etag: '"1"' };
+const frames = [{ size: 1000, plain_size: 3000, plain_sha256: 'BBBB' }];
+const part = { number: 1, size: 1000, sha256: 'AAAA', etag: '"1"', first_frame: 0, frames };
 const chunk = {
   index: 0,
   key: keys.chunk('full', '20260101T000000Z', 0),
@@ -15,7 +16,7 @@ const chunk = {
   sha256: 'a',
   etag: '"1"',
 };
-const storedChunk = { ...chunk, part_size: 1000, parts: ['AAAA'], checksum: 'AAAA-1' };
+const storedChunk = { ...chunk, part_size: 1000, parts: ['AAAA'], checksum: 'AAAA-1', frames };
 const identity = {
   snapshot_uuid: uuidOf(1),
   parent_uuid: null,
@@ -26,11 +27,20 @@ const identity = {
   prefix: 'nas',
   chunk_size: 5_242_880,
   part_size: 5_242_880,
+  compress: 'zstd',
+  encrypt_to: 'age1x',
+} as const;
+/** Fields that an event may lack. */
+const optional: Readonly<Record<string, readonly string[]>> = {
+  'upload-begun': ['compress', 'encrypt_to'],
+  'part-stored': ['first_frame', 'frames'],
+  'chunk-completed': ['checksum', 'sha256', 'frames'],
 };
 const events = [
   { event: 'upload-begun', ...identity },
   { event: 'chunk-begun', index: 0, key: chunk.key, upload_id: 'u1' },
   { event: 'part-stored', index: 0, ...part },
+  { event: 'parts-forgotten', index: 0, from: 2, to: 10_000 },
   { event: 'chunk-completed', ...storedChunk },
 ];
 
@@ -39,12 +49,19 @@ for (const event of events) {
     assert.deepEqual(journalEventSchema.parse(JSON.parse(JSON.stringify(event))), event);
   });
   test(`the journal's event ${event.event} needs each of its fields`, () => {
-    for (const field of Object.keys(event).filter((name) => name !== 'checksum')) {
+    const needed = Object.keys(event).filter((name) => !optional[event.event]?.includes(name));
+    for (const field of needed) {
       const { [field as keyof typeof event]: _, ...rest } = event;
       assert.equal(journalEventSchema.safeParse(rest).success, false, field);
     }
   });
 }
+
+test('a journal of a version without a codec is one of an upload without', () => {
+  const { compress: _, encrypt_to: __, ...old } = identity;
+  const event = { event: 'upload-begun', ...old };
+  assert.deepEqual(journalEventSchema.parse(event), { ...event, compress: 'none', encrypt_to: '' });
+});
 
 test('an event that is not known is refused', () => {
   assert.equal(journalEventSchema.safeParse({ ...events[0], event: 'upload-ended' }).success, false);
@@ -96,4 +113,7 @@ test('a chunks.json without a chunk is not a whole upload', () => {
   };
   assert.deepEqual(chunksFileSchema.parse(file), file);
   assert.equal(chunksFileSchema.safeParse({ ...file, chunks: [] }).success, false);
+  const { sha256: _, ...stream } = file.stream;
+  const encrypted = { ...file, stream, sealed: 'AAAA', programs: { age: '1.1.1' } };
+  assert.deepEqual(chunksFileSchema.parse(encrypted), encrypted);
 });

@@ -14,6 +14,8 @@ const identity: UploadIdentity = {
   prefix: 'home-server',
   chunk_size: 3000,
   part_size: 1000,
+  compress: 'none',
+  encrypt_to: '',
 };
 const keyOf = (index: number) => keys.chunk('full', stamp(1), index);
 const begun: JournalEvent = { event: 'upload-begun', ...identity };
@@ -130,6 +132,8 @@ for (const [key, [value, name]] of Object.entries({
   chunk_size: [1, 'CHUNK_SIZE'],
   part_size: [1, 'PART_SIZE'],
   checksums: ['md5', 'S3_CHECKSUMS'],
+  compress: ['zstd', 'COMPRESS'],
+  encrypt_to: ['age1x', 'ENCRYPT_TO'],
 } satisfies { [Key in keyof UploadIdentity]: readonly [UploadIdentity[Key], string] })) {
   test(`uploads that differ in ${key} differ in ${name}`, () => {
     assert.deepEqual(differencesOf(identity, { ...identity, [key]: value }), [name]);
@@ -147,6 +151,20 @@ test('what we stored in a bucket stays ours when the settings change, and is not
   assert.deepEqual(replayJournal([...events, begunWith({ part_size: 500 })]).own, own);
   assert.equal(replayJournal([...events, begunWith({ bucket: 'other' })]).own.size, 0);
   assert.equal(replayJournal([...events, begunWith({ server: 'other' })]).own.size, 0);
+});
+
+test('parts that the stream has shown to be of no use are forgotten, and may be stored again', () => {
+  const events = [begun, chunkBegun(0, 'u'), partStored(0, 1), partStored(0, 2), partStored(0, 3)];
+  const numbers = (...more: readonly JournalEvent[]) => [
+    ...(replayJournal([...events, ...more])
+      .chunks.get(0)
+      ?.parts.keys() ?? []),
+  ];
+  const forgotten = { event: 'parts-forgotten', index: 0, from: 2, to: 10_000 } as const;
+  assert.deepEqual(numbers(forgotten), [1]);
+  assert.deepEqual(numbers({ ...forgotten, to: 2 }), [1, 3]);
+  assert.deepEqual(numbers(forgotten, partStored(0, 2, 'other')), [1, 2]);
+  assert.deepEqual(numbers({ ...forgotten, index: 1 }), [1, 2, 3]);
 });
 
 test('without a chunk, the others are left as they were', () => {

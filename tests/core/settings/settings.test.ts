@@ -22,13 +22,15 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
     SSE: 'AES256',
     COMPRESSED_SEND: 'auto',
     COMPRESS: 'none',
-    ENCRYPT_TO: '',
+    ENCRYPT_TO: [],
     FULL_EVERY: 15_552_000,
     INCREMENTAL_EVERY: 604_800,
     KEEP_SNAPSHOTS: 2,
     KEEP_GENERATIONS: 2,
     DRILL: 'off',
     DECRYPT_WITH: '',
+    SIGN_WITH: '',
+    VERIFY_SIGNERS: '',
     RESTORE_TIER: 'Standard',
     RESTORE_DAYS: 7,
     RESTORE_RATE: 10 * 2 ** 20,
@@ -99,7 +101,7 @@ test('all problems of a file are reported at once, contradictions included', () 
       'CONCURRENCY=0',
       'SSE=aws:kms',
       'AWS_ENDPOINT_URL_S3=http://10.0.0.1',
-      'COMPRESS=zstd',
+      'METRICS_FILE=/run/x.prom',
       'AWS_PROFILE=',
     ].join('\n'),
   );
@@ -109,7 +111,7 @@ test('all problems of a file are reported at once, contradictions included', () 
     '3 CONCURRENCY',
     '4 SSE',
     '5 AWS_ENDPOINT_URL_S3',
-    '6 COMPRESS',
+    '6 METRICS_FILE',
     '7 AWS_PROFILE',
   ]);
 });
@@ -172,21 +174,14 @@ test('region and endpoint are settings, not variables that are passed on', () =>
   assert.equal(values.AWS_REGION, 'eu-central-1');
 });
 
-for (const text of [
-  'COMPRESS=zstd',
-  'COMPRESS=zstd:19',
-  'ENCRYPT_TO=age1xyz',
-  'DECRYPT_WITH=/root/key',
-  'METRICS_FILE=/run/x.prom',
-  'NOTIFY_URL=https://hc.example.net/1',
-]) {
+for (const text of ['METRICS_FILE=/run/x.prom', 'NOTIFY_URL=https://hc.example.net/1']) {
   test(`${text} is refused, because going on without it would not be what was asked for`, () => {
     assertProblem(text, /^is not supported yet; remove the line$/);
   });
 }
 
 test('the default of a key that is not supported yet is no problem', () => {
-  assert.deepEqual(resolve('COMPRESS=none').problems, []);
+  assert.deepEqual(resolve('METRICS_FILE=').problems, []);
 });
 
 test('no problem repeats a password of an endpoint', () => {

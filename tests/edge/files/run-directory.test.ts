@@ -43,6 +43,8 @@ const chunks: ChunksFile = {
     sse: 'AES256',
     chunk_size: 2000,
     part_size: 1000,
+    compress: 'none',
+    encrypt_to: '',
   },
   chunks: [
     {

@@ -51,6 +51,8 @@ test('what is beyond the rule goes with old orphans; all else is as it was', asy
   await publishGeneration(bucket, { subvolume: 'home', day: 1, backups: 2 });
   const index = `${keys.root}full/index-20260101T020000Z.ndjson.zst`;
   await put(bucket, index, 'index');
+  const signature = keys.signature('full', '20260101T020000Z');
+  await put(bucket, signature, 'signature');
   const strangers = [
     'apply/RESTORE.txt',
     'apply/note.txt',
@@ -64,9 +66,12 @@ test('what is beyond the rule goes with old orphans; all else is as it was', asy
   const gone = [
     ...old.flatMap(({ key, manifest }) => [key, ...manifest.chunks.map((chunk) => chunk.key)]),
     index,
+    signature,
   ];
   const before = await listKeys(bucket, '');
   await putChunks(bucket, { day: 20 });
+  // Of a run that was killed before its manifest.
+  await put(bucket, keys.signature('full', '20250101T020000Z'), 'signature');
   for (const key of [keys.chunk('full', '20260121T020000Z', 0), 'apply/x', `${keys.root}x`, 'apply-not/x']) {
     await beginUpload(bucket, key);
   }
@@ -76,7 +81,7 @@ test('what is beyond the rule goes with old orphans; all else is as it was', asy
   const manifestBytes = outcomes.get('data')?.bytes ?? 0;
   assert.deepEqual(outcomes.get('data'), {
     manifests: 3,
-    objects: 3 * 3 + 1 + 2,
+    objects: 3 * 3 + 2 + 3,
     bytes: manifestBytes,
     uploads: 1,
     refused: [],

@@ -75,6 +75,12 @@ test('MD5 is of the first bytes of a slot, and does not disturb the part that is
   other.bytes.set(data);
   hasher.update(slot, 0, 1000);
   assert.equal(await hasher.md5(other, 700), of('md5', data.subarray(0, 700)).digest('base64'));
+  const pieces = [
+    { slot: other, sizeBytes: 700 },
+    { slot: other, sizeBytes: 3 },
+  ];
+  const both = Buffer.concat([data.subarray(0, 700), data.subarray(0, 3)]);
+  assert.equal(await hasher.md5OfPieces(pieces), of('md5', both).digest('base64'));
   hasher.update(slot, 1000, 2000);
   assert.equal((await hasher.finishPart(false)).part, of('sha256', data.subarray(0, 2000)).digest('base64'));
 });

@@ -12,7 +12,8 @@ import { abortUpload } from '../../../lib/edge/s3/multipart-uploads.ts';
 import { headObject } from '../../../lib/edge/s3/objects.ts';
 import { Hasher } from '../../../lib/transfer/memory/hasher.ts';
 import { makeSlots } from '../../../lib/transfer/memory/part-pool.ts';
-import { ChunkUpload, StreamChanged } from '../../../lib/transfer/out/chunk-upload.ts';
+import { StreamChanged } from '../../../lib/transfer/out/chunk-object.ts';
+import { ChunkUpload } from '../../../lib/transfer/out/chunk-upload.ts';
 import { ChunkWriter } from '../../../lib/transfer/out/chunk-writer.ts';
 import { plainWrite, startTestBucket } from '../../support/bucket.ts';
 import type { ProxiedRequest } from '../../support/faulty-proxy.ts';
@@ -157,7 +158,7 @@ test('a part that the journal has but the server has not, or has otherwise, is s
   const earlier = await killedAfterTwo();
   const upload = { key, uploadId: earlier.uploadId ?? '' };
   const other = randomBytes(partSizeBytes);
-  await writer.putPart(upload, 2, { bytes: other, sha256: sha256(other, 'base64'), md5: async () => '' });
+  await writer.putPart(upload, 2, { pieces: [other], sha256: sha256(other, 'base64'), md5: async () => '' });
   const third = { number: 3, size: 1000, sha256: sha256(pieces[2] ?? other, 'base64'), etag: '"0"' };
   proxy.expect();
   await runOver(key, pieces, { ...earlier, parts: new Map(earlier.parts).set(3, third) });

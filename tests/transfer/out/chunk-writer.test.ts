@@ -57,7 +57,7 @@ test('a chunk of one part is stored with one request, whose hash is signed paylo
 
 test('bytes that are not those of the digest are refused by the server, after five attempts', async () => {
   const { writer, seen, bodyOf } = writerWith();
-  const body = { ...bodyOf(small), bytes: randomBytes(3000) };
+  const body = { ...bodyOf(small), pieces: [randomBytes(3000)] };
   await assert.rejects(writer.putWhole('host/wrong', body), /cannot store host\/wrong: the server answered/);
   assert.equal(proxy.requests.length, 5);
   assert.equal(seen.retries.length, 4);

@@ -260,7 +260,7 @@ function orphansBeside(
   const hasManifest = (key: string) => input.manifests.has(manifestKeyOf(input.prefix, key) ?? '');
   const isOrphan = ({ key }: ListedObject) => {
     const type = known.has(key) ? undefined : parseKey(input.prefix, key)?.type;
-    return type === 'chunk' || (type === 'index' && !hasManifest(key));
+    return type === 'chunk' || ((type === 'index' || type === 'signature') && !hasManifest(key));
   };
   return planOrphans(input.objects.filter(isOrphan), input.uploads, {
     prefix: input.prefix,

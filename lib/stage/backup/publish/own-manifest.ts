@@ -2,6 +2,7 @@
  * Whose manifest stands at the key of an unfinished backup. It is ours when it names the same snapshot and the same chunks, whatever
  * else differs: an update of this tool, another host name or region change the text of a manifest and nothing of its backup.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { ToolError } from '../../../core/errors.ts';
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../../../core/format/manifest.ts';
 import { SubvolumeKeys } from '../../../core/format/names.ts';
@@ -48,9 +49,11 @@ export async function findManifest(
 function holds({ chunks }: Manifest, upload: ChunksFile): boolean {
   return (
     chunks.length === upload.chunks.length &&
-    upload.chunks.every(({ key, size, sha256 }, index) => {
+    upload.chunks.every(({ key, size, sha256, parts }, index) => {
       const named = chunks[index];
-      return named?.key === key && named.size === size && named.sha256 === sha256;
+      const isSame = named?.key === key && named.size === size && named.sha256 === sha256;
+      // An encoded chunk that took several runs is known by its parts alone.
+      return isSame && (sha256 !== undefined || isDeepStrictEqual(named.parts, parts));
     })
   );
 }

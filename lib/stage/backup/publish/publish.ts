@@ -11,7 +11,7 @@ import {
   serialiseDocument,
 } from '../../../core/format/manifest.ts';
 import { SubvolumeKeys } from '../../../core/format/names.ts';
-import type { ChunksFile, PublishedFile, SnapshotFile } from '../../../core/format/run-files.ts';
+import type { ChunksFile, PublishedFile, SnapshotFile, StoredChunk } from '../../../core/format/run-files.ts';
 import { TOOL } from '../../../core/format/tool.ts';
 import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
@@ -22,8 +22,9 @@ import { lookAtChunks } from '../../bucket/look-at-chunks.ts';
 import type { StageContext } from '../../context.ts';
 import { lookAtBackup } from '../last-backup.ts';
 import { anotherWriter } from './another-writer.ts';
-import { findManifest, manifestKeyOf } from './own-manifest.ts';
+import { manifestKeyOf } from './own-manifest.ts';
 import { type TidyOutcome, tidyUp } from './tidy-up.ts';
+import { writeManifest } from './write-manifest.ts';
 
 /** What was published, for the user. */
 export interface PublishOutcome extends TidyOutcome {
@@ -146,44 +147,34 @@ function buildManifest(
       mtime: upload.stream.mtime ?? file.snapshot.mtime,
     },
     parent_manifest: file.parent?.manifest_key ?? null,
-    chunks: upload.chunks.map(({ index: _, ...chunk }) => chunk),
+    chunks: upload.chunks.map(describeChunk),
     total_bytes: upload.chunks.reduce((sum, chunk) => sum + chunk.size, 0),
     chunk_size: upload.chunk_size,
     stream: upload.stream,
-    codec: { compress: 'none', encrypt: 'none' },
+    // As the chunks were stored, whatever the settings have become since.
+    codec: {
+      compress: upload.identity.compress,
+      encrypt: upload.identity.encrypt_to === '' ? 'none' : 'age',
+    },
+    sealed: upload.sealed,
     s3: {
       bucket: bucket.name,
       region: bucket.region,
-      // As the chunks were stored, whatever the settings have become since.
       storage_class: upload.identity.storage_class,
       sse: upload.identity.sse,
     },
     host: hostName,
     host_id: hostId,
     filesystem_uuid: file.filesystem_uuid,
-    tool: TOOL,
+    tool: { ...TOOL, ...(upload.programs && { programs: upload.programs }) },
     timing: { started_at: file.started_at, finished_at: upload.finished_at },
   });
 }
 
-/**
- * Writes a manifest where none is. One that is ours is there already when an earlier attempt ended behind it.
- * @returns what is there now.
- */
-async function writeManifest(
-  { bucket, settings }: StageContext,
-  text: string,
-  snapshot: SnapshotFile,
-  upload: ChunksFile,
-): Promise<{ readonly text: string; readonly manifest: Manifest }> {
-  const key = manifestKeyOf(bucket, snapshot);
-  const isWritten = await writeDocument(bucket, key, text, writeOptions(settings, 'manifest'), {
-    absent: true,
-  });
-  if (isWritten) return { text, manifest: parseManifest(text, key, bucket.prefix) };
-  const found = await findManifest(bucket, snapshot, upload);
-  if (found && 'ours' in found) return { text: found.text, manifest: found.ours };
-  throw anotherWriter(found?.theirs ?? `${key} existed for a moment`);
+/** What the manifest says of a chunk. What its frames were made of stays here: `sealed` has it for those who may read it. */
+function describeChunk({ index: _, part_size, frames, ...chunk }: StoredChunk): Manifest['chunks'][number] {
+  if (!frames) return { ...chunk, part_size };
+  return { ...chunk, frames: frames.map(({ size, plain_size }) => ({ size, plain_size })) };
 }
 
 async function writePointer(

@@ -22,6 +22,7 @@ export class CheckedStream {
   readonly #file: SnapshotFile;
   readonly #inspector: StreamInspector;
   #mtime: Promise<string> | undefined;
+  #bytes = 0;
 
   constructor(file: SnapshotFile) {
     this.#file = file;
@@ -37,11 +38,17 @@ export class CheckedStream {
 
   /** Looks at the next bytes. @throws UnfitStream; ToolError for what is no stream */
   inspect(bytes: Uint8Array): void {
+    this.#bytes += bytes.length;
     try {
       this.#inspector.push(bytes);
     } catch (error) {
       throw this.#explain(error);
     }
+  }
+
+  /** Bytes of the stream so far. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /**

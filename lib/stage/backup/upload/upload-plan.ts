@@ -1,9 +1,12 @@
 /** Before the first byte: how the stream is cut, how it is sent, and what an earlier run left that is of use. */
 import { ToolError } from '../../../core/errors.ts';
+import { isEncoded } from '../../../core/format/codec.ts';
 import type { SnapshotFile, UploadIdentity } from '../../../core/format/run-files.ts';
 import { differencesOf, type EarlierUpload, replayJournal } from '../../../core/plan/resume.ts';
 import { chooseLayout, type Layout } from '../../../core/stream/part-sizes.ts';
 import { canSendCompressed } from '../../../edge/btrfs/btrfs.ts';
+import { readRecipients } from '../../../edge/codec/recipients.ts';
+import { codecOf, type Encoding } from '../../../edge/codec/steps.ts';
 import { readJournal } from '../../../edge/files/journal.ts';
 import type { RunDirectory } from '../../../edge/files/run-directory.ts';
 import type { MultipartUpload } from '../../../edge/s3/multipart-uploads.ts';
@@ -11,11 +14,16 @@ import { refuseOversizedParts } from '../../../transfer/memory/transfer-memory.t
 import type { StageContext } from '../../context.ts';
 import { uploadsIn } from './give-up-uploads.ts';
 
+/** As zstd itself has it. */
+const defaultZstdLevel = '3';
+
 /** How one upload is done. */
 export interface UploadPlan {
   readonly layout: Layout;
   readonly identity: UploadIdentity;
   readonly compressedData: boolean;
+  /** How frames are made of the stream; undefined where it is stored as it is. */
+  readonly encoding: Encoding | undefined;
   /** Undefined when nothing was uploaded yet, or what was is of no use. */
   readonly earlier: EarlierUpload | undefined;
   /** ETags, by key, of objects in this bucket that are ours to write over. */
@@ -36,6 +44,7 @@ export async function planUpload(
   const { settings, bucket, log } = context;
   const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
   refuseOversizedParts(layout.partSizeBytes);
+  const encoding = await encodingOf(context);
   const identity = {
     snapshot_uuid: snapshot.snapshot.uuid,
     parent_uuid: snapshot.parent?.uuid ?? null,
@@ -47,17 +56,35 @@ export async function planUpload(
     chunk_size: layout.chunkSizeBytes,
     part_size: layout.partSizeBytes,
     ...(bucket.habits.checksums === 'md5' && { checksums: 'md5' as const }),
+    // Frames of several levels may stand beside each other.
+    compress: codecOf(encoding).compress,
+    encrypt_to: encoding.recipients.join(','),
   };
   const earlier = replayJournal(await readJournal(run.journalPath));
   const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);
   const isHere = earlier.identity?.server === bucket.server && earlier.identity.bucket === bucket.name;
   const own: ReadonlyMap<string, string> = isHere ? earlier.own : new Map();
-  const plan = { layout, identity, compressedData, own };
+  const plan = {
+    layout,
+    identity,
+    compressedData,
+    encoding: isEncoded(codecOf(encoding)) ? encoding : undefined,
+    own,
+  };
   if (!earlier.identity) return { ...plan, earlier: undefined, superseded: [] };
   const differences = differencesOf(earlier.identity, identity);
   if (differences.length === 0) return { ...plan, earlier, superseded: [] };
   log.warn(`${snapshot.subvolume}: ${differences.join(', ')} changed: the upload begins again`);
   return { ...plan, earlier: undefined, superseded: uploadsIn(context, earlier) };
+}
+
+/** What COMPRESS and ENCRYPT_TO ask for; the recipients file is read once for all of an upload. */
+async function encodingOf({ settings: { COMPRESS, ENCRYPT_TO } }: StageContext): Promise<Encoding> {
+  const [program, level = defaultZstdLevel] = COMPRESS.split(':');
+  return {
+    zstdLevel: program === 'zstd' ? Number(level) : undefined,
+    recipients: await readRecipients(ENCRYPT_TO),
+  };
 }
 
 async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {

@@ -4,7 +4,6 @@
  */
 
 import { ToolError } from '../../../core/errors.ts';
-import { SubvolumeKeys } from '../../../core/format/names.ts';
 import type { ChunksFile, SnapshotFile } from '../../../core/format/run-files.ts';
 import { differencesOf, replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
 import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
@@ -14,9 +13,7 @@ import { Journal, readJournal } from '../../../edge/files/journal.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { endingWithin } from '../../../edge/process/abort-scope.ts';
 import { KeyTaken, MayNotReplace } from '../../../edge/s3/conditional-write.ts';
-import { writeOptions } from '../../../edge/s3/s3-client.ts';
-import { ChunkUpload, type ChunkUploadTools, StreamChanged } from '../../../transfer/out/chunk-upload.ts';
-import { ChunkWriter } from '../../../transfer/out/chunk-writer.ts';
+import { StreamChanged } from '../../../transfer/out/chunk-object.ts';
 import { openSendStream, type SendStream } from '../../../transfer/out/send-stream.ts';
 import { storeStream } from '../../../transfer/out/store-stream.ts';
 import { UnfitStream } from '../../../transfer/stream-check.ts';
@@ -26,13 +23,12 @@ import { anotherWriter, mayNotReplace } from '../publish/another-writer.ts';
 import { findManifest } from '../publish/own-manifest.ts';
 import { readFinishedUpload } from '../unfinished.ts';
 import { CheckedStream } from './checked-stream.ts';
+import { describeCodec } from './describe-codec.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
 import { checkSameSnapshots } from './same-snapshots.ts';
+import { openStoring, type Storing } from './storing.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
-
-/** More chunks than this do not fit the manifest. */
-const maxChunks = 100_000;
 
 /** What was uploaded, for the user. */
 export interface UploadOutcome {
@@ -74,10 +70,11 @@ export async function uploadSnapshot(
         return await upload(context, run, snapshot, chosen, progress);
       } catch (error) {
         if (!(error instanceof StreamChanged) || !chosen.earlier) throw error;
-        // A complete chunk cannot be changed in one part, and its first parts have passed already.
+        // A complete chunk cannot be changed in one part, and its first parts have passed already; so have the first frames of a part.
         context.log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
         const journal = replayJournal(await readJournal(run.journalPath));
-        return attempt({ ...chosen, earlier: withoutChunk(journal, error.chunkIndex), own: journal.own });
+        const earlier = error.isJournalled ? journal : withoutChunk(journal, error.chunkIndex);
+        return attempt({ ...chosen, earlier, own: journal.own });
       }
     };
     const file = await attempt(plan).catch(async (error: unknown) => {
@@ -128,18 +125,18 @@ async function upload(
   plan: UploadPlan,
   progress: Progress,
 ): Promise<ChunksFile> {
-  const { settings, bucket } = context;
+  const { settings } = context;
   const startedAt = context.now().toISOString();
   const { ending, signal } = endingWithin(context.signal);
   const memory = await context.memory.open(plan.layout.partSizeBytes);
   const checked = new CheckedStream(snapshot);
-  const events = { onSent: (bytes: number) => progress.add(bytes) };
-  const writer = new ChunkWriter({ ...bucket, signal }, writeOptions(settings, 'chunks'), events);
   const journal = await Journal.open(run.journalPath);
+  let storing: Storing | undefined;
   let stream: SendStream | undefined;
   let estimate: Promise<void> | undefined;
   try {
     if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
+    storing = await openStoring(context, { snapshot, plan, memory, journal, progress, signal });
     await checkSameSnapshots(snapshot);
     stream = await openSendStream(
       {
@@ -151,28 +148,27 @@ async function upload(
       signal,
     );
     estimate = showEstimate(context, snapshot, signal, progress);
-    const tools = { writer, journal, hasher: memory.hasher };
-    const { chunks, sha256 } = await storeStream({
+    const stored = await storeStream({
       source: stream,
       memory,
       layout: plan.layout,
       concurrency: settings.CONCURRENCY,
       inspect: (bytes) => checked.inspect(bytes),
-      openChunk: chunkOpener(context, snapshot, plan, tools, progress),
+      storeChunk: storing.storeChunk,
       ending,
     });
     const { head, demands, mtime } = await checked.finish();
     // Again: the first look was before btrfs send had opened them.
     await checkSameSnapshots(snapshot);
-    if (writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
+    if (storing.writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
+    const { sha256, ...codec } = await describeCodec(plan.encoding, snapshot, stored);
     return {
       identity: plan.identity,
-      chunks: [...chunks],
+      chunks: [...stored.chunks],
       chunk_size: plan.layout.chunkSizeBytes,
       stream: {
-        bytes,
-        sha256,
+        bytes: checked.bytes,
+        ...(sha256 !== undefined && { sha256 }),
         protocol: head.version,
         compressed_data: plan.compressedData,
         ...demands,
@@ -180,6 +176,7 @@ async function upload(
         ...(head.parent && { parent_transid: head.parent.transid }),
         mtime,
       },
+      ...codec,
       started_at: startedAt,
       finished_at: context.now().toISOString(),
     };
@@ -188,29 +185,9 @@ async function upload(
   } finally {
     ending.abort();
     await Promise.all([stream?.close(), estimate]);
+    storing?.close();
     await journal.close();
   }
-}
-
-/** Where each chunk goes, and what an earlier run has stored of it. */
-function chunkOpener(
-  context: StageContext,
-  snapshot: SnapshotFile,
-  plan: UploadPlan,
-  tools: Pick<ChunkUploadTools, 'writer' | 'journal' | 'hasher'>,
-  progress: Progress,
-): (index: number) => ChunkUpload {
-  const keys = new SubvolumeKeys(context.bucket.prefix, snapshot.subvolume);
-  const onReused = (bytes: number) => progress.add(bytes);
-  const onLost = (reason: string) => context.log.warn(`${snapshot.subvolume}: ${reason}`);
-  return (index) => {
-    if (index >= maxChunks) {
-      throw new ToolError('the stream has more than 100,000 chunks', { hint: 'raise CHUNK_SIZE' });
-    }
-    const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
-    const place = { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces: plan.own.get(key) };
-    return new ChunkUpload({ ...tools, onReused, onLost }, place, plan.earlier?.chunks.get(index));
-  };
 }
 
 /** The estimate is a convenience: a backup does not fail because of it. Its child is gone when this is over. */

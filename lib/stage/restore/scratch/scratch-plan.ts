@@ -7,7 +7,9 @@ import type { SettingValues } from '../../../core/settings/settings.ts';
 import { pathExists } from '../../../edge/files/files.ts';
 import type { ThawWish } from '../../../edge/s3/thaw-requests.ts';
 import { SPOOLED_RANGE_BYTES } from '../../../transfer/back/fetching.ts';
-import { resolveChain, type Selection } from '../../bucket/backups.ts';
+import type { Selection } from '../../bucket/backups.ts';
+import { checkReadable } from '../../bucket/identity.ts';
+import { resolveTrustedChain } from '../../bucket/signatures.ts';
 import type { StageContext } from '../../context.ts';
 import { namingOtherPoints } from '../other-points.ts';
 import { chunksOf, lookAtThaw, type ThawOutcome, thawRequestFor } from '../thaw.ts';
@@ -41,7 +43,8 @@ export interface ScratchPlan extends ScratchRequest {
 export async function planScratch(context: StageContext, request: ScratchRequest): Promise<ScratchPlan> {
   const looking = <Result>(look: () => Promise<Result>) =>
     namingOtherPoints(context, request.subvolume, look);
-  const chain = await looking(() => resolveChain(context.bucket, request.subvolume, request.selection));
+  const chain = await looking(() => resolveTrustedChain(context, request.subvolume, request.selection));
+  await looking(() => checkReadable(context, chain));
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
   const thaw = thawRequestFor(context, chain, request.thaw);

@@ -1,0 +1,115 @@
+/** How the chunks of one upload are stored: as pieces of the stream, or as frames that a codec makes of it. */
+import { ToolError } from '../../../core/errors.ts';
+import { encodedSlotBytes, MAX_FRAMES } from '../../../core/format/frames.ts';
+import { SubvolumeKeys } from '../../../core/format/names.ts';
+import type { SnapshotFile } from '../../../core/format/run-files.ts';
+import { encodingSteps } from '../../../edge/codec/steps.ts';
+import type { Journal } from '../../../edge/files/journal.ts';
+import { writeOptions } from '../../../edge/s3/s3-client.ts';
+import { FramePipe } from '../../../transfer/codec/frame-pipe.ts';
+import { storingEncoded } from '../../../transfer/codec/store-encoded.ts';
+import type { StreamMemory } from '../../../transfer/memory/transfer-memory.ts';
+import { ChunkObject, type ChunkPlace } from '../../../transfer/out/chunk-object.ts';
+import { ChunkUpload } from '../../../transfer/out/chunk-upload.ts';
+import { ChunkWriter } from '../../../transfer/out/chunk-writer.ts';
+import { type StoreChunk, storingPlain } from '../../../transfer/out/store-stream.ts';
+import type { Progress } from '../../../transfer/transfer-context.ts';
+import type { StageContext } from '../../context.ts';
+import type { UploadPlan } from './upload-plan.ts';
+
+/** More chunks than this do not fit the manifest. */
+const maxChunks = 100_000;
+
+/** What an upload is made with. */
+export interface StoringTools {
+  readonly snapshot: SnapshotFile;
+  readonly plan: UploadPlan;
+  /** Of the stream. */
+  readonly memory: StreamMemory;
+  readonly journal: Journal;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** How chunks are stored. */
+export interface Storing {
+  readonly writer: ChunkWriter;
+  readonly storeChunk: StoreChunk;
+  /** To be called when nothing is stored any more. */
+  readonly close: () => void;
+}
+
+/** Opens what chunks are stored with. @throws ToolError when the programs of a codec cannot be joined */
+export async function openStoring(context: StageContext, tools: StoringTools): Promise<Storing> {
+  return tools.plan.encoding ? openEncoded(context, tools) : openPlain(context, tools);
+}
+
+function openPlain(context: StageContext, tools: StoringTools): Storing {
+  const { memory, journal, progress, plan } = tools;
+  const add = (bytes: number) => progress.add(bytes);
+  const writer = openWriter(context, tools, add);
+  const shared = { writer, journal, hasher: memory.hasher, onReused: add, onLost: loss(context, tools) };
+  const placeOf = chunkPlaces(context, tools);
+  const openChunk = (index: number) =>
+    new ChunkUpload(shared, placeOf(index), plan.earlier?.chunks.get(index));
+  return { writer, storeChunk: storingPlain(memory, openChunk), close: () => undefined };
+}
+
+async function openEncoded(context: StageContext, tools: StoringTools): Promise<Storing> {
+  const { memory: plain, journal, progress, plan, signal } = tools;
+  const { encoding, layout } = plan;
+  if (!encoding) throw new Error('there is no codec');
+  const encoded = await context.memory.second.open(encodedSlotBytes(layout.partSizeBytes));
+  const frames = await FramePipe.open(
+    (bytes) => encodingSteps(encoding, bytes),
+    context.settings.CONCURRENCY,
+  );
+  // How much is sent says nothing of how much of the stream is done.
+  const writer = openWriter(context, tools, () => undefined);
+  const onStored = (plainBytes: number) => progress.add(plainBytes);
+  const shared = {
+    writer,
+    journal,
+    hasher: encoded.hasher,
+    onReused: () => undefined,
+    onLost: loss(context, tools),
+  };
+  const placeOf = chunkPlaces(context, tools);
+  const framesPerChunk = Math.ceil(layout.chunkSizeBytes / layout.partSizeBytes);
+  const openObject = (index: number) => {
+    if ((index + 1) * framesPerChunk > MAX_FRAMES) throw tooMany('frames', 'raise PART_SIZE');
+    return new ChunkObject(shared, placeOf(index), plan.earlier?.chunks.get(index));
+  };
+  const storeChunk = storingEncoded({ plain, encoded, frames, journal, openObject, onStored, signal });
+  return { writer, storeChunk, close: () => frames.close() };
+}
+
+function openWriter(
+  { bucket, settings }: StageContext,
+  { signal }: StoringTools,
+  onSent: (bytes: number) => void,
+): ChunkWriter {
+  return new ChunkWriter({ ...bucket, signal }, writeOptions(settings, 'chunks'), { onSent });
+}
+
+function loss({ log }: StageContext, { snapshot }: StoringTools): (reason: string) => void {
+  return (reason) => log.warn(`${snapshot.subvolume}: ${reason}`);
+}
+
+/** Where each chunk goes. */
+function chunkPlaces(
+  { bucket }: StageContext,
+  { snapshot, plan }: StoringTools,
+): (index: number) => ChunkPlace {
+  const keys = new SubvolumeKeys(bucket.prefix, snapshot.subvolume);
+  return (index) => {
+    if (index >= maxChunks) throw tooMany('chunks', 'raise CHUNK_SIZE');
+    const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
+    return { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces: plan.own.get(key) };
+  };
+}
+
+function tooMany(what: 'chunks' | 'frames', hint: string): ToolError {
+  const most = what === 'chunks' ? maxChunks : MAX_FRAMES;
+  return new ToolError(`the stream has more than ${most.toLocaleString('en-US')} ${what}`, { hint });
+}

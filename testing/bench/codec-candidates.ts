@@ -1,0 +1,63 @@
+/** What is compared with CODEC=1: uploads through each codec, beside the same programs in one pipe, by hand. */
+import { join } from 'node:path';
+import { shell } from '../harness/processes/shell.ts';
+import type { Candidate, Contest } from './candidates.ts';
+import type { Ground } from './measure/ground.ts';
+
+/** A codec by its name, and the contest of its uploads. */
+export interface CodecContest {
+  readonly name: string;
+  readonly contest: Contest;
+}
+
+/**
+ * The contests of a snapshot, one for each codec. By hand, nothing is sent; the tool sends what it makes to the sink.
+ * @param directory for the key that is made for them
+ */
+export async function codecContests(ground: Ground, directory: string): Promise<readonly CodecContest[]> {
+  const identity = join(directory, 'identity');
+  await shell`age-keygen -o ${identity}`;
+  const recipient = (await shell`age-keygen -y ${identity}`).stdout.trim();
+  const age = `age -r ${recipient}`;
+  const codecs: readonly (readonly [name: string, pipe: string, settings: readonly string[]])[] = [
+    ['zstd', 'zstd -q -c', ['COMPRESS=zstd']],
+    ['age', age, [`ENCRYPT_TO=${recipient}`]],
+    ['zstd | age', `zstd -q -c | ${age}`, ['COMPRESS=zstd', `ENCRYPT_TO=${recipient}`]],
+  ];
+  const contests: CodecContest[] = [];
+  for (const [name, pipe, settings] of codecs) {
+    const candidates = [byHand(ground, name, pipe), tool(ground, await encodedBytes(ground, pipe), settings)];
+    contests.push({ name, contest: { direction: 'upload', candidates, clear: async () => undefined } });
+  }
+  return contests;
+}
+
+function byHand({ send, environment }: Ground, name: string, pipe: string): Candidate {
+  return {
+    name: `${name}, by hand`,
+    role: 'limit',
+    passesSink: false,
+    command: { script: `btrfs "$@" | ${pipe} > /dev/null`, args: send, environment },
+  };
+}
+
+function tool({ variants }: Ground, bytes: number, settings: readonly string[]): Candidate {
+  const own = variants.find(({ isFirst }) => isFirst);
+  if (!own) throw new Error('the tool itself is not among the variants');
+  const sets = settings.flatMap((setting) => ['--set', setting]);
+  return {
+    name: 'this tool',
+    role: 'tool',
+    passesSink: true,
+    // Frames do not know each other, so that they are a little larger; what is much less than the pipe makes is not all of it.
+    leastBytes: 0.9 * bytes,
+    command: own.tool('send-chunk-upload', ...sets),
+    prepare: own.forgetUpload,
+  };
+}
+
+/** What the pipe makes of the stream. */
+async function encodedBytes({ streamFile }: Ground, pipe: string): Promise<number> {
+  const { stdout } = await shell`bash -o pipefail -c ${`${pipe} < "$0" | wc -c`} ${streamFile}`;
+  return Number(stdout);
+}
