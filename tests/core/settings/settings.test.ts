@@ -40,6 +40,9 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
     LOG_LEVEL: 'info',
     METRICS_FILE: '',
     NOTIFY_URL: '',
+    NOTIFY_COMMAND: '',
+    VERIFY_EVERY: 2_592_000,
+    PRUNE_EVERY: 'never',
   });
 });
 
@@ -89,6 +92,13 @@ for (const key of [
 test('keys that are empty by default may be empty', () => {
   const { problems } = resolve('ENCRYPT_TO=\nDECRYPT_WITH=\nMETRICS_FILE=""\nNOTIFY_URL=');
   assert.deepEqual(problems, []);
+});
+
+test('a metrics file that node_exporter would not read, and an address that is none, are refused', () => {
+  assertProblem('METRICS_FILE=backup.prom', /must be an absolute path that ends in \.prom/);
+  assertProblem('METRICS_FILE=/run/backup.txt', /must be an absolute path that ends in \.prom/);
+  assertProblem('NOTIFY_URL=hc-ping.com/1', /is not an http/);
+  assert.deepEqual(resolve('METRICS_FILE=/run/x.prom\nNOTIFY_URL=https://hc.example.net/1').problems, []);
 });
 
 test('all problems of a file are reported at once, contradictions included', () => {
@@ -172,14 +182,7 @@ test('region and endpoint are settings, not variables that are passed on', () =>
   assert.equal(values.AWS_REGION, 'eu-central-1');
 });
 
-for (const text of [
-  'COMPRESS=zstd',
-  'COMPRESS=zstd:19',
-  'ENCRYPT_TO=age1xyz',
-  'DECRYPT_WITH=/root/key',
-  'METRICS_FILE=/run/x.prom',
-  'NOTIFY_URL=https://hc.example.net/1',
-]) {
+for (const text of ['COMPRESS=zstd', 'COMPRESS=zstd:19', 'ENCRYPT_TO=age1xyz', 'DECRYPT_WITH=/root/key']) {
   test(`${text} is refused, because going on without it would not be what was asked for`, () => {
     assertProblem(text, /^is not supported yet; remove the line$/);
   });
