@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ATTRIBUTES, buildCommand, COMMANDS } from '../../../lib/core/stream/commands.ts';
 import { StreamInspector } from '../../../lib/core/stream/stream-inspector.ts';
-import { firstCommand, header, makeFile, symlink } from './send-streams.ts';
+import { firstCommand, header, makeFile, symlink } from '../../../testing/harness/send-streams.ts';
 
 const text = new TextEncoder();
 const uuid = '3a87e00f-d2f7-b845-9885-000000000001';

@@ -7,7 +7,6 @@ import { PathTooLong } from '../../../lib/core/stream/path-limits.ts';
 import { RootAttributes } from '../../../lib/core/stream/root-attributes.ts';
 import type { StreamHead } from '../../../lib/core/stream/stream-head.ts';
 import { StreamInspector } from '../../../lib/core/stream/stream-inspector.ts';
-import { runs } from '../../support/fuzz.ts';
 import {
   clone,
   end,
@@ -19,7 +18,8 @@ import {
   setXattr,
   symlink,
   write,
-} from './send-streams.ts';
+} from '../../../testing/harness/send-streams.ts';
+import { runs } from '../../support/fuzz.ts';
 
 const own = '11111111-2222-4333-8444-555555555555';
 const parent = '99999999-8888-4777-8666-555555555555';

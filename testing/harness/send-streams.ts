@@ -5,7 +5,7 @@ import {
   buildCommand,
   COMMANDS,
   parseUuid,
-} from '../../../lib/core/stream/commands.ts';
+} from '../../lib/core/stream/commands.ts';
 
 const text = new TextEncoder();
 
