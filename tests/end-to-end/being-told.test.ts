@@ -20,7 +20,7 @@ const eventsOf = ({ stderr }: ScriptResult) =>
     .map((line) => JSON.parse(line))
     .filter(({ event }) => event === 'backup-finished');
 
-test('a host is told of what goes well and of what fails, and keeps what it knew of the rest', async (t) => {
+test('successes and failures are reported, and what was known of the rest is kept', async (t) => {
   const world = await createWorld(t, {}, 512 * 2 ** 20);
   const server = await startPingServer();
   world.cleanUp(() => server.stop());
@@ -139,7 +139,7 @@ test('a host is told of what goes well and of what fails, and keeps what it knew
     );
   });
 
-  await t.test('nobody can be told, and the backup is made all the same', async () => {
+  await t.test('nothing can be reported, and the backup is made all the same', async () => {
     const deaf = await world.settingsFile({
       SUBVOLUMES: `data=${world.data}`,
       METRICS_FILE: join(world.directory, 'missing/backup.prom'),
@@ -158,7 +158,7 @@ test('a host is told of what goes well and of what fails, and keeps what it knew
     }
   });
 
-  await t.test('settings that are wrong are a failure of which one is told as well', async () => {
+  await t.test('wrong settings are a failure that is reported as well', async () => {
     const wrong = await world.settingsFile({ ...settings, CONCURRENCY: '0' });
     assert.equal((await world.run('backup.ts', '--config', wrong)).exitCode, 2);
     assert.match(server.pings.at(-1)?.body ?? '', /CONCURRENCY must be a whole number/);

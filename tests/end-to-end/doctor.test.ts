@@ -81,7 +81,7 @@ test('each thing that keeps a subvolume from being backed up is named with its c
   await (await hostIn(world)).plan();
   assert.match(
     await examine(world),
-    /^doubtful unfinished backups: the full backup of data of 2\S+ is not finished \| make backup SUBVOLUME=data goes on with it$/,
+    /^doubtful unfinished backups: the full backup of data of 2\S+ is not finished \| make backup SUBVOLUME=data resumes it$/,
   );
   await rm(world.runDirectory, { recursive: true });
 

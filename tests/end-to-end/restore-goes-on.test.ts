@@ -34,7 +34,7 @@ test('what was received whole is not fetched again, whatever stopped the restore
   const [, , , fourth, fifth] = five;
   assert.ok(fourth && fifth);
 
-  await t.test('it goes on with the stream that was under way, and leaves nothing', async () => {
+  await t.test('it continues with the stream that was under way, and leaves nothing', async () => {
     breakOff(world, fourth);
     const since = world.server.requests.length;
     const error = await refusal(host.restore(target));

@@ -71,7 +71,7 @@ for (const [who, target] of [
   ['make alone', (pid: number) => pid],
   ['every process of it, as a service manager does', (pid: number) => -pid],
 ] as const) {
-  test(`make backup ends in order when ${who} is told to`, async (t) => {
+  test(`make backup ends in order when ${who} gets a signal`, async (t) => {
     const world = await worldWithData(t);
     const config = await world.settingsFile();
     const { faults } = world.server;

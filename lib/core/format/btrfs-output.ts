@@ -142,7 +142,7 @@ export function newBytesOf(line: string): number {
   return match ? Number(match[1]) : 0;
 }
 
-/** The parts of a device's mount that tell filesystems apart, from `findmnt -n -v -o SOURCE,FSTYPE -T path`. */
+/** The parts of a device's mount that distinguish filesystems, from `findmnt -n -v -o SOURCE,FSTYPE -T path`. */
 export function parseFindmnt(text: string): { readonly source: string; readonly type: string } | undefined {
   // Of several mounts on one path, such as an automount and what it has mounted, the last is on top.
   const match = /^(\S.*?)\s+(\S+)\s*$/.exec(text.trim().split('\n').at(-1) ?? '');

@@ -1,6 +1,6 @@
 /** RESTORE.txt: how to recover by hand, stored beside the backups for the day on which this tool is not at hand. */
 
-/** Where backups lie, as the `aws` command has to be told. */
+/** Where backups lie, in the terms of the `aws` command. */
 export interface RecoveryPlace {
   readonly bucket: string;
   readonly prefix: string;

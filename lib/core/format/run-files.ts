@@ -192,7 +192,7 @@ export const takenFileSchema = z.object({
 export type TakenFile = z.output<typeof takenFileSchema>;
 
 /**
- * published.json: the last backup that was published from this RUN_DIR, and where. It helps to tell this host's backups from those of
+ * published.json: the last backup that was published from this RUN_DIR, and where. It helps to distinguish this host's backups from those of
  * another one with the same name; losing it costs nothing else.
  */
 export const publishedFileSchema = z.object({
@@ -206,7 +206,7 @@ export const publishedFileSchema = z.object({
 export type PublishedFile = z.output<typeof publishedFileSchema>;
 
 /**
- * continued.json: a backup that was restored here to go on with its chain, until the next backup builds on it. It is what says that this
+ * continued.json: a backup that was restored here to continue its chain, until the next backup builds on it. It is what says that this
  * host may: `last_manifest_key` is what `current.json` named then. Losing it costs a look at every file of the snapshot.
  */
 export const continuedFileSchema = z.object({

@@ -183,7 +183,7 @@ export const settingNotes = {
     section: back,
     preset: '',
     about:
-      'allowed_signers file (ssh-keygen(1)): restore, thaw and verify then take only manifests that somebody in it has signed',
+      'allowed_signers file (ssh-keygen(1)): restore, thaw and verify then take only manifests that a signer in it has signed',
   },
   RESTORE_TIER: {
     section: back,
@@ -200,7 +200,7 @@ export const settingNotes = {
     section: back,
     preset: '10MiB',
     about:
-      'download rate to expect, in bytes a second: it tells how long a transfer needs the thawed copies of a chain',
+      'download rate to expect, in bytes a second: how long a transfer needs the thawed copies of a chain follows from it',
   },
   RESTORE_TIMEOUT: {
     section: back,

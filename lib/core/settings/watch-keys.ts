@@ -1,6 +1,6 @@
-/** The settings by which a host tells how it is: to Prometheus, to a service that watches timers, to a command. */
+/** The settings by which a host reports its state: to Prometheus, to a service that watches timers, to a command. */
 
-const watch = 'Being told';
+const watch = 'Monitoring and notifications';
 
 /** By key, in the order of the documents. */
 export const watchNotes = {

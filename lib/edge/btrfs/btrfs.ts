@@ -208,7 +208,7 @@ export async function estimateNewBytes(
 const knownErrors: readonly (readonly [RegExp, string])[] = [
   [
     /No space left on device/,
-    'make room on that filesystem: btrfs filesystem usage tells data from metadata',
+    'make room on that filesystem: btrfs filesystem usage shows data and metadata apart',
   ],
   [/Disk quota exceeded/, 'raise the quota of that subvolume: btrfs qgroup show'],
   [

@@ -124,7 +124,7 @@ export async function unlessTaken(
       return await writeUnder(bucket, key, precondition, write);
     } catch (error) {
       if ('etag' in precondition && isDenied(error)) {
-        // A policy may allow new objects alone. Whether it is that, a write that replaces nothing tells.
+        // A policy may allow new objects alone. A write that replaces nothing shows whether it is that.
         denial = error;
         precondition = { absent: true };
         continue;

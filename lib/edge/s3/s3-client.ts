@@ -43,7 +43,7 @@ export interface Bucket {
 export interface BucketEvents
   extends Pick<RetrierOptions, 'onRetry' | 'onSettled' | 'onSlowDown' | 'unreachedForMs' | 'random'> {
   readonly signal: AbortSignal;
-  /** Told what is found out about the server. */
+  /** Called with what is found out about the server. */
   readonly onNotice?: NoticeListener;
 }
 
@@ -176,14 +176,14 @@ export function writeOptions(settings: SettingValues, what: 'chunks' | 'manifest
 
 /**
  * The SDK's log, which it would print to the console otherwise. It asks one source of credentials after the other, and in the end
- * says only that none had any; what was wrong with a profile it tells its log alone.
+ * says only that none had any; what was wrong with a profile goes to its log alone.
  */
 class CredentialsLog {
-  readonly #told: string[] = [];
+  readonly #sentences: string[] = [];
 
   readonly debug = (line: unknown): void => {
     const [, sentence] = /^@smithy\/property-provider -> (.+)/s.exec(String(line)) ?? [];
-    if (sentence !== undefined && !isUsual.test(sentence)) this.#told.push(sentence);
+    if (sentence !== undefined && !isUsual.test(sentence)) this.#sentences.push(sentence);
   };
   readonly info = ignore;
   readonly warn = ignore;
@@ -192,7 +192,7 @@ class CredentialsLog {
   /** The error, in the words of the source that failed where it only says that all of them did. */
   explain(error: unknown): unknown {
     if (!(error instanceof Error)) return error;
-    const [first] = this.#told;
+    const [first] = this.#sentences;
     if (error.message.startsWith('Could not load credentials') && first !== undefined) error.message = first;
     // What Node says of a file that a profile names, such as that of a web identity's token.
     if (error.name === 'Error' && !isNetworkError(error)) error.name = 'CredentialsProviderError';
@@ -201,7 +201,7 @@ class CredentialsLog {
   }
 }
 
-/** Sources that nobody has set up. */
+/** Sources that are not set up. */
 const isUsual =
   /^(AWS_PROFILE is set|Skipping |Unable to find environment|Web identity |EC2 |Could not .* profile: \[default\]|Profile default could|Profile .* did not contain)/;
 

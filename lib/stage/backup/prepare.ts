@@ -41,7 +41,7 @@ export interface PlannedBackup {
   readonly source: SnapshotSource;
 }
 
-/** What is planned instead when the inodes have told that an increment would not be right. */
+/** What is planned instead when the inodes have shown that an increment would not be right. */
 export type PlanOtherwise = (why: string) => BackupPlan;
 
 /**
@@ -119,7 +119,7 @@ async function take(
   return take({ ...planned, plan: instead }, next, otherwise);
 }
 
-/** Records somebody else's snapshot as the one to send. */
+/** Records another program's snapshot as the one to send. */
 async function adopt(planned: PlannedBackup, snapshot: FoundSubvolume): Promise<void> {
   const { context, run, subvolume, pointer } = planned;
   await run.create();

@@ -80,7 +80,7 @@ async function planSnapshot(
         // Its snapshots may be elsewhere by now.
         await run.writeSnapshot(looked.file);
       }
-      const reason = `going on with unfinished ${nameForPeople(looked.file)}`;
+      const reason = `resuming unfinished ${nameForPeople(looked.file)}`;
       return { kind: file.kind, reason, snapshotPath: looked.file.snapshot.path };
     }
     context.log.warn(`${subvolume.name}: an unfinished backup is given up: ${looked.obstacle}`);

@@ -15,9 +15,9 @@ export interface ChunkUploadTools {
   readonly journal: Journal;
   /** Of the bytes that are stored. */
   readonly hasher: Hasher;
-  /** Told of bytes that need not be sent, because the bucket has them. */
+  /** Called with the number of bytes that need not be sent, because the bucket has them. */
   readonly onReused: (bytes: number) => void;
-  /** Told why what an earlier run had stored is of no use. */
+  /** Called with the reason why what an earlier run had stored is of no use. */
   readonly onLost: (reason: string) => void;
 }
 
@@ -165,7 +165,7 @@ export class ChunkObject {
     return this.#begun;
   }
 
-  /** Goes on with the multipart upload of an earlier run, if the server still knows it. */
+  /** Resumes the multipart upload of an earlier run, if the server still knows it. */
   async #beginOnce(): Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> {
     const { writer, journal, onLost } = this.#tools;
     const { index, key } = this.#place;

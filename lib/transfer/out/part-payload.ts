@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { MIB } from '../../core/units.ts';
 
-/** Bytes to send, in pieces, with their SHA-256 in base64. `md5` is asked for only where the server knows no SHA-256. */
+/** Bytes to send, in pieces, with their SHA-256 in base64. `md5` is asked for only where the server has no SHA-256 checksums. */
 export interface PartBody {
   readonly pieces: readonly Uint8Array[];
   readonly sha256: string;

@@ -80,7 +80,7 @@ test('every backup has every field, whatever is wrong with it', () => {
   assert.deepEqual([other.restorable, other.why_not, other.thaw], ['no', 'is no JSON', null]);
 });
 
-test('a fleet is told host by host, and what is wrong with one at its place', () => {
+test('a fleet is reported host by host, and what is wrong with one at its place', () => {
   const blocks = fleet.text.split('\n\n');
   assert.equal(blocks.length, 3);
   assert.match(blocks[0] ?? '', /^fleet\/a\n {2}SUBVOLUME .*\n\* data /);
@@ -93,7 +93,7 @@ test('a fleet is told host by host, and what is wrong with one at its place', ()
   );
 });
 
-test('a subvolume of which no backup is the last one is told, once', () => {
+test('a subvolume without a last backup is reported once', () => {
   const old = { ...usual, current: false };
   assert.deepEqual(pointerProblems({ prefix: 'host', backups: [old, usual] }), []);
   const lost = [old, { ...old, created_at: '20260102T020000Z' }, { ...usual, subvolume: 'home' }];

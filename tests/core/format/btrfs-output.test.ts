@@ -61,7 +61,7 @@ for (const [text, expected] of [
   ['2026-13-24 22:27:08 +0000', undefined],
   ['yesterday', undefined],
 ] as const) {
-  test(`a subvolume made at "${text}" was made at ${expected ?? 'a time that nobody knows'}`, () => {
+  test(`a subvolume made at "${text}" was made at ${expected ?? 'a time that no one knows'}`, () => {
     const info = parseSubvolumeShow(withField('Creation time', text));
     assert.ok(info, 'it is understood');
     assert.equal(info.createdAt?.toISOString(), expected);

@@ -164,7 +164,7 @@ test('chunk numbers may be unpadded', () => {
   });
 });
 
-test('a file index is told from a manifest and a chunk', () => {
+test('a file index is distinguished from a manifest and a chunk', () => {
   assert.deepEqual(parseKey('p', 'p/subvol/data/incremental/index-20260101T000000Z.ndjson.zst'), {
     type: 'index',
     subvolume: 'data',
@@ -173,7 +173,7 @@ test('a file index is told from a manifest and a chunk', () => {
   });
 });
 
-test('the signature of a manifest is told from the manifest', () => {
+test('the signature of a manifest is distinguished from the manifest', () => {
   const keys = new SubvolumeKeys('p', 'data');
   const key = keys.signature('full', '20260101T000000Z');
   assert.equal(key, `${keys.manifest('full', '20260101T000000Z')}.sig`);

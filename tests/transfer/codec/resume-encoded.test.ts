@@ -122,7 +122,7 @@ test('where frames have other sizes by now, the parts behind a gap are sent agai
   for (const size of sizes.slice(0, -1)) assert.ok(size >= 5 * MIB);
 });
 
-test('a chunk whose completion nobody heard of is known again', async () => {
+test('a chunk whose completion no one heard of is known again', async () => {
   await store('unheard', stream, options);
   const lines = readFileSync(journalPath('unheard'), 'utf8').split('\n');
   const heard = lines.filter((line) => !line.includes('chunk-completed'));

@@ -24,7 +24,7 @@ export interface Charge {
 }
 
 /**
- * What removing these now still costs. An object of which the bucket tells no time counts as new, and so does one that was moved into
+ * What removing these now still costs. An object for which the bucket reports no time counts as new, and so does one that was moved into
  * its class: LastModified stays then as it was, and the class's minimum begins anew.
  * @param moved keys of those.
  */

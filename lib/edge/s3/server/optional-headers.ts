@@ -1,6 +1,6 @@
 /**
  * Headers that some servers refuse, although nothing depends on them: checksums, where Content-MD5 serves as well, and attributes
- * of listings, which HEAD tells too. Every request of a client passes here, so that nobody else has to think of it.
+ * of listings, which HEAD shows too. Every request of a client passes here, so that nothing else has to handle it.
  */
 import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';

@@ -28,7 +28,7 @@ export interface UploadPlan {
   readonly earlier: EarlierUpload | undefined;
   /** ETags, by key, of objects in this bucket that are ours to write over. */
   readonly own: ReadonlyMap<string, string>;
-  /** Multipart uploads of ours in this bucket that nobody will go on with. */
+  /** Multipart uploads of ours in this bucket that no run will resume. */
   readonly superseded: readonly MultipartUpload[];
 }
 

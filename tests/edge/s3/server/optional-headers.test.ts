@@ -79,7 +79,7 @@ test('S3_CHECKSUMS=md5 sends no such header in the first place, and asks a stric
   assert.deepEqual([head?.sha256, server.requests.length, notices], [undefined, 3, []]);
 });
 
-test('S3_CHECKSUMS=sha256 does not go without: the refusal is told, with the setting', async (t) => {
+test('S3_CHECKSUMS=sha256 does not go without: the refusal is reported, with the setting', async (t) => {
   const { bucket } = await open(t, byName, { S3_CHECKSUMS: 'sha256' });
   await assert.rejects(
     writeDocument(bucket, 'host/document', '{}', plainWrite, { absent: true }),

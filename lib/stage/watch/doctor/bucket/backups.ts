@@ -1,4 +1,4 @@
-/** The last backup and the last drill of each subvolume, as the bucket tells them. */
+/** The last backup and the last drill of each subvolume, as the bucket shows them. */
 import type { Manifest } from '../../../../core/format/manifest.ts';
 import { parseTimestamp, readableTimestamp } from '../../../../core/format/names.ts';
 import { DAY_MS, formatDuration } from '../../../../core/units.ts';
@@ -32,7 +32,7 @@ export async function readLast(bucket: Bucket, { role, settings }: Patient): Pro
   );
 }
 
-/** Bytes a second at which a backup was uploaded; undefined where it does not tell, or is too short to tell anything. */
+/** Bytes a second at which a backup was uploaded; undefined where it is not recorded, or too short to measure. */
 export function uploadRate({ timing, total_bytes }: Manifest): number | undefined {
   if (!timing) return undefined;
   const seconds = (Date.parse(timing.finished_at) - Date.parse(timing.started_at)) / 1000;

@@ -22,7 +22,7 @@ const noBackup = '19700101T000000Z';
 /** Of the same time, for a drill. */
 const noSubvolume = 'doctor';
 
-/** Tries what a role needs, and tells which permissions are missing. */
+/** Tries what a role needs, and reports which permissions are missing. */
 export async function lookAtPermissions(bucket: Bucket, patient: Patient): Promise<readonly Finding[]> {
   const { role } = patient;
   const trials = await trialsOf(bucket, patient);
