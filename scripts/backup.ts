@@ -10,9 +10,10 @@ await runScript({
   needs: 'sources and bucket',
   root: true,
   locked: true,
-  async run({ context, options, json, forEachSubvolume }) {
+  async run({ context, options, json, forEachSubvolume, note, event }) {
     const { planLines, publishedJson, publishedLines } = await import('../lib/cli/reports/backup-report.ts');
     const { reportTidying } = await import('../lib/cli/reports/tidy-report.ts');
+    const { noteBackups } = await import('../lib/cli/watch/note-backups.ts');
     const { worstOfCodes } = await import('../lib/core/errors.ts');
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
     const { prepareSnapshot } = await import('../lib/stage/backup/snapshot.ts');
@@ -52,6 +53,7 @@ await runScript({
       ({ name }) => reportTidying(context.log, outcomes.get(name)),
       [...outcomes.keys()],
     );
+    noteBackups({ note, event }, { planned, uploaded, published });
     const failed = [planned, uploaded, published, tidied].flatMap((stage) => stage.failed);
     if (failed.length > 0) context.log.warn(`failed: ${failed.join(', ')}; the error above says why`);
     return worstOfCodes([planned.exitCode, uploaded.exitCode, published.exitCode, tidied.exitCode]);

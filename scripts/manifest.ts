@@ -11,12 +11,15 @@ await runScript({
   needs: 'sources and bucket',
   root: true,
   locked: true,
-  async run({ context, json, forEachSubvolume }) {
+  async run({ context, json, forEachSubvolume, note, event }) {
     const { publishedJson, publishedLines } = await import('../lib/cli/reports/backup-report.ts');
     const { reportTidying } = await import('../lib/cli/reports/tidy-report.ts');
     const { worstOfCodes } = await import('../lib/core/errors.ts');
     const { publishBackup } = await import('../lib/stage/backup/publish/publish.ts');
-    const { results, exitCode } = await forEachSubvolume((subvolume) => publishBackup(context, subvolume));
+    const { noteBackups } = await import('../lib/cli/watch/note-backups.ts');
+    const published = await forEachSubvolume((subvolume) => publishBackup(context, subvolume));
+    const { results, exitCode } = published;
+    noteBackups({ note, event }, { published });
     if (json) {
       console.log(JSON.stringify({ bucket: context.bucket.name, subvolumes: results.map(publishedJson) }));
     } else for (const line of publishedLines(results)) console.log(line);

@@ -14,10 +14,12 @@ await runScript({
   },
   needs: 'bucket',
   locked: false,
-  async run({ context, options, json }) {
+  async run({ context, options, json, note }) {
     const { verifyBackups } = await import('../lib/stage/bucket/verify.ts');
+    const { noteVerify } = await import('../lib/cli/watch/note-verify.ts');
     refuseEmptyName(options.subvolume);
     const outcome = await verifyBackups(context, options.subvolume, options.deep !== undefined);
+    noteVerify(note, outcome);
     const { findings, cold, unproven, sealed, manifests, chunks, bytes } = outcome;
     if (json) console.log(JSON.stringify(outcome));
     else {

@@ -17,6 +17,8 @@ import { type OptionValues, parseOptions } from './options/parse-options.ts';
 import type { ScriptDefinition } from './options/script-definition.ts';
 import { reportOutages } from './outage-report.ts';
 import { startBottomLine, startLines } from './progress.ts';
+import type { RunWatch } from './watch/run-watch.ts';
+import { watchedCommand } from './watch/watched-commands.ts';
 
 /** SIGHUP: the terminal was closed, or the connection to it lost. */
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
@@ -25,15 +27,24 @@ type SignalName = keyof typeof signalNumbers;
 /** Runs a script; gives the exit code that `--help` documents. */
 export async function execute<Name extends string>(definition: ScriptDefinition<Name>): Promise<number> {
   const script = definition.file.replace(/\.ts$/, '');
-  let log = await createLog({ script, format: 'auto', level: 'info' });
+  const errors: string[] = [];
+  const onError = (line: string) => void (errors.length < mostErrors && errors.push(line));
+  let log = await createLog({ script, format: 'auto', level: 'info', onError });
+  let watch: RunWatch | undefined;
   const stopped = listenForSignals();
   // The progress bar: a terminal that is closed takes only the listener away.
   process.stderr.on('error', () => undefined);
+  const ended = async (exitCode: number) => {
+    await watch?.end(exitCode);
+    return exitCode;
+  };
   try {
     const { own, config, sets, json } = parseOptions(definition.file, definition.options);
     if (definition.root) await demandRoot();
     const { values, check } = await loadSettings(config, sets);
-    log = await createLog({ script, format: values.LOG_FORMAT ?? 'auto', level: values.LOG_LEVEL ?? 'info' });
+    const [format, level] = [values.LOG_FORMAT ?? 'auto', values.LOG_LEVEL ?? 'info'];
+    log = await createLog({ script, format, level, onError });
+    watch = await startWatch(definition.file, { own, values, log, errors });
     for (const line of await check(definition.needs)) log.warn(line);
     const subvolumes = subvolumesOf(definition, values, own);
     // A dry run changes nothing, so it need not wait, and leaves no RUN_DIR behind.
@@ -44,21 +55,45 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
       );
     }
     try {
-      const prepared = { own, json, log, values, subvolumes, signal: stopped.signal };
+      const prepared = { own, json, log, values, subvolumes, watch, signal: stopped.signal };
       const exitCode = await runWithBucket(definition, prepared);
       const name = stopped.name();
-      if (!name) return exitCode;
+      if (!name) return await ended(exitCode);
       // Not 0: whatever would follow this script, such as the next stage of a backup, must not start.
       log.warn(`${name} arrived after the work had finished`);
-      return 128 + signalNumbers[name];
+      return await ended(128 + signalNumbers[name]);
     } finally {
       await lock?.release();
     }
   } catch (error) {
     const name = stopped.name();
     logError(log, name ? stopped.signal.reason : error);
-    return name ? 128 + signalNumbers[name] : exitCodeOf(error);
+    return ended(name ? 128 + signalNumbers[name] : exitCodeOf(error));
   }
+}
+
+/** As many errors as somebody who is told of them reads. */
+const mostErrors = 20;
+
+/** Begins to watch a run that somebody wants to be told of. Where settings are wrong, those that say whom to tell may be right. */
+async function startWatch(
+  file: string,
+  {
+    own,
+    ...run
+  }: {
+    readonly own: OptionValues<string>;
+    readonly values: SettingValues;
+    readonly log: Logger;
+    readonly errors: readonly string[];
+  },
+): Promise<RunWatch | undefined> {
+  const watched = watchedCommand(file, own);
+  if (!watched || !run.values.RUN_DIR) return undefined;
+  const { RunWatch } = await import('./watch/run-watch.ts');
+  const watch = new RunWatch({ watched, hostName: hostname(), ...run });
+  watch.start();
+  return watch;
 }
 
 /** What an unfinished backup has left would not be seen in the empty directory below a mount. */
@@ -87,12 +122,13 @@ interface Prepared<Name extends string> {
   readonly log: Logger;
   readonly values: SettingValues;
   readonly subvolumes: readonly SelectedSubvolume[];
+  readonly watch: RunWatch | undefined;
   readonly signal: AbortSignal;
 }
 
 async function runWithBucket<Name extends string>(
   definition: ScriptDefinition<Name>,
-  { own, json, log, values, subvolumes, signal: stopped }: Prepared<Name>,
+  { own, json, log, values, subvolumes, watch, signal: stopped }: Prepared<Name>,
 ): Promise<number> {
   const hostName = hostname();
   const { ending, signal } = endingWithin(stopped);
@@ -128,16 +164,26 @@ async function runWithBucket<Name extends string>(
     hostId: await readHostId(),
   };
   try {
-    return await definition.run({
+    const exitCode = await definition.run({
       context,
       options: own,
       json,
+      note: (subvolume, facts) => watch?.note(subvolume, facts),
+      event: (fields, message) => {
+        if (!isPretty(values.LOG_FORMAT)) log.info(fields, message);
+      },
       forEachSubvolume: (stage, names) => {
         const meant = names ? subvolumes.filter(({ name }) => names.includes(name)) : subvolumes;
         return forEachSubvolume(meant, stage, log, signal, subvolumes.length > 1);
       },
       forEachOf: (meant, stage) => forEachSubvolume(meant, stage, log, signal),
     });
+    await watch?.look(context);
+    return exitCode;
+  } catch (error) {
+    // A drill that has recorded damage.
+    if (exitCodeOf(error) === 4) await watch?.look(context);
+    throw error;
   } finally {
     // Requests beside one that failed would be repeated, and reported, until they gave up too.
     ending.abort();

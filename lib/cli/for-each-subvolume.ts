@@ -9,6 +9,8 @@ export interface StageResults<Result> {
   readonly results: readonly (readonly [name: string, Result])[];
   /** Names of those that failed; the reasons were logged. */
   readonly failed: readonly string[];
+  /** Why each of them failed. */
+  readonly errors: readonly (readonly [name: string, error: unknown])[];
   readonly exitCode: number;
 }
 
@@ -41,8 +43,7 @@ export async function forEachSubvolume<Subvolume extends SelectedSubvolume, Resu
   namesFailures = subvolumes.length > 1,
 ): Promise<StageResults<Result>> {
   const results: (readonly [string, Result])[] = [];
-  const errors: unknown[] = [];
-  const failed: string[] = [];
+  const errors: (readonly [string, unknown])[] = [];
   for (const subvolume of subvolumes) {
     signal.throwIfAborted();
     try {
@@ -50,9 +51,9 @@ export async function forEachSubvolume<Subvolume extends SelectedSubvolume, Resu
     } catch (error) {
       signal.throwIfAborted();
       logError(log, error, namesFailures ? `${subvolume.name}: ` : '');
-      errors.push(error);
-      failed.push(subvolume.name);
+      errors.push([subvolume.name, error]);
     }
   }
-  return { results, failed, exitCode: worstExitCode(errors) };
+  const failed = errors.map(([name]) => name);
+  return { results, failed, errors, exitCode: worstExitCode(errors.map(([, error]) => error)) };
 }

@@ -1,7 +1,9 @@
 /** How upload, and what looks at all backups, grow: each case in a folder and with a sink of its own. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MIB } from '../../lib/core/units.ts';
 import { RunDirectory } from '../../lib/edge/files/run-directory.ts';
+import { createLoopFilesystem } from '../harness/loop-filesystem.ts';
 import { writeSettings } from '../harness/settings-file.ts';
 import { repositoryRoot } from '../harness/test-directory.ts';
 import type { Workspace } from '../harness/workspace.ts';
@@ -9,7 +11,7 @@ import { type MeasuredCommand, measure, startOfProgram, toolCommand } from './me
 import type { Measurement } from './measure/statistics.ts';
 import { type RunningSink, startSink } from './sink/start-sink.ts';
 import { fillBucket } from './synthetic-backups.ts';
-import { makeSender, preparedSnapshot } from './synthetic-stream.ts';
+import { makeSender, prepareSnapshot } from './synthetic-stream.ts';
 
 /** How often, and what ends it. */
 export interface GrowthOptions {
@@ -31,21 +33,27 @@ export async function measureUpload(
   options: GrowthOptions,
 ): Promise<readonly Measurement[]> {
   return withCase(options.workspace, tls, async ({ directory, sink, environment, settings }) => {
-    const bin = join(directory, 'bin');
-    await makeSender(bin, bytes);
-    const run = new RunDirectory(join(directory, 'run'), 'data');
-    const path = { ...environment, PATH: `${bin}:${environment.PATH}` };
-    const command = toolCommand(repositoryRoot, 'send-chunk-upload', ['--config', settings], path);
-    return repeat(options, async () => {
-      await rm(run.path, { recursive: true, force: true });
-      await run.create();
-      await run.writeSnapshot(preparedSnapshot());
-      await sink.counts();
-      const measured = await measure(command, options.signal);
-      const { receivedBytes } = await sink.counts();
-      if (receivedBytes !== bytes) throw new Error(`${receivedBytes} of ${bytes} bytes arrived`);
-      return measured;
-    });
+    const filesystem = await createLoopFilesystem({ name: 'growth', sizeBytes: 256 * MIB });
+    try {
+      const snapshot = await prepareSnapshot(filesystem.mountPoint);
+      const bin = join(directory, 'bin');
+      await makeSender(bin, snapshot, bytes);
+      const run = new RunDirectory(join(directory, 'run'), 'data');
+      const path = { ...environment, PATH: `${bin}:${environment.PATH}` };
+      const command = toolCommand(repositoryRoot, 'send-chunk-upload', ['--config', settings], path);
+      return await repeat(options, async () => {
+        await rm(run.path, { recursive: true, force: true });
+        await run.create();
+        await run.writeSnapshot(snapshot);
+        await sink.counts();
+        const measured = await measure(command, options.signal);
+        const { receivedBytes } = await sink.counts();
+        if (receivedBytes !== bytes) throw new Error(`${receivedBytes} of ${bytes} bytes arrived`);
+        return measured;
+      });
+    } finally {
+      await filesystem.remove();
+    }
   });
 }
 

@@ -20,7 +20,7 @@ const usage = `Usage: make bench-growth [SIZES= COUNTS= ROUNDS= TLS=1 DIR=]
 
 Uploads longer and longer streams, and lists, verifies and resolves longer and longer chains, all of them made up, to and
 from a server that takes everything; prints what each further GiB and each further backup costs, and writes
-testing/run/bench-growth.json. Needs no root.
+testing/run/bench-growth.json. Needs root.
 
   --sizes SIZES    comma-separated multiples of 64MiB (default 256MiB,1GiB,4GiB,16GiB); empty for none
   --counts N,N     backups in a chain, at most 10000 (default 10,100,1000,10000); empty for none

@@ -206,10 +206,15 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   });
   // Methods that HTTP has and S3 does not get S3's refusal too.
   app.setNotFoundHandler(tracked);
-  // A client that asks before it sends its body gets 100 Continue only where the body may come.
+  // A client that asks before it sends its body is told to go on where the body may come; one that then leaves has asked for nothing.
   app.server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    if (habits.refuseAtProxy(incoming.headers['content-length']) === undefined) outgoing.writeContinue();
-    app.server.emit('request', incoming, outgoing);
+    const serve = () => app.server.emit('request', incoming, outgoing);
+    if (habits.refuseAtProxy(incoming.headers['content-length']) !== undefined) {
+      serve();
+      return;
+    }
+    incoming.once('readable', serve);
+    outgoing.writeContinue();
   });
   const endpoint = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   return {

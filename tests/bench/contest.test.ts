@@ -54,9 +54,9 @@ test('candidates take turns, each round begins with another one, a round is not 
   assert.equal(clears.count, 8);
 });
 
-test('a candidate that ends well without having moved the stream fails the contest, and is cleared up after', async () => {
+test('a candidate that exits 0 without having moved the stream fails the contest, and is cleared up after', async () => {
   const { held, clears } = contest([candidate('idle', ':', true)], 1);
-  await assert.rejects(held, { message: 'idle ended well, but moved 0 of 10 bytes' });
+  await assert.rejects(held, { message: 'idle exited 0, but moved 0 of 10 bytes' });
   assert.equal(clears.count, 1);
 });
 

@@ -56,6 +56,7 @@ test('each has its turn, one after the other, and its result', async () => {
       ['root', 4],
     ],
     failed: [],
+    errors: [],
     exitCode: 0,
   });
   assert.deepEqual(lines, []);
@@ -68,7 +69,12 @@ test('one failure does not stop the others, is named, and decides the exit code'
     if (name === 'data') throw new ToolError('it failed');
     return name;
   };
-  assert.deepEqual(await forEachSubvolume(all, stage, log, never), {
+  const { errors, ...outcome } = await forEachSubvolume(all, stage, log, never);
+  assert.deepEqual(
+    errors.map(([name, error]) => `${name}: ${(error as Error).message}`),
+    ['data: it failed', 'home: it is damaged'],
+  );
+  assert.deepEqual(outcome, {
     results: [['root', 'root']],
     failed: ['data', 'home'],
     exitCode: 4,
@@ -78,7 +84,7 @@ test('one failure does not stop the others, is named, and decides the exit code'
 
 test('a single one is not named again, and a defect is called one', async () => {
   const { lines, log } = keepingLog();
-  const outcome = await forEachSubvolume(
+  const { errors: _, ...outcome } = await forEachSubvolume(
     all.slice(0, 1),
     async () => {
       throw new TypeError('x is undefined');

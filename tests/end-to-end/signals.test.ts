@@ -15,7 +15,7 @@ import {
   whileRunning,
 } from './running-script.ts';
 import { assertStopped, endOf, type Signal, storedBytes, worldWithData } from './stopped-script.ts';
-import { allKeys, errorLines, mustSucceed, namesIn, type World } from './world.ts';
+import { allKeys, errorLines, mustSucceed, namesIn, type World, writeObject } from './world.ts';
 
 const mib = 2 ** 20;
 
@@ -150,6 +150,8 @@ test('manifest.ts while the server stalls: the next run publishes the same backu
     running.child.kill(name);
     await assertStopped(world, running, name);
   }
+  // Of an earlier version, which is replaced.
+  await writeObject(world, 'fleet/host-1/RESTORE.txt', 'old');
   world.server.faults.set([{ fault: 'stall', operation: 'PutObject', key: '*RESTORE.txt' }]);
   const running = startScript(world, config, 'manifest.ts');
   await whileRunning(running, 'the stall', () => world.server.faults.list().some(({ fired }) => fired > 0));

@@ -8,9 +8,10 @@ import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { hostIn } from './within-process.ts';
-import { createWorld, type World } from './world.ts';
+import { createWorld, type ServerOptions, type World } from './world.ts';
 /** A world of 512 MiB. */
-export const smallWorld = (t: TestContext) => createWorld(t, {}, 512 * 2 ** 20);
+export const smallWorld = (t: TestContext, server: ServerOptions = {}) =>
+  createWorld(t, {}, 512 * 2 ** 20, server);
 
 /** Writes files into the world's subvolume. */
 export async function write(world: World, ...names: readonly string[]): Promise<void> {

@@ -1,5 +1,6 @@
 /** Backups and restores within this process, as the scripts make them: much quicker, and between the stages anything may happen. */
 import type { Manifest } from '../../lib/core/format/manifest.ts';
+import type { NoticeListener } from '../../lib/edge/s3/server/habits.ts';
 import type { NothingDue } from '../../lib/stage/backup/plan-if-due.ts';
 import { publishBackup } from '../../lib/stage/backup/publish/publish.ts';
 import { type PreparedBackup, prepareSnapshot } from '../../lib/stage/backup/snapshot.ts';
@@ -42,13 +43,15 @@ export interface HostOptions {
   readonly snapshots?: string;
   readonly hostName?: string;
   readonly hostId?: string;
+  readonly onNotice?: NoticeListener;
 }
 
 /** A host that works in a world. */
 export async function hostIn(world: World, options: HostOptions = {}): Promise<Host> {
   const settings = { ...world.settings, ...options.settings };
   const credentials = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
-  const bucket = await openTestBucket(world.server.endpoint, settings, credentials);
+  const events = options.onNotice && { onNotice: options.onNotice };
+  const bucket = await openTestBucket(world.server.endpoint, settings, credentials, events);
   world.cleanUp(async () => bucket.close());
   const { context: made, warnings } = stageContext(bucket, settings);
   const context: StageContext = {

@@ -51,6 +51,9 @@ export interface World {
   backup(...args: readonly string[]): Promise<{ readonly key: string; readonly manifest: Manifest }>;
 }
 
+/** How the world's server is started. */
+export type ServerOptions = Pick<S3ServerOptions, 'thawDelayMs' | 'provider' | 'habits'>;
+
 /** What calls back at its end: a test, or, with `after` of node:test, a file of tests. */
 export interface Ending {
   after(undo: () => Promise<void>): void;
@@ -61,7 +64,7 @@ export async function createWorld(
   test: Ending,
   changes: Readonly<Record<string, string>> = {},
   sizeBytes = 2 * 2 ** 30,
-  serverOptions: Pick<S3ServerOptions, 'thawDelayMs'> = {},
+  serverOptions: ServerOptions = {},
 ): Promise<World> {
   const cleanUp = cleanUpAfter(test);
   const filesystem = await createLoopFilesystem({ name: 'end-to-end', sizeBytes });

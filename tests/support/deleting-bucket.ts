@@ -1,4 +1,5 @@
 /** A bucket that only deletes: from a map, key by key and in any order, as S3 does with the keys of one request. */
+import { Agent } from 'node:http';
 import {
   AbortMultipartUploadCommand,
   DeleteObjectsCommand,
@@ -65,6 +66,7 @@ export function deletingBucket(options: DeletingOptions): Bucket {
       onSlowDown: () => undefined,
     }),
     connections: new ConnectionPool({ connectMs: 1, idleMs: 1 }),
+    agents: { httpAgent: new Agent(), httpsAgent: new Agent() },
     close: () => undefined,
   };
 }

@@ -64,8 +64,8 @@ ${settingLines().join('\n')}`;
 
 function settingLines(): string[] {
   return settingKeys.map((key) => {
-    const { notYet, preset } = notesOf(key);
-    const remark = notYet ? 'not yet' : preset === undefined ? '' : `default ${preset}`;
+    const { preset } = notesOf(key);
+    const remark = preset === undefined ? '' : `default ${preset}`;
     return `  ${key.padEnd(22)} ${remark}`.trimEnd();
   });
 }

@@ -66,10 +66,13 @@ export async function loadSettings(file: string, sets: readonly string[]): Promi
   return { values, check };
 }
 
-/** A secret by its key, or a proxy's address with a password in it. */
+/** A secret by its key, or a proxy's address with a password in it. Empty it is none. */
 function isSecret({ key, value }: { readonly key: string; readonly value: string }): boolean {
   if (value === '') return false;
-  return secretVariables.some((secret) => secret === key) || (key === 'HTTPS_PROXY' && value.includes('@'));
+  if (key === 'HTTPS_PROXY') return value.includes('@');
+  // Who knows the address can ping it, and a command may have a password in it.
+  if (key === 'NOTIFY_URL' || key === 'NOTIFY_COMMAND') return true;
+  return secretVariables.some((secret) => secret === key);
 }
 
 /** What is needed for this is loaded only where it is asked for. */

@@ -1,5 +1,6 @@
 /** How a script is described: its flags, what it needs, and its work. */
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
+import type { RunFacts } from '../../core/watch/run-record.ts';
 import type { StageContext } from '../../stage/context.ts';
 import type { StageResults } from '../for-each-subvolume.ts';
 import type { OptionDefinition } from './help.ts';
@@ -26,6 +27,10 @@ export interface RunningScript<Name extends string> {
   readonly context: StageContext;
   readonly options: OptionValues<Name>;
   readonly json: boolean;
+  /** Notes what this run found out of a subvolume, for the metrics and make status. */
+  readonly note: (subvolume: string, facts: RunFacts) => void;
+  /** A line with fields for the JSON log alone. */
+  readonly event: (fields: Readonly<Record<string, unknown>>, message: string) => void;
   /** Runs a stage for each selected subvolume, or for those among them that are named. */
   readonly forEachSubvolume: <Result>(
     stage: (subvolume: SelectedSubvolume) => Promise<Result>,

@@ -6,6 +6,11 @@ export type DrillCadence = 'monthly' | 'weekly';
 
 const everyMs: Readonly<Record<DrillCadence, number>> = { monthly: 30 * DAY_MS, weekly: 7 * DAY_MS };
 
+/** Seconds between two drills. */
+export function drillEverySeconds(cadence: DrillCadence): number {
+  return everyMs[cadence] / 1000;
+}
+
 /** A timer with a random delay must not slip by a whole turn. */
 const toleranceMs = 3 * 3_600_000;
 

@@ -13,10 +13,10 @@ export function exampleSettings(): string {
     '# A "#" inside a value is part of the value. config/README.md says more about each key.',
   ];
   let section = '';
-  for (const { key, preset, about, example, notYet, section: name } of documentedKeys) {
+  for (const { key, preset, about, example, section: name } of documentedKeys) {
     if (name !== section) lines.push('', `## ${name}`);
     section = name;
-    lines.push('', `# ${about}${notYet ? ' (not yet)' : ''}`);
+    lines.push('', `# ${about}`);
     lines.push(`${required.includes(key) ? '' : '#'}${key}=${preset || example || ''}`);
     if (key === 'AWS_ENDPOINT_URL_S3') lines.push(...credentialLines);
   }
@@ -34,7 +34,7 @@ const credentialLines = [
 export function settingsTable(): string {
   const rows: string[] = [];
   let section = '';
-  for (const { key, preset, about, notYet, section: name } of documentedKeys) {
+  for (const { key, preset, about, section: name } of documentedKeys) {
     if (name !== section) rows.push(`| **${name}** | | |`);
     section = name;
     const fallback = required.includes(key)
@@ -44,7 +44,7 @@ export function settingsTable(): string {
         : preset === ''
           ? 'empty'
           : `\`${preset}\``;
-    rows.push(`| \`${key}\` | ${fallback} | ${about}${notYet ? ' (**not yet**: a value is refused)' : ''} |`);
+    rows.push(`| \`${key}\` | ${fallback} | ${about} |`);
   }
   return ['| key | default | meaning |', '|---|---|---|', ...rows].join('\n');
 }

@@ -62,8 +62,14 @@ export const settingRules = {
   RUN_DIR: absolutePath(),
   LOG_FORMAT: oneOf(['auto', 'pretty', 'json']),
   LOG_LEVEL: oneOf(['error', 'warn', 'info', 'debug']),
-  METRICS_FILE: z.string(),
-  NOTIFY_URL: z.string(),
+  METRICS_FILE: z.string().regex(/^$|^\/.*\.prom$/, 'must be an absolute path that ends in .prom, or empty'),
+  NOTIFY_URL: z.union([
+    z.literal(''),
+    z.url({ protocol: /^https?$/, error: 'is not an http:// or https:// address' }),
+  ]),
+  NOTIFY_COMMAND: z.string(),
+  VERIFY_EVERY: z.union([z.literal('never'), duration()]),
+  PRUNE_EVERY: z.union([z.literal('never'), duration()]),
 } as const satisfies Record<SettingKey, z.ZodType>;
 
 function zstdLevels(): string[] {

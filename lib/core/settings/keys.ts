@@ -3,6 +3,7 @@
  * good, `key-rules.ts` says.
  */
 import { storageClasses } from '../thaw/storage-classes.ts';
+import { watchNotes } from './watch-keys.ts';
 
 /** What people read about a key. */
 export interface SettingNotes {
@@ -12,11 +13,6 @@ export interface SettingNotes {
   readonly preset?: string;
   /** What stands in an example file where there is no default. */
   readonly example?: string;
-  /**
-   * True for keys that name work still to come: any value but the default is an error, because going on without it would
-   * not be what was asked for.
-   */
-  readonly notYet?: true;
 }
 
 const what = 'What to back up';
@@ -234,13 +230,7 @@ export const settingNotes = {
   },
   LOG_FORMAT: { section: run, preset: 'auto', about: 'auto: pretty on a terminal, JSON lines otherwise' },
   LOG_LEVEL: { section: run, preset: 'info', about: 'error, warn, info, debug' },
-  METRICS_FILE: { section: run, preset: '', about: 'Prometheus text file', notYet: true },
-  NOTIFY_URL: {
-    section: run,
-    preset: '',
-    about: 'address that is pinged at start, success and failure',
-    notYet: true,
-  },
+  ...watchNotes,
 } as const satisfies Record<string, SettingNotes>;
 
 export type SettingKey = keyof typeof settingNotes;

@@ -45,7 +45,7 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
   const values: Record<string, unknown> = {};
   for (const key of settingKeys) {
     const line = given.get(key);
-    const { preset, notYet } = notesOf(key);
+    const { preset } = notesOf(key);
     if (line?.value === '' && preset !== '') {
       problems.push({ ...place(line), reason: 'has no value; remove the line for the default' });
       continue;
@@ -63,8 +63,6 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
       continue;
     }
     values[key] = result.data;
-    if (line && notYet && text !== preset)
-      problems.push({ ...place(line), reason: 'is not supported yet; remove the line' });
   }
   const settings = values as SettingValues;
   problems.push(...contradictions(settings, given));

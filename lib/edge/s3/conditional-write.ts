@@ -104,7 +104,7 @@ export class MayNotReplace extends Error {
 /**
  * Writes an object unless another one is there: two hosts use the same keys when they were given the same prefix and begin in
  * the same second.
- * @param replaces ETag of an object of ours that may be written over.
+ * @param replaces ETag of an object of ours that may be written over; empty where it is not known.
  * @param asOurs what was stored, if the object that was met is that: its answer was lost.
  * @throws KeyTaken when another object is there; MayNotReplace when ours is, and a policy lets nothing be replaced.
  */
@@ -115,7 +115,9 @@ export async function unlessTaken(
   write: (condition: Condition) => Promise<StoredObject>,
   asOurs: (object: ObjectHead) => Promise<StoredObject | undefined>,
 ): Promise<StoredObject> {
-  let precondition: Precondition = replaces === undefined ? { absent: true } : { etag: replaces };
+  // Where the server did not show ours when it was stored, its ETag is the one that it has now.
+  const etag = replaces === '' ? (await headObject(bucket, key))?.etag : replaces;
+  let precondition: Precondition = etag === undefined ? { absent: true } : { etag };
   let denial: unknown;
   for (;;) {
     try {

@@ -132,12 +132,12 @@ function tooLarge(key: string, maxBytes: number): ToolError {
   });
 }
 
-/** Writes a document under a precondition; false when the precondition does not hold. */
+/** Writes a document under a precondition; false when the precondition does not hold. It is JSON unless `options` say otherwise. */
 export async function writeDocument(
   bucket: Bucket,
   key: string,
   content: string,
-  options: WriteOptions,
+  options: Partial<WriteOptions> & { readonly ContentType?: string },
   precondition: Precondition,
 ): Promise<boolean> {
   const write = (condition: Condition) =>
@@ -173,7 +173,7 @@ async function put(
     type,
     ...condition
   }: { readonly key: string; readonly content: string; readonly type: string } & Partial<Condition>,
-  options: WriteOptions,
+  options: Partial<WriteOptions>,
 ): Promise<void> {
   const command = new PutObjectCommand({
     Bucket: bucket.name,

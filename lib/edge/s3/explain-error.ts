@@ -41,6 +41,10 @@ function hintAtProfile(profile: string): string {
   return `check the profile ${profile} in ${config} and ${shared}; for a timer it has to last: keys, or a role of this machine`;
 }
 
+/** The cure for a storage class that the server does not have. */
+export const chooseClass =
+  'choose another with STORAGE_CLASS_CHUNKS (chunks) or STORAGE_CLASS_MANIFEST (all else) and run again';
+
 /** Alibaba's and Tencent's codes for a bucket that is named in the path. */
 const virtualOnly: Explanation = {
   says: 'the server wants the bucket in the host name',
@@ -77,7 +81,7 @@ const explanations: Readonly<Record<string, Explanation>> = {
   AuthorizationHeaderMalformed: { says: 'the bucket is in another region', hint: 'check AWS_REGION' },
   InvalidStorageClass: {
     says: 'the server does not have this storage class',
-    hint: 'choose another with STORAGE_CLASS_CHUNKS (chunks) or STORAGE_CLASS_MANIFEST (all else) and run again',
+    hint: chooseClass,
   },
   InvalidObjectState: {
     says: 'the object is in an archive class and not thawed',
@@ -122,6 +126,11 @@ const certificate: Explanation = {
   hint: 'where a CA of your own has signed it, name its certificates with AWS_CA_BUNDLE; where the name does not fit, check AWS_ENDPOINT_URL_S3 and S3_ADDRESSING',
 };
 
+const tooLarge: Explanation = {
+  says: 'the server, or a proxy in front of it, takes no request as large (413)',
+  hint: 'lower PART_SIZE (5MiB is the least, with CHUNK_SIZE=48GiB), or raise the limit there (nginx: client_max_body_size)',
+};
+
 const network: Explanation = { says: 'the network failed', hint: 'run again when the network is back' };
 
 const garbled: Explanation = {
@@ -129,15 +138,33 @@ const garbled: Explanation = {
   hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
 };
 
-/** A header that servers other than S3 refuse, where they name it (testing/s3-server/habits/providers.ts has their words). */
-function refusedHeader(error: unknown): Explanation | undefined {
-  const { message = '' } = detailsOf(error);
-  if (![400, 501].includes(statusOf(error)) || !/x-amz-(sdk-)?checksum/i.test(message)) return undefined;
-  return { says: 'the server refuses a header with a checksum', hint: 'set S3_CHECKSUMS=md5, or auto' };
+/** What servers other than S3 refuse, by what they say of it (testing/s3-server/habits/providers.ts has their words). */
+const refusals: readonly (readonly [RegExp, Explanation])[] = [
+  [
+    /x-amz-(sdk-)?checksum/i,
+    { says: 'the server refuses a header with a checksum', hint: 'set S3_CHECKSUMS=md5, or auto' },
+  ],
+  [
+    /x-amz-server-side-encryption|server.side encryption|kms is not configured/i,
+    { says: 'the server refuses server-side encryption', hint: 'set SSE=none' },
+  ],
+  [
+    /x-amz-storage-class|storage class/i,
+    { says: 'the server does not have this storage class', hint: chooseClass },
+  ],
+];
+
+function refusalOf(error: unknown): Explanation | undefined {
+  const { name = '', message = '' } = detailsOf(error);
+  if (statusOf(error) === 413) return tooLarge;
+  const isOfHeader =
+    statusOf(error) === 501 || (statusOf(error) === 400 && /^Invalid(Argument|Request)$/.test(name));
+  return isOfHeader ? refusals.find(([words]) => words.test(message))?.[1] : undefined;
 }
 
 /** Sentences that say no more than the words above: S3's usual ones, and those of the SDK where there is nothing to say. */
 const usualSentences: readonly string[] = [
+  '413',
   'Access Denied',
   'Could not load credentials from any providers',
   'The AWS Access Key Id you provided does not exist in our records',
@@ -158,7 +185,7 @@ export function explainS3Error(error: unknown, action: S3Action): Error {
   const { name = '', code = '', message = '' } = detailsOf(error);
   const status = statusOf(error);
   const explanation =
-    refusedHeader(error) ??
+    refusalOf(error) ??
     (isGarbled(error) ? garbled : undefined) ??
     explanations[name] ??
     explanations[code] ??
@@ -187,10 +214,11 @@ function sentenceOf(error: unknown): readonly string[] {
   const status = statusOf(error);
   const isTold =
     (status >= 400 && status < 500) ||
+    status === 501 ||
     explanations[name] === noCredentials ||
     name === 'ProxyFailure' ||
     isTlsError(error) ||
     isCertificateError(error);
-  const sentence = cleanText(message, []).replace(/[.\s]+$/, '');
+  const sentence = isGarbled(error) ? '' : cleanText(message, []).replace(/[.\s]+$/, '');
   return isTold && !['', name, ...usualSentences].includes(sentence) ? [sentence] : [];
 }

@@ -110,6 +110,12 @@ export class Retrier {
     return this.run(what, () => this.#throttle.run(request), signal);
   }
 
+  /** Waits between looks at what may still appear. @throws the reason of the signal */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#options.sleep(ms, signal).catch(() => undefined);
+    signal.throwIfAborted();
+  }
+
   /** Milliseconds to wait, or undefined when the request is given up. */
   #waitAfter(error: unknown, attempt: number, wrong: number, failing: RunningTime): number | undefined {
     if (!isTransient(error)) return undefined;

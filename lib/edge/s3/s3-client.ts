@@ -8,7 +8,7 @@ import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
 import { isNetworkError } from './s3-errors.ts';
-import { openConnections } from './server/connections.ts';
+import { type Connections, openConnections } from './server/connections.ts';
 import { endpointOf, readProfile } from './server/endpoint.ts';
 import { type NoticeListener, ServerHabits } from './server/habits.ts';
 import { adaptHeaders } from './server/optional-headers.ts';
@@ -32,6 +32,8 @@ export interface Bucket {
   readonly retrier: Retrier;
   /** For ranges whose bytes do not pass the SDK: direct-get.ts. */
   readonly connections: ConnectionPool;
+  /** What the SDK connects with. */
+  readonly agents: Connections;
   /** What is known of the server. */
   readonly habits: ServerHabits;
   close(): void;
@@ -66,6 +68,8 @@ export async function openBucket(
   // Node 20 is supported; the SDK's notice about future versions is for developers, not for a nightly log.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const credentials = new CredentialsLog();
+  const address = addressOf(settings, name, endpoint);
+  const agents = await openConnections(settings, address, profile.caBundle);
   const client = new S3Client({
     ...(settings.AWS_REGION && { region: settings.AWS_REGION }),
     ...(endpoint && { endpoint }),
@@ -83,7 +87,7 @@ export async function openBucket(
     requestHandler: {
       connectionTimeout: connectTimeoutMs,
       socketTimeout: idleTimeoutMs,
-      ...(await openConnections(settings, addressOf(settings, name, endpoint), profile.caBundle)),
+      ...agents,
     },
   });
   cleanErrors(client);
@@ -128,6 +132,7 @@ export async function openBucket(
     habits,
     retrier,
     connections,
+    agents,
     close() {
       client.destroy();
       connections.close();

@@ -45,6 +45,8 @@ export function isDenied(error: unknown): boolean {
 export function isTransient(error: unknown): boolean {
   const { name = '', $retryable } = detailsOf(error);
   const status = statusOf(error);
+  // What is too large stays so, whatever page a proxy shows with it.
+  if (status === 413) return false;
   return (
     Boolean($retryable) ||
     (status >= 500 && !neverDone.includes(status) && name !== 'GlacierExpeditedRetrievalNotAvailable') ||

@@ -19,6 +19,7 @@ import { lookAtUnfinished, nameForPeople } from './local/unfinished-run.ts';
 import { warnOfOtherName } from './other-name.ts';
 import { type NothingDue, planIfDue, tellIfOverdue } from './plan-if-due.ts';
 import { type PreparedBackup, prepare } from './prepare.ts';
+import { probeOnce } from './probe-server.ts';
 import { openSource } from './snapshot-source.ts';
 import { findUnfinished } from './unfinished.ts';
 import { giveUpRun } from './upload/give-up-run.ts';
@@ -121,6 +122,7 @@ async function planSnapshot(
       ? planIfDue(context, request.kind, last, possible)
       : possible;
   if ('next' in plan) return plan;
+  if (!request.dryRun) await probeOnce(context, subvolume.name);
   const planned = { context, run, subvolume: subvolume.name, plan, pointer, source };
   return prepare(planned, request.dryRun, (why) => {
     const instead = base && 'manifest' in base && withoutParent(request.kind, base, why);

@@ -10,7 +10,7 @@ import {
   type StoredManifest,
   streamUuid,
 } from '../../core/format/manifest.ts';
-import { SubvolumeKeys } from '../../core/format/names.ts';
+import { parseKey, SubvolumeKeys } from '../../core/format/names.ts';
 import { recordsLink } from '../../core/plan/chain.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import {
@@ -46,6 +46,12 @@ export interface Finding {
 
 /** What was checked, and what was found. */
 export interface VerifyOutcome {
+  /** The subvolumes that were looked at, each with what it has of findings and of cold objects. */
+  readonly subvolumes: readonly {
+    readonly name: string;
+    readonly findings: number;
+    readonly cold: number;
+  }[];
   readonly manifests: number;
   readonly chunks: number;
   readonly bytes: number;
@@ -140,7 +146,22 @@ export async function verifyBackups(
   warnOfRepeatedUuids(context, stored, manifests);
   const chunks = stored.reduce((sum, { manifest }) => sum + manifest.chunks.length, 0);
   const bytes = stored.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
-  return { manifests: keys.length, chunks, bytes, deep, findings, unproven, sealed: sealed.size, cold };
+  const subvolumes = names.map((name) => {
+    const isOwn = (key: string) => parseKey(bucket.prefix, key)?.subvolume === name;
+    const own = findings.filter(({ object }) => isOwn(object));
+    return { name, findings: own.length, cold: cold.filter(isOwn).length };
+  });
+  return {
+    subvolumes,
+    manifests: keys.length,
+    chunks,
+    bytes,
+    deep,
+    findings,
+    unproven,
+    sealed: sealed.size,
+    cold,
+  };
 }
 
 /** What the streams that were read say of themselves, held against their manifests and against each other. */

@@ -147,7 +147,9 @@ export class ChunkObject {
     const { completed, uploadId, parts } = this.#earlier;
     if (completed) {
       if (await this.#tools.writer.has(completed)) return completed;
-      this.#tools.onLost(`${this.#place.key} is no longer in the bucket as it was stored: it is sent again`);
+      this.#tools.onLost(
+        `${this.#place.key} is no longer in the bucket as it was stored (${this.#tools.writer.server}): it is sent again`,
+      );
       return undefined;
     }
     // The run may have died after S3 had made the object, and before the journal said so.

@@ -4,6 +4,7 @@
  */
 import {
   CompleteMultipartUploadCommand,
+  type CompleteMultipartUploadCommandOutput,
   CreateMultipartUploadCommand,
   PutObjectCommand,
   UploadPartCommand,
@@ -11,6 +12,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { StoredPart } from '../../core/format/run-files.ts';
 import { type Condition, conditionOf, unlessTaken } from '../../edge/s3/conditional-write.ts';
+import { lookUntilSeen } from '../../edge/s3/late-objects.ts';
 import {
   abortUpload,
   isUnknownUpload,
@@ -45,6 +47,7 @@ export class ChunkWriter {
   /** Set once the server has answered a part without the checksum that was sent, so it cannot have verified it. */
   #needsMd5 = false;
   #mayHaveStrays = false;
+  #mayBeLate = true;
 
   constructor(bucket: Bucket, options: WriteOptions, events: WriterEvents) {
     this.#bucket = bucket;
@@ -73,6 +76,11 @@ export class ChunkWriter {
       return ours;
     };
     return unlessTaken(this.#bucket, key, replaces, write, asOurs);
+  }
+
+  /** Where it writes, for messages. */
+  get server(): string {
+    return this.#bucket.server;
   }
 
   /**
@@ -139,7 +147,7 @@ export class ChunkWriter {
       const request = { ...place, ...condition, MultipartUpload: { Parts } };
       try {
         const done = await sendOnce(this.#bucket, new CompleteMultipartUploadCommand(request));
-        return { etag: done.ETag ?? '', checksum: done.ChecksumSHA256 };
+        return await this.#asShown(upload.key, parts, done);
       } catch (error) {
         const object = mayBeDone(error) ? await headOnce(this.#bucket, upload.key).catch(ignore) : undefined;
         const made = objectMadeOf(object, parts);
@@ -158,6 +166,24 @@ export class ChunkWriter {
     return unlessTaken(this.#bucket, upload.key, replaces, write, asOurs);
   }
 
+  /**
+   * What was completed, as later looks will find it. Where the server keeps no checksum, its ETag is all there is to know an object by,
+   * and some give another one with HEAD, or none at first: then that of HEAD counts, and none where it is not to be seen yet.
+   */
+  async #asShown(
+    key: string,
+    parts: readonly StoredPart[],
+    { ETag: etag = '', ChecksumSHA256: checksum }: CompleteMultipartUploadCommandOutput,
+  ): Promise<StoredObject> {
+    if (checksum !== undefined) return { etag, checksum };
+    const head = await headOnce(this.#bucket, key).catch(ignore);
+    this.#bucket.signal.throwIfAborted();
+    const sizeBytes = parts.reduce((sum, { size }) => sum + size, 0);
+    if (head?.sizeBytes === sizeBytes) return { etag: head.etag, checksum: head.sha256 };
+    const asMade = objectMadeOf({ sizeBytes, etag, sha256: undefined }, parts);
+    return asMade ?? { etag: '', checksum: undefined };
+  }
+
   /** The object under a key, if it is the one that these parts make. */
   async findMadeOf(key: string, parts: readonly StoredPart[]): Promise<StoredObject | undefined> {
     return objectMadeOf(await headObject(this.#bucket, key), parts);
@@ -174,8 +200,17 @@ export class ChunkWriter {
     readonly size: number;
     readonly etag: string;
   }): Promise<boolean> {
-    const head = await headObject(this.#bucket, stored.key);
+    const head = await this.#lookFor(stored.key);
     return head?.sizeBytes === stored.size && (stored.etag === '' || head.etag === stored.etag);
+  }
+
+  /** Waits for what may only not be seen yet; where that was in vain once, not again. */
+  async #lookFor(key: string): Promise<ObjectHead | undefined> {
+    const look = () => headObject(this.#bucket, key);
+    if (!this.#mayBeLate) return look();
+    const head = await lookUntilSeen(this.#bucket, look, (seen) => seen !== undefined);
+    this.#mayBeLate = head !== undefined;
+    return head;
   }
 
   async #send(what: string, body: PartBody, sendBytes: SendBytes): Promise<StoredObject> {

@@ -30,7 +30,7 @@ function multipartEtag(etags: readonly string[]): string | undefined {
 
 /** The object, if it is the one that these parts make: by S3's SHA-256, or by ETag where it keeps none. */
 export function objectMadeOf(
-  object: ObjectHead | undefined,
+  object: Pick<ObjectHead, 'sizeBytes' | 'etag' | 'sha256'> | undefined,
   parts: readonly StoredPart[],
 ): StoredObject | undefined {
   if (object?.sizeBytes !== parts.reduce((sum, { size }) => sum + size, 0)) return undefined;

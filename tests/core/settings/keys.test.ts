@@ -50,6 +50,9 @@ const documented: Record<SettingKey, string | undefined> = {
   LOG_LEVEL: 'info',
   METRICS_FILE: '',
   NOTIFY_URL: '',
+  NOTIFY_COMMAND: '',
+  VERIFY_EVERY: '30d',
+  PRUNE_EVERY: 'never',
 };
 
 test('the keys and their defaults are the documented ones', () => {

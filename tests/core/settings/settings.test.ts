@@ -42,6 +42,9 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
     LOG_LEVEL: 'info',
     METRICS_FILE: '',
     NOTIFY_URL: '',
+    NOTIFY_COMMAND: '',
+    VERIFY_EVERY: 2_592_000,
+    PRUNE_EVERY: 'never',
   });
 });
 
@@ -93,6 +96,13 @@ test('keys that are empty by default may be empty', () => {
   assert.deepEqual(problems, []);
 });
 
+test('a metrics file that node_exporter would not read, and an address that is none, are refused', () => {
+  assertProblem('METRICS_FILE=backup.prom', /must be an absolute path that ends in \.prom/);
+  assertProblem('METRICS_FILE=/run/backup.txt', /must be an absolute path that ends in \.prom/);
+  assertProblem('NOTIFY_URL=hc-ping.com/1', /is not an http/);
+  assert.deepEqual(resolve('METRICS_FILE=/run/x.prom\nNOTIFY_URL=https://hc.example.net/1').problems, []);
+});
+
 test('all problems of a file are reported at once, contradictions included', () => {
   const { problems } = resolve(
     [
@@ -101,7 +111,7 @@ test('all problems of a file are reported at once, contradictions included', () 
       'CONCURRENCY=0',
       'SSE=aws:kms',
       'AWS_ENDPOINT_URL_S3=http://10.0.0.1',
-      'METRICS_FILE=/run/x.prom',
+      'METRICS_FILE=x.prom',
       'AWS_PROFILE=',
     ].join('\n'),
   );
@@ -172,16 +182,6 @@ test('region and endpoint are settings, not variables that are passed on', () =>
   const { aws, values } = resolve('AWS_REGION=eu-central-1\nAWS_ENDPOINT_URL_S3=https://s3.example.net');
   assert.deepEqual(aws, {});
   assert.equal(values.AWS_REGION, 'eu-central-1');
-});
-
-for (const text of ['METRICS_FILE=/run/x.prom', 'NOTIFY_URL=https://hc.example.net/1']) {
-  test(`${text} is refused, because going on without it would not be what was asked for`, () => {
-    assertProblem(text, /^is not supported yet; remove the line$/);
-  });
-}
-
-test('the default of a key that is not supported yet is no problem', () => {
-  assert.deepEqual(resolve('METRICS_FILE=').problems, []);
 });
 
 test('no problem repeats a password of an endpoint', () => {

@@ -16,6 +16,7 @@ export class ServerHabits {
   #checksums: Checksums;
   #takesAttributes = true;
   #keepsConditions = true;
+  #showsLate = false;
 
   /** @param setting S3_CHECKSUMS: `auto` begins with SHA-256, and may change once. */
   constructor(setting: Checksums | 'auto', onNotice: NoticeListener) {
@@ -48,6 +49,16 @@ export class ServerHabits {
     this.#onNotice(
       'warn',
       `the server ${how} conditional writes: what is there is looked at just before it is written instead, which does not keep two hosts apart that write at the same moment; give each host its own S3_PREFIX`,
+    );
+  }
+
+  /** Notes that the server shows objects only some time after it has stored them. */
+  noteLateObjects(): void {
+    if (this.#showsLate) return;
+    this.#showsLate = true;
+    this.#onNotice(
+      'info',
+      'the server shows objects only some seconds after it has stored them: they are looked for again, for up to a minute',
     );
   }
 

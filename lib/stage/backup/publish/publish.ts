@@ -16,9 +16,10 @@ import { TOOL } from '../../../core/format/tool.ts';
 import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { writeDocument } from '../../../edge/s3/documents.ts';
+import { lookUntilSeen } from '../../../edge/s3/late-objects.ts';
 import { writeOptions } from '../../../edge/s3/s3-client.ts';
 import { readPointer } from '../../bucket/backups.ts';
-import { lookAtChunks } from '../../bucket/look-at-chunks.ts';
+import { type LookedAtChunk, lookAtChunks } from '../../bucket/look-at-chunks.ts';
 import type { StageContext } from '../../context.ts';
 import { lookAtBackup } from '../last-backup.ts';
 import { anotherWriter } from './another-writer.ts';
@@ -70,10 +71,10 @@ export async function publishBackup(
   // What is published must be readable: the same check that every reader makes, before anything is written.
   parseManifest(serialiseDocument(built), manifestKey, context.bucket.prefix);
 
-  await confirmChunks(context, built, run);
+  const confirmed = await confirmChunks(context, built, run);
   const chainBefore = await confirmChain(context, built);
   const chainLength = chainBefore === undefined ? undefined : chainBefore + 1;
-  const { text, manifest } = await writeManifest(context, serialiseDocument(built), snapshot, upload);
+  const { text, manifest } = await writeManifest(context, serialiseDocument(confirmed), snapshot, upload);
   await writePointer(context, keys.current, snapshot, manifestKey);
   // From here on the backup is published: what fails below must not make the next run take this one up again.
   await recordPublished(run, {
@@ -97,15 +98,38 @@ async function recordPublished(run: RunDirectory, file: PublishedFile): Promise<
 
 /**
  * Looks at every chunk once more: a manifest must not name what the bucket does not have.
+ * @returns the manifest, with the ETags of chunks that had none yet.
  * @throws ToolError; the upload stage will then store what is missing.
  */
-async function confirmChunks(context: StageContext, manifest: Manifest, run: RunDirectory): Promise<void> {
-  const first = (await lookAtChunks(context, manifest.chunks)).find(({ problem }) => problem !== undefined);
-  if (!first) return;
+async function confirmChunks(
+  context: StageContext,
+  manifest: Manifest,
+  run: RunDirectory,
+): Promise<Manifest> {
+  const { bucket } = context;
+  const isMissing = ({ head }: LookedAtChunk) => head === undefined;
+  const looked = await lookUntilSeen<readonly LookedAtChunk[]>(
+    bucket,
+    async (before) => {
+      const unseen = before?.filter(isMissing).map(({ chunk }) => chunk) ?? manifest.chunks;
+      const again = new Map((await lookAtChunks(context, unseen)).map((seen) => [seen.chunk.key, seen]));
+      return before?.map((seen) => again.get(seen.chunk.key) ?? seen) ?? [...again.values()];
+    },
+    (seen) => !seen.some(isMissing),
+  );
+  const first = looked.find(({ problem }) => problem !== undefined);
+  if (!first) {
+    const chunks = looked.map(({ chunk, head }) => ({ ...chunk, etag: chunk.etag || (head?.etag ?? '') }));
+    return { ...manifest, chunks };
+  }
   await run.forgetChunks();
-  throw new ToolError(`nothing was published: chunk ${first.chunk.key} ${first.problem}`, {
-    hint: 'run make backup again: it uploads what the bucket does not have',
-  });
+  const since = isMissing(first) && !bucket.isAws ? ', a minute after it was stored' : '';
+  throw new ToolError(
+    `nothing was published: chunk ${first.chunk.key} ${first.problem}${since} (${bucket.server})`,
+    {
+      hint: 'run make backup again: it uploads what the bucket does not have; if it stays like this, the server loses or changes what it has stored',
+    },
+  );
 }
 
 /**

@@ -19,6 +19,7 @@ import { storeStream } from '../../../transfer/out/store-stream.ts';
 import { UnfitStream } from '../../../transfer/stream-check.ts';
 import type { Progress } from '../../../transfer/transfer-context.ts';
 import type { StageContext } from '../../context.ts';
+import { probeOnce } from '../probe-server.ts';
 import { anotherWriter, mayNotReplace } from '../publish/another-writer.ts';
 import { findManifest } from '../publish/own-manifest.ts';
 import { readFinishedUpload } from '../unfinished.ts';
@@ -61,6 +62,7 @@ export async function uploadSnapshot(
   if (finished && (isSame || isPublished)) {
     return { chunks: finished.chunks.length, bytes: finished.stream.bytes, alreadyDone: true };
   }
+  await probeOnce(context, subvolume.name);
   const progress = context.startProgress(`upload ${subvolume.name}`);
   try {
     await giveUpUploads(context, plan.superseded);

@@ -1,0 +1,36 @@
+/** The settings by which a host tells how it is: to Prometheus, to a service that watches timers, to a command. */
+
+const watch = 'Being told';
+
+/** By key, in the order of the documents. */
+export const watchNotes = {
+  METRICS_FILE: {
+    section: watch,
+    preset: '',
+    about:
+      'absolute path, ending in .prom, of a text file for the textfile collector of node_exporter, which is replaced after each run (docs/monitoring.md)',
+  },
+  NOTIFY_URL: {
+    section: watch,
+    preset: '',
+    about:
+      'address, such as https://hc-ping.com/UUID, that make backup pings: /start, itself on success, /fail with the last line of the log; other commands ping /fail alone. Who knows it can ping too: chmod 600',
+  },
+  NOTIFY_COMMAND: {
+    section: watch,
+    preset: '',
+    about:
+      'command that /bin/sh runs at the end of each run: $RESULT is success or failure, and stdin has the reason (docs/monitoring.md)',
+  },
+  VERIFY_EVERY: {
+    section: watch,
+    preset: '30d',
+    about: 'age of the last make verify at which the next is due, for its timer; never: it has none',
+  },
+  PRUNE_EVERY: {
+    section: watch,
+    preset: 'never',
+    about:
+      'how often the timer runs make prune APPLY=1, which deletes what is beyond KEEP_GENERATIONS; never: nothing prunes',
+  },
+} as const;

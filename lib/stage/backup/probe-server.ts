@@ -1,0 +1,40 @@
+/**
+ * A look at the server before anything is taken or sent, once a run: what it refuses for good is found out with a few small requests, and
+ * not at the end of a chunk of 200 GiB. RESTORE.txt is what is written; the key of the upload is of a time before there were backups.
+ */
+import { recoveryTextKey, SubvolumeKeys } from '../../core/format/names.ts';
+import { recoveryText } from '../../core/format/recovery-text.ts';
+import { chooseLayout } from '../../core/stream/part-sizes.ts';
+import { recoveryPlaceOf, writeOptions } from '../../edge/s3/s3-client.ts';
+import type { ServerHabits } from '../../edge/s3/server/habits.ts';
+import { probeServer } from '../../edge/s3/server/probe.ts';
+import type { StageContext } from '../context.ts';
+
+const noBackup = '19700101T000000Z';
+
+/** By the server's habits, which all copies of its bucket share. */
+const probes = new WeakMap<ServerHabits, Promise<void>>();
+
+/**
+ * Looks at the server, or says again what was found.
+ * @param subvolume below whose keys the upload is begun
+ * @throws ToolError that names the setting to change
+ */
+export function probeOnce({ bucket, settings }: StageContext, subvolume: string): Promise<void> {
+  const known = probes.get(bucket.habits);
+  if (known) return known;
+  const probe = probeServer(bucket, {
+    text: {
+      key: recoveryTextKey(bucket.prefix),
+      content: recoveryText(recoveryPlaceOf(bucket)),
+      options: writeOptions(settings, 'manifest'),
+    },
+    chunk: {
+      key: new SubvolumeKeys(bucket.prefix, subvolume).chunk('full', noBackup, 0),
+      options: writeOptions(settings, 'chunks'),
+    },
+    partSizeBytes: chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE).partSizeBytes,
+  });
+  probes.set(bucket.habits, probe);
+  return probe;
+}

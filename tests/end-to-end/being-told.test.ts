@@ -1,0 +1,167 @@
+/** METRICS_FILE, NOTIFY_URL, NOTIFY_COMMAND and the JSON log, as the scripts of a real host use them. */
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { shell } from '../../testing/harness/processes/shell.ts';
+import { startPingServer } from '../support/ping-server.ts';
+import { createWorld, damageStoredBytes, readBytes, type ScriptResult } from './world.ts';
+
+const secret = '0f4b-nobody-may-see-this';
+
+const metric = (text: string, name: string, label: string) =>
+  new RegExp(`^btrfs_to_s3_${name}\\{[^}]*${label}[^}]*\\} (\\S+)$`, 'm').exec(text)?.[1];
+
+const eventsOf = ({ stderr }: ScriptResult) =>
+  stderr
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter(({ event }) => event === 'backup-finished');
+
+test('a host is told of what goes well and of what fails, and keeps what it knew of the rest', async (t) => {
+  const world = await createWorld(t, {}, 512 * 2 ** 20);
+  const server = await startPingServer();
+  world.cleanUp(() => server.stop());
+  const home = join(world.mount, 'home');
+  await shell`btrfs subvolume create ${home}`;
+  await writeFile(join(world.data, 'a'), 'a'.repeat(100_000));
+  await writeFile(join(home, 'b'), 'b');
+  const metrics = join(world.directory, 'backup.prom');
+  const notices = join(world.directory, 'notices');
+  const settings = {
+    SUBVOLUMES: `data=${world.data},home=${home}`,
+    METRICS_FILE: metrics,
+    NOTIFY_URL: `${server.url}/${secret}`,
+    NOTIFY_COMMAND: `{ echo "$COMMAND $RESULT $EXIT_CODE"; cat; } >> ${notices}`,
+  };
+  const config = await world.settingsFile(settings);
+  const paths = () => server.pings.splice(0).map(({ path }) => path.replace(secret, '…'));
+
+  await t.test('a backup', async () => {
+    const done = await world.run('backup.ts', '--config', config);
+    assert.equal(done.exitCode, 0, done.stderr);
+    assert.doesNotMatch(done.stderr, new RegExp(secret));
+    assert.deepEqual(paths(), ['/…/start', '/…']);
+    assert.match(readFileSync(notices, 'utf8'), /^backup success 0\n/);
+    assert.equal(statSync(metrics).mode & 0o777, 0o644, 'node_exporter can read it');
+    const text = readFileSync(metrics, 'utf8');
+    for (const name of ['data', 'home']) {
+      const label = `subvolume="${name}"`;
+      assert.equal(metric(text, 'chain_restorable', label), '1');
+      assert.equal(metric(text, 'chain_length', label), '1');
+      assert.ok(Number(metric(text, 'stored_bytes', label)) > 100);
+      const newest = Number(metric(text, 'newest_backup_timestamp_seconds', label));
+      assert.equal(Number(metric(text, 'backup_due_timestamp_seconds', label)) - newest, 7 * 86_400);
+    }
+    assert.equal(metric(text, 'last_run_exit_code', 'command="backup"'), '0');
+    const [event] = eventsOf(done);
+    const { subvolume, outcome, kind, bytes, chunks, chain_length, manifest_key, seconds, bytes_per_second } =
+      event;
+    assert.deepEqual([subvolume, outcome, kind, chunks, chain_length], ['data', 'published', 'full', 1, 1]);
+    assert.match(manifest_key, /^fleet\/host-1\/subvol\/data\/full\/manifest-/);
+    assert.ok(bytes > 100_000 && seconds >= 0 && bytes_per_second > 0);
+  });
+
+  await t.test('nothing is due, which is a success', async () => {
+    const done = await world.run('backup.ts', '--config', config, '--if-due');
+    assert.deepEqual(paths(), ['/…/start', '/…']);
+    assert.deepEqual(
+      eventsOf(done).map(({ subvolume, outcome }) => `${subvolume} ${outcome}`),
+      ['data nothing due', 'home nothing due'],
+    );
+  });
+
+  await t.test('a dry run is no run', async () => {
+    const before = readFileSync(metrics, 'utf8');
+    const done = await world.run('backup.ts', '--config', config, '--dry-run');
+    assert.equal(done.exitCode, 0, done.stderr);
+    assert.deepEqual(paths(), []);
+    assert.equal(readFileSync(metrics, 'utf8'), before);
+  });
+
+  await t.test('damage, of which verify tells; a success of verify would not be pinged', async () => {
+    assert.equal((await world.run('verify.ts', '--config', config)).exitCode, 0);
+    assert.deepEqual(paths(), []);
+    assert.equal(metric(readFileSync(metrics, 'utf8'), 'verify_sound', 'subvolume="data"'), '1');
+    const list = await world.run('list.ts', '--config', config, '--json');
+    const chunkOf = JSON.parse(list.stdout).backups.find(
+      ({ subvolume }: { subvolume: string }) => subvolume === 'data',
+    ).manifest_key;
+    const key = JSON.parse((await readBytes(world, chunkOf)).toString('utf8')).chunks[0].key;
+    await damageStoredBytes(world, await readBytes(world, key), 5000);
+    const found = await world.run('verify.ts', '--config', config, '--deep');
+    assert.equal(found.exitCode, 4, found.stderr);
+    assert.deepEqual(paths(), ['/…/fail']);
+    const text = readFileSync(metrics, 'utf8');
+    assert.equal(metric(text, 'verify_sound', 'subvolume="data"'), '0');
+    assert.equal(metric(text, 'verify_sound', 'subvolume="home"'), '1');
+    assert.equal(metric(text, 'last_run_exit_code', 'command="verify"'), '4');
+  });
+
+  await t.test('a subvolume that fails: the body has its error, the others keep their values', async () => {
+    const before = readFileSync(metrics, 'utf8');
+    await shell`btrfs subvolume delete ${home}`;
+    await rm(notices);
+    const done = await world.run('backup.ts', '--config', config, '--subvolume', 'home');
+    assert.equal(done.exitCode, 1, done.stderr);
+    const [, failed] = server.pings;
+    assert.match(failed?.body ?? '', /cannot use .*\/home: it does not exist/);
+    assert.deepEqual(paths(), ['/…/start', '/…/fail']);
+    assert.match(readFileSync(notices, 'utf8'), /^backup failure 1\n.*cannot use .*\/home/);
+    const text = readFileSync(metrics, 'utf8');
+    assert.equal(metric(text, 'last_run_exit_code', 'command="backup"'), '1');
+    for (const name of ['chain_length', 'newest_backup_timestamp_seconds', 'backup_duration_seconds']) {
+      assert.equal(metric(text, name, 'subvolume="data"'), metric(before, name, 'subvolume="data"'), name);
+    }
+    assert.deepEqual(
+      eventsOf(done).map(({ outcome }) => outcome),
+      ['failed'],
+    );
+  });
+
+  await t.test('a bucket that cannot be reached: what was known of it stays', async () => {
+    const before = readFileSync(metrics, 'utf8');
+    const down = await world.settingsFile({
+      ...settings,
+      SUBVOLUMES: `data=${world.data}`,
+      AWS_SECRET_ACCESS_KEY: 'wrong',
+    });
+    const done = await world.run('backup.ts', '--config', down);
+    assert.equal(done.exitCode, 1, done.stderr);
+    assert.match(server.pings.at(-1)?.body ?? '', /the signature was refused/);
+    assert.deepEqual(paths(), ['/…/start', '/…/fail']);
+    const text = readFileSync(metrics, 'utf8');
+    assert.equal(
+      metric(text, 'stored_bytes', 'subvolume="data"'),
+      metric(before, 'stored_bytes', 'subvolume="data"'),
+    );
+  });
+
+  await t.test('nobody can be told, and the backup is made all the same', async () => {
+    const deaf = await world.settingsFile({
+      SUBVOLUMES: `data=${world.data}`,
+      METRICS_FILE: join(world.directory, 'missing/backup.prom'),
+      NOTIFY_URL: `http://127.0.0.1:1/${secret}`,
+      NOTIFY_COMMAND: 'exit 7',
+    });
+    const done = await world.run('backup.ts', '--config', deaf, '--kind', 'full');
+    assert.equal(done.exitCode, 0, done.stderr);
+    assert.doesNotMatch(done.stderr, new RegExp(secret));
+    for (const warning of [
+      /cannot record this run: cannot write METRICS_FILE .*it does not exist; make its directory/,
+      /cannot ping NOTIFY_URL at 127\.0\.0\.1:1: .*ECONNREFUSED.*; the run itself is not affected/,
+      /NOTIFY_COMMAND failed with exit code 7; the run itself is not affected/,
+    ]) {
+      assert.match(done.stderr, warning);
+    }
+  });
+
+  await t.test('settings that are wrong are a failure of which one is told as well', async () => {
+    const wrong = await world.settingsFile({ ...settings, CONCURRENCY: '0' });
+    assert.equal((await world.run('backup.ts', '--config', wrong)).exitCode, 2);
+    assert.match(server.pings.at(-1)?.body ?? '', /CONCURRENCY must be a whole number/);
+    assert.deepEqual(paths(), ['/…/start', '/…/fail']);
+  });
+});
