@@ -1,8 +1,7 @@
 /** What every script does around its stage: settings, lock, signals, and from an error to an exit code. */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
-import { exitCodeOf, ToolError } from '../core/errors.ts';
-import { isCommonHostName } from '../core/plan/backup/chain-owner.ts';
+import { exitCodeOf } from '../core/errors.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
 import { readHostId } from '../edge/btrfs/host-identity.ts';
@@ -12,17 +11,15 @@ import { demandRoot } from '../edge/process/privileges.ts';
 import { TransferMemory } from '../transfer/memory/transfer-memory.ts';
 import { forEachSubvolume, selectSubvolumes } from './for-each-subvolume.ts';
 import { createLog, isPretty, logError } from './log.ts';
+import { refuseCommonName } from './options/common-name.ts';
 import { loadSettings } from './options/load-settings.ts';
 import { type OptionValues, parseOptions } from './options/parse-options.ts';
 import type { ScriptDefinition } from './options/script-definition.ts';
 import { reportOutages } from './outage-report.ts';
 import { startBottomLine, startLines } from './progress.ts';
+import { listenForSignals, signalNumbers } from './signals.ts';
 import type { RunWatch } from './watch/run-watch.ts';
 import { watchedCommand } from './watch/watched-commands.ts';
-
-/** SIGHUP: the terminal was closed, or the connection to it lost. */
-const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-type SignalName = keyof typeof signalNumbers;
 
 /** Runs a script; gives the exit code that `--help` documents. */
 export async function execute<Name extends string>(definition: ScriptDefinition<Name>): Promise<number> {
@@ -134,12 +131,7 @@ async function runWithBucket<Name extends string>(
   const { ending, signal } = endingWithin(stopped);
   // Loading the SDK takes longer than all that comes before it, and what is wrong with the settings is known already.
   const { openBucket } = await import('../edge/s3/s3-client.ts');
-  if (values.S3_PREFIX === undefined && !('host-prefix' in own) && isCommonHostName(hostName)) {
-    throw new ToolError(`S3_PREFIX is not set, and "${hostName}" is a name that many machines have`, {
-      kind: 'usage',
-      hint: `set S3_PREFIX; S3_PREFIX=${hostName} continues backups that were made under that name`,
-    });
-  }
+  if (!('host-prefix' in own)) refuseCommonName(values, hostName);
   const isOnTerminal = isPretty(values.LOG_FORMAT) && process.stderr.isTTY === true;
   const show = isOnTerminal ? (await import('./bottom-lines.ts')).showLine : undefined;
   const unreachedForMs = definition.needs === 'bucket' ? briefWaitMs : values.RETRY_FOR * 1000;
@@ -194,28 +186,3 @@ async function runWithBucket<Name extends string>(
 
 /** A backup may run while a host wakes up, and nobody waits for it; whoever looks or restores waits, and may have mistyped something. */
 const briefWaitMs = 60_000;
-
-/** One stop may arrive as several signals: service managers signal every process, and make its children as well. */
-const sameStopMs = 1000;
-
-/** The first signal ends the run in an orderly way, a later one at once. */
-function listenForSignals() {
-  const controller = new AbortController();
-  let received: SignalName | undefined;
-  let receivedAtMs = 0;
-  for (const name of Object.keys(signalNumbers) as SignalName[]) {
-    process.on(name, () => {
-      if (received && performance.now() - receivedAtMs < sameStopMs) return;
-      if (received) process.exit(128 + signalNumbers[name]);
-      received = name;
-      receivedAtMs = performance.now();
-      controller.abort(
-        new ToolError(`stopped by ${name}`, {
-          kind: 'interrupted',
-          hint: 'run the same command again to go on',
-        }),
-      );
-    });
-  }
-  return { signal: controller.signal, name: () => received };
-}

@@ -4,22 +4,33 @@ import { parseOptions } from './options/parse-options.ts';
 import type { ScriptDefinition } from './options/script-definition.ts';
 import { watchOutput } from './output.ts';
 
+/** What a script is called, what it does, and its flags. */
+export type ScriptNotes<Name extends string> = Pick<ScriptDefinition<Name>, 'file' | 'summary' | 'options'>;
+
 /** Runs a script and ends the process with the exit code that `--help` documents. */
 export async function runScript<Name extends string>(definition: ScriptDefinition<Name>): Promise<void> {
+  await runWith(definition, async () => {
+    const { execute } = await import('./execute.ts');
+    return execute(definition);
+  });
+}
+
+/** The same for a script that cannot rely on settings and bucket. @param work gives the exit code */
+export async function runWith<Name extends string>(
+  notes: ScriptNotes<Name>,
+  work: () => Promise<number>,
+): Promise<void> {
   const outputFailure = watchOutput();
   let exitCode = 0;
-  if (isAskedForHelp(definition)) {
-    process.stdout.write(`${helpText(definition.file, definition.summary, definition.options)}\n`);
-  } else {
-    const { execute } = await import('./execute.ts');
-    exitCode = await execute(definition);
-  }
+  if (isAskedForHelp(notes)) {
+    process.stdout.write(`${helpText(notes.file, notes.summary, notes.options)}\n`);
+  } else exitCode = await work();
   const failure = await outputFailure();
-  if (failure) process.stderr.write(`${definition.file}: cannot write to stdout: ${failure.message}\n`);
+  if (failure) process.stderr.write(`${notes.file}: cannot write to stdout: ${failure.message}\n`);
   process.exit(failure ? exitCode || 1 : exitCode);
 }
 
-function isAskedForHelp<Name extends string>({ file, options }: ScriptDefinition<Name>): boolean {
+function isAskedForHelp<Name extends string>({ file, options }: ScriptNotes<Name>): boolean {
   try {
     return parseOptions(file, options).help;
   } catch {

@@ -116,6 +116,7 @@ test('what a target passes on, its script knows', () => {
     ...benches,
     'testing/scripts/demo.ts',
     'testing/scripts/run-all.ts',
+    'lib/cli/options/doctor-options.ts',
     'lib/cli/options/help.ts',
     'lib/cli/options/planning-options.ts',
     'lib/cli/options/point-options.ts',

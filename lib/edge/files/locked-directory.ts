@@ -57,10 +57,7 @@ export async function sweepAbandoned(
 ): Promise<Swept> {
   const removed: string[] = [];
   const failures: { readonly path: string; readonly error: unknown }[] = [];
-  const names = (await readdir(parent)).filter(
-    (name) => name.startsWith(prefix) && /^[A-Za-z0-9]{6}$/.test(name.slice(prefix.length)),
-  );
-  for (const name of names) {
+  for (const name of await namesIn(parent, prefix)) {
     const path = join(parent, name);
     try {
       if (await removeIfAbandoned(path, empty, anyOwner)) removed.push(path);
@@ -69,6 +66,28 @@ export async function sweepAbandoned(
     }
   }
   return { removed, failures };
+}
+
+/** The directories in a parent that runs have left which do not live any more: those that `sweepAbandoned` would remove. */
+export async function listAbandoned(parent: string, prefix: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const name of await namesIn(parent, prefix)) {
+    const path = join(parent, name);
+    const file = await openLock(path, 'r+').catch(() => undefined);
+    if (!file) continue;
+    try {
+      if (await lockFile(file, path)) found.push(name);
+    } finally {
+      await file.close();
+    }
+  }
+  return found;
+}
+
+async function namesIn(parent: string, prefix: string): Promise<readonly string[]> {
+  return (await readdir(parent)).filter(
+    (name) => name.startsWith(prefix) && /^[A-Za-z0-9]{6}$/.test(name.slice(prefix.length)),
+  );
 }
 
 async function removeIfAbandoned(

@@ -2,34 +2,56 @@
 import {
   GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
-  type LifecycleRule,
+  GetObjectLockConfigurationCommand,
+  type LifecycleRule as S3Rule,
 } from '@aws-sdk/client-s3';
+import type { LifecycleRule } from '../../core/plan/lifecycle-verdict.ts';
 import type { Bucket } from './s3-client.ts';
 import { isNamed, isTransient, reasonOf } from './s3-errors.ts';
 import { send, sendOnce } from './send.ts';
 
 /**
- * Whether a lifecycle rule ends incomplete uploads of all keys below the bucket's prefix; `unknown` where the server has no such
- * rules, or these credentials may not read them. One attempt: it is not worth a wait.
+ * The rules of the bucket's lifecycle that are enabled; `unknown` where the server has no such rules, or these credentials may not read
+ * them. One attempt: it is not worth a wait.
  */
-export async function readUploadExpiry(bucket: Bucket): Promise<'set' | 'missing' | 'unknown'> {
+export async function readLifecycle(bucket: Bucket): Promise<readonly LifecycleRule[] | 'unknown'> {
   try {
     const command = new GetBucketLifecycleConfigurationCommand({ Bucket: bucket.name });
     const { Rules = [] } = await sendOnce(bucket, command);
-    return Rules.some((rule) => endsUploads(rule, bucket.prefix === '' ? '' : `${bucket.prefix}/`))
-      ? 'set'
-      : 'missing';
+    return Rules.filter(({ Status }) => Status === 'Enabled').map(describeRule);
   } catch (error) {
     bucket.signal.throwIfAborted();
-    return isNamed(error, 'NoSuchLifecycleConfiguration') ? 'missing' : 'unknown';
+    return isNamed(error, 'NoSuchLifecycleConfiguration') ? [] : 'unknown';
   }
 }
 
+/** Whether a lifecycle rule ends incomplete uploads of all keys below the bucket's prefix. */
+export async function readUploadExpiry(bucket: Bucket): Promise<'set' | 'missing' | 'unknown'> {
+  const rules = await readLifecycle(bucket);
+  if (rules === 'unknown') return 'unknown';
+  const below = bucket.prefix === '' ? '' : `${bucket.prefix}/`;
+  const ends = ({ endsUploadsAfterDays, prefix }: LifecycleRule) =>
+    endsUploadsAfterDays !== undefined && below.startsWith(prefix);
+  return rules.some(ends) ? 'set' : 'missing';
+}
+
 /** The prefix of a rule may stand in its filter, or, in older rules, beside it; a rule without one is for all keys. */
-function endsUploads(rule: LifecycleRule, below: string): boolean {
-  if (rule.Status !== 'Enabled' || rule.AbortIncompleteMultipartUpload === undefined) return false;
-  const prefix = rule.Filter?.Prefix ?? rule.Filter?.And?.Prefix ?? rule.Prefix ?? '';
-  return below.startsWith(prefix);
+function describeRule(rule: S3Rule): LifecycleRule {
+  const { Filter, Expiration, NoncurrentVersionExpiration, Transitions = [] } = rule;
+  const conditions = { ...Filter, ...Filter?.And };
+  return {
+    id: rule.ID ?? '',
+    prefix: conditions.Prefix ?? rule.Prefix ?? '',
+    isPartial:
+      conditions.Tag !== undefined ||
+      conditions.Tags !== undefined ||
+      conditions.ObjectSizeGreaterThan !== undefined ||
+      conditions.ObjectSizeLessThan !== undefined,
+    endsUploadsAfterDays: rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation,
+    expires: Expiration?.Days !== undefined || Expiration?.Date !== undefined,
+    expiresVersions: NoncurrentVersionExpiration !== undefined,
+    movesTo: Transitions.flatMap(({ StorageClass }) => StorageClass ?? []),
+  };
 }
 
 /** `unknown` where the server does not say, or these credentials may not ask. */
@@ -49,5 +71,19 @@ export async function readVersioning(bucket: Bucket): Promise<Versioning> {
     bucket.signal.throwIfAborted();
     if (isTransient(reasonOf(error))) throw error;
     return 'unknown';
+  }
+}
+
+/** How long Object Lock keeps new objects from being deleted; undefined where there is no such rule, or nothing tells. One attempt. */
+export async function readDefaultRetention(bucket: Bucket): Promise<string | undefined> {
+  try {
+    const command = new GetObjectLockConfigurationCommand({ Bucket: bucket.name });
+    const { ObjectLockConfiguration: lock } = await sendOnce(bucket, command);
+    const { Mode, Days, Years } = lock?.Rule?.DefaultRetention ?? {};
+    if (Mode === undefined) return undefined;
+    return `${Mode}, ${Years === undefined ? `${Days} days` : `${Years} years`}`;
+  } catch {
+    bucket.signal.throwIfAborted();
+    return undefined;
   }
 }

@@ -30,6 +30,14 @@ export function reasonOf(error: unknown): unknown {
   return error instanceof ToolError && error.cause !== undefined ? error.cause : error;
 }
 
+/** The region that a refusal says the bucket is in; undefined where it does not say (PermanentRedirect, AuthorizationHeaderMalformed). */
+export function regionIn(error: unknown): string | undefined {
+  const { $response, message = '' } = detailsOf(error);
+  const [, expected] = /expecting '([a-z0-9-]+)'/.exec(message) ?? [];
+  const told = expected ?? $response?.headers?.['x-amz-bucket-region'];
+  return told !== undefined && /^[a-z0-9-]{1,64}$/.test(told) ? told : undefined;
+}
+
 /** True for an error with one of these names, or one made of it (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
 export function isNamed(error: unknown, ...names: readonly string[]): boolean {
   const reason = reasonOf(error);

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../../core/errors.ts';
 import { formatSize } from '../../core/units.ts';
 import { codeOf, fileError } from '../files/files.ts';
-import { makeLockedDirectory, type Swept, sweepAbandoned } from '../files/locked-directory.ts';
+import { listAbandoned, makeLockedDirectory, type Swept, sweepAbandoned } from '../files/locked-directory.ts';
 import { command } from '../process/child.ts';
 
 const namePrefix = 'btrfs-to-s3-scratch-';
@@ -78,6 +78,14 @@ export async function makeScratchFilesystem(
 /** Removes what killed runs have left in a directory: mounts, images and loop devices. */
 export async function sweepScratchFilesystems(parent: string): Promise<Swept> {
   return sweepAbandoned(parent, namePrefix, empty);
+}
+
+/** Names of what killed runs have left in a directory; none where there is no such directory. */
+export async function listAbandonedScratch(parent: string): Promise<readonly string[]> {
+  return listAbandoned(parent, namePrefix).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw fileError(`cannot look into ${parent}`, error);
+  });
 }
 
 async function makeImage(path: string, sizes: readonly number[]): Promise<void> {

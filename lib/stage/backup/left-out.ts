@@ -34,7 +34,7 @@ export interface OuterSubvolume {
  * @returns the nested subvolumes that hold data, for the manifest: those that have backups of their own too, but not the ignored ones
  */
 export async function warnOfLeftOut(
-  { settings, log }: StageContext,
+  { settings, log }: Pick<StageContext, 'settings' | 'log'>,
   { name, info, at }: OuterSubvolume,
   everything: readonly ListedSubvolume[],
 ): Promise<readonly NestedSubvolume[]> {

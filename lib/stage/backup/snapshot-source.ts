@@ -53,11 +53,14 @@ export interface SnapshotToTake {
   readonly isReceived: boolean;
 }
 
+/** What a look at a source needs. */
+export type SourceContext = Pick<StageContext, 'settings' | 'log' | 'now'>;
+
 /**
  * Looks at where the snapshots of a subvolume come from.
  * @throws ToolError when no snapshot can be had from there.
  */
-export function openSource(context: StageContext, selected: SelectedSubvolume): Promise<SnapshotSource> {
+export function openSource(context: SourceContext, selected: SelectedSubvolume): Promise<SnapshotSource> {
   return 'snapshots' in selected ? lookForSnapshots(context, selected) : lookAtSubvolume(context, selected);
 }
 
@@ -65,7 +68,7 @@ export function openSource(context: StageContext, selected: SelectedSubvolume): 
 const clockToleranceMs = 60_000;
 
 /** Finds the snapshots that somebody else has taken, and which of them is the newest. */
-async function lookForSnapshots(context: StageContext, selected: AdoptedSubvolume): Promise<SnapshotSource> {
+async function lookForSnapshots(context: SourceContext, selected: AdoptedSubvolume): Promise<SnapshotSource> {
   const { log, now } = context;
   const { name, snapshots: pattern } = selected;
   await refuseMissingMount(`the directory of ${name},`, placeOf(selected));
@@ -121,7 +124,7 @@ async function lookForSnapshots(context: StageContext, selected: AdoptedSubvolum
 
 /** Checks that the subvolume can be snapshotted into SNAPSHOT_DIR, and warns of what will not be sent. */
 async function lookAtSubvolume(
-  context: StageContext,
+  context: SourceContext,
   { name, path }: LiveSubvolume,
 ): Promise<SnapshotSource> {
   const directory = context.settings.SNAPSHOT_DIR;
@@ -166,7 +169,7 @@ function lineageOf(
 }
 
 /** Before the first snapshot: afterwards it is too late to have none that is locked. */
-async function warnOfLocks({ log }: StageContext, name: string, path: string): Promise<void> {
+async function warnOfLocks({ log }: SourceContext, name: string, path: string): Promise<void> {
   for (const lock of await locksOn(path)) {
     const option = letterOf(lock);
     log.warn(

@@ -1,22 +1,14 @@
 /** Advice on a bucket that keeps the parts of uploads which nobody completes: they are charged for, and no listing shows them. */
+import { uploadRule } from '../../core/plan/lifecycle-verdict.ts';
 import { readUploadExpiry } from '../../edge/s3/bucket-properties.ts';
 import type { StageContext } from '../context.ts';
-
-/** As long as prune waits, and longer than an interrupted run usually takes to resume. */
-const DAYS = 7;
 
 /** Logs which lifecycle rule is missing, if one is known to be; never fails. */
 export async function adviseOnUploads({ bucket, log }: StageContext, prefix = bucket.prefix): Promise<void> {
   const expiry = await readUploadExpiry({ ...bucket, prefix });
   if (expiry === 'unknown') log.debug('the lifecycle rules of the bucket cannot be read');
   if (expiry !== 'missing') return;
-  const rule = {
-    ID: 'end-incomplete-uploads',
-    Status: 'Enabled',
-    Filter: { Prefix: prefix === '' ? '' : `${prefix}/` },
-    AbortIncompleteMultipartUpload: { DaysAfterInitiation: DAYS },
-  };
   log.info(
-    `no lifecycle rule of bucket ${bucket.name} ends incomplete uploads, and their parts are charged for: add ${JSON.stringify(rule)} (config/README.md, "Incomplete uploads")`,
+    `no lifecycle rule of bucket ${bucket.name} ends incomplete uploads, and their parts are charged for: add ${JSON.stringify(uploadRule(prefix))} (config/README.md, "Incomplete uploads")`,
   );
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import pMap from 'p-map';
+import { doctorOptions } from '../../../lib/cli/options/doctor-options.ts';
 import { drillOptions } from '../../../lib/cli/options/drill-options.ts';
 import { helpText } from '../../../lib/cli/options/help.ts';
 import { planningOptions } from '../../../lib/cli/options/planning-options.ts';
@@ -31,6 +32,7 @@ function declaredOptions(script: string): readonly string[] {
 }
 
 const sharedOptions: Readonly<Record<string, object>> = {
+  doctorOptions,
   drillOptions,
   planningOptions,
   pointOptions,

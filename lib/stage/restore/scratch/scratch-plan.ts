@@ -76,8 +76,8 @@ export async function freeBytes(directory: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** Not /tmp, which is memory on many machines. */
-function scratchDirectory({ SPOOL_DIR }: SettingValues): string {
+/** Where scratch images are made. Not /tmp, which is memory on many machines. */
+export function scratchDirectory({ SPOOL_DIR }: Pick<SettingValues, 'SPOOL_DIR'>): string {
   return resolve(SPOOL_DIR ?? (process.env.TMPDIR || '/var/tmp'));
 }
 

@@ -24,7 +24,10 @@ export interface EarlierDrills {
 }
 
 /** Reads the records of a subvolume, the newest first, up to one that came to a conclusion. */
-export async function earlierDrills(context: StageContext, subvolume: string): Promise<EarlierDrills> {
+export async function earlierDrills(
+  context: Pick<StageContext, 'bucket' | 'hostId' | 'hostName'>,
+  subvolume: string,
+): Promise<EarlierDrills> {
   const { bucket, hostId, hostName } = context;
   const root = drillsRoot(bucket.prefix, subvolume);
   const keys = (await listKeys(bucket, root)).filter(

@@ -1,0 +1,31 @@
+/** How a script is stopped. */
+import { ToolError } from '../core/errors.ts';
+
+/** SIGHUP: the terminal was closed, or the connection to it lost. */
+export const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+type SignalName = keyof typeof signalNumbers;
+
+/** One stop may arrive as several signals: service managers signal every process, and make its children as well. */
+const sameStopMs = 1000;
+
+/** The first signal ends the run in an orderly way, a later one at once. */
+export function listenForSignals() {
+  const controller = new AbortController();
+  let received: SignalName | undefined;
+  let receivedAtMs = 0;
+  for (const name of Object.keys(signalNumbers) as SignalName[]) {
+    process.on(name, () => {
+      if (received && performance.now() - receivedAtMs < sameStopMs) return;
+      if (received) process.exit(128 + signalNumbers[name]);
+      received = name;
+      receivedAtMs = performance.now();
+      controller.abort(
+        new ToolError(`stopped by ${name}`, {
+          kind: 'interrupted',
+          hint: 'run the same command again to go on',
+        }),
+      );
+    });
+  }
+  return { signal: controller.signal, name: () => received };
+}

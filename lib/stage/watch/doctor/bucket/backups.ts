@@ -1,0 +1,87 @@
+/** The last backup and the last drill of each subvolume, as the bucket tells them. */
+import type { Manifest } from '../../../../core/format/manifest.ts';
+import { parseTimestamp, readableTimestamp } from '../../../../core/format/names.ts';
+import { DAY_MS, formatDuration } from '../../../../core/units.ts';
+import type { Bucket } from '../../../../edge/s3/s3-client.ts';
+import { listEverything, readManifest, readPointer, withoutParts } from '../../../bucket/backups.ts';
+import { earlierDrills } from '../../drill/records.ts';
+import { broken, doubtful, type Finding, failure, fine, skipped } from '../check.ts';
+import type { Patient } from '../patient.ts';
+
+/** The last backup of a subvolume; undefined where there is none, or an error where it cannot be read. */
+export interface LastOfName {
+  readonly name: string;
+  readonly manifest: Manifest | undefined;
+  readonly error?: unknown;
+}
+
+/** Reads the last backup of each subvolume that is selected, or that the bucket has. */
+export async function readLast(bucket: Bucket, { role, settings }: Patient): Promise<readonly LastOfName[]> {
+  const selected = role === 'backup' ? settings.SUBVOLUMES?.map(({ name }) => name) : undefined;
+  const names = selected ?? (await listEverything(bucket)).names;
+  return Promise.all(
+    names.map(async (name): Promise<LastOfName> => {
+      try {
+        const found = await readPointer(bucket, name);
+        const manifest = found && withoutParts(await readManifest(bucket, found.pointer.manifest_key));
+        return { name, manifest };
+      } catch (error) {
+        return { name, manifest: undefined, error };
+      }
+    }),
+  );
+}
+
+/** Bytes a second at which a backup was uploaded; undefined where it does not tell, or is too short to tell anything. */
+export function uploadRate({ timing, total_bytes }: Manifest): number | undefined {
+  if (!timing) return undefined;
+  const seconds = (Date.parse(timing.finished_at) - Date.parse(timing.started_at)) / 1000;
+  return seconds >= 1 && total_bytes > 0 ? total_bytes / seconds : undefined;
+}
+
+/** Judges how old the last backups are. */
+export function judgeLast(last: readonly LastOfName[], { role, settings, now }: Patient): readonly Finding[] {
+  if (last.length === 0) return [skipped('there is no backup yet')];
+  return last.map(({ name, manifest, error }) => {
+    if (error !== undefined) return failure(error);
+    if (!manifest) return skipped(`there is no backup of ${name} yet`);
+    const madeMs = parseTimestamp(manifest.created_at)?.getTime() ?? 0;
+    const ageSeconds = (now().getTime() - madeMs) / 1000;
+    const says = `the last backup of ${name}, ${manifest.kind}, is of ${readableTimestamp(manifest.created_at)}, ${formatDuration(ageSeconds)} ago`;
+    const due = settings.INCREMENTAL_EVERY;
+    // Twice, and a day for a host that is off at night.
+    if (role !== 'backup' || ageSeconds < 2 * due + DAY_MS / 1000) return fine(says);
+    return doubtful(
+      `${says}, although one is due every ${formatDuration(due)}`,
+      `make backup SUBVOLUME=${name} says why`,
+    );
+  });
+}
+
+const staleDrillMs = 180 * DAY_MS;
+
+/** Looks at the last drill of each subvolume that has a backup. */
+export async function lookAtDrills(
+  bucket: Bucket,
+  last: readonly LastOfName[],
+  { now, hostId, hostName }: Patient,
+): Promise<readonly Finding[]> {
+  const backedUp = last.filter(({ manifest }) => manifest !== undefined);
+  if (backedUp.length === 0) return [skipped('there is no backup yet')];
+  return Promise.all(
+    backedUp.map(async ({ name }): Promise<Finding> => {
+      const { last: drill } = await earlierDrills({ bucket, hostId, hostName }, name);
+      const cure = `make drill SUBVOLUME=${name}`;
+      if (!drill) return doubtful(`no drill has shown yet that ${name} can be restored`, cure);
+      const ageMs = now().getTime() - Date.parse(drill.started_at);
+      const says = `the last drill of ${name}, ${formatDuration(ageMs / 1000)} ago, found it ${drill.result}`;
+      if (drill.result === 'damaged') {
+        return broken(
+          `${says}: ${drill.problem ?? ''}`,
+          `make verify SUBVOLUME=${name}, then make backup KIND=full`,
+        );
+      }
+      return ageMs > staleDrillMs ? doubtful(says, cure) : fine(says);
+    }),
+  );
+}

@@ -1,0 +1,130 @@
+/** Each permission that a role needs is tried, in a way that leaves nothing in the bucket. */
+import { drillKey, recoveryTextKey, SubvolumeKeys } from '../../../../core/format/names.ts';
+import { readVersioning } from '../../../../edge/s3/bucket-properties.ts';
+import { checkAccess, headObject, type ListedObject, listObjects } from '../../../../edge/s3/objects.ts';
+import { type Bucket, writeOptions } from '../../../../edge/s3/s3-client.ts';
+import {
+  type Trial,
+  tryAbort,
+  tryAction,
+  tryDelete,
+  tryListUploads,
+  tryRead,
+  tryReplace,
+  tryThaw,
+  tryUpload,
+} from '../../../../edge/s3/trials.ts';
+import { broken, type Finding, fine, skipped } from '../check.ts';
+import type { Patient, Role } from '../patient.ts';
+
+/** Before there were backups: nothing of ours has such a key, and prune takes an upload there for a dead run's. */
+const noBackup = '19700101T000000Z';
+/** Of the same time, for a drill. */
+const noSubvolume = 'doctor';
+
+/** Tries what a role needs, and tells which permissions are missing. */
+export async function lookAtPermissions(bucket: Bucket, patient: Patient): Promise<readonly Finding[]> {
+  const { role } = patient;
+  const trials = await trialsOf(bucket, patient);
+  const denials = trials.filter(({ outcome }) => outcome === 'denied');
+  const denied = [...new Map(denials.map((trial) => [trial.action, trial])).values()];
+  const allowed = new Set(trials.flatMap(({ action, outcome }) => (outcome === 'allowed' ? [action] : [])));
+  const unread = needsToRead(role) && !trials.some(({ action }) => action === 's3:GetObject');
+  const findings: Finding[] = denied.map((trial) => describeDenial(trial, bucket, role));
+  if (unread) {
+    const what = role === 'backup' ? 'RESTORE.txt' : 'a backup';
+    findings.push(skipped(`s3:GetObject was not tried: ${what} is not there yet`));
+  }
+  if (denied.length === 0)
+    findings.unshift(fine(`may do what make ${role} needs: ${[...allowed].join(', ')}`));
+  return findings;
+}
+
+function describeDenial({ action, on, says }: Trial, { name, prefix }: Bucket, role: Role): Finding {
+  const resource = on === undefined ? name : `${name}/${on}`;
+  const cure = `allow it, as config/iam/${role}.json does, with BUCKET=${name} and PREFIX=${prefix} filled in`;
+  const sentence = says === '' || says === 'Access Denied' ? '' : `: ${says}`;
+  return broken(`${action} is denied on ${resource}${sentence}`, cure);
+}
+
+function needsToRead(role: Role): boolean {
+  return role !== 'prune';
+}
+
+async function trialsOf(bucket: Bucket, patient: Patient): Promise<readonly Trial[]> {
+  const list = await tryAction('s3:ListBucket', `${bucket.prefix}/*`, [], () => checkAccess(bucket));
+  const objects = list.outcome === 'allowed' ? await listObjects(bucket, `${bucket.prefix}/`) : [];
+  switch (patient.role) {
+    case 'backup':
+      return [list, ...(await trialsOfBackup(bucket, patient))];
+    case 'restore':
+      return [list, ...(await readEach(bucket, objects)), ...(await thawTrial(bucket, objects))];
+    case 'drill':
+      return [
+        list,
+        ...(await readEach(bucket, objects)),
+        ...(await thawTrial(bucket, objects)),
+        ...(await replaceTrial(bucket, patient, drillKey(bucket.prefix, noSubvolume, noBackup))),
+      ];
+    case 'verify':
+      return [list, ...(await readEach(bucket, objects))];
+    case 'prune':
+      return [list, ...(await trialsOfPrune(bucket, objects))];
+  }
+}
+
+async function trialsOfBackup(bucket: Bucket, patient: Patient): Promise<readonly Trial[]> {
+  const { settings } = patient;
+  const [first] = settings.SUBVOLUMES ?? [];
+  const keys = new SubvolumeKeys(bucket.prefix, first?.name ?? noSubvolume);
+  const options = writeOptions(settings, 'chunks');
+  const text = recoveryTextKey(bucket.prefix);
+  const uploads = [keys.chunk('full', noBackup, 0), keys.chunk('incremental', noBackup, 0)];
+  return [
+    await tryListUploads(bucket),
+    ...(await Promise.all(uploads.map((key) => tryUpload(bucket, key, options)))).flat(),
+    ...(await replaceTrial(bucket, patient, new SubvolumeKeys(bucket.prefix, noSubvolume).current)),
+    ...((await isThere(bucket, text)) ? [await tryRead(bucket, text)] : []),
+  ];
+}
+
+async function isThere(bucket: Bucket, key: string): Promise<boolean> {
+  // A denial is what is to be found out.
+  return headObject(bucket, key).then(
+    (head) => head !== undefined,
+    () => true,
+  );
+}
+
+/** Where conditions of writes have no effect, the document would be made. */
+async function replaceTrial(bucket: Bucket, { settings }: Patient, key: string): Promise<readonly Trial[]> {
+  if (!bucket.habits.keepsConditions) return [];
+  return [await tryReplace(bucket, key, writeOptions(settings, 'manifest'))];
+}
+
+/** One of each kind of object that this role reads. */
+async function readEach(bucket: Bucket, objects: readonly ListedObject[]): Promise<readonly Trial[]> {
+  const kinds = [/\/manifest-[^/]+\.json$/, /\/chunk-[^/]+\.bin$/, /\/current\.json$/];
+  const keys = kinds.flatMap((kind) => objects.findLast(({ key }) => kind.test(key))?.key ?? []);
+  return Promise.all(keys.map((key) => tryRead(bucket, key)));
+}
+
+async function thawTrial(bucket: Bucket, objects: readonly ListedObject[]): Promise<readonly Trial[]> {
+  const plain = objects.findLast(
+    ({ key, storageClass }) => key.endsWith('.json') && storageClass === 'STANDARD',
+  );
+  return plain === undefined ? [] : [await tryThaw(bucket, plain.key)];
+}
+
+async function trialsOfPrune(bucket: Bucket, objects: readonly ListedObject[]): Promise<readonly Trial[]> {
+  const key = new SubvolumeKeys(bucket.prefix, noSubvolume).chunk('full', noBackup, 0);
+  const documents = objects.filter((object) => object.key.endsWith('.json'));
+  const versioning = await readVersioning(bucket);
+  return [
+    await tryListUploads(bucket),
+    await tryAbort(bucket, key),
+    ...(await readEach(bucket, documents)),
+    // A delete marker would stay.
+    ...(versioning === 'enabled' || versioning === 'suspended' ? [] : [await tryDelete(bucket, key)]),
+  ];
+}

@@ -1,0 +1,18 @@
+/** What the doctor looks at: settings, the role that they are for, and the host. */
+import type { StageContext } from '../../context.ts';
+
+/** What credentials and host are for; config/iam/ has a policy for each. */
+export const roles = ['backup', 'restore', 'drill', 'verify', 'prune'] as const;
+
+/** One of them. */
+export type Role = (typeof roles)[number];
+
+/** Handed to every check of the host. */
+export interface Patient extends Pick<StageContext, 'settings' | 'now' | 'hostName' | 'hostId'> {
+  readonly role: Role;
+}
+
+/** Roles that take, send or receive snapshots. */
+export function touchesBtrfs(role: Role): boolean {
+  return role === 'backup' || role === 'restore' || role === 'drill';
+}

@@ -1,0 +1,114 @@
+/** What is judged of the host, where the host of the tests cannot be made to have it. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ToolError } from '../../../../lib/core/errors.ts';
+import { judgeRoom } from '../../../../lib/core/plan/room-verdict.ts';
+import { GIB, MIB } from '../../../../lib/core/units.ts';
+import { activeSwapFiles, parseSwaps } from '../../../../lib/edge/btrfs/swap-files.ts';
+import { parseProperties } from '../../../../lib/edge/process/systemd-state.ts';
+import { fine } from '../../../../lib/stage/watch/doctor/check.ts';
+import { lookAtNode } from '../../../../lib/stage/watch/doctor/host/machine.ts';
+import { lookAtMemory } from '../../../../lib/stage/watch/doctor/host/resources.ts';
+import { judgeTimer } from '../../../../lib/stage/watch/doctor/host/timer.ts';
+import { runChecks } from '../../../../lib/stage/watch/doctor/run-checks.ts';
+import { linesOf } from '../../../support/doctor.ts';
+import { settingsOf } from '../../../support/settings.ts';
+import { temporaryDirectory } from '../../../support/temporary-directory.ts';
+
+const directory = temporaryDirectory('doctor-host');
+const { signal } = new AbortController();
+
+test('a check that fails, or never ends, hides no other, and the findings keep their order', async () => {
+  const ended: string[] = [];
+  const never = (ending: AbortSignal) =>
+    new Promise<never>(() => ending.addEventListener('abort', () => ended.push('never')));
+  const fail = async () => {
+    throw new ToolError('it is broken', { hint: 'mend it', childOutput: 'first\nERROR: last words' });
+  };
+  const defect = async () => {
+    throw new TypeError('x is not a function');
+  };
+  const checks = [
+    { name: 'fails', look: fail },
+    { name: 'never', look: never },
+    { name: 'defect', look: defect },
+    { name: 'good', look: async () => [fine('one'), fine('two')] },
+  ];
+  const found = await runChecks(checks, signal, 50);
+  assert.deepEqual(linesOf(found, ...checks.map(({ name }) => name)), [
+    'broken fails: it is broken: ERROR: last words | mend it',
+    'broken never: there was no result within 0s | look for a network mount or a server that does not answer',
+    'broken defect: TypeError: x is not a function',
+    'fine good: one',
+    'fine good: two',
+  ]);
+  assert.deepEqual(ended, ['never'], 'what is late is stopped');
+});
+
+test('256 MiB of memory are too little for the defaults, and enough with the settings that are named', async () => {
+  const limit = { bytes: 256 * MIB, whose: 'its cgroup /small' };
+  const [finding, ...more] = await lookAtMemory(settingsOf({}), limit);
+  assert.equal(finding?.verdict, 'doubtful');
+  assert.match(
+    finding.says,
+    /^a backup takes up to 4\d\d MiB of memory, but its cgroup \/small has 256 MiB: it may be killed$/,
+  );
+  assert.deepEqual(more, []);
+  const [, setting = ''] =
+    /settings that fit: .*?\b((?:PART_SIZE|CONCURRENCY)=\w+)/.exec(finding.cure ?? '') ?? [];
+  const [key = '', value = ''] = setting.split('=');
+  const [cured] = await lookAtMemory(settingsOf({ [key]: value }), limit);
+  assert.deepEqual(cured, fine('its cgroup /small has 256 MiB, which is enough'), `with ${setting}`);
+});
+
+test('room is judged by size: little is enough on a small filesystem, and a twentieth on a large one', () => {
+  assert.equal(judgeRoom(5 * MIB, 256 * MIB), 'low');
+  assert.equal(judgeRoom(2 * MIB, 256 * MIB), 'full');
+  assert.equal(judgeRoom(64 * MIB - 1, 1000 * GIB), 'full');
+  assert.equal(judgeRoom(9 * GIB, 1000 * GIB), 'low');
+  assert.equal(judgeRoom(11 * GIB, 10_000 * GIB), 'enough');
+});
+
+test('a Node.js that is too old is named', () => {
+  assert.equal(lookAtNode('18.20.1').verdict, 'broken');
+  assert.match(lookAtNode('18.20.1').cure ?? '', /Node\.js 20 or newer/);
+  assert.equal(lookAtNode('24.1.0').verdict, 'fine');
+});
+
+test('swap files are read with their blanks, partitions are left out, and another subvolume has none', async () => {
+  const table = 'Filename\t\t\t\tType\t\tSize\n/dev/sda2 partition 1 0 -2\n/data/swap\\040file file 1 0 -3\n';
+  assert.deepEqual(parseSwaps(table), ['/data/swap file']);
+  const own = join(directory, 'swaps');
+  await writeFile(own, `Filename Type Size\n${own} file 1 0 -2\n/proc/self/status file 1 0 -2\n`);
+  assert.deepEqual(await activeSwapFiles(directory, own), [own]);
+});
+
+test('the timer: not installed, not active, not enabled, a run that failed, and one that is fine', () => {
+  const judge = (timer: string, service = 'Result=success') =>
+    judgeTimer(parseProperties(timer), parseProperties(service)).map(
+      ({ verdict, says, cure }) => `${verdict}: ${says} | ${cure}`,
+    );
+  const good =
+    'LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNextElapseUSecRealtime=Mon 2026-11-30 02:14:11 UTC\nLastTriggerUSec=';
+  assert.match(
+    judge('LoadState=not-found')[0] ?? '',
+    /^doubtful: .* not installed.*\| make install-systemd, then: systemctl enable --now btrfs-to-s3\.timer$/,
+  );
+  assert.match(
+    judge(good.replace('=active', '=inactive'))[0] ?? '',
+    /^broken: btrfs-to-s3\.timer is inactive: .*\| systemctl enable --now/,
+  );
+  assert.match(
+    judge(good.replace('=enabled', '=disabled'))[0] ?? '',
+    /^broken: .*does not start with the machine \| systemctl enable btrfs-to-s3/,
+  );
+  assert.match(
+    judge(good, 'Result=exit-code\nExecMainStatus=2')[0] ?? '',
+    /^broken: the last run of .* failed \(exit code 2\) \| journalctl -u btrfs-to-s3\.service/,
+  );
+  assert.deepEqual(judge(good), [
+    'fine: btrfs-to-s3.timer is active, comes next Mon 2026-11-30 02:14:11 UTC; it has not run yet | undefined',
+  ]);
+});

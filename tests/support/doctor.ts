@@ -1,0 +1,26 @@
+/** The doctor, called in this process. */
+import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
+import type { Diagnosis } from '../../lib/stage/watch/doctor/check.ts';
+import { examine } from '../../lib/stage/watch/doctor/examine.ts';
+import type { Patient, Role } from '../../lib/stage/watch/doctor/patient.ts';
+import { settingsOf } from './settings.ts';
+
+/** Examines a bucket, and a host with these settings. */
+export function examineWith(
+  open: () => Promise<Bucket>,
+  settings: Readonly<Record<string, string>>,
+  { role = 'backup', now = () => new Date() }: { readonly role?: Role; readonly now?: () => Date } = {},
+): Promise<readonly Diagnosis[]> {
+  const patient: Patient = { settings: settingsOf(settings), role, now, hostName: 'host-1', hostId: 'one' };
+  return examine(patient, open, new AbortController().signal);
+}
+
+/** The lines of some checks, or of those that are not fine: `broken bucket: … | cure`. */
+export function linesOf(found: readonly Diagnosis[], ...checks: readonly string[]): readonly string[] {
+  return found
+    .filter(({ check, verdict }) => (checks.length > 0 ? checks.includes(check) : verdict === 'broken'))
+    .map(
+      ({ check, verdict, says, cure }) =>
+        `${verdict} ${check}: ${says}${cure === undefined ? '' : ` | ${cure}`}`,
+    );
+}
