@@ -1,11 +1,15 @@
 /** Before a transfer: how much memory it takes at most, and a warning where there is less. */
+import { zstdLevelOf } from '../core/format/codec.ts';
 import {
+  codecProgramBytes,
   fittingConcurrency,
   fittingUploads,
   leastMemory,
   memoryNeedBytes,
   programBytes,
+  type TransferSizes,
 } from '../core/plan/memory-need.ts';
+import type { SettingValues } from '../core/settings/settings.ts';
 import { chooseLayout } from '../core/stream/part-sizes.ts';
 import { formatSize, MIB } from '../core/units.ts';
 import { type MemoryLimit, readMemoryLimit } from '../edge/process/memory-limit.ts';
@@ -28,8 +32,22 @@ export async function planMemory(
 ): Promise<number | undefined> {
   if (!plans.some(([, plan]) => 'kind' in plan && plan.kind !== 'none')) return undefined;
   await warnOfUploadMemory(context);
-  const { CHUNK_SIZE, PART_SIZE, CONCURRENCY } = context.settings;
-  return memoryNeedBytes(CONCURRENCY, chooseLayout(CHUNK_SIZE, PART_SIZE).partSizeBytes, program);
+  return memoryNeedBytes(uploadSizes(context.settings));
+}
+
+function uploadSizes({
+  CONCURRENCY,
+  CHUNK_SIZE,
+  PART_SIZE,
+  COMPRESS,
+  ENCRYPT_TO,
+}: SettingValues): TransferSizes {
+  const { partSizeBytes } = chooseLayout(CHUNK_SIZE, PART_SIZE);
+  const zstdLevel = zstdLevelOf(COMPRESS);
+  const isEncrypted = ENCRYPT_TO.length > 0;
+  const isEncoded = zstdLevel !== undefined || isEncrypted;
+  const codec = isEncoded ? codecProgramBytes(zstdLevel, isEncrypted) : undefined;
+  return { concurrency: CONCURRENCY, partSizeBytes, program, codec };
 }
 
 /** Warns where this machine or a cgroup has less memory than uploads may take, with settings that fit. */
@@ -37,22 +55,20 @@ export async function warnOfUploadMemory(
   { settings, log }: Pick<StageContext, 'settings' | 'log'>,
   limit?: MemoryLimit,
 ): Promise<void> {
-  const { CONCURRENCY: concurrency, CHUNK_SIZE } = settings;
-  const { partSizeBytes } = chooseLayout(CHUNK_SIZE, settings.PART_SIZE);
-  const sizes = { concurrency, partSizeBytes, program };
+  const sizes = uploadSizes(settings);
   const least = limit ?? (await readMemoryLimit());
   const line = lineOf('a backup', sizes, least, (bytes) => {
-    const fitting = fittingUploads(bytes, CHUNK_SIZE, sizes);
+    const fitting = fittingUploads(bytes, settings.CHUNK_SIZE, sizes);
     return fitting.length > 0
       ? `settings that fit: ${fitting.join(', or ')}; with another PART_SIZE or CHUNK_SIZE an unfinished upload begins again`
-      : `${leastMemory(program + besidesBytes)} are needed at least: CHUNK_SIZE=48GiB PART_SIZE=5MiB CONCURRENCY=1`;
+      : `${leastMemory(program + besidesBytes, sizes.codec)} are needed at least: CHUNK_SIZE=48GiB PART_SIZE=5MiB CONCURRENCY=1`;
   });
   if (line !== undefined) log.warn(line);
 }
 
 /**
  * Warns where there is less memory than reading may take.
- * @param slotBytes of the largest piece that is held in memory
+ * @param slotBytes of the largest piece that is held in memory, with what it is decoded into
  */
 export async function warnOfDownloadMemory(
   { settings, log }: Pick<StageContext, 'settings' | 'log'>,
@@ -73,11 +89,11 @@ export async function warnOfDownloadMemory(
 
 function lineOf(
   what: string,
-  { concurrency, partSizeBytes }: { readonly concurrency: number; readonly partSizeBytes: number },
+  sizes: TransferSizes,
   limit: MemoryLimit | undefined,
   cure: (usableBytes: number) => string,
 ): string | undefined {
-  const needed = memoryNeedBytes(concurrency, partSizeBytes, program);
+  const needed = memoryNeedBytes(sizes);
   if (!limit || needed + besidesBytes <= limit.bytes) return undefined;
   return `${what} takes up to ${formatSize(needed)} of memory, but ${limit.whose} has ${formatSize(limit.bytes)}: it may be killed; ${cure(limit.bytes - besidesBytes)}`;
 }

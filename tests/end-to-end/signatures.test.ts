@@ -183,6 +183,43 @@ test('a publish that stopped behind its signature goes on, whatever kind of key 
   assert.deepEqual((await elsewhere.verify(false)).findings, []);
 });
 
+test('no backup builds on a chain that a restore would refuse for want of a signature', async (t) => {
+  const world = await smallWorld(t);
+  const publicKey = await makeSshKey(world.directory, 'key', 'ed25519');
+  const signers = join(world.directory, 'signers');
+  await writeFile(signers, `nas ${publicKey}\n`);
+  const backUp = async (name: string, settings: Readonly<Record<string, string>>) => {
+    await writeFile(join(world.data, name), randomBytes(1000));
+    const host = await hostIn(world, { settings: { RETRY_FOR: '1s', ...settings } });
+    const { key, manifest, reason } = await host.backUp();
+    return { key, kind: manifest.kind, reason, warnings: host.warnings.join('\n') };
+  };
+  const signing = { SIGN_WITH: join(world.directory, 'key') };
+  const demanding = { ...signing, VERIFY_SIGNERS: signers };
+  const full = await backUp('a', {});
+  // Whoever signs may have no restore that demands it.
+  const signed = await backUp('b', signing);
+  assert.equal(signed.kind, 'incremental');
+  assert.match(
+    signed.warnings,
+    /cannot be restored where VERIFY_SIGNERS is set, because .*full\/.* is not signed; KIND=full/,
+  );
+  const again = await backUp('c', demanding);
+  assert.deepEqual([again.kind, full.kind], ['full', 'full'], again.reason);
+  assert.match(
+    again.warnings,
+    /the last backup cannot be restored: .*full\/.* cannot be trusted: it is not signed/,
+  );
+  const next = await backUp('d', demanding);
+  assert.deepEqual([next.kind, next.warnings], ['incremental', '']);
+  await world.client.send(new DeleteObjectCommand({ Bucket: 'backups', Key: `${next.key}.sig` }));
+  const last = await backUp('e', demanding);
+  assert.equal(last.kind, 'full');
+  assert.match(last.reason, /the last backup in the bucket is not signed as VERIFY_SIGNERS demands/);
+  const reader = { ...world, settings: { ...world.settings, VERIFY_SIGNERS: signers } };
+  await proveIs(reader, await treeDigest(world.data));
+});
+
 test('a manifest that another writer put there is not signed', async (t) => {
   const world = await smallWorld(t);
   await makeSshKey(world.directory, 'key', 'ed25519');

@@ -61,4 +61,7 @@ test('a plan says how much it takes when there is something to send', async () =
   const need = (kind: 'full' | 'none') => planMemory({ settings, log }, [['data', { ...plan, kind }]]);
   assert.equal(await need('full'), (15 + program) * mib);
   assert.equal(await need('none'), undefined);
+  const encoded = { ...settings, COMPRESS: 'zstd:19' };
+  const bytes = await planMemory({ settings: encoded, log }, [['data', { ...plan, kind: 'full' as const }]]);
+  assert.ok(bytes !== undefined && bytes > (30 + 190 + program) * mib, `${bytes}`);
 });

@@ -1,8 +1,9 @@
 /** Whether what is backed up can be encoded and signed as the settings ask for: better now than after a snapshot was taken. */
 import { ToolError } from '../../core/errors.ts';
+import { zstdLevelOf } from '../../core/format/codec.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
 import { checkRecipients, readRecipients } from '../../edge/codec/recipients.ts';
-import { programsOf } from '../../edge/codec/steps.ts';
+import { tryEncoding } from '../../edge/codec/trial.ts';
 import { checkSigningKey } from '../../edge/signature/ssh-signature.ts';
 
 /** @throws ToolError (usage) when a restore with the same settings would refuse what is backed up, or nothing can be signed */
@@ -19,12 +20,9 @@ export async function checkSigning({ SIGN_WITH, VERIFY_SIGNERS }: SettingValues)
   }
 }
 
-/** @throws ToolError: usage when age does not take a recipient, or their file cannot be used; or when a program is not installed */
+/** @throws ToolError: usage when age does not take a recipient, or their file cannot be used; or when a program is not installed or too old */
 export async function checkEncoding({ COMPRESS, ENCRYPT_TO }: SettingValues): Promise<void> {
   const recipients = await readRecipients(ENCRYPT_TO);
-  await programsOf({
-    compress: COMPRESS === 'none' ? 'none' : 'zstd',
-    encrypt: recipients.length === 0 ? 'none' : 'age',
-  });
   await checkRecipients(recipients);
+  await tryEncoding({ zstdLevel: zstdLevelOf(COMPRESS), recipients });
 }

@@ -20,6 +20,15 @@ export function isEncoded({ compress, encrypt }: Codec): boolean {
   return compress !== 'none' || encrypt !== 'none';
 }
 
+/** As zstd itself has it. */
+const defaultZstdLevel = 3;
+
+/** The level that COMPRESS asks for (`zstd`, `zstd:19`); undefined where nothing is to be compressed. */
+export function zstdLevelOf(compress: string): number | undefined {
+  const [program, level = defaultZstdLevel] = compress.split(':');
+  return program === 'zstd' ? Number(level) : undefined;
+}
+
 const known: Readonly<Record<string, readonly unknown[]>> = { compress: compressions, encrypt: encryptions };
 
 /** The first step of a codec, by its name and what it says, that this version cannot undo; undefined when it knows all of them. */

@@ -78,8 +78,25 @@ ${serverAdvice(place)}
 
 6. Receive the backups, the full one first, each into a directory of its own, because their snapshots may all have one
    name. Chunks are downloaded in the order in which the manifest lists them and checked; only if all are right does
-   btrfs see them. After a failure enter this again; what was received is kept:
+   btrfs see them. After a failure enter this again; what was received is kept. IDENTITY is the file with the secret
+   key, which only encrypted backups need:
 
+     set -o pipefail
+     identity=IDENTITY
+     decrypt() { if [ "$1" = age ]; then age -d -i "$identity"; else cat; fi; }
+     decompress() { if [ "$1" = zstd ]; then zstd -qdc; else cat; fi; }
+     stream() {
+       local file size compress encrypt last='' at=0
+       jq -r '.codec as $codec | .chunks[] | (.key | split("/") | last) as $file | (.frames // [{}])[] |
+         [$file, .size // 0, $codec.compress // "none", $codec.encrypt // "none"] | @tsv' "$1" |
+         while read -r file size compress encrypt; do
+           if [ "$size" = 0 ]; then cat "$file" || return; continue; fi
+           if [ "$file" != "$last" ]; then at=0 last=$file; fi
+           dd if="$file" bs=1M iflag=skip_bytes,count_bytes skip=$at count=$size status=none |
+             decrypt "$encrypt" | decompress "$compress" || return
+           at=$((at + size))
+         done
+     }
      for manifest in $(cat chain); do
        into=\${manifest%.json}
        [ -e "$into.received" ] && continue
@@ -87,34 +104,14 @@ ${serverAdvice(place)}
        jq -r '.chunks[] | .key' "$manifest" | while read -r key; do
          aws s3 cp "s3://$bucket/$key" "$(basename "$key")"
        done
-       jq -r '.chunks[] | .sha256 + "  " + (.key | split("/") | last)' "$manifest" | sha256sum --check &&
-         jq -r '.chunks[] | .key | split("/") | last' "$manifest" | xargs cat | btrfs receive "$into" ||
+       jq -r '.chunks[] | select(.sha256) | .sha256 + "  " + (.key | split("/") | last)' "$manifest" > sums
+       { [ ! -s sums ] || sha256sum --check sums; } && stream "$manifest" | btrfs receive "$into" ||
          { echo "$manifest was not received"; break; }
        touch "$into.received"
      done
 
    Chunks are plain pieces of one "btrfs send" stream when "codec" says none twice: joined, they are the stream.
-
-   Otherwise each chunk is a row of frames, to be decoded one by one. Download the chunks as above, and instead of
-   checking and joining them (leave out age, or zstd, where "codec" says none for it; IDENTITY is the file with the
-   secret key):
-
-     jq -r '.chunks[] | (.key | split("/") | last) as $file | .frames[] | [.size, $file] | @tsv' "$manifest" |
-       { last=; while read -r size file; do
-         if [ "$file" != "$last" ]; then at=0 last=$file; fi
-         dd if="$file" bs=1M iflag=skip_bytes,count_bytes skip=$at count=$size status=none |
-           age -d -i IDENTITY | zstd -dc
-         at=$((at + size))
-       done; } > stream
-     sha256sum stream
-
-   The digest has to be stream.sha256 of the manifest. Of an encrypted backup only its recipients can read it:
-
-     jq -r .sealed "$manifest" | base64 -d | age -d -i IDENTITY | jq -r .stream
-
-   If it is the same, receive the stream:
-
-     btrfs receive "$into" < stream && touch "$into.received"
+   Otherwise each chunk is a row of frames, of the sizes that "frames" lists, which are decoded one by one.
 
 7. The last of these directories now holds a read-only subvolume, which is the backup. Take a writable snapshot of it
    to where you want it, on the same filesystem; then what is in DIR can be deleted:

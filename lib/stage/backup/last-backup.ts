@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { describeError, ToolError } from '../../core/errors.ts';
 import { type Manifest, type ManifestChunk, streamUuid } from '../../core/format/manifest.ts';
-import { parseKey } from '../../core/format/names.ts';
+import { parseKey, signatureKeyOf } from '../../core/format/names.ts';
 import type { ContinuedFile, PublishedFile } from '../../core/format/run-files.ts';
 import type { LastBackup, LocalSnapshot, PublishedBackup } from '../../core/plan/backup/backup-plan.ts';
 import { strangerTo } from '../../core/plan/backup/chain-owner.ts';
@@ -14,6 +14,7 @@ import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
 import { type FoundPointer, listManifests, readManifest, rootOf, withoutParts } from '../bucket/backups.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
+import { demandSignatures, SignatureProblem } from '../bucket/signatures.ts';
 import type { StageContext } from '../context.ts';
 
 /** The backup that the pointer names. Damage must not keep a host from its next backup: then it is a full one. */
@@ -26,12 +27,14 @@ export async function findLastBackup(
   try {
     if ('damage' in pointer) throw pointer.damage;
     const manifestKey = pointer.pointer.manifest_key;
-    const manifest = await readManifest(context.bucket, manifestKey);
+    const manifest = await readManifest(context.bucket, manifestKey, await demandSignatures(context));
     return { manifestKey, manifest, chain: await lookAtChain(context, manifestKey, manifest) };
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     context.log.warn(`${subvolume}: the last backup cannot be built on: ${describeError(error)}`);
-    return { unreadable: 'the last backup in the bucket is damaged or missing' };
+    const what =
+      error instanceof SignatureProblem ? 'not signed as VERIFY_SIGNERS demands' : 'damaged or missing';
+    return { unreadable: `the last backup in the bucket is ${what}` };
   }
 }
 
@@ -53,7 +56,7 @@ export async function lookAtBackup(
   manifestKey: string,
 ): Promise<{ readonly problem: string } | { readonly chainLength: number | undefined }> {
   try {
-    const manifest = await readManifest(context.bucket, manifestKey);
+    const manifest = await readManifest(context.bucket, manifestKey, await demandSignatures(context));
     const chain = await lookAtChain(context, manifestKey, manifest);
     if ('problem' in chain) return chain;
     return { chainLength: chain.isPartial ? undefined : chain.members.length };
@@ -77,9 +80,10 @@ export async function lookAtChain(
   manifest: Manifest,
 ): Promise<PublishedBackup['chain']> {
   const { bucket, log } = context;
+  const trust = await demandSignatures(context);
   const manifests = new Map<string, ReadManifest>([[manifestKey, withoutParts(manifest)]]);
   const load = async (key: string) => {
-    const read = withoutParts(await readManifest(bucket, key));
+    const read = withoutParts(await readManifest(bucket, key, trust));
     manifests.set(key, read);
     return read;
   };
@@ -115,6 +119,12 @@ export async function lookAtChain(
     if (doubt !== undefined) {
       log.warn(
         `${manifest.subvolume}: the chain may not be restorable: ${doubt}; make verify DEEP=1 settles it; if its bytes are right, KIND=incremental continues it`,
+      );
+    }
+    const unsigned = members.find((member) => !objects.has(signatureKeyOf(member.key)));
+    if (context.settings.SIGN_WITH !== '' && unsigned) {
+      log.warn(
+        `${manifest.subvolume}: the chain cannot be restored where VERIFY_SIGNERS is set, because ${unsigned.key} is not signed; KIND=full begins a signed one`,
       );
     }
     const streamUuids = members.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);

@@ -5,7 +5,7 @@
 import { ToolError } from '../../core/errors.ts';
 import type { StoredManifest } from '../../core/format/manifest.ts';
 import { parseKey, signatureKeyOf } from '../../core/format/names.ts';
-import { readDocument } from '../../edge/s3/documents.ts';
+import { ArchivedDocument, readDocument } from '../../edge/s3/documents.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { checkSigners, signatureProblem } from '../../edge/signature/ssh-signature.ts';
 import type { StageContext } from '../context.ts';
@@ -41,7 +41,12 @@ async function problemOf(
   key: string,
   text: string,
 ): Promise<string | undefined> {
-  const signature = await readDocument(bucket, signatureKeyOf(key), maxSignatureBytes);
+  const signature = await readDocument(bucket, signatureKeyOf(key), maxSignatureBytes).catch(
+    (error: unknown) => {
+      // Until it is thawed the manifest is of as little use as one that is archived itself.
+      throw error instanceof ArchivedDocument ? new ArchivedDocument(bucket, key, error.cause) : error;
+    },
+  );
   if (!signature) return 'it is not signed';
   const named = parseKey(bucket.prefix, key);
   const at = named?.type === 'manifest' ? named.timestamp : '';

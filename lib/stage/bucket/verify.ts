@@ -21,7 +21,7 @@ import {
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { formatCount } from '../../core/units.ts';
 import { ArchivedDocument } from '../../edge/s3/documents.ts';
-import { slotBytesFor } from '../../transfer/back/fetching.ts';
+import { heldBytesFor } from '../../transfer/back/fetching.ts';
 import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
 import { warnOfDownloadMemory } from '../memory-need.ts';
@@ -116,7 +116,7 @@ export async function verifyBackups(
   if (deep) {
     const skipped = new Set([...damaged, ...unreadable]);
     const allChunks = stored.flatMap(({ manifest }) => manifest.chunks);
-    await warnOfDownloadMemory(context, 'this verify', slotBytesFor(allChunks));
+    await warnOfDownloadMemory(context, 'this verify', heldBytesFor(allChunks));
     for (const backup of stored) {
       const reading = await readBackup(context, {
         backup,

@@ -6,7 +6,7 @@ import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
 import type { ThawTerms } from '../../edge/s3/thaw-requests.ts';
-import { slotBytesFor } from '../../transfer/back/fetching.ts';
+import { heldBytesFor } from '../../transfer/back/fetching.ts';
 import type { Selection } from '../bucket/backups.ts';
 import { checkReadable } from '../bucket/identity.ts';
 import { lookAtChunks } from '../bucket/look-at-chunks.ts';
@@ -169,7 +169,7 @@ async function receiveRest(
   const rest = chain.slice(record.from);
   if (rest.length === 0) return;
   const objects = await looking(() => checkChunks(context, rest));
-  await warnOfDownloadMemory(context, 'this restore', slotBytesFor(chunksOf(rest)));
+  await warnOfDownloadMemory(context, 'this restore', heldBytesFor(chunksOf(rest)));
   const isBegun = record.from > 0;
   // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.
   await checkRoom(context, rest, isBegun, staging.path);

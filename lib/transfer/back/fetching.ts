@@ -105,6 +105,11 @@ export function slotBytesFor(chunks: readonly ManifestChunk[], heldPartBytes = d
   return chunks.reduce((most, chunk) => Math.max(most, rangeSizeOf(chunk, heldPartBytes)), 0);
 }
 
+/** Bytes that are held for a part under way at most: as it is stored, and decoded. */
+export function heldBytesFor(chunks: readonly ManifestChunk[]): number {
+  return slotBytesFor(chunks) + largestPlainFrame(chunks);
+}
+
 function rangeSizeOf(chunk: ManifestChunk, heldPartBytes: number): number {
   if (chunk.frames) return Math.max(...partRangesOf(chunk).map(({ length }) => length));
   const rangeBytes = isHeld(chunk, heldPartBytes) ? (chunk.part_size ?? chunk.size) : SPOOLED_RANGE_BYTES;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  codecProgramBytes,
   fittingConcurrency,
   fittingUploads,
   leastMemory,
@@ -16,9 +17,20 @@ const program = programBytes(20);
 const defaults = { concurrency: 4, partSizeBytes: 64 * MIB, program };
 
 test('the defaults take what is promised', () => {
-  assert.equal(memoryNeedBytes(4, 64 * MIB, program), 440 * MIB);
+  assert.equal(memoryNeedBytes(defaults), 440 * MIB);
   assert.equal(programBytes(24), 145 * MIB);
   assert.equal(leastMemory(program), '130 MiB');
+});
+
+test('with a codec parts are held twice, and its programs take their share', () => {
+  const codec = codecProgramBytes(3, true);
+  const bytes = memoryNeedBytes({ ...defaults, codec });
+  assert.ok(
+    bytes >= (2 * 5 * 64 + 4 * 18 + 120) * MIB && bytes < (2 * 5 * 66 + 4 * 18 + 120) * MIB,
+    `${bytes}`,
+  );
+  assert.ok(codecProgramBytes(19, false) >= 95 * MIB);
+  assert.equal(memoryNeedBytes({ ...defaults, codec: 0 }) > memoryNeedBytes(defaults), true);
 });
 
 for (const [limitMib, expected] of [
@@ -40,22 +52,31 @@ test('whatever is advised are good settings, and fits', () => {
     chunk: fc.integer({ min: 5 * MIB, max: 5 * 2 ** 40 }),
     part: fc.integer({ min: 5, max: 5000 }),
     concurrency: fc.integer({ min: 1, max: 64 }),
+    codec: fc.option(fc.integer({ min: 0, max: 100 * MIB }), { nil: undefined }),
   });
   fc.assert(
-    fc.property(sizes, ({ limit, chunk, part, concurrency }) => {
+    fc.property(sizes, ({ limit, chunk, part, concurrency, codec }) => {
       const partSizeBytes = Math.max(part * MIB, Math.ceil(chunk / 10_000 / MIB) * MIB);
       if (partSizeBytes > 5 * GIB || partSizeBytes > chunk) return;
-      for (const advice of fittingUploads(limit, chunk, { concurrency, partSizeBytes, program })) {
+      for (const advice of fittingUploads(limit, chunk, { concurrency, partSizeBytes, program, codec })) {
         const before = [`CHUNK_SIZE=${chunk}`, `PART_SIZE=${partSizeBytes}`, `CONCURRENCY=${concurrency}`];
         const keys = advice.split(' ').map((setting) => setting.split('=')[0]);
         const kept = before.filter((setting) => !keys.includes(setting.split('=')[0]));
         const { values, problems } = resolve([...kept, ...advice.split(' ')].join('\n'));
         assert.deepEqual(problems, [], advice);
         const layout = chooseLayout(values.CHUNK_SIZE, values.PART_SIZE);
-        assert.ok(memoryNeedBytes(values.CONCURRENCY, layout.partSizeBytes, program) <= limit, advice);
+        const sizes = {
+          concurrency: values.CONCURRENCY,
+          partSizeBytes: layout.partSizeBytes,
+          program,
+          codec,
+        };
+        assert.ok(memoryNeedBytes(sizes) <= limit, advice);
       }
-      const fewer = fittingConcurrency(limit, { concurrency, partSizeBytes, program });
-      if (fewer) assert.ok(memoryNeedBytes(Number(fewer.split('=')[1]), partSizeBytes, program) <= limit);
+      const fewer = fittingConcurrency(limit, { concurrency, partSizeBytes, program, codec });
+      if (!fewer) return;
+      const sizes = { concurrency: Number(fewer.split('=')[1]), partSizeBytes, program, codec };
+      assert.ok(memoryNeedBytes(sizes) <= limit);
     }),
   );
 });

@@ -1,6 +1,6 @@
 /** Before the first byte: how the stream is cut, how it is sent, and what an earlier run left that is of use. */
 import { ToolError } from '../../../core/errors.ts';
-import { isEncoded } from '../../../core/format/codec.ts';
+import { isEncoded, zstdLevelOf } from '../../../core/format/codec.ts';
 import type { SnapshotFile, UploadIdentity } from '../../../core/format/run-files.ts';
 import { differencesOf, type EarlierUpload, replayJournal } from '../../../core/plan/resume.ts';
 import { chooseLayout, type Layout } from '../../../core/stream/part-sizes.ts';
@@ -13,9 +13,6 @@ import type { MultipartUpload } from '../../../edge/s3/multipart-uploads.ts';
 import { refuseOversizedParts } from '../../../transfer/memory/transfer-memory.ts';
 import type { StageContext } from '../../context.ts';
 import { uploadsIn } from './give-up-uploads.ts';
-
-/** As zstd itself has it. */
-const defaultZstdLevel = '3';
 
 /** How one upload is done. */
 export interface UploadPlan {
@@ -80,11 +77,7 @@ export async function planUpload(
 
 /** What COMPRESS and ENCRYPT_TO ask for; the recipients file is read once for all of an upload. */
 async function encodingOf({ settings: { COMPRESS, ENCRYPT_TO } }: StageContext): Promise<Encoding> {
-  const [program, level = defaultZstdLevel] = COMPRESS.split(':');
-  return {
-    zstdLevel: program === 'zstd' ? Number(level) : undefined,
-    recipients: await readRecipients(ENCRYPT_TO),
-  };
+  return { zstdLevel: zstdLevelOf(COMPRESS), recipients: await readRecipients(ENCRYPT_TO) };
 }
 
 async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {

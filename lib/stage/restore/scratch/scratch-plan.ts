@@ -1,6 +1,7 @@
 /** What a restore into a scratch filesystem will fetch, thaw and take: looked at, and nothing changed. */
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { partRangesOf } from '../../../core/format/frames.ts';
 import type { ManifestChunk, StoredManifest } from '../../../core/format/manifest.ts';
 import { type ScratchRoom, scratchRoom } from '../../../core/plan/scratch-room.ts';
 import type { SettingValues } from '../../../core/settings/settings.ts';
@@ -85,6 +86,6 @@ async function nearestThatExists(directory: string): Promise<string> {
 }
 
 /** A look at a chunk, and a GET for each part, or for each piece of what is read without parts. */
-function requestsFor({ size, parts, part_size: partBytes = size }: ManifestChunk): number {
-  return 1 + Math.ceil(size / (parts ? partBytes : SPOOLED_RANGE_BYTES));
+function requestsFor(chunk: ManifestChunk): number {
+  return 1 + (chunk.parts ? partRangesOf(chunk).length : Math.ceil(chunk.size / SPOOLED_RANGE_BYTES));
 }
