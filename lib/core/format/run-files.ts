@@ -160,6 +160,8 @@ export const chunksFileSchema = z.object({
   sealed: z.string().optional(),
   /** The programs of the codec, with their versions. */
   programs: z.record(z.string(), z.string()).optional(),
+  /** Bytes of the stream that were sent a second, where enough were to tell. */
+  rate: z.number().positive().optional(),
   started_at: z.string(),
   finished_at: z.string(),
 });
@@ -201,6 +203,8 @@ export const publishedFileSchema = z.object({
   server: z.string().optional(),
   bucket: z.string().optional(),
   prefix: z.string().optional(),
+  /** Bytes a second at which the last upload that told was sent. */
+  upload_rate: z.number().positive().optional(),
 });
 
 export type PublishedFile = z.output<typeof publishedFileSchema>;

@@ -75,9 +75,13 @@ function adapted(original: HttpRequest, isDelete: boolean, leftOut: readonly Opt
 /** The header that a request may have been refused for; undefined where it was something else, or nothing can be left out. */
 function suspectOf(error: unknown, { headers }: HttpRequest, habits: ServerHabits): Suspect | undefined {
   if (![400, 501].includes(statusOf(error))) return undefined;
+  const isSent = (header: OptionalHeaders) =>
+    Object.keys(headers).some((name) => patterns[header].test(name));
+  // Another request has found it out while this one was on its way.
+  const known = habits.leftOut.find(isSent);
+  if (known !== undefined) return { header: known, isNamed: true };
   const sent = (Object.keys(patterns) as OptionalHeaders[]).filter(
-    (header) =>
-      habits.canDoWithout(header) && Object.keys(headers).some((name) => patterns[header].test(name)),
+    (header) => habits.canDoWithout(header) && isSent(header),
   );
   const { name, message = '' } = detailsOf(error);
   const named = sent.find((header) => patterns[header].test(message.toLowerCase()));

@@ -4,6 +4,7 @@
  */
 
 import { ToolError } from '../../../core/errors.ts';
+import { SubvolumeKeys } from '../../../core/format/names.ts';
 import type { ChunksFile, SnapshotFile } from '../../../core/format/run-files.ts';
 import { differencesOf, replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
 import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
@@ -13,7 +14,7 @@ import { Journal, readJournal } from '../../../edge/files/journal.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { endingWithin } from '../../../edge/process/abort-scope.ts';
 import { KeyTaken, MayNotReplace } from '../../../edge/s3/conditional-write.ts';
-import { StreamChanged } from '../../../transfer/out/chunk-object.ts';
+import { StreamChanged, UploadEnded } from '../../../transfer/out/chunk-object.ts';
 import { openSendStream, type SendStream } from '../../../transfer/out/send-stream.ts';
 import { storeStream } from '../../../transfer/out/store-stream.ts';
 import { UnfitStream } from '../../../transfer/stream-check.ts';
@@ -25,8 +26,10 @@ import { findManifest } from '../publish/own-manifest.ts';
 import { readFinishedUpload } from '../unfinished.ts';
 import { CheckedStream } from './checked-stream.ts';
 import { describeCodec } from './describe-codec.ts';
+import { endedUpload, warnOfShortRule } from './ended-upload.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
+import { RateMeter } from './rate-meter.ts';
 import { checkSameSnapshots } from './same-snapshots.ts';
 import { openStoring, type Storing } from './storing.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
@@ -82,6 +85,7 @@ export async function uploadSnapshot(
     const file = await attempt(plan).catch(async (error: unknown) => {
       // What has become unfit to be sent stays so.
       if (error instanceof UnfitStream) await giveUpRun(context, run, snapshot);
+      if (error instanceof UploadEnded) throw await endedUpload(context, error);
       if (!(error instanceof KeyTaken || error instanceof MayNotReplace)) throw error;
       // Going on would meet the same object again; the next backup has a time, and so keys, of its own.
       await giveUpRun(context, run, snapshot);
@@ -132,13 +136,14 @@ async function upload(
   const { ending, signal } = endingWithin(context.signal);
   const memory = await context.memory.open(plan.layout.partSizeBytes);
   const checked = new CheckedStream(snapshot);
+  const meter = new RateMeter(progress);
   const journal = await Journal.open(run.journalPath);
   let storing: Storing | undefined;
   let stream: SendStream | undefined;
   let estimate: Promise<void> | undefined;
   try {
     if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
-    storing = await openStoring(context, { snapshot, plan, memory, journal, progress, signal });
+    storing = await openStoring(context, { snapshot, plan, memory, journal, progress: meter, signal });
     await checkSameSnapshots(snapshot);
     stream = await openSendStream(
       {
@@ -149,7 +154,9 @@ async function upload(
       },
       signal,
     );
-    estimate = showEstimate(context, snapshot, signal, progress);
+    const { upload_rate: rate } = (await run.readPublished()) ?? {};
+    const { chunkSizeBytes } = plan.layout;
+    estimate = showEstimate(context, snapshot, signal, { progress, chunkSizeBytes, rate });
     const stored = await storeStream({
       source: stream,
       memory,
@@ -163,6 +170,8 @@ async function upload(
     // Again: the first look was before btrfs send had opened them.
     await checkSameSnapshots(snapshot);
     if (storing.writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
+    // What an earlier run had sent took no time.
+    const measured = plan.earlier ? undefined : meter.rate;
     const { sha256, ...codec } = await describeCodec(plan.encoding, snapshot, stored);
     return {
       identity: plan.identity,
@@ -179,6 +188,7 @@ async function upload(
         mtime,
       },
       ...codec,
+      ...(measured !== undefined && { rate: measured }),
       started_at: startedAt,
       finished_at: context.now().toISOString(),
     };
@@ -192,18 +202,30 @@ async function upload(
   }
 }
 
-/** The estimate is a convenience: a backup does not fail because of it. Its child is gone when this is over. */
+/** What the estimate is held against. */
+interface Expectations {
+  readonly progress: Progress;
+  readonly chunkSizeBytes: number;
+  /** Bytes a second of the last upload that told. */
+  readonly rate: number | undefined;
+}
+
+/** The estimate, and what follows from it, is a convenience: a backup does not fail because of it. Its child is gone when this is over. */
 async function showEstimate(
-  { log }: StageContext,
-  { snapshot, parent }: SnapshotFile,
+  context: StageContext,
+  { subvolume, kind, created_at, snapshot, parent }: SnapshotFile,
   signal: AbortSignal,
-  progress: Progress,
+  { progress, chunkSizeBytes, rate }: Expectations,
 ): Promise<void> {
+  const { log, bucket } = context;
   if (signal.aborted) return;
   try {
     const bytes = await estimateNewBytes(snapshot.path, parent?.generation ?? 0, signal);
     progress.expect(bytes);
     log.debug(`about ${formatSize(bytes)} to send`);
+    if (rate === undefined) return;
+    const chunks = new SubvolumeKeys(bucket.prefix, subvolume).chunks(kind, created_at);
+    await warnOfShortRule(context, subvolume, chunks, { streamBytes: bytes, chunkSizeBytes, rate });
   } catch (error) {
     log.debug(`no estimate: ${error}`);
   }

@@ -53,6 +53,15 @@ for (const [how, refused] of refusals) {
     assert.equal((await headObject(await reopen(), 'host/text'))?.sizeBytes, 5);
     assert.equal(await headObject(await reopen(), 'host/nothing'), undefined);
   });
+
+  test(`requests that find out at the same moment are all answered: refused ${how}`, async (t) => {
+    const { bucket, reopen } = await open(t, refused);
+    await writeText(bucket, 'host/text', 'words', plainWrite);
+    const other = await reopen();
+    const read = () => readDocument(other, 'host/text', 100);
+    const texts = await Promise.all([read(), read(), headObject(other, 'host/text'), read()]);
+    assert.equal(texts.filter((text) => text !== undefined).length, 4);
+  });
 }
 
 test('bytes without their SHA-256 bring their MD5', async (t) => {
