@@ -1,15 +1,7 @@
 /** RESTORE.txt: how to recover by hand, stored beside the backups for the day on which this tool is not at hand. */
 
-/** Where backups lie, as the `aws` command has to be told. */
-export interface RecoveryPlace {
-  readonly bucket: string;
-  readonly prefix: string;
-  readonly region: string;
-  /** Address of the server; undefined for AWS. */
-  readonly endpoint: string | undefined;
-  /** The bucket's name stands in the path of an address, and not before the server's name. */
-  readonly isPathStyle: boolean;
-}
+import type { RecoveryPlace } from './recovery-place.ts';
+import { shellWord } from './shell-word.ts';
 
 /**
  * The text for one bucket and prefix. It changes only with its wording, so it is rarely rewritten. Its commands, set off by five blanks,
@@ -136,9 +128,4 @@ function serverAdvice({ endpoint, isPathStyle }: RecoveryPlace): string {
   return `     export AWS_REQUEST_CHECKSUM_CALCULATION=when_required AWS_RESPONSE_CHECKSUM_VALIDATION=when_required
      aws configure set s3.addressing_style ${style}
 `;
-}
-
-/** A word for the shell, quoted where it has to be: a prefix may hold blanks and quotes. */
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
