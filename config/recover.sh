@@ -120,8 +120,11 @@ name_backup() {
   [[ $1 == "$prefix/subvol/"* ]] || return 1
   [[ ${1#"$prefix/subvol/"} =~ ^([A-Za-z0-9._-]+)/(full|incremental)/manifest-([0-9]{8}T[0-9]{6}Z)\.json$ ]] || return 1
   subvolume=${BASH_REMATCH[1]} kind=${BASH_REMATCH[2]} time=${BASH_REMATCH[3]}
-  [[ $subvolume != . && $subvolume != .. ]]
+  is_name "$subvolume"
 }
+
+# is_name NAME: whether a subvolume can be called so.
+is_name() { [[ $1 =~ ^[A-Za-z0-9._-]+$ && $1 != . && $1 != .. ]]; }
 
 # What jq does with a manifest. `facts` gives one line, or `bad` and why; the others what there is to fetch, part by part and frame by frame.
 # shellcheck disable=SC2016 # jq's variables
@@ -131,7 +134,7 @@ def word($pattern): type == "string" and test("\\A(" + $pattern + ")\\z");
 def uuid: word("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}");
 def largest: 53687091200000;
 def places: .subvolume as $name | "\($root)\($name)/" as $own | .chunks[].key
-  | if startswith($own) then .[($own | length):] else "" end;
+  | if type == "string" and startswith($own) then .[($own | length):] else "" end;
 def parts:
   if .frames then foreach (.frames[].size, null) as $size ({bytes: 0, frames: 0};
     (if .done then {bytes: 0, frames: 0} else . end)
@@ -241,7 +244,6 @@ check_signature() {
 # newest_of SUBVOLUME: the key that current.json names, in `key`. It is not signed: with signers, no signed manifest may be newer.
 newest_of() {
   local newer code mine
-  [[ $1 =~ ^[A-Za-z0-9._-]+$ && $1 != . && $1 != .. ]] || die 2 "$1 is neither a subvolume nor the key of a manifest"
   fetch "$prefix/subvol/$1/current.json" "$scratch/current" ||
     refuse "$prefix/subvol/$1/current.json (recover.sh list shows what there is; restore takes a MANIFEST, too)"
   key=$(jq -r '.manifest_key | strings' "$scratch/current" 2> /dev/null) || key=
@@ -266,7 +268,12 @@ chain=()
 declare -A uuid_of
 follow_chain() {
   local key=$1 child='' child_uuid child_state whose
-  name_backup "$key" || { [[ $key != */* ]] && subvolume=$key; } || die 2 "$key is not the key of a manifest under $prefix/: recover.sh list shows them"
+  if [[ $key == */* ]]; then
+    name_backup "$key" || die 2 "$key is not the key of a manifest under $prefix/: recover.sh list shows them"
+  else
+    is_name "$key" || die 2 "$key is neither a subvolume nor the key of a manifest"
+    subvolume=$key
+  fi
   take_inventory "$subvolume"
   [[ $1 == */* ]] || newest_of "$1"
   while :; do
@@ -341,18 +348,18 @@ thaw() {
       else die 1 "$chunk cannot be thawed: $said"; fi
     done < <(chunks_of "$file")
   done
-  printf '%d chunks are readable, %d were requested, %d are thawing already\n' "$readable" "$asked" "$thawing"
+  printf 'chunks readable: %d, requested now: %d, thawing already: %d\n' "$readable" "$asked" "$thawing"
   ((asked + thawing == 0)) || exit 5
 }
 
 restore() {
-  local target=$2 parent
+  local target=${2-} parent
   [[ -n $target ]] || die 2 "say where to restore to: recover.sh restore SUBVOLUME TARGET"
-  ((EUID == 0)) || die 2 "a restore has to run as root"
   need btrfs stat df dd od base64 sha256sum touch paste tee
   parent=$(cd -- "$(dirname -- "$target")" 2> /dev/null && pwd -P) || die 2 "$(dirname -- "$target") is not a directory"
   target=${parent%/}/$(basename -- "$target")
   [[ $(stat -f -c %T -- "$parent") == btrfs ]] || die 2 "$parent is not on a Btrfs filesystem"
+  ((EUID == 0)) || die 2 "a restore has to run as root"
   staging=${parent%/}/.recover-$(basename -- "$target")
   # With it, a run was stopped between its last two steps.
   [[ -e $staging/target || ! (-e $target || -L $target) ]] || die 2 "$target is there already, and nothing is restored over it"

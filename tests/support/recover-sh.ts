@@ -1,41 +1,33 @@
 /** recover.sh as it is run where there is nothing but what it says it needs: no node, no checkout, no other program. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { runProcess, type ScriptResult } from '../end-to-end/world.ts';
+import type { Outcome } from './run-program.ts';
 
-/** What recover.sh needs, beside the commands of coreutils that it names itself. */
+/** What it needs, beside coreutils. */
 const programs = ['aws', 'jq', 'zstd', 'age', 'ssh-keygen', 'btrfs', 'bash'];
 
-/** GNU coreutils, as far as the script uses them (its `need` lines, and what every shell user has). */
-const coreutils = [
-  ...[
-    'basename',
-    'base64',
-    'cat',
-    'cp',
-    'cut',
-    'dd',
-    'df',
-    'dirname',
-    'head',
-    'mkdir',
-    'mktemp',
-    'mv',
-    'numfmt',
-    'od',
-    'paste',
-    'rm',
-  ],
-  ...['sha256sum', 'sleep', 'sort', 'stat', 'tail', 'tee', 'touch', 'tr'],
-];
+/** What it needs of coreutils. */
+const coreutils =
+  'basename base64 cat cp cut dd df dirname head mkdir mktemp mv numfmt od paste rm sha256sum sleep sort stat tail tee touch tr'.split(
+    ' ',
+  );
 
-/** A host that has only these programs, a copy of the script, and a directory of its own. */
+/** A run of the script, in a process group of its own. */
+export interface RecoverRun {
+  readonly child: ChildProcess;
+  readonly done: Promise<Outcome>;
+}
+
+/** A host that has only these programs and a copy of the script. */
 export interface BareHost {
-  /** Runs `recover.sh WORDS…`. */
-  recover(...words: readonly string[]): Promise<ScriptResult>;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly script: string;
+  /** Begins `recover.sh WORDS…`. */
+  start(...words: readonly string[]): RecoverRun;
+  /** Runs it to its end. */
+  recover(...words: readonly string[]): Promise<Outcome>;
+  /** Replaces the script. */
+  give(script: string): Promise<void>;
 }
 
 /** Where a program is; Debian's own comes before one that a user has installed. */
@@ -49,28 +41,41 @@ function pathOf(program: string): string {
 /**
  * Makes such a host in a directory.
  * @param script what the bucket has as recover.sh
- * @param credentials of the bucket, as the aws command takes them
+ * @param environment credentials of the bucket, as the aws command takes them
+ * @param aws the program that is used as aws; by default the real one
  */
 export async function bareHost(
   directory: string,
   script: string,
-  credentials: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string>> = {},
+  aws: string = pathOf('aws'),
 ): Promise<BareHost> {
-  const bin = join(directory, 'bare-bin');
-  await mkdir(bin, { recursive: true });
+  const [bin, home] = [join(directory, 'bare-bin'), join(directory, 'bare-home')];
+  for (const path of [bin, home]) await mkdir(path, { recursive: true });
   for (const program of [...programs, ...coreutils]) {
-    // Debian's aws and jq find their interpreter by an absolute path.
-    await symlink(pathOf(program), join(bin, program));
+    await symlink(program === 'aws' ? aws : pathOf(program), join(bin, program));
   }
-  const home = join(directory, 'bare-home');
-  await mkdir(home, { recursive: true });
   const path = join(home, 'recover.sh');
   await writeFile(path, script);
-  await chmod(path, 0o644);
-  const environment = { PATH: bin, HOME: home, TMPDIR: home, ...credentials };
+  const start = (...words: readonly string[]): RecoverRun => {
+    const child = spawn(join(bin, 'bash'), ['--norc', path, ...words], {
+      cwd: home,
+      env: { PATH: bin, HOME: home, TMPDIR: home, AWS_EC2_METADATA_DISABLED: 'true', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const done = new Promise<Outcome>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+    });
+    return { child, done };
+  };
   return {
-    environment,
-    script: path,
-    recover: (...words) => runProcess(join(bin, 'bash'), ['--norc', path, ...words], environment),
+    start,
+    recover: (...words) => start(...words).done,
+    give: (changed) => writeFile(path, changed),
   };
 }
