@@ -1,48 +1,161 @@
 /** recover.sh of the bucket restores on a host that has neither node nor this project. */
 import assert from 'node:assert/strict';
-import { rename } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
+import { after, test } from 'node:test';
+import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { bareHost } from '../support/recover-sh.ts';
-import { change, snapper } from './their-snapshots.ts';
-import { hostIn } from './within-process.ts';
-import { createWorld, namesIn, readObject, secret } from './world.ts';
+import type { StandIn } from '../support/aws-standin.ts';
+import { makeRecoverScene, type RecoverScene } from '../support/recover-scene.ts';
+import { namesIn } from './world.ts';
 
-const credentials = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
+const scene = await makeRecoverScene({ after });
 
-test('recover.sh lists and restores a chain whose snapshots share a name', async (t) => {
-  const world = await createWorld(t, { CHUNK_SIZE: '5MiB' }, 512 * 2 ** 20);
-  const { at, take } = await snapper(world);
-  const host = await hostIn(world, { name: 'home', snapshots: join(world.mount, '.snapshots/*/snapshot') });
-  const keys: string[] = [];
-  for (const number of [1, 2, 3]) {
-    await change(world, `file-${number}`, 'content\n'.repeat(number === 1 ? 800_000 : 1000));
-    if (number === 3) await rename(join(world.data, 'file-2'), join(world.data, 'renamed'));
-    await take(number);
-    keys.push((await host.backUp()).key);
-  }
-
-  const bare = await bareHost(
-    world.directory,
-    await readObject(world, 'fleet/host-1/recover.sh'),
-    credentials,
+/** Proves that the last backup is at a path and nothing beside it, and makes room for the next. */
+async function proveRestored({ place, trees }: RecoverScene, target: string): Promise<void> {
+  assert.deepEqual(await treeDigest(target), trees.at(-1));
+  assert.deepEqual(
+    (await namesIn(place)).map((name) => join(place, name)),
+    [target],
   );
-  const listed = await bare.recover('list');
+  await shell`btrfs subvolume delete ${target}`;
+}
+
+const lastLine = (text: string) => text.trimEnd().split('\n').at(-1);
+
+/** The ranges of chunks that were fetched since the last time. */
+const fetched = (bucket: StandIn) => bucket.calls().filter((call) => /^get-object .*\.bin /.test(call));
+
+const chunksOf = (bucket: StandIn, key: string): readonly string[] =>
+  JSON.parse(bucket.read(key).toString()).chunks.map((chunk: { key: string }) => chunk.key);
+
+test('with the aws command: list, and a restore of a chain whose snapshots share a name', async () => {
+  const host = await scene.realHost();
+  const listed = await host.recover('list');
   assert.equal(listed.exitCode, 0, listed.stderr);
   const lines = listed.stdout.trimEnd().split('\n');
   assert.deepEqual(
     lines.map((line) => line.split(' ').at(-1)),
-    ['home', ...keys],
+    ['home', ...scene.keys],
   );
-
-  const other = await createLoopFilesystem({ name: 'recovered', sizeBytes: 512 * 2 ** 20 });
-  world.cleanUp(() => other.remove());
-  const target = join(other.mountPoint, 'it is "home"');
-  const restored = await bare.recover('restore', 'home', target);
+  const target = join(scene.place, 'it is "home"');
+  const restored = await host.recover('restore', 'home', target);
   assert.equal(restored.exitCode, 0, restored.stderr);
   assert.equal(restored.stdout, `restored ${target}\n`);
-  assert.deepEqual(await treeDigest(target), await treeDigest(at(3)));
-  assert.deepEqual(await namesIn(other.mountPoint), ['it is "home"']);
+  await proveRestored(scene, target);
+});
+
+test('what is damaged reaches btrfs receive in no case, and once it is mended the same command goes on', async () => {
+  const { bucket, host } = await scene.copy();
+  const [full = ''] = scene.keys;
+  const [, second = ''] = chunksOf(bucket, full);
+  const bytes = bucket.read(second);
+  const wrong = Buffer.from(bytes);
+  wrong[1000] = (wrong[1000] ?? 0) ^ 1;
+  const target = join(scene.place, 'mended');
+  for (const [content, line] of [
+    [wrong, `${second} is damaged: bytes 0 to ${bytes.length - 1} are not those of the manifest`],
+    [bytes.subarray(1), `${second} has ${bytes.length - 1} bytes, and should have ${bytes.length}`],
+  ] as const) {
+    bucket.put(second, content);
+    const { exitCode, stderr } = await host.recover('restore', 'home', target);
+    assert.deepEqual([exitCode, lastLine(stderr)], [4, `recover.sh: ${line}`]);
+    assert.deepEqual(await namesIn(join(scene.place, '.recover-mended/chain')), []);
+    assert.deepEqual(await namesIn(scene.place), ['.recover-mended']);
+  }
+  const before = fetched(bucket);
+  bucket.put(second, bytes);
+  const { exitCode, stderr } = await host.recover('restore', 'home', target);
+  assert.equal(exitCode, 0, stderr);
+  const again = fetched(bucket).filter((call) => before.includes(call));
+  assert.deepEqual([...new Set(again)], [`get-object ${second} 0-${bytes.length - 1}`]);
+  await proveRestored(scene, target);
+});
+
+test('a restore that stopped goes on with the next backup, and fetches nothing again', async () => {
+  const { bucket, host } = await scene.copy();
+  const target = join(scene.place, 'goes on');
+  const [, , last = ''] = scene.keys;
+  const [lastChunk = ''] = chunksOf(bucket, last);
+  bucket.fail(`get-object ${lastChunk.slice(-30)} (AccessDenied) when calling GetObject: not now`);
+  const stopped = await host.recover('restore', 'home', target);
+  assert.deepEqual(
+    [stopped.exitCode, lastLine(stopped.stderr)],
+    [
+      1,
+      `recover.sh: ${lastChunk} cannot be read: An error occurred (AccessDenied) when calling GetObject: not now`,
+    ],
+  );
+  assert.equal((await namesIn(join(scene.place, '.recover-goes on/chain'))).length, 1, 'its parent went');
+  fetched(bucket);
+  bucket.fail();
+  const { exitCode, stderr } = await host.recover('restore', 'home', target);
+  assert.equal(exitCode, 0, stderr);
+  assert.deepEqual(fetched(bucket), [`get-object ${lastChunk} 0-${bucket.read(lastChunk).length - 1}`]);
+  await proveRestored(scene, target);
+});
+
+test('TARGET, once it is there, is left alone; a run that only had to tidy up does that', async () => {
+  const { bucket, host } = await scene.copy();
+  const [full = ''] = scene.keys;
+  const target = join(scene.place, 'there');
+  const restored = await host.recover('restore', full, target, '--no-spool');
+  assert.equal(restored.exitCode, 0, restored.stderr);
+  assert.deepEqual(await treeDigest(target), scene.trees[0]);
+  bucket.calls();
+  const { exitCode, stderr } = await host.recover('restore', full, target);
+  assert.deepEqual(
+    [exitCode, stderr],
+    [2, `recover.sh: ${target} is there already, and nothing is restored over it\n`],
+  );
+  assert.deepEqual(bucket.calls(), []);
+  // As after a kill between the last two steps.
+  const staging = join(scene.place, '.recover-there');
+  await mkdir(join(staging, 'chain'), { recursive: true });
+  await writeFile(join(staging, 'target'), (await showSubvolume(target)).uuid);
+  assert.equal((await host.recover('restore', full, target)).stdout, `restored ${target}\n`);
+  assert.deepEqual(await namesIn(scene.place), ['there']);
+  await shell`btrfs subvolume delete ${target}`;
+});
+
+test('a parent that was received elsewhere on the filesystem is in the way: refused before a chunk is fetched', async () => {
+  const { bucket, host } = await scene.copy();
+  const target = join(scene.place, 'second');
+  // A restore by hand has left the full backup.
+  const left = join(scene.place, 'by-hand');
+  await mkdir(left);
+  const [full = ''] = scene.keys;
+  await writeFile(join(left, 'stream'), Buffer.concat(chunksOf(bucket, full).map((key) => bucket.read(key))));
+  await shell`btrfs receive ${left} < ${join(left, 'stream')}`;
+  const { exitCode, stderr } = await host.recover('restore', 'home', target);
+  assert.equal(exitCode, 1, stderr);
+  assert.match(
+    lastLine(stderr) ?? '',
+    /^recover\.sh: the subvolume by-hand\/snapshot of this filesystem was received from the same backup/,
+  );
+  assert.deepEqual(fetched(bucket), []);
+  await shell`btrfs subvolume delete ${join(left, 'snapshot')}`;
+  await shell`rm -r ${left}`;
+  assert.equal((await host.recover('restore', 'home', target)).exitCode, 0);
+  await proveRestored(scene, target);
+});
+
+test('two runs to one TARGET: the second ends with exit 3', async () => {
+  const { bucket, host } = await scene.copy();
+  await host.has('flock');
+  const staging = join(scene.place, '.recover-locked');
+  await mkdir(staging);
+  const held = spawn('flock', [join(staging, 'lock'), 'cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  held.stdin.write('held');
+  await once(held.stdout, 'data');
+  const { exitCode, stderr } = await host.recover('restore', 'home', join(scene.place, 'locked'));
+  held.stdin.end();
+  await once(held, 'close');
+  assert.equal(exitCode, 3, stderr);
+  assert.match(stderr, /^recover\.sh: another recover\.sh, or a btrfs receive that it left, works in /);
+  assert.deepEqual(bucket.calls(), []);
+  await shell`rm -r ${staging}`;
 });

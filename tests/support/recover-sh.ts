@@ -26,8 +26,8 @@ export interface BareHost {
   start(...words: readonly string[]): RecoverRun;
   /** Runs it to its end. */
   recover(...words: readonly string[]): Promise<Outcome>;
-  /** Replaces the script. */
-  give(script: string): Promise<void>;
+  /** Adds a program to those that it has. */
+  has(program: string): Promise<void>;
 }
 
 /** Where a program is; Debian's own comes before one that a user has installed. */
@@ -51,7 +51,7 @@ export async function bareHost(
   aws: string = pathOf('aws'),
 ): Promise<BareHost> {
   const [bin, home] = [join(directory, 'bare-bin'), join(directory, 'bare-home')];
-  for (const path of [bin, home]) await mkdir(path, { recursive: true });
+  for (const path of [directory, bin, home]) await mkdir(path, { recursive: true });
   for (const program of [...programs, ...coreutils]) {
     await symlink(program === 'aws' ? aws : pathOf(program), join(bin, program));
   }
@@ -76,6 +76,6 @@ export async function bareHost(
   return {
     start,
     recover: (...words) => start(...words).done,
-    give: (changed) => writeFile(path, changed),
+    has: (program) => symlink(pathOf(program), join(bin, program)),
   };
 }
