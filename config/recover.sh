@@ -485,10 +485,7 @@ receive_chain() {
       first=$((position + 1)) received_as=${entry##*/}
     fi
   done
-  # Remains of what was stopped.
-  for entry in "$staging"/chain/*; do
-    [[ ${entry##*/} == "$received_as" ]] || btrfs subvolume delete -- "$entry" > /dev/null || die 1 "$entry could not be deleted"
-  done
+  sweep
   for ((position = first; position < ${#chain[@]}; position++)); do receive_backup "${chain[position]}"; done
   get_manifest "${chain[-1]}"
 }
@@ -512,6 +509,7 @@ receive_backup() {
   say "receiving $key"
   rm -f -- "$scratch/code"
   if ! digest=$({ stream | tee /dev/fd/3 | btrfs receive --quiet --chroot -- "$staging/chain" > /dev/null 2> "$scratch/receive" 3>&-; } 3>&1 | sha256sum); then
+    sweep
     [[ ! -e $scratch/code ]] || exit "$(< "$scratch/code")"
     die 1 "btrfs receive failed: $(tail -n 1 -- "$scratch/receive")"
   fi
@@ -528,6 +526,14 @@ receive_backup() {
   mv -f -- "$staging/received.tmp" "$staging/received"
   [[ -z $before ]] || btrfs subvolume delete -- "$staging/chain/$before" > /dev/null
   rm -rf -- "$work"
+}
+
+# sweep: removes what was not received whole.
+sweep() {
+  local entry
+  for entry in "$staging"/chain/*; do
+    [[ ${entry##*/} == "$received_as" ]] || btrfs subvolume delete -- "$entry" > /dev/null || die 1 "$entry could not be deleted"
+  done
 }
 
 # Digests in base64, a line each, as hex.
