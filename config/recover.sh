@@ -430,7 +430,7 @@ check_decoding() {
     need age
     [[ -n $identity ]] || die 2 "$key is encrypted: name the secret key with --identity FILE"
     jq -r .sealed "$file" | base64 -d | age -d -i "$identity" > "$file.sealed" 2> "$scratch/why" ||
-      die 2 "$identity does not open $key: $(tail -n 1 -- "$scratch/why")"
+      die 2 "$identity does not open $key: $(head -n 1 -- "$scratch/why")"
     jq -e --slurpfile manifest "$file" '$manifest[0] as $m | (.frames | map(length)) == ($m.chunks | map(.frames | length))
       and .backup == {subvolume: $m.subvolume, kind: $m.kind, created_at: $m.created_at, snapshot_uuid: $m.snapshot.uuid, parent_manifest: $m.parent_manifest}
       and all(.frames[][]; type == "string" and test("\\A[A-Za-z0-9+/]{43}=\\z"))' "$file.sealed" > /dev/null 2>&1 ||
@@ -664,7 +664,7 @@ put_out() {
   fi
   for ((frame = first_frame[$1]; frame < first_frame[$1 + 1]; frame++)); do
     read -r bytes plain <<< "${frame_lines[frame]}"
-    cut_out "$work/$1" "$offset" "$bytes" | decode "$plain" > "$work/frame" 2> "$scratch/why" || die 4 "a frame of ${pieces[$1]%%$'\t'*} cannot be decoded: $(tail -n 1 -- "$scratch/why")"
+    cut_out "$work/$1" "$offset" "$bytes" | decode "$plain" > "$work/frame" 2> "$scratch/why" || die 4 "a frame of ${pieces[$1]%%$'\t'*} cannot be decoded: $(head -n 1 -- "$scratch/why")"
     [[ $(stat -c %s -- "$work/frame") == "$plain" ]] || die 4 "a frame of ${pieces[$1]%%$'\t'*} has another size than the manifest says"
     [[ $encrypt == none || $(sha256sum < "$work/frame") == "${plain_shas[frame]} "* ]] ||
       die 4 "a frame of ${pieces[$1]%%$'\t'*} was exchanged: its SHA-256 is not the sealed one"
