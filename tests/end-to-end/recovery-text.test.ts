@@ -49,8 +49,8 @@ test('RESTORE.txt recovers a chain whose snapshots share a name, from an archive
 
   const other = await createLoopFilesystem({ name: 'by-hand', sizeBytes: 512 * 2 ** 20 });
   world.cleanUp(() => other.remove());
-  const place = join(other.mountPoint, 'home');
-  const filledIn = { name: 'home', directory: `'${join(other.mountPoint, 'by hand')}'`, place };
+  const target = join(other.mountPoint, 'home');
+  const filledIn = { name: 'home', directory: `'${join(other.mountPoint, 'by hand')}'`, target };
   const blocks = commandBlocks(await readObject(world, 'fleet/host-1/RESTORE.txt'), filledIn).map((block) =>
     block.includes('head-object') ? untilThawed(block) : block,
   );
@@ -70,7 +70,7 @@ test('RESTORE.txt recovers a chain whose snapshots share a name, from an archive
     stderr,
   );
   assert.ok(stdout.includes(`${kinds.join('\n')}\n`), stdout);
-  assert.deepEqual(await treeDigest(place), await treeDigest(at(3)));
+  assert.deepEqual(await treeDigest(target), await treeDigest(at(3)));
   const left = await namesIn(join(other.mountPoint, 'by hand'));
   assert.deepEqual(
     left.filter((name) => name.startsWith('chunk-')),
