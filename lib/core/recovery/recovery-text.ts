@@ -155,7 +155,8 @@ ${serverAdvice(place)}
        jq -r '.chunks[] | .key' "$manifest" | while read -r key; do
          aws s3 cp "s3://$bucket/$key" "$(basename "$key")"
        done
-       checked "$manifest" && joined "$manifest" | btrfs receive "$into" || { echo "$manifest was not received"; break; }
+       checked "$manifest" && joined "$manifest" | btrfs receive "$into" ||
+         { echo "$manifest was not received"; break; }
        touch "$into.received"
      done
 
