@@ -28,23 +28,6 @@ const [signers, others] = [join(directory, 'signers'), join(directory, 'others')
 await writeFile(signers, `nas ${signer}\n`);
 await writeFile(others, `nas ${other}\n`);
 
-for (const [name, settings] of Object.entries({
-  zstd: { COMPRESS: 'zstd' },
-  age: { ENCRYPT_TO: recipient },
-  'zstd and age': { COMPRESS: 'zstd:1', ENCRYPT_TO: recipient },
-})) {
-  test(`a chain that was encoded by ${name} is restored with the aws command, bit for bit`, async (t) => {
-    const scene = await makeRecoverScene(t, { ...settings, CHUNK_SIZE: '16MiB' }, content);
-    const host = await scene.realHost();
-    const target = join(scene.place, 'encoded');
-    const key = 'ENCRYPT_TO' in settings ? ['--identity', identity] : [];
-    const { exitCode, stderr } = await host.recover('restore', 'home', target, ...key);
-    assert.equal(exitCode, 0, stderr);
-    assert.deepEqual(await treeDigest(target), scene.trees[2]);
-    assert.deepEqual(await namesIn(scene.place), ['encoded']);
-  });
-}
-
 test('only the right identity, and only what was sealed, comes to btrfs receive', async (t) => {
   const scene = await makeRecoverScene(t, { ENCRYPT_TO: recipient, CHUNK_SIZE: '16MiB' }, content);
   const { bucket, host } = await scene.copy();

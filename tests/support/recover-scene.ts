@@ -1,19 +1,17 @@
 /** What recover.sh is tried on: a chain of backups of snapper's snapshots, and an empty filesystem to restore to. */
+import { randomUUID } from 'node:crypto';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { recoverScriptKey } from '../../lib/core/format/names.ts';
+import { deleteObjects } from '../../lib/edge/s3/delete-objects.ts';
+import { readDocument } from '../../lib/edge/s3/documents.ts';
+import { listKeys } from '../../lib/edge/s3/objects.ts';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
+import { readServerVariables } from '../../testing/harness/servers/server-variables.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { change, snapper } from '../end-to-end/their-snapshots.ts';
 import { hostIn } from '../end-to-end/within-process.ts';
-import {
-  allKeys,
-  createWorld,
-  type Ending,
-  readBytes,
-  readObject,
-  secret,
-  type World,
-} from '../end-to-end/world.ts';
+import { allKeys, createWorld, type Ending, readBytes, secret, type World } from '../end-to-end/world.ts';
 import { type StandIn, standInAws } from './aws-standin.ts';
 import { type BareHost, bareHost } from './recover-sh.ts';
 
@@ -36,7 +34,10 @@ export interface RecoverScene {
   copy(): Promise<{ readonly bucket: StandIn; readonly host: BareHost }>;
 }
 
-/** Makes it: a full and two incremental backups, of 5 MiB chunks, all of a snapshot called `snapshot`. */
+/**
+ * Makes it: a full and two incremental backups, of 5 MiB chunks, all of a snapshot called `snapshot`. With S3_SERVER=env the bucket is that
+ * of the server that the environment names, and `copy` cannot be used.
+ */
 export async function makeRecoverScene(
   test: Ending,
   settings: Readonly<Record<string, string>> = {},
@@ -44,7 +45,27 @@ export async function makeRecoverScene(
 ): Promise<RecoverScene> {
   const world = await createWorld(test, { CHUNK_SIZE: '5MiB', ...settings }, 512 * mib);
   const { at, take } = await snapper(world);
-  const host = await hostIn(world, { name: 'home', snapshots: join(world.mount, '.snapshots/*/snapshot') });
+  const server = process.env.S3_SERVER === 'env' ? readServerVariables(process.env) : undefined;
+  const elsewhere = server && {
+    AWS_ENDPOINT_URL_S3: server.endpoint,
+    AWS_REGION: server.region,
+    S3_BUCKET: server.bucket,
+    S3_PREFIX: `${server.prefix}recover-${randomUUID()}`,
+  };
+  const account = {
+    AWS_ACCESS_KEY_ID: server?.accessKeyId ?? 'end-to-end',
+    AWS_SECRET_ACCESS_KEY: server?.secretAccessKey ?? secret,
+  };
+  const host = await hostIn(world, {
+    name: 'home',
+    snapshots: join(world.mount, '.snapshots/*/snapshot'),
+    settings: { ...world.settings, ...settings, ...elsewhere },
+    credentials: account,
+  });
+  const { bucket } = host.context;
+  if (server) {
+    world.cleanUp(async () => deleteObjects(bucket, await listKeys(bucket, `${bucket.prefix}/`)));
+  }
   const keys: string[] = [];
   const trees: unknown[] = [];
   for (const number of [1, 2, 3]) {
@@ -56,7 +77,7 @@ export async function makeRecoverScene(
   }
   const other = await createLoopFilesystem({ name: 'recovered', sizeBytes: 512 * mib });
   world.cleanUp(() => other.remove());
-  const script = await readObject(world, 'fleet/host-1/recover.sh');
+  const script = (await readDocument(bucket, recoverScriptKey(bucket.prefix), mib))?.text ?? '';
   let copies = 0;
   return {
     world,
@@ -65,15 +86,14 @@ export async function makeRecoverScene(
     place: other.mountPoint,
     trees,
     async realHost() {
-      const account = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
       return bareHost(join(world.directory, `real-${copies++}`), script, account);
     },
     async copy() {
       const directory = join(world.directory, `copy-${copies++}`);
       await mkdir(directory);
-      const bucket = standInAws(join(directory, 's3'));
-      for (const key of await allKeys(world)) bucket.put(key, await readBytes(world, key));
-      return { bucket, host: await bareHost(directory, script, {}, join(bucket.bin, 'aws')) };
+      const copied = standInAws(join(directory, 's3'));
+      for (const key of await allKeys(world)) copied.put(key, await readBytes(world, key));
+      return { bucket: copied, host: await bareHost(directory, script, {}, join(copied.bin, 'aws')) };
     },
   };
 }
