@@ -1,5 +1,6 @@
 /** What every script does around its stage: settings, lock, signals, and from an error to an exit code. */
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { exitCodeOf } from '../core/errors.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
@@ -154,6 +155,7 @@ async function runWithBucket<Name extends string>(
     now: () => new Date(),
     hostName,
     hostId: await readHostId(),
+    checkout: dirname(dirname(process.argv[1] ?? '')),
   };
   try {
     const exitCode = await definition.run({

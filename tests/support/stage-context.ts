@@ -3,6 +3,7 @@ import { after } from 'node:test';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
 import { TransferMemory } from '../../lib/transfer/memory/transfer-memory.ts';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { settingsOf } from './settings.ts';
 
 /** A context that tells what it was told. */
@@ -42,6 +43,7 @@ export function stageContext(
     now: () => new Date(0),
     hostName: 'host',
     hostId: undefined,
+    checkout: repositoryRoot,
   };
   return { context, warnings, progress };
 }

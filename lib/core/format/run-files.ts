@@ -203,7 +203,7 @@ export const publishedFileSchema = z.object({
   server: z.string().optional(),
   bucket: z.string().optional(),
   prefix: z.string().optional(),
-  /** Bytes a second at which the last upload that told was sent. */
+  /** Bytes a second at which the last upload was sent, where that was long enough to measure. */
   upload_rate: z.number().positive().optional(),
 });
 

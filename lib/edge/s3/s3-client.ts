@@ -1,7 +1,7 @@
 /** The S3 client as settings describe it, and the target that objects are written to. */
 import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk/client-s3';
 import { ToolError } from '../../core/errors.ts';
-import type { RecoveryPlace } from '../../core/format/recovery-text.ts';
+import type { RecoveryPlace } from '../../core/recovery/recovery-place.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
 import { ConnectionPool } from '../http/connection-pool.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';

@@ -3,7 +3,7 @@
  * not at the end of a chunk of 200 GiB. RESTORE.txt is what is written; the key of the upload is of a time before there were backups.
  */
 import { recoveryTextKey, SubvolumeKeys } from '../../core/format/names.ts';
-import { recoveryText } from '../../core/format/recovery-text.ts';
+import { recoveryText } from '../../core/recovery/recovery-text.ts';
 import { chooseLayout } from '../../core/stream/part-sizes.ts';
 import { recoveryPlaceOf, writeOptions } from '../../edge/s3/s3-client.ts';
 import type { ServerHabits } from '../../edge/s3/server/habits.ts';

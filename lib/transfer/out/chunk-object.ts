@@ -19,7 +19,7 @@ export interface ChunkUploadTools {
   readonly onReused: (bytes: number) => void;
   /** Called with the reason why what an earlier run had stored is of no use. */
   readonly onLost: (reason: string) => void;
-  /** Told of an unfinished upload of an earlier run that the server has ended; its parts are sent again. */
+  /** Called for an unfinished upload of an earlier run that the server has ended; its parts are sent again. */
   readonly onEnded: (key: string) => Promise<void>;
 }
 
@@ -51,7 +51,7 @@ export class StreamChanged extends Error {
   }
 }
 
-/** The server ended an upload that was under way: a lifecycle rule, or somebody else, aborted it. */
+/** The server ended an upload that was under way: a lifecycle rule, or another program, aborted it. */
 export class UploadEnded extends Error {
   override readonly name = 'UploadEnded';
   readonly key: string;

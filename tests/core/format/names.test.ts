@@ -10,6 +10,7 @@ import {
   parsePointInTime,
   parseSnapshotName,
   parseTimestamp,
+  recoverScriptKey,
   recoveryTextKey,
   restoredSnapshotName,
   SubvolumeKeys,
@@ -131,6 +132,7 @@ test('keys are laid out as documented', () => {
   assert.equal(keys.current, 'host/x/subvol/data/current.json');
   assert.equal(subvolumesRoot('host/x'), 'host/x/subvol/');
   assert.equal(recoveryTextKey('host/x'), 'host/x/RESTORE.txt');
+  assert.equal(recoverScriptKey('host/x'), 'host/x/recover.sh');
 });
 
 test('every key is read back into what it names', () => {
@@ -231,6 +233,7 @@ for (const key of [
   '/p/subvol/data/current.json',
   'q/p/subvol/data/current.json',
   'p/RESTORE.txt',
+  'p/recover.sh',
   'p/subvol/../../p/subvol/data/current.json',
   'px/subvol/data/current.json',
 ]) {

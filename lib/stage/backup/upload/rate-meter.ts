@@ -3,7 +3,7 @@ import { measuredRate } from '../../../core/plan/upload-rate.ts';
 import { monotonicClock } from '../../../edge/process/running-time.ts';
 import type { Progress } from '../../../transfer/transfer-context.ts';
 
-/** Hands on what it is told. */
+/** Hands on what is added. */
 export class RateMeter implements Progress {
   readonly #progress: Progress;
   readonly #sinceMs = monotonicClock.now();

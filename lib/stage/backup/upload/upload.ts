@@ -206,7 +206,7 @@ async function upload(
 interface Expectations {
   readonly progress: Progress;
   readonly chunkSizeBytes: number;
-  /** Bytes a second of the last upload that told. */
+  /** Bytes a second of the last upload that was long enough to measure. */
   readonly rate: number | undefined;
 }
 
