@@ -12,7 +12,7 @@ export CONFIG
 # A variable that nothing takes would be ignored silently: a typo, a setting without SET=, a DRY_RUN=1 where there is none. What a
 # target takes is what its help below names; KIND and IF_DUE say nothing to upload and publish, but one line may run all stages. A make that
 # runs this one hands down variables of its own.
-strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish list verify restore extract drill thaw prune doctor install-systemd uninstall-systemd,$(MAKECMDGOALS)))
+strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish status list verify restore extract drill thaw prune doctor install-systemd uninstall-systemd,$(MAKECMDGOALS)))
 variables := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 ifneq ($(and $(strict),$(variables)),)
 taken := $(shell awk -F: -v goals=' $(strict) ' 'index(goals, " " $$1 " ") && sub(/.*## /, "")' Makefile | grep -oE '[A-Z0-9_]+=')
@@ -81,6 +81,10 @@ uninstall-systemd: $(READY) ## removes it; a backup that runs goes on  [DESTDIR=
 	@$(TSX) scripts/systemd.ts uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
 
 ##@ See what there is, and restore it
+
+.PHONY: status
+status: $(READY) ## one screen: what there is, what is due, what it costs, what is wrong
+	@$(TSX) scripts/status.ts $(settings)
 
 .PHONY: list
 list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) WIDE=1 JSON=1]
