@@ -1,11 +1,11 @@
 /** What `status.ts` prints: one screen of 80 columns, or a document. */
 import { parseTimestamp } from '../../core/format/names.ts';
 import { formatDollars } from '../../core/prices/costs.ts';
-import { printable } from '../../core/printable.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
 import { formatCount, formatDuration, formatSize } from '../../core/units.ts';
 import type { SubvolumeRun } from '../../core/watch/run-record.ts';
 import type { HostStatus, SubvolumeStatus } from '../../stage/watch/health/status.ts';
+import { labelled } from './labelled.ts';
 
 /** Where the backups are, and what is done how often. */
 export interface StatusPlace
@@ -14,9 +14,6 @@ export interface StatusPlace
   readonly prefix: string;
   readonly now: Date;
 }
-
-const width = 80;
-const labelWidth = 17;
 
 /** The screen. */
 export function statusText({ subvolumes }: HostStatus, place: StatusPlace): string {
@@ -34,7 +31,7 @@ function blockOf(
   const { now, VERIFY_EVERY, DRILL } = place;
   const ago = (ms: number) => `${formatDuration((now.getTime() - ms) / 1000)} ago`;
   const lines = [`${name}${isSelected ? '' : '  (not in SUBVOLUMES)'}`];
-  const say = (label: string, text: string) => lines.push(...wrapped(label, text));
+  const say = (label: string, text: string) => lines.push(...labelled(label, text));
   if (health?.newest) {
     const { kind, created_at, bytes } = health.newest;
     const ms = msOf(created_at);
@@ -92,9 +89,9 @@ function generalLines(subvolumes: readonly SubvolumeStatus[], place: StatusPlace
     : null;
   const wrong = subvolumes.reduce((count, { complaints }) => count + complaints.length, 0);
   return [
-    ...wrapped('in all', costText(sum), 0),
-    ...wrapped('prune', prune, 0),
-    ...wrapped(
+    ...labelled('in all', costText(sum), 0),
+    ...labelled('prune', prune, 0),
+    ...labelled(
       'state',
       wrong === 0 ? 'nothing is known to be wrong' : `${formatCount(wrong, 'thing')} wrong`,
       0,
@@ -108,19 +105,6 @@ function costText(dollars: number | null): string {
 
 function storedBytes(byClass: Readonly<Record<string, number>>): number {
   return Object.values(byClass).reduce((sum, bytes) => sum + bytes, 0);
-}
-
-/** A label and its text, which goes on below itself. */
-function wrapped(label: string, text: string, indent = 2): readonly string[] {
-  const room = width - labelWidth;
-  const rows: string[] = [];
-  for (const word of printable(text).split(' ')) {
-    const longer = `${rows.at(-1)} ${word}`;
-    if (rows.length > 0 && longer.length <= room) rows[rows.length - 1] = longer;
-    else for (let at = 0; at < Math.max(1, word.length); at += room) rows.push(word.slice(at, at + room));
-  }
-  const head = `${' '.repeat(indent)}${label}`.padEnd(labelWidth);
-  return rows.map((row, index) => (index === 0 ? head : ' '.repeat(labelWidth)) + row);
 }
 
 /** The document, whose fields docs/json.md names. */

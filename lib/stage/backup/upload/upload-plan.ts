@@ -87,7 +87,11 @@ async function encodingOf({ settings: { COMPRESS, ENCRYPT_TO } }: StageContext):
   };
 }
 
-async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {
+/**
+ * Whether compressed extents are sent as they are.
+ * @throws ToolError when COMPRESSED_SEND asks for what kernel or btrfs-progs cannot do
+ */
+export async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {
   if (setting === 'false') return false;
   if (await canSendCompressed()) return true;
   if (setting === 'auto') return false;
