@@ -64,6 +64,21 @@ test('successes and failures are reported, and what was known of the rest is kep
     assert.ok(bytes > 100_000 && seconds >= 0 && bytes_per_second > 0);
   });
 
+  await t.test('make status, which is no run', async () => {
+    const shown = await world.run('status.ts', '--config', config);
+    assert.equal(shown.exitCode, 0, shown.stderr + shown.stdout);
+    assert.match(shown.stdout, /^data\n {2}newest backup {2}full of .* UTC, \d+s ago, [\d.]+ KiB$/m);
+    assert.match(shown.stdout, /^ {2}chain {10}1 backup since .* UTC, [\d.]+ KiB$/m);
+    assert.match(shown.stdout, /price not known \(set PRICES\)$/m);
+    assert.match(shown.stdout, /^prune {12}nothing prunes, as PRUNE_EVERY=never/m);
+    const missing = await world.settingsFile({ ...settings, SUBVOLUMES: `data=${world.data},new=${home}` });
+    const other = await world.run('status.ts', '--config', missing, '--json');
+    assert.equal(other.exitCode, 1);
+    const [, fresh] = JSON.parse(other.stdout).subvolumes;
+    assert.deepEqual([fresh.name, fresh.wrong], ['new', ['there is no backup yet: make backup']]);
+    assert.deepEqual(paths(), []);
+  });
+
   await t.test('nothing is due, which is a success', async () => {
     const done = await world.run('backup.ts', '--config', config, '--if-due');
     assert.deepEqual(paths(), ['/…/start', '/…']);
@@ -98,6 +113,13 @@ test('successes and failures are reported, and what was known of the rest is kep
     assert.equal(metric(text, 'verify_sound', 'subvolume="data"'), '0');
     assert.equal(metric(text, 'verify_sound', 'subvolume="home"'), '1');
     assert.equal(metric(text, 'last_run_exit_code', 'command="verify"'), '4');
+    const shown = await world.run('status.ts', '--config', config);
+    assert.equal(shown.exitCode, 4);
+    assert.match(shown.stdout, /^ {2}last verify {4}DAMAGED 20.* UTC, \d+s ago$/m);
+    assert.match(
+      shown.stdout,
+      /WRONG {10}the last make verify \(.* UTC\) found damage: 1\n {17}finding; make verify says which/,
+    );
   });
 
   await t.test('a subvolume that fails: the body has its error, the others keep their values', async () => {

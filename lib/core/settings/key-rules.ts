@@ -68,6 +68,7 @@ export const settingRules = {
     z.url({ protocol: /^https?$/, error: 'is not an http:// or https:// address' }),
   ]),
   NOTIFY_COMMAND: z.string(),
+  PRICES: z.string(),
   VERIFY_EVERY: z.union([z.literal('never'), duration()]),
   PRUNE_EVERY: z.union([z.literal('never'), duration()]),
 } as const satisfies Record<SettingKey, z.ZodType>;

@@ -22,6 +22,12 @@ export const watchNotes = {
     about:
       'command that /bin/sh runs at the end of each run: $RESULT is success or failure, and stdin has the reason (docs/monitoring.md)',
   },
+  PRICES: {
+    section: watch,
+    preset: '',
+    about:
+      'file with prices of your own, in the form of config/prices.json, for other regions and providers; it wins over that one',
+  },
   VERIFY_EVERY: {
     section: watch,
     preset: '30d',

@@ -38,6 +38,43 @@ const broken: ListedBackup = {
   restorability: { whyNot: 'is no JSON' },
   problem: 'is no JSON',
 };
+const prices = {
+  date: '2026-11',
+  source: 'x',
+  classes: { GLACIER: { storage_gib_month: 0.0036 } },
+};
+
+test('with COST=1 each backup has its price a month, alone and with its chain', () => {
+  const child = {
+    ...usual,
+    kind: 'incremental' as const,
+    bytes: 2 ** 30,
+    manifest_key: 'child',
+    parent_manifest: usual.manifest_key,
+  };
+  const orphan = {
+    ...child,
+    manifest_key: 'orphan',
+    parent_manifest: 'gone',
+    storage_class: 'GLACIER,STANDARD',
+  };
+  const full = { ...usual, bytes: 100 * 2 ** 30 };
+  const report = listReport('b', { prefix: 'p', backups: [full, child, orphan] }, undefined, {
+    known: prices,
+  });
+  const [head = '', first = '', second = '', third = ''] = report.text.split('\n');
+  assert.match(head, /CLASS +A MONTH +CHAIN A MONTH +RESTORABLE/);
+  assert.match(first, / \$0\.36 +\$0\.36 /);
+  assert.match(second, / \$0\.0036 +\$0\.36 /);
+  assert.match(third, / not known +not known /);
+  const { backups } = report.json as { backups: Record<string, unknown>[] };
+  assert.deepEqual(
+    backups.map((backup) => backup.chain_dollars_per_month),
+    [0.36, 0.3636, null],
+  );
+  assert.doesNotMatch(listReport('b', { prefix: 'p', backups: [full] }).text, /A MONTH/);
+});
+
 const failure = new ToolError('cannot list fleet/b/', { hint: 'try again' });
 const plain = listReport('backups', { prefix: 'fleet/a', backups: [usual, broken] });
 const fleet = hostsReport('backups', 'fleet', [

@@ -51,6 +51,7 @@ const documented: Record<SettingKey, string | undefined> = {
   METRICS_FILE: '',
   NOTIFY_URL: '',
   NOTIFY_COMMAND: '',
+  PRICES: '',
   VERIFY_EVERY: '30d',
   PRUNE_EVERY: 'never',
 };

@@ -43,6 +43,7 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
     METRICS_FILE: '',
     NOTIFY_URL: '',
     NOTIFY_COMMAND: '',
+    PRICES: '',
     VERIFY_EVERY: 2_592_000,
     PRUNE_EVERY: 'never',
   });

@@ -13,6 +13,11 @@ const minimumDays: Readonly<Record<string, number>> = {
   DEEP_ARCHIVE: 180,
 };
 
+/** Days that an object of a storage class is charged for at least; 0 for most. */
+export function minimumDaysOf(storageClass: string): number {
+  return minimumDays[storageClass] ?? 0;
+}
+
 const daysOfMonth = 30;
 
 /** What is still charged for objects that are gone. */

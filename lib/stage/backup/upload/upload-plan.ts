@@ -80,7 +80,11 @@ async function encodingOf({ settings: { COMPRESS, ENCRYPT_TO } }: StageContext):
   return { zstdLevel: zstdLevelOf(COMPRESS), recipients: await readRecipients(ENCRYPT_TO) };
 }
 
-async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {
+/**
+ * Whether compressed extents are sent as they are.
+ * @throws ToolError when COMPRESSED_SEND asks for what kernel or btrfs-progs cannot do
+ */
+export async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {
   if (setting === 'false') return false;
   if (await canSendCompressed()) return true;
   if (setting === 'auto') return false;
