@@ -12,6 +12,11 @@ export interface Patient extends Pick<StageContext, 'settings' | 'now' | 'hostNa
   readonly role: Role;
 }
 
+/** Roles that decode what is encrypted. */
+export function readsPlainBytes(role: Role): boolean {
+  return role === 'restore' || role === 'drill';
+}
+
 /** Roles that take, send or receive snapshots. */
 export function touchesBtrfs(role: Role): boolean {
   return role === 'backup' || role === 'restore' || role === 'drill';
