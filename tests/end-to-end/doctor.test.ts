@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import type { Role } from '../../lib/stage/watch/doctor/patient.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { makeIdentity } from '../support/age-keys.ts';
@@ -121,6 +122,15 @@ test('as a command: exit 0 or 1, a document with JSON, and settings that are wro
   assert.ok(checks.length > 15);
   assert.ok(checks.every(({ says }: { says: unknown }) => typeof says === 'string'));
   assert.equal(sound.stdout.includes(secret), false);
+
+  await write(world, 'a');
+  const measured = await world.run('doctor.ts', '--rate', '--set', 'CONCURRENCY=2');
+  assert.match(
+    measured.stdout,
+    /^✓ {2}rate +this host uploads [\d.]+ [KMG]iB\/s, with CONCURRENCY=2\n✓ {2}rate +a full backup of data, about [\d.]+ KiB, takes 0s at that rate$/m,
+  );
+  const { Uploads } = await world.client.send(new ListMultipartUploadsCommand({ Bucket: 'backups' }));
+  assert.equal(Uploads, undefined, 'nothing of it is left');
 
   const wrong = await world.settingsFile({ S3_BUCKET: undefined, CHUNK_SIZE: 'large', SNAPSHOT_DIR: 'here' });
   const { exitCode, stdout } = await runProcess('scripts/tsx.sh', ['scripts/doctor.ts', '--config', wrong]);

@@ -6,6 +6,7 @@ import { identify, judgeIdentity } from './bucket/credentials.ts';
 import { lookAtIdentity } from './bucket/identity.ts';
 import { lookAtPermissions } from './bucket/permissions.ts';
 import { lookAtLifecycle, lookAtVersions } from './bucket/properties.ts';
+import { lookAtRate, RATE_LIMIT_MS } from './bucket/rate.ts';
 import { describeServer, tryServer } from './bucket/server.ts';
 import { type Diagnosis, failure, skipped } from './check.ts';
 import { leftoverChecks } from './host/leftovers.ts';
@@ -73,7 +74,11 @@ async function examineBucket(
     { name: 'age identity', look: async () => lookAtIdentity(await last, patient) },
     { name: 'last drill', look: async () => lookAtDrills(bucket, await last, patient) },
   ];
-  return [...before, ...(await runChecks(inside, signal))];
+  const found = [...before, ...(await runChecks(inside, signal))];
+  if (!patient.measuresRate) return found;
+  // Alone, so that nothing else is on the line.
+  const rate = { name: 'rate', look: (ending: AbortSignal) => lookAtRate(bucket, patient, ending) };
+  return [...found, ...(await runChecks([rate], signal, RATE_LIMIT_MS))];
 }
 
 const notReached: Diagnosis = {

@@ -10,6 +10,8 @@ export type Role = (typeof roles)[number];
 /** Handed to every check of the host. */
 export interface Patient extends Pick<StageContext, 'settings' | 'now' | 'hostName' | 'hostId'> {
   readonly role: Role;
+  /** Whether the upload rate is measured. */
+  readonly measuresRate: boolean;
 }
 
 /** Roles that decode what is encrypted. */
