@@ -50,8 +50,8 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 ##@ Look first
 
 .PHONY: doctor
-doctor: $(READY) ## what is wrong here and in the bucket, and what mends it  [ROLE=backup|restore|drill|verify|prune JSON=1]
-	@$(TSX) scripts/doctor.ts $(settings) $(call option,ROLE,role)
+doctor: $(READY) ## what is wrong here and in the bucket, and what mends it  [ROLE=backup|restore|drill|verify|prune RATE=1 JSON=1]
+	@$(TSX) scripts/doctor.ts $(settings) $(call option,ROLE,role) $(call flag,RATE,rate)
 
 ##@ Back up
 

@@ -75,7 +75,7 @@ async function lookAndWrite<Result>(
  * True when a refusal may be of the condition: servers name the header, or say in general that something is not implemented. What names
  * something else is about that.
  */
-function mayBeForCondition(error: unknown): boolean {
+export function mayBeForCondition(error: unknown): boolean {
   const reason = reasonOf(error);
   const { name, message = '' } = detailsOf(reason);
   if (![400, 501].includes(statusOf(reason))) return false;

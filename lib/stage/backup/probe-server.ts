@@ -20,7 +20,10 @@ const probes = new WeakMap<ServerHabits, Promise<void>>();
  * @param subvolume below whose keys the upload is begun
  * @throws ToolError that names the setting to change
  */
-export function probeOnce({ bucket, settings }: StageContext, subvolume: string): Promise<void> {
+export function probeOnce(
+  { bucket, settings }: Pick<StageContext, 'bucket' | 'settings'>,
+  subvolume: string,
+): Promise<void> {
   const known = probes.get(bucket.habits);
   if (known) return known;
   const probe = probeServer(bucket, {
