@@ -12,7 +12,7 @@ export CONFIG
 # A variable that nothing takes would be ignored silently: a typo, a setting without SET=, a DRY_RUN=1 where there is none. What a
 # target takes is what its help below names; KIND and IF_DUE say nothing to upload and publish, but one line may run all stages. A make that
 # runs this one hands down variables of its own.
-strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish estimate status list verify restore extract drill thaw prune doctor install-systemd uninstall-systemd,$(MAKECMDGOALS)))
+strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish estimate status list verify restore extract drill thaw prune init doctor install-systemd uninstall-systemd,$(MAKECMDGOALS)))
 variables := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 ifneq ($(and $(strict),$(variables)),)
 taken := $(shell awk -F: -v goals=' $(strict) ' 'index(goals, " " $$1 " ") && sub(/.*## /, "")' Makefile | grep -oE '[A-Z0-9_]+=')
@@ -47,7 +47,11 @@ prices = $(if $(filter undefined,$(call given,PRICES)),,--set "PRICES=$$PRICES")
 planning = $(selection) $(call option,KIND,kind) $(call flag,IF_DUE,if-due) $(call flag,DRY_RUN,dry-run)
 point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
-##@ Look first
+##@ Begin
+
+.PHONY: init
+init: $(READY) ## asks what and where to, writes CONFIG, and ends with make doctor  [SET= MAKE_BUCKET=1]
+	@$(TSX) scripts/init.ts --config "$$CONFIG" $(call option,SET,sets) $(call flag,MAKE_BUCKET,make-bucket)
 
 .PHONY: doctor
 doctor: $(READY) ## what is wrong here and in the bucket, and what mends it  [ROLE=backup|restore|drill|verify|prune RATE=1 JSON=1]

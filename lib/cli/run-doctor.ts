@@ -24,7 +24,7 @@ export async function runDoctor(notes: ScriptNotes<keyof typeof doctorOptions>):
   const stopped = listenForSignals();
   try {
     const { own, config, sets, json } = parseOptions(notes.file, notes.options);
-    const found = await examineAll(
+    const found = await examineFile(
       { role: readRole(own), measuresRate: own.rate !== undefined },
       config,
       sets,
@@ -41,8 +41,8 @@ export async function runDoctor(notes: ScriptNotes<keyof typeof doctorOptions>):
   }
 }
 
-/** Looks at settings, host and bucket. */
-async function examineAll(
+/** Looks at a settings file, host and bucket. @throws the reason of the signal */
+export async function examineFile(
   asked: Pick<Patient, 'role' | 'measuresRate'>,
   config: string,
   sets: readonly string[],
