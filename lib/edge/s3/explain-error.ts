@@ -180,6 +180,8 @@ const refusals: readonly (readonly [RegExp, Explanation])[] = [
 function refusalOf(error: unknown): Explanation | undefined {
   const { name = '', message = '' } = detailsOf(error);
   if (statusOf(error) === 413) return tooLarge;
+  // Backblaze's has the code of a denial (https://github.com/restic/restic/issues/3582).
+  if (statusOf(error) === 403 && /\bstorage cap|\bquota\b/i.test(message)) return fullBucket;
   if (name === 'InvalidPart' && /same (length|size)/i.test(message)) return unequalParts;
   const isOfHeader =
     statusOf(error) === 501 || (statusOf(error) === 400 && /^Invalid(Argument|Request)$/.test(name));

@@ -32,13 +32,13 @@ export function saidOn(exitCode: number, log: string): Said {
   const text = error
     ? [error.msg, error.hint].filter(Boolean).join('; ')
     : (log.trim().split('\n').at(-1) ?? '');
-  const told = lines.filter(
+  const noted = lines.filter(
     (line) => isOf('info', 30, 'warn', 40)(line) && line.msg?.startsWith('the server ') === true,
   );
   return {
     isDone: exitCode === 0,
     line: withoutPlace(text),
-    notices: told.map(({ msg = '' }) => withoutPlace(msg)),
+    notices: noted.map(({ msg = '' }) => withoutPlace(msg)),
   };
 }
 

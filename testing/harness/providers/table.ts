@@ -16,12 +16,12 @@ export function habitsDigest(): string {
 /** The lines between the marks. */
 export function renderTable(outcomes: readonly ProviderOutcome[]): string {
   const notices = [...new Set(outcomes.flatMap((outcome) => outcome.notices))];
-  const rows = outcomes.map(({ provider, settings, failures, notices: told }) => {
+  const rows = outcomes.map(({ provider, settings, failures, notices: noted }) => {
     const cells = [
       `\`${provider}\``,
       settings.map(({ setting }) => `\`${setting}\``).join(' '),
       ...steps.map((step) => answer(failures, step)),
-      told.map((notice) => notices.indexOf(notice) + 1).join(', '),
+      noted.map((notice) => notices.indexOf(notice) + 1).join(', '),
     ];
     return `| ${cells.join(' | ')} |`;
   });

@@ -43,6 +43,16 @@ test('a web page is no empty bucket, no document and no object', async (t) => {
   }
 });
 
+test('a full bucket is no denied access, although its code may be that', async (t) => {
+  const says =
+    'Cannot upload files, storage cap exceeded. See the Caps &amp; Alerts page to increase your cap.';
+  const body = `<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>${says}</Message></Error>`;
+  const bucket = await answering(t, 403, 'application/xml', body);
+  const { message, hint } = await refused(listObjects(bucket, 'host/'));
+  assert.match(message, /the bucket has no room left: Cannot upload files, storage cap exceeded/);
+  assert.match(hint ?? '', /make prune/);
+});
+
 test('a bucket in another region: the line says where it is', async (t) => {
   const body =
     '<?xml version="1.0"?><Error><Code>PermanentRedirect</Code><Message>Use the endpoint.</Message><Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint></Error>';
