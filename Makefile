@@ -183,6 +183,10 @@ test-all: test test-faults test-ceph ## everything that there is; takes hours
 pictures: $(READY_FOR_DEVELOPMENT) ## draws the pictures of README.md anew, from real commands; needs root
 	@$(TSX) testing/pictures/draw-pictures.ts
 
+.PHONY: providers-table
+providers-table: $(READY_FOR_DEVELOPMENT) ## what works with which provider, played, into docs/providers.md; needs root
+	@$(TSX) testing/scripts/providers-table.ts
+
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
 	@$(TSX) testing/bench/memory.ts
