@@ -12,7 +12,7 @@ export CONFIG
 # A variable that nothing takes would be ignored silently: a typo, a setting without SET=, a DRY_RUN=1 where there is none. What a
 # target takes is what its help below names; KIND and IF_DUE say nothing to upload and publish, but one line may run all stages. A make that
 # runs this one hands down variables of its own.
-strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish list verify restore extract drill thaw prune doctor install-systemd uninstall-systemd,$(MAKECMDGOALS)))
+strict := $(if $(filter 0,$(MAKELEVEL)),$(filter backup snapshot upload publish estimate status list verify restore extract drill thaw prune init doctor install-systemd uninstall-systemd,$(MAKECMDGOALS)))
 variables := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 ifneq ($(and $(strict),$(variables)),)
 taken := $(shell awk -F: -v goals=' $(strict) ' 'index(goals, " " $$1 " ") && sub(/.*## /, "")' Makefile | grep -oE '[A-Z0-9_]+=')
@@ -43,20 +43,25 @@ unless = $(if $(filter undefined,$(call given,$1)),,$(if $(filter-out 1 true yes
 
 settings = --config "$$CONFIG" $(call option,SET,sets) $(call flag,JSON,json)
 selection = $(call option,SUBVOLUME,subvolume)
+prices = $(if $(filter undefined,$(call given,PRICES)),,--set "PRICES=$$PRICES")
 planning = $(selection) $(call option,KIND,kind) $(call flag,IF_DUE,if-due) $(call flag,DRY_RUN,dry-run)
 point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
-##@ Look first
+##@ Begin
+
+.PHONY: init
+init: $(READY) ## asks what and where to, writes CONFIG, and ends with make doctor  [SET= MAKE_BUCKET=1]
+	@$(TSX) scripts/init.ts --config "$$CONFIG" $(call option,SET,sets) $(call flag,MAKE_BUCKET,make-bucket)
 
 .PHONY: doctor
-doctor: $(READY) ## what is wrong here and in the bucket, and what mends it  [ROLE=backup|restore|drill|verify|prune JSON=1]
-	@$(TSX) scripts/doctor.ts $(settings) $(call option,ROLE,role)
+doctor: $(READY) ## what is wrong here and in the bucket, and what mends it  [ROLE=backup|restore|drill|verify|prune RATE=1 JSON=1]
+	@$(TSX) scripts/doctor.ts $(settings) $(call option,ROLE,role) $(call flag,RATE,rate)
 
 ##@ Back up
 
 .PHONY: backup
-backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental IF_DUE=1 DRY_RUN=1]
-	@$(TSX) scripts/backup.ts $(settings) $(planning)
+backup: $(READY) ## snapshot, upload and publish  [SUBVOLUME= KIND=auto|full|incremental IF_DUE=1 DRY_RUN=1 RATE=]
+	@$(TSX) scripts/backup.ts $(settings) $(planning) $(call option,RATE,rate)
 
 .PHONY: snapshot
 snapshot: $(READY) ## stage 1: plan, and take read-only snapshots  [SUBVOLUME= KIND= IF_DUE=1 DRY_RUN=1]
@@ -70,6 +75,10 @@ upload: $(READY) ## stage 2: btrfs send into chunks on S3  [SUBVOLUME=]
 publish: $(READY) ## stage 3: manifest and pointer, thin snapshots  [SUBVOLUME=]
 	@$(TSX) scripts/manifest.ts $(settings) $(selection)
 
+.PHONY: estimate
+estimate: $(READY) ## size, time and price of the next backup; uploads nothing  [SUBVOLUME= RATE=20Mbit PRICES=file]
+	@$(TSX) scripts/estimate.ts $(settings) $(selection) $(call option,RATE,rate) $(prices)
+
 ##@ Every night
 
 .PHONY: install-systemd
@@ -82,9 +91,14 @@ uninstall-systemd: $(READY) ## removes it; a backup that runs goes on  [DESTDIR=
 
 ##@ See what there is, and restore it
 
+.PHONY: status
+status: $(READY) ## one screen: what there is, what is due, what it costs, what is wrong
+	@$(TSX) scripts/status.ts $(settings)
+
 .PHONY: list
-list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) WIDE=1 JSON=1]
-	@$(TSX) scripts/list.ts $(settings) $(selection) $(call option,HOST_PREFIX,host-prefix) $(call flag,WIDE,wide)
+list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) COST=1 PRICES= WIDE=1 JSON=1]
+	@$(TSX) scripts/list.ts $(settings) $(selection) $(call option,HOST_PREFIX,host-prefix) $(call flag,WIDE,wide) \
+	  $(call flag,COST,cost) $(prices)
 
 .PHONY: verify
 verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads every byte]
@@ -154,8 +168,8 @@ test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SER
 	  $(call flag,INCLUDE_ARCHIVE,include-archive) $(call flag,SKIP_S3,skip-s3) $(call flag,KEEP,keep)
 
 .PHONY: test-ceph
-test-ceph: $(READY_FOR_CEPH) ## contract, ten hosts and harness against a Ceph cluster, which it installs
-	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts tests/slow/fleet.test.ts; \
+test-ceph: $(READY_FOR_CEPH) ## contract, hosts, recover.sh and harness against Ceph, which it installs
+	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts tests/slow/fleet.test.ts tests/slow/recover-server.test.ts; \
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
 .PHONY: test-faults

@@ -1,6 +1,6 @@
 /** Copies single files and folders out of a backup, onto any filesystem. */
 import { pointOptions, refuseTwoPoints, thawOptions } from '../lib/cli/options/point-options.ts';
-import { readThawWish } from '../lib/cli/options/thaw-options.ts';
+import { readThawTerms } from '../lib/cli/options/thaw-options.ts';
 import { extractPlanJson, extractPlanLines, extractReport } from '../lib/cli/reports/scratch-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { ToolError } from '../lib/core/errors.ts';
@@ -41,7 +41,13 @@ which is removed afterwards. Nothing is ever written over.`,
     }
     refuseTwoPoints(at, manifest);
     const selection = { at, manifest };
-    const plan = await planExtract(context, { subvolume, selection, thaw: readThawWish(options), paths, to });
+    const plan = await planExtract(context, {
+      subvolume,
+      selection,
+      thaw: readThawTerms(options),
+      paths,
+      to,
+    });
     const lines = extractPlanLines(plan);
     if (options['dry-run'] !== undefined) {
       console.log(json ? JSON.stringify(extractPlanJson(plan)) : lines.join('\n'));

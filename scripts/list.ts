@@ -18,6 +18,7 @@ await runScript({
       value: 'PREFIX',
       about: 'all hosts whose S3_PREFIX is this or below it; / for all in the bucket',
     },
+    cost: { type: 'boolean', about: 'what each backup, and each chain, costs a month' },
     wide: { type: 'boolean', about: 'every column, however narrow the terminal is' },
   },
   needs: 'bucket',
@@ -33,13 +34,17 @@ await runScript({
     refuseEmptyName(subvolume);
     const hostPrefix = readHostPrefix(options['host-prefix']);
     const { name, prefix } = context.bucket;
+    const { readPrices } = await import('../lib/edge/files/price-files.ts');
+    const { PRICES } = context.settings;
+    const costing =
+      options.cost === undefined ? undefined : { known: await readPrices(PRICES, context.bucket) };
     const width = options.wide === undefined ? tableWidth() : Number.POSITIVE_INFINITY;
     if (hostPrefix !== undefined) {
       const hosts = await listHosts(context, hostPrefix, subvolume);
       const failures = hosts.flatMap(({ failure }) => failure ?? []);
       for (const failure of failures) context.log.warn(describeError(failure));
       for (const problem of hosts.flatMap(pointerProblems)) context.log.warn(problem);
-      const report = hostsReport(name, hostPrefix, hosts, width);
+      const report = hostsReport(name, hostPrefix, hosts, width, costing);
       console.log(json ? JSON.stringify(report.json) : report.text);
       if (!json) await adviseOnUploads(context, hostPrefix);
       return worstExitCode(failures);
@@ -57,7 +62,7 @@ await runScript({
     }
     await nameLeftRestores(context);
     for (const problem of pointerProblems({ prefix, backups })) context.log.warn(problem);
-    const report = listReport(name, { prefix, backups }, width);
+    const report = listReport(name, { prefix, backups }, width, costing);
     console.log(json ? JSON.stringify(report.json) : report.text);
     if (!json) await adviseOnUploads(context);
     return 0;

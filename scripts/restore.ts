@@ -17,14 +17,20 @@ await runScript({
     const { abandonRestore } = await import('../lib/stage/restore/staging/leave.ts');
     const { whatToSet } = await import('../lib/stage/restore/continue-chain.ts');
     const { describeMissing } = await import('../lib/stage/restore/nested-backups.ts');
-    const wish = readRestoreOptions(options, context.settings.VERIFY_MODE);
-    if (wish.mode === 'abandon') {
-      const told = await abandonRestore(wish.target);
-      console.log(json ? JSON.stringify({ target: wish.target, told }) : told);
+    const asked = readRestoreOptions(options, context.settings.VERIFY_MODE);
+    if (asked.mode === 'abandon') {
+      const done = await abandonRestore(asked.target);
+      console.log(json ? JSON.stringify({ target: asked.target, message: done }) : done);
       return 0;
     }
     type Outcome = Awaited<ReturnType<typeof restoreBackup>>;
-    const tell = (subvolume: string, target: string, outcome: Outcome, seconds: number, names: string[]) => {
+    const report = (
+      subvolume: string,
+      target: string,
+      outcome: Outcome,
+      seconds: number,
+      names: string[],
+    ) => {
       for (const line of describeMissing(outcome.missing, names)) context.log.warn(line);
       if (!json) console.log(restoreLines({ subvolume, target, outcome }, seconds).join('\n'));
       if (!outcome.continued) return;
@@ -32,25 +38,25 @@ await runScript({
     };
     const startedMs = Date.now();
     const seconds = () => (Date.now() - startedMs) / 1000;
-    if (wish.mode === 'restore') {
-      const { subvolume, target } = wish.request;
-      const outcome = await restoreBackup(context, wish.request);
-      tell(subvolume, target, outcome, seconds(), []);
+    if (asked.mode === 'restore') {
+      const { subvolume, target } = asked.request;
+      const outcome = await restoreBackup(context, asked.request);
+      report(subvolume, target, outcome, seconds(), []);
       if (json) console.log(JSON.stringify(restoreDocument({ subvolume, target, outcome })));
       return 0;
     }
-    const all = await openRestoreOfAll(context, wish.request);
+    const all = await openRestoreOfAll(context, asked.request);
     const names = all.subvolumes.map(({ name }) => name);
     const documents: object[] = [];
     const { failed, exitCode } = await forEachOf(all.subvolumes, async (subvolume) => {
       const outcome = await all.restore(subvolume);
       if (!outcome) return;
       const { name, path: target } = subvolume;
-      tell(name, target, outcome, seconds(), names);
+      report(name, target, outcome, seconds(), names);
       documents.push(restoreDocument({ subvolume: name, target, outcome }));
     });
     if (json)
-      console.log(JSON.stringify({ directory: wish.request.directory, subvolumes: documents, failed }));
+      console.log(JSON.stringify({ directory: asked.request.directory, subvolumes: documents, failed }));
     if (failed.length > 0) {
       context.log.warn(
         `failed: ${failed.join(', ')}; the errors above say why, and the same command goes on`,

@@ -8,8 +8,10 @@ cd "$(dirname "$0")/.."
 commands=(btrfs mkfs.btrfs age zstd ssh-keygen flock findmnt losetup setpriv rsync)
 packages=(btrfs-progs age zstd openssh-client util-linux rsync)
 if [[ "${1:-}" == "--development" || "${1:-}" == "--ceph" ]]; then
-  commands+=(getfattr setfacl setcap filefrag pgrep jq python3 systemd-analyze)
-  packages+=(attr acl libcap2-bin e2fsprogs procps jq python3 systemd)
+  commands+=(getfattr setfacl setcap filefrag pgrep jq python3 systemd-analyze shellcheck aws)
+  packages+=(attr acl libcap2-bin e2fsprogs procps jq python3 systemd shellcheck)
+  # Not every release has a package of it, and it may be installed otherwise.
+  command -v aws >/dev/null || packages+=(awscli)
 fi
 if [[ "${1:-}" == "--ceph" ]]; then
   commands+=(ceph ceph-mon ceph-osd monmaptool radosgw radosgw-admin)

@@ -11,7 +11,7 @@ await runScript({
   root: true,
   locked: true,
   async run({ context, options, json, forEachSubvolume }) {
-    const { planLines } = await import('../lib/cli/reports/backup-report.ts');
+    const { planJson, planLines } = await import('../lib/cli/reports/backup-report.ts');
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
     const { prepareSnapshot } = await import('../lib/stage/backup/snapshot.ts');
     const { planMemory } = await import('../lib/stage/memory-need.ts');
@@ -22,7 +22,7 @@ await runScript({
     );
     const memoryBytes = await planMemory(context, results);
     if (json) {
-      const subvolumes = results.map(([name, plan]) => ({ name, ...plan }));
+      const subvolumes = results.map(([name, plan]) => ({ name, ...planJson(plan) }));
       console.log(JSON.stringify({ dry_run: request.dryRun, memory_bytes: memoryBytes ?? null, subvolumes }));
     } else for (const line of planLines(results, memoryBytes)) console.log(line);
     return exitCode;

@@ -36,7 +36,7 @@ await runScript({
         cold.length > 0
           ? 'sound as far as it could be read'
           : unproven > 0
-            ? `sound as far as the manifests tell (earlier versions did not record what ${formatCount(unproven, 'backup')} must be applied to; DEEP=1 reads it)`
+            ? `sound as far as the manifests show (earlier versions did not record what ${formatCount(unproven, 'backup')} must be applied to; DEEP=1 reads it)`
             : 'sound';
       console.log(
         findings.length === 0

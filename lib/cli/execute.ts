@@ -1,5 +1,6 @@
 /** What every script does around its stage: settings, lock, signals, and from an error to an exit code. */
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { exitCodeOf } from '../core/errors.ts';
 import type { SelectedSubvolume } from '../core/settings/rules.ts';
@@ -69,10 +70,10 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
   }
 }
 
-/** As many errors as somebody who is told of them reads. */
+/** As many errors as fit a notification. */
 const mostErrors = 20;
 
-/** Begins to watch a run that somebody wants to be told of. Where settings are wrong, those that say whom to tell may be right. */
+/** Begins to watch a run that is to be reported. Where settings are wrong, those that say where to report it may be right. */
 async function startWatch(
   file: string,
   {
@@ -154,6 +155,7 @@ async function runWithBucket<Name extends string>(
     now: () => new Date(),
     hostName,
     hostId: await readHostId(),
+    checkout: dirname(dirname(process.argv[1] ?? '')),
   };
   try {
     const exitCode = await definition.run({
@@ -184,5 +186,5 @@ async function runWithBucket<Name extends string>(
   }
 }
 
-/** A backup may run while a host wakes up, and nobody waits for it; whoever looks or restores waits, and may have mistyped something. */
+/** A backup may run unattended while a host wakes up. Whoever lists or restores waits for the answer, and may have mistyped something. */
 const briefWaitMs = 60_000;

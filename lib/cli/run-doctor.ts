@@ -24,7 +24,12 @@ export async function runDoctor(notes: ScriptNotes<keyof typeof doctorOptions>):
   const stopped = listenForSignals();
   try {
     const { own, config, sets, json } = parseOptions(notes.file, notes.options);
-    const found = await examineAll(readRole(own), config, sets, stopped.signal);
+    const found = await examineFile(
+      { role: readRole(own), measuresRate: own.rate !== undefined },
+      config,
+      sets,
+      stopped.signal,
+    );
     const report = doctorReport(found);
     console.log(json ? JSON.stringify(report.json) : report.text);
     return report.isBroken ? 1 : 0;
@@ -36,13 +41,14 @@ export async function runDoctor(notes: ScriptNotes<keyof typeof doctorOptions>):
   }
 }
 
-/** Looks at settings, host and bucket. */
-async function examineAll(
-  role: Role,
+/** Looks at a settings file, host and bucket. @throws the reason of the signal */
+export async function examineFile(
+  asked: Pick<Patient, 'role' | 'measuresRate'>,
   config: string,
   sets: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly Diagnosis[]> {
+  const { role } = asked;
   const settings = await readSettings(role, config, sets);
   if ('problems' in settings) {
     const machine = await runChecks(machineChecks(role, undefined), signal);
@@ -56,7 +62,7 @@ async function examineAll(
   const hostName = hostname();
   const patient: Patient = {
     settings: values,
-    role,
+    ...asked,
     now: () => new Date(),
     hostName,
     hostId: await readHostId(),

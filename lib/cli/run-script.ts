@@ -34,7 +34,7 @@ function isAskedForHelp<Name extends string>({ file, options }: ScriptNotes<Name
   try {
     return parseOptions(file, options).help;
   } catch {
-    // Told by the run, which finds the same.
+    // The run reports it: it finds the same.
     return false;
   }
 }

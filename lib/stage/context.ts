@@ -8,4 +8,6 @@ export interface StageContext extends TransferContext {
   readonly hostName: string;
   /** Of this machine, whatever its name; undefined where that is not known. */
   readonly hostId: string | undefined;
+  /** Where this tool lies: the directory above `scripts/` and `config/`. */
+  readonly checkout: string;
 }

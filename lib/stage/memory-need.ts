@@ -17,7 +17,7 @@ import type { NothingDue } from './backup/plan-if-due.ts';
 import type { PreparedBackup } from './backup/snapshot.ts';
 import type { StageContext } from './context.ts';
 
-/** What `btrfs send` and `receive` take beside this process, and more for what nobody has thought of. */
+/** What `btrfs send` and `receive` take beside this process, and a reserve. */
 const besidesBytes = 16 * MIB;
 
 const program = programBytes(Number(process.versions.node.split('.')[0]));

@@ -28,7 +28,7 @@ export function expectedOfPlan({ snapshot, parent }: SnapshotFile): ExpectedStre
 
 /**
  * What the stream of a published backup has to be.
- * @param parent head of the stream that was received before it, which tells the state that older manifests do not record.
+ * @param parent head of the stream that was received before it, which has the state that older manifests do not record.
  */
 export function expectedOfManifest(
   { snapshot, parent_manifest }: Manifest,

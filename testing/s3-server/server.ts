@@ -206,7 +206,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   });
   // Methods that HTTP has and S3 does not get S3's refusal too.
   app.setNotFoundHandler(tracked);
-  // A client that asks before it sends its body is told to go on where the body may come; one that then leaves has asked for nothing.
+  // A client that asks before it sends its body gets 100 Continue where the body may come; one that then leaves has asked for nothing.
   app.server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const serve = () => app.server.emit('request', incoming, outgoing);
     if (habits.refuseAtProxy(incoming.headers['content-length']) !== undefined) {

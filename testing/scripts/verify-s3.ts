@@ -28,6 +28,7 @@ of every chunk, and its bytes where they can be read; no unfinished upload. Then
         ]),
         ...subvolumeNames.map((name) => `${bucket.prefix}/subvol/${name}/current.json`),
         `${bucket.prefix}/RESTORE.txt`,
+        `${bucket.prefix}/recover.sh`,
       ];
       const there = (await bucket.list()).map(({ key }) => key);
       checks.hold(new Set(there).size === there.length, 'no key is listed twice');
@@ -43,6 +44,8 @@ of every chunk, and its bytes where they can be read; no unfinished upload. Then
         isRecoveryText(bucket, await bucket.readText(`${bucket.prefix}/RESTORE.txt`)),
         'RESTORE.txt helps',
       );
+      const script = await bucket.readText(`${bucket.prefix}/recover.sh`);
+      checks.hold(script?.includes(`\nbucket=${bucket.name}\n`) === true, 'recover.sh is of this bucket');
       const served = await servedRequests(places, state);
       if (served)
         for (const { manifest, backup } of manifests) checkOrder(checks, served, manifest, backup, bucket);

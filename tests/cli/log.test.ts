@@ -91,7 +91,7 @@ test('auto is for people only on a terminal', () => {
   }
 });
 
-test('a log that nobody can take, on a full disk or a terminal that is gone, does not end the work', async () => {
+test('a log that no one can take, on a full disk or a terminal that is gone, does not end the work', async () => {
   for (const format of ['json', 'pretty']) {
     const code = `import { createLog } from './lib/cli/log.ts';
       const log = await createLog({ script: 'upload', format: '${format}', level: 'info' });

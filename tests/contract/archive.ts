@@ -52,7 +52,7 @@ export function archiveContract(target: Target): void {
     });
   }
 
-  check(target, 'archive-listing', 'a listing tells who is thawed when it is asked to', async () => {
+  check(target, 'archive-listing', 'a listing shows who is thawed when it is asked to', async () => {
     const Key = await store('DEEP_ARCHIVE');
     await restore(Key);
     const list = async (asked: boolean) => {

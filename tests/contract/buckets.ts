@@ -30,7 +30,7 @@ export function bucketContract(target: Target): void {
     await refused(client.send(new DeleteBucketCommand({ Bucket })), 'NoSuchBucket', 404);
   });
 
-  check(target, 'bucket-location', 'a bucket tells its region', async () => {
+  check(target, 'bucket-location', 'a bucket reports its region', async () => {
     const { bucket: Bucket } = target;
     const { LocationConstraint } = await client.send(new GetBucketLocationCommand({ Bucket }));
     assert.equal(LocationConstraint || 'us-east-1', target.region);

@@ -149,7 +149,7 @@ export function conditionContract(target: Target): void {
     assert.equal((await replaceAtOnce()).won, 1);
   });
 
-  check(target, 'race-answers', 'a writer who loses to another at the same moment is told so', async () => {
+  check(target, 'race-answers', 'a writer who loses to another at the same moment gets 412', async () => {
     const { codes } = await replaceAtOnce();
     assert.deepEqual(
       codes.filter((code) => !LOST.test(code)),

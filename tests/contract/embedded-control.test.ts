@@ -74,7 +74,7 @@ describe('control of the embedded server', () => {
     });
   });
 
-  test('without the secret nothing is told or changed', async () => {
+  test('without the secret nothing is reported or changed', async () => {
     await withServer({}, async (server, { endpoint }) => {
       const rules = JSON.stringify([{ fault: 'reset-before' }]);
       for (const authorization of [

@@ -55,7 +55,7 @@ export function integrityContract(target: Target): void {
   for (const algorithm of ALGORITHMS) {
     const header = `x-amz-checksum-${algorithm.toLowerCase()}`;
 
-    check(target, 'checksums', `${algorithm} is verified, kept, and told to who asks`, async () => {
+    check(target, 'checksums', `${algorithm} is verified, kept, and reported to who asks`, async () => {
       const Key = freshKey(target);
       const value = KNOWN[algorithm];
       const put = await raw(target, { method: 'PUT', key: Key, body, headers: { [header]: value } });

@@ -53,7 +53,7 @@ export function listingContract(target: Target): void {
     assert.deepEqual(await pages(base, {}), [{ keys: sorted, prefixes: [] }]);
   });
 
-  check(target, undefined, 'an entry tells size, ETag, class and time of its object', async () => {
+  check(target, undefined, 'an entry shows size, ETag, class and time of its object', async () => {
     const base = await fill(['x']);
     const page = await client.send(new ListObjectsV2Command({ Bucket, Prefix: base }));
     const [entry] = page.Contents ?? [];
@@ -65,7 +65,7 @@ export function listingContract(target: Target): void {
     assert.deepEqual([page.Name, page.Prefix, page.MaxKeys], [Bucket, base, 1000]);
   });
 
-  check(target, 'listing-owners', 'an entry tells the owner of its object to who asks', async () => {
+  check(target, 'listing-owners', 'an entry shows the owner of its object to who asks', async () => {
     const base = await fill(['x']);
     const page = await client.send(new ListObjectsV2Command({ Bucket, Prefix: base, FetchOwner: true }));
     assert.ok(page.Contents?.[0]?.Owner?.ID);

@@ -55,7 +55,7 @@ export function multipartContract(target: Target): void {
     },
   );
 
-  check(target, 'complete-etag', 'completing an upload tells the ETag of the object', async () => {
+  check(target, 'complete-etag', 'completing an upload returns the ETag of the object', async () => {
     const upload = await begin(undefined);
     const { ETag } = await upload.complete([await upload.put(1, SMALL)]);
     const head = await client.send(new HeadObjectCommand({ Bucket, Key: upload.Key }));

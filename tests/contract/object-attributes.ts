@@ -44,7 +44,7 @@ export function objectAttributesContract(target: Target): void {
     assert.deepEqual(got.LastModified, LastModified);
   });
 
-  check(target, 'object-attributes', 'only what is asked for is told', async () => {
+  check(target, 'object-attributes', 'only what is asked for is reported', async () => {
     const Key = freshKey(target);
     await client.send(new PutObjectCommand({ Bucket, Key, Body: SMALL, StorageClass: 'DEEP_ARCHIVE' }));
     const { $metadata, LastModified, ...some } = await attributes(Key, {

@@ -195,7 +195,7 @@ export function objectContract(target: Target): void {
     },
   );
 
-  check(target, 'storage-classes', 'a storage class is kept and told', async () => {
+  check(target, 'storage-classes', 'a storage class is kept and reported', async () => {
     const Key = freshKey(target);
     for (const asked of ['STANDARD_IA', 'GLACIER', 'DEEP_ARCHIVE'] as const) {
       await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', StorageClass: asked }));
@@ -229,7 +229,7 @@ export function objectContract(target: Target): void {
     ['kms', 'aws:kms', { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'key-1' }, ['aws:kms', 'key-1']],
   ] as const;
   for (const [feature, what, asked, expected] of encryptions) {
-    check(target, feature, `server-side encryption is told on put and head: ${what}`, async () => {
+    check(target, feature, `server-side encryption is reported on put and head: ${what}`, async () => {
       const Key = freshKey(target);
       const put = await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ...asked }));
       const head = await client.send(new HeadObjectCommand({ Bucket, Key }));

@@ -2,14 +2,19 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { CreateBucketCommand, PutObjectCommand, PutObjectLockConfigurationCommand } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  PutObjectLockConfigurationCommand,
+} from '@aws-sdk/client-s3';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { markReceived, proveIs, smallWorld, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
-import { errorLines, namesIn, type World } from './world.ts';
+import { errorLines, namesIn, readObject, type World } from './world.ts';
 
-const recoveryKey = 'fleet/host-1/RESTORE.txt';
+const [recoveryKey, scriptKey] = ['fleet/host-1/RESTORE.txt', 'fleet/host-1/recover.sh'];
 
 /** A world in whose bucket every new object is retained for a day. */
 async function lockedWorld(t: TestContext): Promise<{ readonly world: World; readonly host: Host }> {
@@ -22,7 +27,7 @@ async function lockedWorld(t: TestContext): Promise<{ readonly world: World; rea
   return { world, host: await hostIn(world, { settings: { S3_BUCKET: Bucket, KEEP_SNAPSHOTS: '1' } }) };
 }
 
-test('a bucket whose Object Lock retains what is new takes RESTORE.txt as well, and snapshots are thinned', async (t) => {
+test('a bucket whose Object Lock retains what is new takes RESTORE.txt and recover.sh as well, once, and snapshots are thinned', async (t) => {
   const { world, host } = await lockedWorld(t);
   for (const name of ['a', 'b', 'c']) {
     await write(world, name);
@@ -30,38 +35,57 @@ test('a bucket whose Object Lock retains what is new takes RESTORE.txt as well, 
   }
   assert.deepEqual(host.warnings, []);
   assert.equal((await namesIn(world.snapshots)).length, 1);
-  const written = world.server.requests.filter(
-    ({ key, method, status }) => key === recoveryKey && method === 'PUT' && status === 200,
+  const written = (key: string) =>
+    world.server.requests.filter((each) => each.key === key && each.method === 'PUT' && each.status === 200);
+  assert.deepEqual([written(recoveryKey).length, written(scriptKey).length], [1, 1]);
+
+  // What says something else, as that of an older version does, is written anew.
+  await world.client.send(
+    new PutObjectCommand({ Bucket: 'locked', Key: scriptKey, Body: 'older', ChecksumAlgorithm: 'SHA256' }),
   );
-  assert.equal(written.length, 1);
+  await write(world, 'd');
+  await host.backUp();
+  const { Body } = await world.client.send(new GetObjectCommand({ Bucket: 'locked', Key: scriptKey }));
+  assert.match((await Body?.transformToString()) ?? '', /^bucket=locked\nprefix=fleet\/host-1\n/m);
 });
 
-test('RESTORE.txt that is refused, or lies in an archive class, is a warning: snapshots are thinned all the same', async (t) => {
+test('RESTORE.txt or recover.sh that is refused or archived is a warning: the other is written, and snapshots are thinned', async (t) => {
   const world = await smallWorld(t);
   const host = await hostIn(world, { settings: { KEEP_SNAPSHOTS: '1' } });
   await write(world, 'a');
   await host.backUp();
-  const refusals = {
-    'is refused': async () =>
-      world.server.faults.set([
-        { fault: 'error', code: 'InvalidStorageClass', operation: 'GetObject', key: '*RESTORE.txt' },
-      ]),
-    'is archived': () =>
-      world.client.send(
-        new PutObjectCommand({ Bucket: 'backups', Key: recoveryKey, Body: 'x', StorageClass: 'GLACIER' }),
-      ),
-  };
-  for (const [what, refuse] of Object.entries(refusals)) {
-    await refuse();
-    await write(world, what);
-    const { key } = await host.backUp();
-    world.server.faults.clear();
-    assert.match(
-      host.warnings.at(-1) ?? '',
-      /^data: published, but (cannot read fleet\/host-1\/RESTORE\.txt: |fleet\/host-1\/RESTORE\.txt is archived)/,
-      what,
-    );
-    assert.deepEqual(await namesIn(world.snapshots), [`data__${key.slice(-21, -5)}__inc`], what);
+  const put = (Key: string, StorageClass: 'GLACIER' | 'STANDARD') =>
+    world.client.send(new PutObjectCommand({ Bucket: 'backups', Key, Body: 'x', StorageClass }));
+  for (const [key, other] of [
+    [recoveryKey, scriptKey],
+    [scriptKey, recoveryKey],
+  ] as const) {
+    const refusals = {
+      'is refused': async () =>
+        world.server.faults.set([
+          { fault: 'error', code: 'InvalidStorageClass', operation: 'GetObject', key },
+        ]),
+      'is archived': () => put(key, 'GLACIER'),
+    };
+    for (const [what, refuse] of Object.entries(refusals)) {
+      await put(other, 'STANDARD');
+      await refuse();
+      await write(world, `${what} ${key.slice(-10)}`);
+      const { key: manifest } = await host.backUp();
+      world.server.faults.clear();
+      const warning = host.warnings.at(-1) ?? '';
+      const expected = [
+        `data: published, but cannot read ${key}: `,
+        `data: published, but ${key} is archived`,
+      ];
+      assert.ok(
+        expected.some((words) => warning.startsWith(words)),
+        warning,
+      );
+      assert.notEqual(await readObject(world, other), 'x', what);
+      assert.deepEqual(await namesIn(world.snapshots), [`data__${manifest.slice(-21, -5)}__inc`], what);
+    }
+    await put(key, 'STANDARD');
   }
 });
 

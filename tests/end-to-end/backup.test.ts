@@ -8,7 +8,7 @@ import { shell } from '../../testing/harness/processes/shell.ts';
 import { startScript, whileRunning } from './running-script.ts';
 import { allKeys, createWorld, errorLines, namesIn, pointerKey, readObject } from './world.ts';
 
-test('one subvolume that fails does not stop the others; the result is one document, and the exit code tells', async (t) => {
+test('one subvolume that fails does not stop the others; the result is one document, and the exit code says so', async (t) => {
   const world = await createWorld(t, {}, 512 * 2 ** 20);
   await writeFile(join(world.data, 'a'), 'a');
   const home = join(world.mount, 'home');
@@ -31,13 +31,13 @@ test('one subvolume that fails does not stop the others; the result is one docum
   assert.equal(dry.exitCode, 0, dry.stderr);
   assert.match(
     dry.stdout,
-    /^data: incremental: on the full of .*\nmemory: up to .*\ndry run: no snapshot was taken, and nothing is uploaded$/m,
+    /^data: incremental: on the full of .*\n {2}size: about [\d.]+ \S+, 1 chunk, 1 part\n {2}to: s3:\/\/backups\/fleet\/host-1\/, STANDARD\n {2}time: not known before the first large backup; name a rate: RATE=20Mbit\n {2}price: not known for this region and class; name a file with PRICES=\nmemory: up to .*\ndry run: no snapshot was taken, and nothing is uploaded$/m,
   );
   assert.deepEqual(await allKeys(world), keys);
   assert.equal((await namesIn(world.snapshots)).length, 2);
 });
 
-test('a backup that is stopped while it uploads publishes nothing, and the next one goes on with it', async (t) => {
+test('a backup that is stopped while it uploads publishes nothing, and the next one continues with it', async (t) => {
   const world = await createWorld(t, {}, 512 * 2 ** 20);
   await writeFile(join(world.data, 'a'), randomBytes(24 * 2 ** 20));
   const config = await world.settingsFile();
@@ -52,6 +52,6 @@ test('a backup that is stopped while it uploads publishes nothing, and the next 
   world.server.faults.clear();
   const next = await world.run('backup.ts');
   assert.equal(next.exitCode, 0, next.stderr);
-  assert.match(next.stdout, /going on with unfinished data__/);
+  assert.match(next.stdout, /resuming unfinished data__/);
   assert.equal((await namesIn(world.snapshots)).length, 1);
 });

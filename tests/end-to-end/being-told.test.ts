@@ -20,7 +20,7 @@ const eventsOf = ({ stderr }: ScriptResult) =>
     .map((line) => JSON.parse(line))
     .filter(({ event }) => event === 'backup-finished');
 
-test('a host is told of what goes well and of what fails, and keeps what it knew of the rest', async (t) => {
+test('successes and failures are reported, and what was known of the rest is kept', async (t) => {
   const world = await createWorld(t, {}, 512 * 2 ** 20);
   const server = await startPingServer();
   world.cleanUp(() => server.stop());
@@ -64,6 +64,21 @@ test('a host is told of what goes well and of what fails, and keeps what it knew
     assert.ok(bytes > 100_000 && seconds >= 0 && bytes_per_second > 0);
   });
 
+  await t.test('make status, which is no run', async () => {
+    const shown = await world.run('status.ts', '--config', config);
+    assert.equal(shown.exitCode, 0, shown.stderr + shown.stdout);
+    assert.match(shown.stdout, /^data\n {2}newest backup {2}full of .* UTC, \d+s ago, [\d.]+ KiB$/m);
+    assert.match(shown.stdout, /^ {2}chain {10}1 backup since .* UTC, [\d.]+ KiB$/m);
+    assert.match(shown.stdout, /price not known \(set PRICES\)$/m);
+    assert.match(shown.stdout, /^prune {12}nothing prunes, as PRUNE_EVERY=never/m);
+    const missing = await world.settingsFile({ ...settings, SUBVOLUMES: `data=${world.data},new=${home}` });
+    const other = await world.run('status.ts', '--config', missing, '--json');
+    assert.equal(other.exitCode, 1);
+    const [, fresh] = JSON.parse(other.stdout).subvolumes;
+    assert.deepEqual([fresh.name, fresh.wrong], ['new', ['there is no backup yet: make backup']]);
+    assert.deepEqual(paths(), []);
+  });
+
   await t.test('nothing is due, which is a success', async () => {
     const done = await world.run('backup.ts', '--config', config, '--if-due');
     assert.deepEqual(paths(), ['/…/start', '/…']);
@@ -98,6 +113,13 @@ test('a host is told of what goes well and of what fails, and keeps what it knew
     assert.equal(metric(text, 'verify_sound', 'subvolume="data"'), '0');
     assert.equal(metric(text, 'verify_sound', 'subvolume="home"'), '1');
     assert.equal(metric(text, 'last_run_exit_code', 'command="verify"'), '4');
+    const shown = await world.run('status.ts', '--config', config);
+    assert.equal(shown.exitCode, 4);
+    assert.match(shown.stdout, /^ {2}last verify {4}DAMAGED 20.* UTC, \d+s ago$/m);
+    assert.match(
+      shown.stdout,
+      /WRONG {10}the last make verify \(.* UTC\) found damage: 1\n {17}finding; make verify says which/,
+    );
   });
 
   await t.test('a subvolume that fails: the body has its error, the others keep their values', async () => {
@@ -139,7 +161,7 @@ test('a host is told of what goes well and of what fails, and keeps what it knew
     );
   });
 
-  await t.test('nobody can be told, and the backup is made all the same', async () => {
+  await t.test('nothing can be reported, and the backup is made all the same', async () => {
     const deaf = await world.settingsFile({
       SUBVOLUMES: `data=${world.data}`,
       METRICS_FILE: join(world.directory, 'missing/backup.prom'),
@@ -158,7 +180,7 @@ test('a host is told of what goes well and of what fails, and keeps what it knew
     }
   });
 
-  await t.test('settings that are wrong are a failure of which one is told as well', async () => {
+  await t.test('wrong settings are a failure that is reported as well', async () => {
     const wrong = await world.settingsFile({ ...settings, CONCURRENCY: '0' });
     assert.equal((await world.run('backup.ts', '--config', wrong)).exitCode, 2);
     assert.match(server.pings.at(-1)?.body ?? '', /CONCURRENCY must be a whole number/);

@@ -78,7 +78,7 @@ async function rewrite(
   await writeObject(world, key, JSON.stringify(manifest));
 }
 
-test('verify checks which state of its parent a backup builds on, as far as manifests tell; DEEP=1 asks the streams', async (t) => {
+test('verify checks which state of its parent a backup builds on, as far as manifests show; DEEP=1 asks the streams', async (t) => {
   const world = await smallWorld(t);
   await write(world, 'a', 'b');
   const host = await hostIn(world);
@@ -159,7 +159,7 @@ test('another host with the same name and prefix is refused, due or not, unless 
   );
 });
 
-test('a host whose name has changed does not begin anew under another prefix in silence', async (t) => {
+test('a host whose name has changed does not begin anew under another prefix silently', async (t) => {
   const world = await smallWorld(t);
   await write(world, 'a');
   const before = await hostIn(world);
@@ -182,7 +182,7 @@ test('a host whose name has changed does not begin anew under another prefix in 
   assert.match(renamed.warnings.join('\n'), /a new chain begins/);
 });
 
-test('a host that nothing ties to the last backup is not told that it is not due', async (t) => {
+test('a host that nothing ties to the last backup does not read that it is not due', async (t) => {
   const world = await smallWorld(t);
   await write(world, 'a');
   const { manifest } = await (await hostIn(world)).backUp();
@@ -219,7 +219,7 @@ test('a glob that matches snapshots of two subvolumes is refused, with their nam
   assert.match(message, /matches snapshots of different subvolumes: data-before, media$/);
 });
 
-test('what is odd about the last backup is told: no pointer, an old one, a chunk that was replaced', async (t) => {
+test('what is odd about the last backup is reported: no pointer, an old one, a chunk that was replaced', async (t) => {
   const world = await smallWorld(t);
   await write(world, 'a');
   const host = await hostIn(world);

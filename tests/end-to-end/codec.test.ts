@@ -195,7 +195,7 @@ test('other recipients or another compression in the middle of an upload begin i
   await proveIs(reader, await treeDigest(world.data));
 });
 
-test('a publish that is gone on with finds its own manifest, sealed digests included', async (t) => {
+test('a publish that resumes finds its own manifest, sealed digests included', async (t) => {
   const world = await smallWorld(t);
   await grow(world, 'first');
   const { identity, recipient } = await makeIdentity(world.directory, 'identity');

@@ -91,7 +91,7 @@ test('a dead host goes on as another one on another filesystem; come back to lif
   }
 });
 
-test('a host that was restored under its default prefix is told which one to keep', async (t) => {
+test('a host that was restored under its default prefix reads which one to keep', async (t) => {
   const world = await smallWorld(t);
   await write(world, 'a');
   await (await hostIn(world)).backUp();
@@ -167,7 +167,7 @@ test('a host that was rolled back goes on from there: to the last backup, and to
   assert.deepEqual(findings, []);
 });
 
-test('a snapshot that was received by hand is gone on with as well, unless it was changed', async (t) => {
+test('a snapshot that was received by hand continues the chain as well, unless it was changed', async (t) => {
   const world = await smallWorld(t);
   const old = await hostIn(world);
   const five = await backUpFive(world, old);

@@ -90,7 +90,7 @@ test('a flipped byte never reaches TARGET, and verify names its chunk', async (t
   });
 });
 
-test('a pointer with a flipped bit is told as damage, and the next backup writes a sound one', async (t) => {
+test('a pointer with a flipped bit is reported as damage, and the next backup writes a sound one', async (t) => {
   const world = await createWorld(t);
   await writeFile(join(world.data, 'file'), '1');
   await world.backup();

@@ -3,19 +3,26 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
+import type { Role } from '../../lib/stage/watch/doctor/patient.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
+import { makeIdentity } from '../support/age-keys.ts';
 import { openTestBucket } from '../support/bucket.ts';
 import { examineWith, linesOf } from '../support/doctor.ts';
 import { markReceived, smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { runProcess, secret, type World } from './world.ts';
 
+/** The world's bucket, as another run opens it. */
+function openHere(world: World, settings: Readonly<Record<string, string>>) {
+  const credentials = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
+  return openTestBucket(world.server.endpoint, settings, credentials);
+}
+
 /** What is not fine with the host. */
 async function examine(world: World, changes: Readonly<Record<string, string>> = {}): Promise<string> {
   const settings = { ...world.settings, ...changes };
-  const credentials = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
-  const open = () => openTestBucket(world.server.endpoint, settings, credentials);
-  const found = await examineWith(open, settings);
+  const found = await examineWith(() => openHere(world, settings), settings);
   const ofHost = ['subvolume data', 'SNAPSHOT_DIR', 'room for data', 'RUN_DIR', 'unfinished backups'];
   return linesOf(found, ...ofHost)
     .filter((line) => !line.startsWith('fine'))
@@ -81,7 +88,7 @@ test('each thing that keeps a subvolume from being backed up is named with its c
   await (await hostIn(world)).plan();
   assert.match(
     await examine(world),
-    /^doubtful unfinished backups: the full backup of data of 2\S+ is not finished \| make backup SUBVOLUME=data goes on with it$/,
+    /^doubtful unfinished backups: the full backup of data of 2\S+ is not finished \| make backup SUBVOLUME=data resumes it$/,
   );
   await rm(world.runDirectory, { recursive: true });
 
@@ -116,6 +123,15 @@ test('as a command: exit 0 or 1, a document with JSON, and settings that are wro
   assert.ok(checks.every(({ says }: { says: unknown }) => typeof says === 'string'));
   assert.equal(sound.stdout.includes(secret), false);
 
+  await write(world, 'a');
+  const measured = await world.run('doctor.ts', '--rate', '--set', 'CONCURRENCY=2');
+  assert.match(
+    measured.stdout,
+    /^✓ {2}rate +this host uploads [\d.]+ [KMG]iB\/s, with CONCURRENCY=2\n✓ {2}rate +a full backup of data, about [\d.]+ KiB, takes 0s at that rate$/m,
+  );
+  const { Uploads } = await world.client.send(new ListMultipartUploadsCommand({ Bucket: 'backups' }));
+  assert.equal(Uploads, undefined, 'nothing of it is left');
+
   const wrong = await world.settingsFile({ S3_BUCKET: undefined, CHUNK_SIZE: 'large', SNAPSHOT_DIR: 'here' });
   const { exitCode, stdout } = await runProcess('scripts/tsx.sh', ['scripts/doctor.ts', '--config', wrong]);
   assert.equal(exitCode, 1);
@@ -135,4 +151,35 @@ test('as a command: exit 0 or 1, a document with JSON, and settings that are wro
     away.stdout,
     /^✗ {2}subvolume data .*which is not mounted \(\/etc\/fstab names it\); mount it and run again: mount /m,
   );
+});
+
+test('an age identity that does not open the last backup is named, and one that does passes', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  const { identity: own, recipient: ENCRYPT_TO } = await makeIdentity(world.directory, 'own');
+  const { identity: other } = await makeIdentity(world.directory, 'other');
+  await (await hostIn(world, { settings: { ENCRYPT_TO } })).backUp();
+  const look = async (role: Role, changes: Readonly<Record<string, string>>) => {
+    const settings = { ...world.settings, ...changes };
+    const found = await examineWith(() => openHere(world, settings), settings, { role });
+    return linesOf(found, 'age identity');
+  };
+  assert.match(
+    (await look('restore', {})).join(),
+    /^broken age identity: the backup \S+ is encrypted, and DECRYPT_WITH is not set \| set DECRYPT_WITH/,
+  );
+  assert.match(
+    (await look('restore', { DECRYPT_WITH: other })).join(),
+    /^broken age identity: the identity file \S+other of DECRYPT_WITH does not open the backup of data/,
+  );
+  await chmod(own, 0o644);
+  assert.match(
+    (await look('restore', { DECRYPT_WITH: own })).join(),
+    /^broken age identity: .*can be read by others \(mode 644\) \| run: chmod 600/,
+  );
+  await chmod(own, 0o600);
+  assert.deepEqual(await look('restore', { DECRYPT_WITH: own }), [
+    `fine age identity: ${own} opens the last backup of data`,
+  ]);
+  assert.match((await look('backup', {})).join(), /^skipped age identity: make backup needs none/);
 });

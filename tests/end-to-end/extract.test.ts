@@ -241,7 +241,7 @@ async function tiny(t: TestContext, mib: number): Promise<string> {
   return directory;
 }
 
-test('other failures are told as they are', async () => {
+test('other failures are reported as they are', async () => {
   const error: ToolError = await refusal(run(fresh(), '/links', { subvolume: 'other' }));
   assert.match(error.message, /there is no backup of subvolume "other"/);
 });

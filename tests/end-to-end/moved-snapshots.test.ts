@@ -25,7 +25,7 @@ test('an upload goes on when the directory of snapshots was moved, and the next 
   const host = await hostIn(world, { settings: moved });
   const goesOn = await host.plan();
   assert.equal(kindOf(goesOn), 'incremental');
-  assert.match(reasonOf(goesOn), /^going on with unfinished data__/);
+  assert.match(reasonOf(goesOn), /^resuming unfinished data__/);
   assert.equal(
     'snapshotPath' in goesOn && goesOn.snapshotPath,
     'snapshotPath' in begun && begun.snapshotPath?.replace('/snapshots/', '/moved/'),
@@ -107,7 +107,7 @@ test('snapshots that are not mounted are a failure which says so: no upload is d
   );
   assert.deepEqual(await allKeys(world), keys);
   const first = await host.backUp();
-  assert.match(first.reason, /^going on with unfinished/);
+  assert.match(first.reason, /^resuming unfinished/);
 
   await write(world, 'b');
   const whilePublished = await unmounted();

@@ -15,7 +15,7 @@ test('the first backup under a name says under which other one the subvolume has
   const moved = join(world.mount, 'srv');
   await rename(world.data, moved);
   const srv = await hostIn(world, { name: 'srv', path: moved });
-  const says = `srv: this subvolume has backups as "data", the last of ${manifest.created_at.replace(/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/, '$1-$2-$3T$4:$5:$6Z')}: a second chain begins; to go on with that one, call it data= in SUBVOLUMES`;
+  const says = `srv: this subvolume has backups as "data", the last of ${manifest.created_at.replace(/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/, '$1-$2-$3T$4:$5:$6Z')}: a second chain begins; to continue that one, call it data= in SUBVOLUMES`;
   await srv.plan('auto', false, true);
   assert.deepEqual(srv.warnings, [says]);
   // Manifests of earlier versions do not name the subvolume; the snapshot is still here.

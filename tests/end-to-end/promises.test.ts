@@ -23,7 +23,7 @@ import {
 
 const mib = 2 ** 20;
 
-test('a run that was cut off is gone on with: the same snapshot, and no part is sent twice', async (t) => {
+test('an interrupted run resumes: the same snapshot, and no part is sent twice', async (t) => {
   const world = await createWorld(t);
   await writeFile(join(world.data, 'random'), randomBytes(40 * mib));
   await mustSucceed(world, 'snapshot.ts');
@@ -145,7 +145,7 @@ test('the top directory keeps its modification time, though btrfs send moves ent
   assert.match(without.stdout, /are equal, except for the modification time of the top directory/);
 });
 
-test('a pointer that somebody else moved is not overwritten, and the next backup plans on theirs', async (t) => {
+test('a pointer that another writer moved is not overwritten, and the next backup plans on theirs', async (t) => {
   const world = await createWorld(t);
   await writeFile(join(world.data, 'file'), '1');
   const first = await world.backup();

@@ -1,31 +1,14 @@
-/** RESTORE.txt, followed to the letter by a machine: with the `aws` command, or a stand-in where it is not installed. */
+/** RESTORE.txt, followed to the letter by a machine. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
-import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { asScript, commandBlocks } from '../support/recovery-blocks.ts';
 import { change, snapper } from './their-snapshots.ts';
 import { hostIn } from './within-process.ts';
 import { createWorld, namesIn, readObject, runProcess, secret } from './world.ts';
-
-const hasAws = spawnSync('aws', ['--version'], { stdio: 'ignore' }).status === 0;
-
-/** Puts a stand-in for aws into a directory. */
-async function makeStandIn(directory: string): Promise<string> {
-  const bin = join(directory, 'bin');
-  await mkdir(bin);
-  const start = `cd "$dir" && exec "${process.execPath}" --import ${join(repositoryRoot, 'node_modules/tsx/dist/loader.mjs')}`;
-  await writeFile(
-    join(bin, 'aws'),
-    `#!/bin/bash\ndir=$PWD; ${start} ${join(repositoryRoot, 'tests/support/aws-shim.ts')} "$@"\n`,
-  );
-  await chmod(join(bin, 'aws'), 0o755);
-  return bin;
-}
 
 /** The part of the script that waits for a thaw, which people do with their eyes. */
 const untilThawed = (block: string) =>
@@ -49,14 +32,13 @@ test('RESTORE.txt recovers a chain whose snapshots share a name, from an archive
 
   const other = await createLoopFilesystem({ name: 'by-hand', sizeBytes: 512 * 2 ** 20 });
   world.cleanUp(() => other.remove());
-  const place = join(other.mountPoint, 'home');
-  const filledIn = { name: 'home', directory: `'${join(other.mountPoint, 'by hand')}'`, place };
+  const target = join(other.mountPoint, 'home');
+  const filledIn = { name: 'home', directory: `'${join(other.mountPoint, 'by hand')}'`, target };
   const blocks = commandBlocks(await readObject(world, 'fleet/host-1/RESTORE.txt'), filledIn).map((block) =>
     block.includes('head-object') ? untilThawed(block) : block,
   );
-  const bin = hasAws ? '' : `${await makeStandIn(world.directory)}:`;
   const { stdout, stderr } = await runProcess('bash', ['--norc', '-u', '-c', asScript(blocks)], {
-    PATH: `${bin}${process.env.PATH}`,
+    PATH: process.env.PATH ?? '',
     HOME: process.env.HOME ?? '/',
     AWS_CONFIG_FILE: join(world.directory, 'aws-config'),
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
@@ -70,7 +52,7 @@ test('RESTORE.txt recovers a chain whose snapshots share a name, from an archive
     stderr,
   );
   assert.ok(stdout.includes(`${kinds.join('\n')}\n`), stdout);
-  assert.deepEqual(await treeDigest(place), await treeDigest(at(3)));
+  assert.deepEqual(await treeDigest(target), await treeDigest(at(3)));
   const left = await namesIn(join(other.mountPoint, 'by hand'));
   assert.deepEqual(
     left.filter((name) => name.startsWith('chunk-')),

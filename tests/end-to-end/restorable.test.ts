@@ -11,7 +11,7 @@ import { edit, markReceived, proveIs, refusal, smallWorld, write } from './small
 import { hostIn } from './within-process.ts';
 import { allKeys } from './world.ts';
 
-test('a subvolume with a received UUID is backed up so that its increments can be told apart', async (t) => {
+test('a subvolume with a received UUID is backed up so that its increments can be distinguished', async (t) => {
   const world = await smallWorld(t);
   await write(world, 'a', 'b');
   await markReceived(world.data);

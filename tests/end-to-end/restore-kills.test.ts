@@ -4,7 +4,7 @@ import { MIB } from '../../lib/core/units.ts';
 import { deterministicRandom } from '../../testing/harness/deterministic-random.ts';
 import { killRestores } from './killing-restores.ts';
 
-test('a restore that is killed goes on with the part that was under way, and ends bit for bit equal', (t) =>
+test('a restore that is killed continues with the part that was under way, and ends bit for bit equal', (t) =>
   killRestores(t, {
     kills: 5,
     random: deterministicRandom('a few kills'),

@@ -36,7 +36,7 @@ test('snapshots that were taken for another prefix stay, published or not, and o
     [parent, unfinished.split('/').at(-1), last.manifest.snapshot.name].sort(),
   );
   const after = await seldom.backUp();
-  assert.match(after.reason, /^going on with unfinished/);
+  assert.match(after.reason, /^resuming unfinished/);
   assert.equal((await namesIn(world.snapshots)).length, 2);
   for (const { manifest } of [after, last]) {
     assert.ok((await namesIn(world.snapshots)).includes(manifest.snapshot.name));

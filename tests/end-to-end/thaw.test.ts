@@ -15,7 +15,7 @@ import {
 } from './archived-world.ts';
 import { allKeys, errorLines, namesIn, runProcess } from './world.ts';
 
-test('make thaw can be repeated: it requests once, tells how far it is, and ends with 0 when all can be read', async (t) => {
+test('make thaw can be repeated: it requests once, says how far it is, and ends with 0 when all can be read', async (t) => {
   const world = await archivedWorld(t, { thawDelayMs: untilTold });
   const chunks = await chunkKeys(world);
   const thaw = (...args: readonly string[]) => world.run('thaw.ts', '--subvolume', 'data', ...args);
@@ -164,7 +164,7 @@ for (const storageClass of ['GLACIER_IR', 'STANDARD_IA']) {
   });
 }
 
-test('a faster tier is asked for what thaws already, and no time is told that belongs to a request nobody made', async (t) => {
+test('a faster tier is asked for what thaws already, and no time is reported that belongs to a request no one made', async (t) => {
   const world = await archivedWorld(t, {
     thawDelayMs: untilTold,
     settings: { STORAGE_CLASS_CHUNKS: 'GLACIER' },

@@ -42,6 +42,8 @@ export interface HostOptions {
   /** A glob of snapshots that others take, instead of a path. */
   readonly snapshots?: string;
   readonly hostName?: string;
+  /** Of another server, which `settings` name. */
+  readonly credentials?: Readonly<Record<string, string>>;
   readonly hostId?: string;
   readonly onNotice?: NoticeListener;
 }
@@ -49,7 +51,8 @@ export interface HostOptions {
 /** A host that works in a world. */
 export async function hostIn(world: World, options: HostOptions = {}): Promise<Host> {
   const settings = { ...world.settings, ...options.settings };
-  const credentials = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
+  const own = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
+  const credentials = options.credentials ?? own;
   const events = options.onNotice && { onNotice: options.onNotice };
   const bucket = await openTestBucket(world.server.endpoint, settings, credentials, events);
   world.cleanUp(async () => bucket.close());

@@ -73,7 +73,7 @@ test('btrfs receive is killed in the middle of a restore: nothing is left, and t
   await proveRestore(world, target);
 });
 
-test('btrfs receive stands still, and the restore is told to stop: it does, and nothing is left', async (t) => {
+test('btrfs receive stands still, and the restore is asked to stop: it does, and nothing is left', async (t) => {
   const world = await worldWithData(t);
   await world.backup();
   const target = join(world.mount, 'restored');

@@ -146,14 +146,17 @@ async function makeTarget(t: TestContext, random: DeterministicRandom): Promise<
     await writeFile(join(world.data, `random-${index}`), random.bytes(bytes));
     await world.backup();
   }
-  const keys = (await allKeys(world)).filter((key) => !key.endsWith('RESTORE.txt'));
+  const keys = (await allKeys(world)).filter((key) => !/RESTORE\.txt$|recover\.sh$/.test(key));
   const blobs = join(world.directory, 's3/blobs');
-  const recoveryText = await readBytes(world, 'fleet/host-1/RESTORE.txt');
+  const forPeople = [
+    await readBytes(world, 'fleet/host-1/RESTORE.txt'),
+    await readBytes(world, 'fleet/host-1/recover.sh'),
+  ];
   const files = new Map<number, string[]>();
   for (const name of await readdir(blobs)) {
     const content = await readFile(join(blobs, name));
-    // The text for people, and what the pointer was before, are no part of the newest backup.
-    if (content.equals(recoveryText) || (await isOldPointer(world, content))) continue;
+    // What is for people, and what the pointer was before, are no part of the newest backup.
+    if (forPeople.some((each) => content.equals(each)) || (await isOldPointer(world, content))) continue;
     files.set(content.length, [...(files.get(content.length) ?? []), join(blobs, name)]);
   }
   return { world, random, keys, chunks: keys.filter((key) => key.endsWith('.bin')), files };

@@ -111,7 +111,7 @@ test('a server that asks to slow down gets half as many parts at once, and all o
   await proveBackup(world);
 });
 
-test('a run that is asked to slow down again and again ends well', async (t) => {
+test('a run that is asked to slow down again and again succeeds', async (t) => {
   const world = await worldWithData(t);
   const slowDown = { fault: 'error', code: 'SlowDown', every: 3, retryAfter: 0 } as const;
   world.server.faults.set([slowDown]);

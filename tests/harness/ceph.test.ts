@@ -42,7 +42,7 @@ test('where Ceph is missing, one line says how to get it', async () => {
   );
 });
 
-test('a daemon that dies tells how, with the end of its log; one that is killed is gone', async () => {
+test('a daemon that dies says how, with the end of its log; one that is killed is gone', async () => {
   await withScratch(async (directory) => {
     const log = join(directory, 'log');
     const shared = { environment, log, outlive: false };

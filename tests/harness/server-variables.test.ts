@@ -11,7 +11,7 @@ const access = {
   secretAccessKey: 'key',
 };
 
-test('a child process reads of a server what it was told', () => {
+test('a child process reads of a server what it was given', () => {
   const variables = serverVariables(access, parseFeatures('archive, checksums'));
   assert.equal(variables.S3_SERVER, 'env');
   const { sessionToken, prefix, lacks, ...read } = readServerVariables(variables);

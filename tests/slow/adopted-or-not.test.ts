@@ -38,7 +38,7 @@ test('a backup of ours that is given up for theirs leaves no snapshot, although 
   await theirs.assertUntouched();
 });
 
-test('a last backup of the future is no reason to wait for it: the clock is told, exit code 1', async (t) => {
+test('a last backup dated in the future is no reason to wait for it: the clock is named, exit code 1', async (t) => {
   const world = await createWorld(t);
   const { theirs, take } = await snapper(world);
   await change(world, 'a');

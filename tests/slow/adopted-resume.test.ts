@@ -60,7 +60,7 @@ test('btrbk: an upload that was killed ends first, lost run files do no harm, an
     await theirs.take(at('home.20261126T0200'));
     const before = world.server.requests.length;
     const result = await makeBackup(theirs);
-    assert.match(result.stdout, /going on with unfinished \S+\/home\.20261125T0200/);
+    assert.match(result.stdout, /resuming unfinished \S+\/home\.20261125T0200/);
     assert.ok(storedBytes(world.server, before) < 55 * mib, 'what was stored is not sent again');
     assert.equal((await lastManifest(theirs)).snapshot.name, 'home.20261125T0200');
     await proveIs(theirs, at('home.20261125T0200'));

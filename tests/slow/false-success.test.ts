@@ -149,7 +149,7 @@ test('the manifest says how its chunks were stored, not what the settings have b
   assert.equal(manifest.s3.storage_class, 'STANDARD');
 });
 
-test('what fails after publishing is told, and does not make the next run take the old snapshot up again', async (t) => {
+test('what fails after publishing is reported, and does not make the next run take the old snapshot up again', async (t) => {
   const world = await createWorld(t, { KEEP_SNAPSHOTS: '1' });
   await writeFile(join(world.data, 'file'), '1');
   const first = await world.backup();
@@ -168,7 +168,7 @@ test('what fails after publishing is told, and does not make the next run take t
   assert.notEqual(next.manifest_key, pointer.manifest_key, 'the third backup is published as well');
 });
 
-test('a snapshot that was made writable is somebody’s work, and is not thinned', async (t) => {
+test('a snapshot that was made writable is another user’s work, and is not thinned', async (t) => {
   const world = await createWorld(t, { KEEP_SNAPSHOTS: '1' });
   await writeFile(join(world.data, 'file'), '1');
   const { manifest } = await world.backup();

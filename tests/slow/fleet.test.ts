@@ -146,6 +146,7 @@ test('ten hosts with three subvolumes each share a bucket, and nothing of one is
     assert.equal(keys.length, 4, prefix);
     expected.push(
       `${prefix}/RESTORE.txt`,
+      `${prefix}/recover.sh`,
       ...subvolumeNames.map((name) => `${prefix}/subvol/${name}/current.json`),
     );
     for (const key of keys) {

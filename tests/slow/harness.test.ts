@@ -146,7 +146,7 @@ test('two runs do not meet: the second says who is there, and touches nothing', 
   assert.deepEqual(await harness.leftovers(), []);
 });
 
-test('a run that was set up with other settings is not gone on with', async (t) => {
+test('a run that was set up with other settings does not resume', async (t) => {
   const harness = await createHarness(t);
   assert.equal((await harness.step('setup-btrfs', '--skip-s3')).exitCode, 0);
   const other = join(harness.directory, 'other.env');

@@ -146,7 +146,14 @@ test('each role does its work, from the first backup to the prune, and is refuse
   await asRole(world, 'prune', ['prune.ts', '--apply']);
   const after = await unrestricted(world, () => allKeys(world));
   assert.ok(after.length < before.length);
-  for (const kept of [key, manifest.parent_manifest, pointerKey, theirKey, `${prefix}/RESTORE.txt`]) {
+  for (const kept of [
+    key,
+    manifest.parent_manifest,
+    pointerKey,
+    theirKey,
+    `${prefix}/RESTORE.txt`,
+    `${prefix}/recover.sh`,
+  ]) {
     assert.ok(after.includes(kept ?? ''), kept ?? '');
   }
 });

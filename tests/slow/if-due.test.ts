@@ -74,7 +74,7 @@ async function stateOf(world: World) {
   };
 }
 
-test('what is not due is told in a line each and left alone; what is due is published, each by itself', async (t) => {
+test('what is not due is reported in a line each and left alone; what is due is published, each by itself', async (t) => {
   const { world, before, backUp, make } = await worldOfTwo(t);
   await backUp('data', 30);
   await backUp('data', 2);
@@ -151,20 +151,20 @@ test('what is not due is told in a line each and left alone; what is due is publ
   });
 });
 
-test('an unfinished backup is gone on with, due or not, of whatever kind; another subvolume gets its first', async (t) => {
+test('an unfinished backup resumes, due or not, of whatever kind; another subvolume gets its first', async (t) => {
   const { world, backUp, make } = await worldOfTwo(t);
   await backUp('data', 1);
   await appendFile(join(world.data, 'file'), 'more');
   await mustSucceed(world, 'snapshot.ts');
   const lines = assertMade(await make('KIND=full')).join('\n');
-  assert.match(lines, /^data: incremental: going on with unfinished data__/m);
+  assert.match(lines, /^data: incremental: resuming unfinished data__/m);
   assert.match(lines, /^home: full: asked for with KIND=full/m);
   assert.equal((await newestOf(world, 'data')).kind, 'incremental');
   assert.equal((await newestOf(world, 'home')).kind, 'full');
   assert.match(assertMade(await make()).join('\n'), /^data: next incremental .*\nhome: next incremental .*$/);
 });
 
-test('before a backup is due it is told why it will be full, or cannot be made', async (t) => {
+test('before a backup is due the plan says why it will be full, or cannot be made', async (t) => {
   const { world, before, backUp, make } = await worldOfTwo(t);
   await backUp('data', 1);
   await backUpAt(world, before(1), {
@@ -216,7 +216,7 @@ test('a clock behind the last backup is a failure each time, and does not keep a
   });
 });
 
-test('a chain that began in the future, or is broken, is not gone on with', async (t) => {
+test('a chain that began in the future, or is broken, is not continued', async (t) => {
   const { world, before, backUp, make } = await worldOfTwo(t);
   await backUp('data', 3);
   await backUp('data', 1);

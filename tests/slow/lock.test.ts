@@ -124,7 +124,7 @@ test('SIGKILL frees the lock at once, even when btrfs send lives on', async (t) 
   world.server.faults.clear();
   const next = await world.run('snapshot.ts');
   assert.equal(next.exitCode, 0, next.stderr);
-  assert.match(next.stdout, /going on with unfinished/);
+  assert.match(next.stdout, /resuming unfinished/);
   process.kill(send.pid, 'SIGKILL');
   await world.backup();
   assert.equal((await world.run('verify.ts', '--deep')).exitCode, 0);

@@ -44,7 +44,7 @@ async function restartOlder(world: World): Promise<S3Server> {
   return server;
 }
 
-test('after a prune every kept point is restored, and the upload that waited is gone on with', async (t) => {
+test('after a prune every kept point is restored, and the upload that waited resumes', async (t) => {
   const world = await createWorld(t, {
     CHUNK_SIZE: '10MiB',
     PART_SIZE: '5MiB',

@@ -51,7 +51,7 @@ test('with SSE=aws:kms an upload goes on, and what is verified and restored is w
   assert.deepEqual(await treeDigest(target), await treeDigest(second.manifest.snapshot.path));
 });
 
-test('a storage class that the server does not have is one line, and the next run goes on with another', async (t) => {
+test('a storage class that the server does not have is one line, and the next run continues with another', async (t) => {
   const world = await createWorld(t, { STORAGE_CLASS_CHUNKS: 'GLACIER_IR' });
   await writeFile(join(world.data, 'random'), randomBytes(12 * mib));
   await mustSucceed(world, 'snapshot.ts');

@@ -71,7 +71,7 @@ for (const [who, target] of [
   ['make alone', (pid: number) => pid],
   ['every process of it, as a service manager does', (pid: number) => -pid],
 ] as const) {
-  test(`make backup ends in order when ${who} is told to`, async (t) => {
+  test(`make backup ends in order when ${who} gets a signal`, async (t) => {
     const world = await worldWithData(t);
     const config = await world.settingsFile();
     const { faults } = world.server;
@@ -82,7 +82,7 @@ for (const [who, target] of [
     await whileRunning(make, 'parts', () => storedBytes(world) > 6 * mib);
     process.kill(target(make.child.pid ?? assert.fail('no process')), 'SIGTERM');
     const { stderr } = await endOf(make);
-    assert.match(stderr, /stopped by SIGTERM; run the same command again to go on/);
+    assert.match(stderr, /stopped by SIGTERM; run the same command again to continue/);
     assert.deepEqual(await processesAbout(world.mount), [], 'no child lives on');
     assert.deepEqual(await processesAbout(config), [], 'no stage lives on');
     faults.clear();

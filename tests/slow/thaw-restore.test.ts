@@ -63,7 +63,7 @@ test('a full backup and 25 incrementals are thawed at once: a restore waits once
   assert.deepEqual(await treeDigest(join(world.mount, 'restored')), await treeDigest(world.data));
 });
 
-test('a restore that is killed while it waits is gone on with, and nothing is requested again', async (t) => {
+test('a restore that is killed while it waits resumes, and nothing is requested again', async (t) => {
   const world = await archivedWorld(t, { thawDelayMs: untilTold });
   const before = await namesIn(world.mount);
   const waiting = await startRestore(world);

@@ -124,7 +124,7 @@ for (const order of [
   });
 }
 
-test('the host that lost is told whose backups are there, and can take the prefix over', async (t) => {
+test('the host that lost reads whose backups are there, and can take the prefix over', async (t) => {
   const [a, b] = await twoHosts(t);
   await goThrough('snapshot B, upload B, snapshot A, upload A, publish A', a, b);
   const [snapshot] = await namesIn(b.world.snapshots);

@@ -18,7 +18,7 @@ async function warningsOf(
   return warnings;
 }
 
-test('an upload that may not fit is told with settings that do', async () => {
+test('an upload that may not fit is reported with settings that do', async () => {
   const [line, ...more] = await warningsOf((context) => warnOfUploadMemory(context, limit(180 + program)));
   assert.equal(
     line,
@@ -37,7 +37,7 @@ test('an upload that may not fit is told with settings that do', async () => {
   );
 });
 
-test('a download that may not fit is told with the one setting that changes it', async () => {
+test('a download that may not fit is reported with the one setting that changes it', async () => {
   const warn = (slotMib: number, ofMib: number) =>
     warningsOf((context) => warnOfDownloadMemory(context, 'this restore', slotMib * mib, limit(ofMib)));
   assert.deepEqual(await warn(64, 400 + program), []);

@@ -2,16 +2,27 @@
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import type { Diagnosis } from '../../lib/stage/watch/doctor/check.ts';
 import { examine } from '../../lib/stage/watch/doctor/examine.ts';
-import type { Patient, Role } from '../../lib/stage/watch/doctor/patient.ts';
+import type { Patient } from '../../lib/stage/watch/doctor/patient.ts';
 import { settingsOf } from './settings.ts';
 
 /** Examines a bucket, and a host with these settings. */
 export function examineWith(
   open: () => Promise<Bucket>,
   settings: Readonly<Record<string, string>>,
-  { role = 'backup', now = () => new Date() }: { readonly role?: Role; readonly now?: () => Date } = {},
+  {
+    role = 'backup',
+    now = () => new Date(),
+    measuresRate = false,
+  }: Partial<Pick<Patient, 'role' | 'now' | 'measuresRate'>> = {},
 ): Promise<readonly Diagnosis[]> {
-  const patient: Patient = { settings: settingsOf(settings), role, now, hostName: 'host-1', hostId: 'one' };
+  const patient: Patient = {
+    settings: settingsOf(settings),
+    role,
+    now,
+    measuresRate,
+    hostName: 'host-1',
+    hostId: 'one',
+  };
   return examine(patient, open, new AbortController().signal);
 }
 

@@ -104,7 +104,8 @@ export function encodedStreams(
     const lost: string[] = [];
     const writer = new ChunkWriter({ ...bucket, signal }, plainWrite, { onSent: () => undefined });
     const onLost = (reason: string) => void lost.push(reason);
-    const tools = { writer, journal, hasher: encoded.hasher, onReused: () => undefined, onLost };
+    const onEnded = async (key: string) => void lost.push(`${key} was ended`);
+    const tools = { writer, journal, hasher: encoded.hasher, onReused: () => undefined, onLost, onEnded };
     const openObject = (index: number) => {
       const key = keys.chunk('full', stampOf(name), index);
       const place = { index, key, partSizeBytes, replaces: earlier.own.get(key) };

@@ -3,23 +3,34 @@
 /** What people put for the words in capitals. */
 export interface FilledIn {
   readonly name: string;
-  readonly directory: string;
-  readonly place: string;
+  readonly target: string;
+  readonly directory?: string;
+  readonly identity?: string;
 }
 
-/** The commands of the text, a block each: lines that are set off by five blanks, as they would be entered. */
+/** The commands of the steps by hand, a block each: lines that are set off by five blanks, as they would be entered. */
 export function commandBlocks(text: string, filledIn?: FilledIn): readonly string[] {
+  return blocksIn(text.slice(text.indexOf('\nBy hand\n')), filledIn);
+}
+
+/** The commands that fetch and run recover.sh: get and list, thaw, restore. */
+export function scriptBlocks(text: string, filledIn?: FilledIn): readonly string[] {
+  return blocksIn(text.slice(0, text.indexOf('\nBy hand\n')), filledIn);
+}
+
+function blocksIn(text: string, filledIn?: FilledIn): readonly string[] {
   const blocks = text
     .split(/\n\n+/)
     .filter((block) => block.startsWith('     '))
     .map((block) => block.replace(/^ {5}/gm, ''));
   if (!filledIn) return blocks;
-  const { name, directory, place } = filledIn;
+  const { name, target, directory = '/nowhere', identity = '/nowhere' } = filledIn;
   return blocks.map((block) =>
     block
-      .replace(/\bNAME\b/g, name)
-      .replace(/\bDIR\b/g, directory)
-      .replace(/\bPLACE\b/g, place),
+      .replace(/\bNAME\b/g, () => name)
+      .replace(/\bDIR\b/g, () => directory)
+      .replace(/\bIDENTITY\b/g, () => identity)
+      .replace(/\bTARGET\b/g, () => target),
   );
 }
 

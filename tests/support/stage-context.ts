@@ -4,6 +4,7 @@ import { endingWithin } from '../../lib/edge/process/abort-scope.ts';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
 import { TransferMemory } from '../../lib/transfer/memory/transfer-memory.ts';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { settingsOf } from './settings.ts';
 
 /** A context that tells what it was told. */
@@ -43,6 +44,7 @@ export function stageContext(
     now: () => new Date(0),
     hostName: 'host',
     hostId: undefined,
+    checkout: repositoryRoot,
   };
   return { context, warnings, progress };
 }

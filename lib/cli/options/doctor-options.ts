@@ -10,6 +10,10 @@ export const doctorOptions = {
     value: 'ROLE',
     about: `what the credentials are for: ${roles.join(', ')} (default: backup)`,
   },
+  rate: {
+    type: 'boolean',
+    about: 'also measure the upload rate, for 10 seconds, and say how long a full backup takes',
+  },
 } as const;
 
 /** The role that is meant. @throws ToolError (usage) */

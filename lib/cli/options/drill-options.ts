@@ -10,7 +10,7 @@ import {
   refuseTwoPoints,
   thawOptions,
 } from './point-options.ts';
-import { readThawWish } from './thaw-options.ts';
+import { readThawTerms } from './thaw-options.ts';
 
 const modes = ['full', 'sample', 'none'] as const;
 
@@ -53,7 +53,7 @@ export function readDrillOptions(
   return {
     subvolume,
     selection: { at, manifest },
-    thaw: readThawWish(options),
+    thaw: readThawTerms(options),
     verifyMode,
     mayWait: options['no-wait'] === undefined,
     cadence: options['if-due'] === undefined ? undefined : DRILL,

@@ -126,7 +126,7 @@ async function readSettingsFile(file: string): Promise<string> {
     if (codeOf(cause) !== 'ENOENT') throw fileError(`cannot read the settings file ${file}`, cause);
     throw new ToolError(`the settings file ${file} does not exist`, {
       kind: 'usage',
-      hint: 'copy config/backup.env.example to config/backup.env (mode 0600) and fill it in, or name another with CONFIG=',
+      hint: 'make init writes one (or copy config/backup.env.example, mode 0600); CONFIG= names another',
       cause,
     });
   }

@@ -6,7 +6,7 @@ import type { RestoreAllRequest } from '../../stage/restore/restore-all.ts';
 import type { OptionDefinition } from './help.ts';
 import type { OptionValues } from './parse-options.ts';
 import { pointOptions, refuseTwoPoints, thawOptions } from './point-options.ts';
-import { readThawWish } from './thaw-options.ts';
+import { readThawTerms } from './thaw-options.ts';
 
 const modes = ['full', 'sample', 'none'] as const;
 
@@ -28,7 +28,7 @@ export const restoreOptions = {
   'read-only': { type: 'boolean', about: 'make TARGET read-only' },
   continue: {
     type: 'boolean',
-    about: 'leave in SNAPSHOT_DIR what the next backup builds on: this host goes on with the chain',
+    about: 'leave in SNAPSHOT_DIR what the next backup builds on: this host continues the chain',
   },
   'no-wait': { type: 'boolean', about: 'exit 5 while chunks thaw, instead of waiting for RESTORE_TIMEOUT' },
   abandon: { type: 'boolean', about: 'remove what a stopped restore to TARGET has left' },
@@ -37,7 +37,7 @@ export const restoreOptions = {
 type Option = keyof typeof restoreOptions;
 
 /** A restore of one backup, or the end of one that was stopped. */
-export type RestoreWish =
+export type RestoreChoice =
   | { readonly mode: 'restore'; readonly request: RestoreRequest }
   | { readonly mode: 'all'; readonly request: RestoreAllRequest }
   | { readonly mode: 'abandon'; readonly target: string };
@@ -47,7 +47,7 @@ export type RestoreWish =
  * @param verifyMode the setting, which VERIFY= replaces
  * @throws ToolError (usage)
  */
-export function readRestoreOptions(options: OptionValues<Option>, verifyMode: VerifyMode): RestoreWish {
+export function readRestoreOptions(options: OptionValues<Option>, verifyMode: VerifyMode): RestoreChoice {
   const { subvolume, at, manifest } = options;
   const target = options.target?.replace(/(?<=.)\/+$/, '');
   if (options.abandon !== undefined) {
@@ -72,7 +72,7 @@ export function readRestoreOptions(options: OptionValues<Option>, verifyMode: Ve
     verifyMode: mode,
     readOnly: options['read-only'] !== undefined,
     continuesChain: options.continue !== undefined,
-    thaw: readThawWish(options),
+    thaw: readThawTerms(options),
     mayWait: options['no-wait'] === undefined,
   };
   if (!subvolume) return { mode: 'all', request: { ...common, directory: target, at } };

@@ -3,19 +3,19 @@ import { resolve } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import { type ThawTier, thawTiers } from '../../core/thaw/archive-classes.ts';
 import { MOST_THAW_DAYS } from '../../core/thaw/thaw-plan.ts';
-import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
+import type { ThawTerms } from '../../edge/s3/thaw-requests.ts';
 import type { OptionValues } from './parse-options.ts';
 import { type pointOptions, refuseTwoPoints, type thawOptions } from './point-options.ts';
 
 type Option = keyof typeof pointOptions | keyof typeof thawOptions | 'export' | 'dry-run';
 
 /** A thaw of one chain, or a list of the chains of many hosts. */
-export type ThawWishes =
+export type ThawChoice =
   | {
       readonly mode: 'thaw';
       readonly subvolume: string;
       readonly selection: { readonly at: string | undefined; readonly manifest: string | undefined };
-      readonly wish: Partial<ThawWish>;
+      readonly terms: Partial<ThawTerms>;
       readonly isDryRun: boolean;
     }
   | {
@@ -26,7 +26,7 @@ export type ThawWishes =
     };
 
 /** Checks the options of `thaw.ts` against each other. @throws ToolError (usage) */
-export function readThawOptions(options: OptionValues<Option>): ThawWishes {
+export function readThawOptions(options: OptionValues<Option>): ThawChoice {
   const { subvolume, at, manifest } = options;
   const isDryRun = options['dry-run'] !== undefined;
   if (options.export !== undefined) {
@@ -45,11 +45,11 @@ export function readThawOptions(options: OptionValues<Option>): ThawWishes {
     throw usage('SUBVOLUME is not given', 'make thaw SUBVOLUME=name; make list shows what there is');
   }
   refuseTwoPoints(at, manifest);
-  return { mode: 'thaw', subvolume, selection: { at, manifest }, wish: readThawWish(options), isDryRun };
+  return { mode: 'thaw', subvolume, selection: { at, manifest }, terms: readThawTerms(options), isDryRun };
 }
 
 /** Tier and days in place of RESTORE_TIER and RESTORE_DAYS. @throws ToolError (usage) */
-export function readThawWish({ tier, days }: OptionValues<keyof typeof thawOptions>): Partial<ThawWish> {
+export function readThawTerms({ tier, days }: OptionValues<keyof typeof thawOptions>): Partial<ThawTerms> {
   if (
     days !== undefined &&
     !(/^\d{1,3}$/.test(days) && Number(days) >= 1 && Number(days) <= MOST_THAW_DAYS)

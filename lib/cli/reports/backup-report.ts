@@ -10,11 +10,13 @@ type Named<Result> = readonly (readonly [name: string, result: Result])[];
 
 /**
  * The plan, in lines: of each subvolume what is done and why, and the snapshot that will be sent.
+ * @param below what else is said of one
  * @param memoryBytes the most that sending it takes; undefined where nothing is said of it
  */
 export function planLines(
   plans: Named<PreparedBackup | NothingDue>,
   memoryBytes: number | undefined,
+  below: (name: string) => readonly string[] = () => [],
 ): readonly string[] {
   const lines: string[] = [];
   let isDryRun = false;
@@ -25,6 +27,7 @@ export function planLines(
       lines.push(printable(`${name}: ${plan.kind}: ${plan.reason}`));
       if (plan.snapshotPath !== undefined) lines.push(printable(`  snapshot ${plan.snapshotPath}`));
       else isDryRun = true;
+      lines.push(...below(name));
     }
   }
   const isSent = plans.some(([, plan]) => 'kind' in plan && plan.kind !== 'none');
@@ -60,6 +63,13 @@ const publishedColumns = [
   'CHAIN',
   { title: 'MANIFEST', leaveOut: 2 },
 ];
+
+/** A plan as it stands in the JSON document. */
+export function planJson(plan: PreparedBackup | NothingDue): object {
+  if ('next' in plan) return plan;
+  const { origin: _, ...shown } = plan;
+  return shown;
+}
 
 /** A published backup as it stands in the JSON document. */
 export function publishedJson([

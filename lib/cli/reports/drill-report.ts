@@ -1,4 +1,4 @@
-/** What `drill.ts` tells: what was drilled and found, what is not due, and what a dry run would do. */
+/** What `drill.ts` prints: what was drilled and found, what is not due, and what a dry run would do. */
 import { describeError, type ToolError } from '../../core/errors.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { formatCount, formatDuration, formatSize } from '../../core/units.ts';

@@ -1,10 +1,13 @@
 /** What `list.ts` prints: a table for people, a document for programs, whose fields docs/json.md names. */
 import { describeError } from '../../core/errors.ts';
 import { formatTimestamp, readableTimestamp, SubvolumeKeys } from '../../core/format/names.ts';
+import { type BackupCost, costBackups } from '../../core/prices/backup-costs.ts';
+import { formatDollars } from '../../core/prices/costs.ts';
+import type { RegionPrices } from '../../core/prices/price-file.ts';
 import { formatSize } from '../../core/units.ts';
 import type { ListedBackup, Restorability } from '../../stage/bucket/list.ts';
 import type { ListedHost } from '../../stage/bucket/list-hosts.ts';
-import { formatTable } from './table.ts';
+import { type Column, formatTable } from './table.ts';
 
 /** What is printed: one or the other. */
 interface Report {
@@ -12,15 +15,23 @@ interface Report {
   readonly json: unknown;
 }
 
+/** Prices, where costs are asked for; `known` is undefined where there are none. */
+export interface Costing {
+  readonly known: RegionPrices | undefined;
+}
+
 /** The backups of one host, as text and as the document. @param width of the table, in characters */
 export function listReport(
   bucket: string,
   { prefix, backups }: ListedHost,
   width = Number.POSITIVE_INFINITY,
+  costing?: Costing,
 ): Report {
+  const costs = costing && costBackups(backups, costing.known);
+  const table = () => listTable(backups, width, costs);
   return {
-    text: backups.length === 0 ? `no backups in ${bucket} under ${prefix}/` : listTable(backups, width),
-    json: { bucket, prefix, backups: backups.map(listedJson) },
+    text: backups.length === 0 ? `no backups in ${bucket} under ${prefix}/` : table(),
+    json: { bucket, prefix, backups: backups.map((backup) => listedJson(backup, costs)) },
   };
 }
 
@@ -30,10 +41,12 @@ export function hostsReport(
   hostPrefix: string,
   hosts: readonly ListedHost[],
   width = Number.POSITIVE_INFINITY,
+  costing?: Costing,
 ): Report {
+  const costsOf = (backups: readonly ListedBackup[]) => costing && costBackups(backups, costing.known);
   const blocks = hosts.map(({ prefix, backups, failure }) => {
     const nothing = failure ? `  cannot be listed: ${failure.message}` : '  no backups';
-    return `${prefix}\n${backups.length === 0 ? nothing : listTable(backups, width)}`;
+    return `${prefix}\n${backups.length === 0 ? nothing : listTable(backups, width, costsOf(backups))}`;
   });
   const where = hostPrefix === '' ? bucket : `${bucket} under ${hostPrefix}/`;
   return {
@@ -43,7 +56,7 @@ export function hostsReport(
       host_prefix: hostPrefix,
       hosts: hosts.map(({ prefix, backups, failure }) => ({
         prefix,
-        backups: backups.map(listedJson),
+        backups: backups.map((backup) => listedJson(backup, costsOf(backups))),
         problem: failure ? describeError(failure) : null,
       })),
     },
@@ -62,7 +75,7 @@ export function pointerProblems({ prefix, backups }: ListedHost): readonly strin
   );
 }
 
-const columns = [
+const columns: readonly Column[] = [
   '  SUBVOLUME',
   'TIME',
   { title: 'KIND', leaveOut: 1 },
@@ -73,7 +86,11 @@ const columns = [
   { title: 'MANIFEST', leaveOut: 4 },
 ];
 
-function listTable(backups: readonly ListedBackup[], width: number): string {
+type Costs = ReadonlyMap<string, BackupCost> | undefined;
+
+const costColumns = ['A MONTH', 'CHAIN A MONTH'];
+
+function listTable(backups: readonly ListedBackup[], width: number, costs: Costs): string {
   const rows = backups.map((backup) => [
     `${backup.current ? '*' : ' '} ${backup.subvolume}`,
     readableTimestamp(backup.created_at),
@@ -81,15 +98,29 @@ function listTable(backups: readonly ListedBackup[], width: number): string {
     backup.problem ?? formatSize(backup.bytes),
     String(backup.chunks),
     backup.storage_class ?? '',
+    ...(costs ? costCells(costs.get(backup.manifest_key)) : []),
     restorableText(backup.restorability),
     backup.manifest_key,
   ]);
-  return formatTable(columns, rows, width);
+  const before = columns.indexOf('RESTORABLE');
+  return formatTable(costs ? columns.toSpliced(before, 0, ...costColumns) : columns, rows, width);
+}
+
+function costCells(cost: BackupCost | undefined): readonly string[] {
+  return [cost?.own, cost?.chain].map((dollars) =>
+    dollars === null || dollars === undefined ? 'not known' : formatDollars(dollars),
+  );
 }
 
 /** A backup as it stands in the document: every field is there, null where it has no value. */
-function listedJson({ restorability, ...listed }: ListedBackup): unknown {
-  const backup = { ...listed, problem: listed.problem ?? null };
+function listedJson({ restorability, ...listed }: ListedBackup, costs: Costs): unknown {
+  const cost = costs?.get(listed.manifest_key);
+  const backup = {
+    ...listed,
+    problem: listed.problem ?? null,
+    dollars_per_month: cost?.own ?? null,
+    chain_dollars_per_month: cost?.chain ?? null,
+  };
   if ('whyNot' in restorability) {
     const { isArchived, whyNot: why_not } = restorability;
     return { ...backup, restorable: isArchived ? 'after a thaw' : 'no', why_not, thaw: null };

@@ -18,8 +18,8 @@ export function scratchPlanLines(plan: ScratchPlan): readonly string[] {
   ];
 }
 
-function thawLine({ outlook: { progress, requested, wish } }: ScratchPlan): string {
-  const time = describeReadyTime(readyTime(progress, wish.tier));
+function thawLine({ outlook: { progress, requested, terms } }: ScratchPlan): string {
+  const time = describeReadyTime(readyTime(progress, terms.tier));
   if (requested === 0 && time === undefined) return 'thaws nothing: all chunks can be read';
   const parts = [
     ...(requested > 0
@@ -27,13 +27,13 @@ function thawLine({ outlook: { progress, requested, wish } }: ScratchPlan): stri
       : []),
     ...(progress.thawing > 0 ? [`waits for ${formatCount(progress.thawing, 'chunk')} in progress`] : []),
   ];
-  return `${parts.join(' and ')} (${wish.tier}, ${wish.days} days)${time === undefined ? '' : `; ${time}`}`;
+  return `${parts.join(' and ')} (${terms.tier}, ${terms.days} days)${time === undefined ? '' : `; ${time}`}`;
 }
 
 /** The same for programs. */
 export function scratchPlanJson(plan: ScratchPlan) {
   const { subvolume, chain, bytes, requests, room, directory, free } = plan;
-  const { progress, requested, wish } = plan.outlook;
+  const { progress, requested, terms } = plan.outlook;
   return {
     subvolume,
     chain: chain.map(({ key }) => key),
@@ -43,7 +43,7 @@ export function scratchPlanJson(plan: ScratchPlan) {
       cold: progress.cold,
       thawing: progress.thawing,
       would_request: requested,
-      ...wish,
+      ...terms,
     },
     scratch: { directory, at_least: room.atLeast, at_most: room.atMost, free },
   };

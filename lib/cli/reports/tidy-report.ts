@@ -1,4 +1,4 @@
-/** What the scripts of a backup tell of old local snapshots. */
+/** What the scripts of a backup report about old local snapshots. */
 import type { TidyOutcome } from '../../stage/backup/publish/tidy-up.ts';
 import type { Log } from '../../transfer/transfer-context.ts';
 

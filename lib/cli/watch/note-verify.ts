@@ -10,7 +10,7 @@ export function noteVerify(
 ): void {
   for (const { name, findings, cold } of subvolumes) {
     if (findings > 0) {
-      note(name, { outcome: 'damaged', problem: `${formatCount(findings, 'finding')} of make verify` });
+      note(name, { outcome: 'damaged', problem: formatCount(findings, 'finding') });
     } else if (cold > 0) {
       note(name, { outcome: 'incomplete', problem: `${formatCount(cold, 'object')} archived and not read` });
     } else note(name, { outcome: 'sound', problem: null });

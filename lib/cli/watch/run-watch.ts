@@ -1,5 +1,5 @@
 /**
- * Tells of a run: pings at its start and end, the record in RUN_DIR, METRICS_FILE, NOTIFY_COMMAND. None of it can fail a run, nor
+ * Reports a run: pings at its start and end, the record in RUN_DIR, METRICS_FILE, NOTIFY_COMMAND. None of it can fail a run, nor
  * hold it up for more than a moment.
  */
 import type { Logger } from 'pino';
@@ -11,7 +11,7 @@ import { WatchFiles } from '../../edge/files/watch-files.ts';
 import type { StageContext } from '../../stage/context.ts';
 import { isFailure, isStopped, type WatchedCommand } from './watched-commands.ts';
 
-/** Where it is told. */
+/** Where it is reported. */
 export interface RunWatchOptions {
   readonly watched: WatchedCommand;
   readonly values: SettingValues;
@@ -57,7 +57,7 @@ export class RunWatch {
     });
   }
 
-  /** Tells how the run ended. */
+  /** Reports how the run ended. */
   async end(exitCode: number): Promise<void> {
     const { watched, errors } = this.#options;
     await this.#unharmed('cannot record this run', () => this.#record(exitCode));
@@ -72,7 +72,7 @@ export class RunWatch {
     if (watched.pings !== 'none') await this.#notify(failed, exitCode, text);
   }
 
-  /** Without RUN_DIR this is no host that is watched, but one from which somebody looks at a bucket. */
+  /** Without RUN_DIR this host is not watched: a bucket is only looked at from here. */
   async #record(exitCode: number): Promise<void> {
     const { watched, values, errors } = this.#options;
     const { METRICS_FILE, RUN_DIR } = values;
@@ -121,7 +121,7 @@ export class RunWatch {
     });
   }
 
-  /** A backup does not fail because nobody can be told of it. */
+  /** A backup does not fail because it cannot be reported. */
   async #unharmed(what: string, work: () => Promise<unknown>): Promise<void> {
     try {
       await work();

@@ -1,4 +1,4 @@
-/** Which scripts are runs that somebody wants to be told of, and of what. */
+/** Which scripts are runs to report, and what they run. */
 import type { OptionValues } from '../options/parse-options.ts';
 
 /** A run that is recorded. */

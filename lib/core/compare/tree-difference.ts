@@ -33,7 +33,7 @@ export interface TreeDifference {
   readonly aspects: readonly DifferenceAspect[];
 }
 
-/** What `--out-format` must be for parseItemizedLine: the mark tells these lines from all others. */
+/** What `--out-format` must be for parseItemizedLine: the mark distinguishes these lines from all others. */
 export const itemizedFormat = '=%i %n';
 
 /** The letters of `%i` after its two leading characters; `c` depends on the type of the entry. */

@@ -100,6 +100,11 @@ export function recoveryTextKey(prefix: string): string {
   return `${prefix}/RESTORE.txt`;
 }
 
+/** Key of the script that recovers without this tool. */
+export function recoverScriptKey(prefix: string): string {
+  return `${prefix}/recover.sh`;
+}
+
 /** What the keys of all drills of a subvolume begin with. */
 export function drillsRoot(prefix: string, subvolume: string): string {
   return `${prefix}/drill/${subvolume}/`;

@@ -160,6 +160,8 @@ export const chunksFileSchema = z.object({
   sealed: z.string().optional(),
   /** The programs of the codec, with their versions. */
   programs: z.record(z.string(), z.string()).optional(),
+  /** Bytes of the stream that were sent a second, where enough were to tell. */
+  rate: z.number().positive().optional(),
   started_at: z.string(),
   finished_at: z.string(),
 });
@@ -192,7 +194,7 @@ export const takenFileSchema = z.object({
 export type TakenFile = z.output<typeof takenFileSchema>;
 
 /**
- * published.json: the last backup that was published from this RUN_DIR, and where. It helps to tell this host's backups from those of
+ * published.json: the last backup that was published from this RUN_DIR, and where. It helps to distinguish this host's backups from those of
  * another one with the same name; losing it costs nothing else.
  */
 export const publishedFileSchema = z.object({
@@ -201,12 +203,14 @@ export const publishedFileSchema = z.object({
   server: z.string().optional(),
   bucket: z.string().optional(),
   prefix: z.string().optional(),
+  /** Bytes a second at which the last upload was sent, where that was long enough to measure. */
+  upload_rate: z.number().positive().optional(),
 });
 
 export type PublishedFile = z.output<typeof publishedFileSchema>;
 
 /**
- * continued.json: a backup that was restored here to go on with its chain, until the next backup builds on it. It is what says that this
+ * continued.json: a backup that was restored here to continue its chain, until the next backup builds on it. It is what says that this
  * host may: `last_manifest_key` is what `current.json` named then. Losing it costs a look at every file of the snapshot.
  */
 export const continuedFileSchema = z.object({

@@ -17,7 +17,7 @@ const toleranceMs = 3 * 3_600_000;
 /** A clock that is set right steps back that far at most. */
 const clockStepMs = 60_000;
 
-/** It is due, or when it will be; or the last one is of the future by this clock, so that nobody can say. */
+/** It is due, or when it will be; or the last one is dated in the future by this clock, so that it is unknown. */
 export type DrillVerdict =
   | { readonly due: true }
   | { readonly due: false; readonly atMs: number }

@@ -1,5 +1,5 @@
 /** What the lifecycle rules of a bucket do to backups: some are missed, some would destroy them. */
-import { DAY_MS, formatDuration, formatSize } from '../units.ts';
+import { DAY_MS, formatDuration, formatSize, GIB, MIB } from '../units.ts';
 
 /** A rule that is enabled, as far as it matters here. */
 export interface LifecycleRule {
@@ -120,10 +120,16 @@ function tooShort(days: number, { uploadBytes, rate }: LifecycleNeeds): Lifecycl
   const takes = uploadBytes / rate;
   if (takes < seconds) return undefined;
   const enough = Math.max(UPLOAD_DAYS, Math.ceil((takes / seconds) * days) + 1);
-  const gib = Math.max(1, Math.floor((rate * seconds) / 2 / 2 ** 30));
+  const smaller = chunkSetting((rate * seconds) / 2);
   return {
     level: 'broken',
     problem: `${ends}, but a chunk of ${size} takes ${formatDuration(takes)} at the last rate, ${formatSize(Math.round(rate))}/s: it is lost before it is complete`,
-    cure: `set its DaysAfterInitiation to ${enough} or more, or CHUNK_SIZE=${gib}GiB`,
+    cure: `set its DaysAfterInitiation to ${enough} or more${smaller}`,
   };
+}
+
+/** A smaller chunk as the settings have it; empty where S3 takes none as small. */
+function chunkSetting(bytes: number): string {
+  if (bytes >= GIB) return `, or CHUNK_SIZE=${Math.floor(bytes / GIB)}GiB`;
+  return bytes >= 5 * MIB ? `, or CHUNK_SIZE=${Math.floor(bytes / MIB)}MiB` : '';
 }

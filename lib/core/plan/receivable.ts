@@ -1,4 +1,4 @@
-/** Whether a host can receive a chain, as far as manifests and mount tell it before the first byte is fetched. */
+/** Whether a host can receive a chain, as far as manifests and mount show it before the first byte is fetched. */
 import type { Manifest } from '../format/manifest.ts';
 
 /** The host, and the filesystem to receive on; undefined is what is not known. */

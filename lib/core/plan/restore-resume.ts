@@ -9,7 +9,7 @@ export type ChainLink = RestoreFile['chain'][number];
 export type ResumePoint = { readonly from: number } | { readonly refused: string };
 
 /**
- * Judges what an earlier restore has left by the chain that is asked for now. A longer chain goes on with it, and so does a shorter one
+ * Judges what an earlier restore has left by the chain that is asked for now. A longer chain continues from it, and so does a shorter one
  * that ends where it is.
  */
 export function resumePoint(left: RestoreFile, subvolume: string, chain: readonly ChainLink[]): ResumePoint {

@@ -3,7 +3,7 @@
  * good, `key-rules.ts` says.
  */
 import { storageClasses } from '../thaw/storage-classes.ts';
-import { watchNotes } from './watch-keys.ts';
+import { limitNotes, watchNotes } from './watch-keys.ts';
 
 /** What people read about a key. */
 export interface SettingNotes {
@@ -111,6 +111,7 @@ export const settingNotes = {
     about:
       'how long a failing request is repeated before the run gives up; what is uploaded or received is kept, and the next run resumes. A backup waits as long for a server that has not answered yet, as after waking up; other commands a minute at most',
   },
+  ...limitNotes,
   STORAGE_CLASS_CHUNKS: {
     section: how,
     preset: 'DEEP_ARCHIVE',
@@ -183,7 +184,7 @@ export const settingNotes = {
     section: back,
     preset: '',
     about:
-      'allowed_signers file (ssh-keygen(1)): restore, thaw and verify then take only manifests that somebody in it has signed',
+      'allowed_signers file (ssh-keygen(1)): restore, thaw and verify then take only manifests that a signer in it has signed',
   },
   RESTORE_TIER: {
     section: back,
@@ -200,7 +201,7 @@ export const settingNotes = {
     section: back,
     preset: '10MiB',
     about:
-      'download rate to expect, in bytes a second: it tells how long a transfer needs the thawed copies of a chain',
+      'download rate to expect, in bytes a second: how long a transfer needs the thawed copies of a chain follows from it',
   },
   RESTORE_TIMEOUT: {
     section: back,

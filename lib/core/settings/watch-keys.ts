@@ -1,6 +1,21 @@
-/** The settings by which a host tells how it is: to Prometheus, to a service that watches timers, to a command. */
+/** The settings by which a host reports its state: to Prometheus, to a service that watches timers, to a command. */
 
-const watch = 'Being told';
+const watch = 'Monitoring and notifications';
+
+/** How much of the line is taken. */
+export const limitNotes = {
+  LIMIT_UPLOAD: {
+    section: 'How the stream is cut and stored',
+    preset: 'none',
+    about:
+      'most bytes a second that chunks may take of the line, all connections together: none, a rate (10MiB, or 20Mbit of bits), or a timetable in local time (08:00,1MiB 23:00,none), as rclone --bwlimit has it; 64KiB at least',
+  },
+  LIMIT_DOWNLOAD: {
+    section: 'How the stream is cut and stored',
+    preset: 'none',
+    about: 'the same for what restore, extract, drill and verify DEEP=1 read of chunks',
+  },
+} as const;
 
 /** By key, in the order of the documents. */
 export const watchNotes = {
@@ -21,6 +36,12 @@ export const watchNotes = {
     preset: '',
     about:
       'command that /bin/sh runs at the end of each run: $RESULT is success or failure, and stdin has the reason (docs/monitoring.md)',
+  },
+  PRICES: {
+    section: watch,
+    preset: '',
+    about:
+      'file with prices of your own, in the form of config/prices.json, for other regions and providers; it wins over that one',
   },
   VERIFY_EVERY: {
     section: watch,

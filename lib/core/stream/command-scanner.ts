@@ -106,7 +106,7 @@ export class CommandScanner {
     }
   }
 
-  /** Bytes that have to be in one piece, as far as those that are here tell. */
+  /** Bytes that have to be in one piece, as far as those that have arrived show. */
   #wantedBytes({ view }: Memory, at: number): number {
     if (this.#version === undefined) return STREAM_HEADER_BYTES;
     if (view.byteLength - at < COMMAND_HEADER_BYTES) return COMMAND_HEADER_BYTES;

@@ -29,6 +29,7 @@ export const COMMANDS = {
   clone: 16,
   setTimes: 20,
   end: 21,
+  updateExtent: 22,
   encodedWrite: 25,
 } as const;
 

@@ -1,6 +1,6 @@
 /**
  * The inodes of a snapshot, as its full stream names them: `btrfs send` makes each under the name `o<number>-<generation>-0` before it
- * moves it to its place (gen_unique_name in the kernel's fs/btrfs/send.c). Nothing else tells the generation of a symbolic link.
+ * moves it to its place (gen_unique_name in the kernel's fs/btrfs/send.c). Nothing else shows the generation of a symbolic link.
  */
 import { CommandScanner } from './command-scanner.ts';
 import { ATTRIBUTES, attributesOf, COMMANDS } from './commands.ts';

@@ -26,7 +26,7 @@ export interface Labels {
   readonly parentUuid: string | undefined;
   /** Of the top directory; the same for all streams of a chain. */
   readonly rootAttributes: RootAttributes;
-  /** Of the top directory: seconds since 1970 with nine decimals; undefined where only the stream tells it, if it does. */
+  /** Of the top directory: seconds since 1970 with nine decimals; undefined where only the stream has it, if it does. */
   readonly mtime?: string | undefined;
 }
 

@@ -15,7 +15,7 @@ export type ThawState =
   | { readonly kind: 'readable' }
   /** `expiresAtMs`: when the copy goes, in milliseconds since the epoch; undefined where the bucket does not say. */
   | { readonly kind: 'thawed'; readonly archive: Archive; readonly expiresAtMs: number | undefined }
-  /** `tier`: in which this run asked for it; undefined where an earlier one did, since the bucket does not tell. */
+  /** `tier`: in which this run asked for it; undefined where an earlier one did, since the bucket does not show it. */
   | { readonly kind: 'thawing'; readonly archive: Archive; readonly tier?: ThawTier }
   | { readonly kind: 'cold'; readonly archive: Archive };
 

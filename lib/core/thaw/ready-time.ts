@@ -1,4 +1,4 @@
-/** When a thaw will be over, as far as that is known: only of what this run asked for is the tier known, since the bucket tells none. */
+/** When a thaw will be over, as far as that is known: only of what this run asked for is the tier known, since the bucket shows none. */
 import { formatDuration } from '../units.ts';
 import { type ThawTier, thawTime } from './archive-classes.ts';
 import type { ThawProgress } from './thaw-plan.ts';
@@ -6,7 +6,7 @@ import type { ThawProgress } from './thaw-plan.ts';
 /** Seconds at best and at worst. */
 type Seconds = readonly [from: number, to: number];
 
-/** `known` counts from this run's requests, `unknown` from those of an earlier run, `unasked` from requests that nobody has made yet. */
+/** `known` counts from this run's requests, `unknown` from those of an earlier run, `unasked` from requests that have not been made yet. */
 export type ReadyTime =
   | { readonly kind: 'now' }
   | { readonly kind: 'known' | 'unasked'; readonly seconds: Seconds }
@@ -32,8 +32,8 @@ export function describeReadyTime(ready: ReadyTime): string | undefined {
   const time = describeSeconds(ready.seconds);
   return {
     known: `it takes ${time} from the request on`,
-    unasked: `it takes ${time} from its request on, which nobody has made yet`,
-    unknown: `it was requested before, in a tier that the bucket does not tell: ${time} from that request on`,
+    unasked: `it takes ${time} from the request, which has not been made yet`,
+    unknown: `it was requested before, in a tier that the bucket does not show: ${time} from that request`,
   }[ready.kind];
 }
 

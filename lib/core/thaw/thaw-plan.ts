@@ -85,7 +85,7 @@ export interface ThawProgress {
 export interface Wait {
   readonly archive: Archive;
   readonly isAsked: boolean;
-  /** Undefined where nobody has asked, and where an earlier run did. */
+  /** Undefined where it was not requested, and where an earlier run requested it. */
   readonly tier: ThawTier | undefined;
 }
 

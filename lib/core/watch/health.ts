@@ -1,4 +1,4 @@
-/** How the backups of a subvolume are, as far as the bucket tells. It is kept in RUN_DIR/@watch/ for when the bucket cannot be asked. */
+/** How the backups of a subvolume are, as far as the bucket shows. It is kept in RUN_DIR/@watch/ for when the bucket cannot be asked. */
 import { z } from 'zod';
 
 const kind = z.enum(['full', 'incremental']);

@@ -85,7 +85,7 @@ const helps = {
   chain_restorable: '1 while the newest backup can be restored, 0 when its chain is broken.',
   stored_bytes: 'Bytes in the bucket.',
   storage_cost_dollars_per_month: 'Price of storing them for a month, in US dollars.',
-  backup_last_success_timestamp_seconds: 'When make backup last ended well, whether or not a backup was due.',
+  backup_last_success_timestamp_seconds: 'When make backup last succeeded, whether or not a backup was due.',
   backup_duration_seconds: 'Time from planning to publishing the last backup of this host.',
   backup_rate_bytes_per_second: 'Bytes of that backup for each second of that time.',
   verify_last_success_timestamp_seconds: 'When make verify last found everything sound.',

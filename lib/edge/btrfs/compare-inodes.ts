@@ -1,4 +1,4 @@
-/** Whether an increment from one snapshot to another would be right where their ancestors do not tell: by all of their inodes. */
+/** Whether an increment from one snapshot to another would be right where their ancestors do not show it: by all of their inodes. */
 import type { BigIntStats } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import pMap from 'p-map';

@@ -48,7 +48,7 @@ export async function readFilesystemUuid(path: string): Promise<string | undefin
   return undefined;
 }
 
-/** Bytes of the metadata nodes of the filesystem that a path is on; undefined where sysfs does not tell. */
+/** Bytes of the metadata nodes of the filesystem that a path is on; undefined where sysfs does not show it. */
 export async function readNodeSize(path: string): Promise<number | undefined> {
   const uuid = await readFilesystemUuid(path);
   const text = uuid && (await readFile(`${mountedRoot}/${uuid}/nodesize`, 'utf8').catch(() => undefined));

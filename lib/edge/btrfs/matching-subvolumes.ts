@@ -1,4 +1,4 @@
-/** Subvolumes that a glob finds: the snapshots that somebody else takes. They are only looked at. */
+/** Subvolumes that a glob finds: the snapshots that another program takes. They are only looked at. */
 import { basename } from 'node:path';
 import pMap from 'p-map';
 import { ToolError } from '../../core/errors.ts';

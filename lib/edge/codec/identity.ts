@@ -54,7 +54,7 @@ export async function openSealed(identity: string, sealed: Uint8Array, what: str
     }
     if (/passphrase/.test(reason)) {
       throw wrongIdentity(
-        `the identity file ${identity} of DECRYPT_WITH is protected by a passphrase, which nobody can enter here`,
+        `the identity file ${identity} of DECRYPT_WITH is protected by a passphrase, which cannot be entered here`,
         error,
         `decrypt it into a file that only root can read, and name that: age -d ${identity}, or ssh-keygen -p for an SSH key`,
       );

@@ -1,4 +1,4 @@
-/** What a filesystem keeps of files: found by trying, because its type does not tell how it is mounted. */
+/** What a filesystem keeps of files: found by trying, because its type does not show how it is mounted. */
 import { chown, link, lstat, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError } from '../files/files.ts';

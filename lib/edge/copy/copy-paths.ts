@@ -34,7 +34,7 @@ export async function copyPaths(
   const { from, to, paths, signal } = request;
   const args = [...optionsFor(request), '--from0', '--files-from=-', '--', `${from}/`, `${to}/`];
   signal.throwIfAborted();
-  // A kill of this process must not leave one that still writes: rsync goes on without whoever listens to it (seen with 3.5.0).
+  // A kill of this process must not leave one that still writes: rsync continues without its reader (seen with 3.5.0).
   const {
     process: rsync,
     finished,

@@ -45,7 +45,7 @@ export interface Swept {
 }
 
 /**
- * Removes the directories in a parent that nobody has locked.
+ * Removes the directories in a parent that no process has locked.
  * @param empty removes what is in one, its lock aside
  * @param anyOwner true where the filesystem keeps no owners; elsewhere those of other users are left alone
  */

@@ -107,7 +107,7 @@ export class RunDirectory {
     return aside;
   }
 
-  /** What was restored here to go on with; undefined where that is not known. */
+  /** What was restored here to continue; undefined where that is not known. */
   readContinued(): Promise<ContinuedFile | undefined> {
     return readJsonFile(this.#file('continued.json'), sealed(continuedFileSchema)).catch(() => undefined);
   }

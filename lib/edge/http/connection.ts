@@ -11,7 +11,7 @@ export interface Exchange {
   /** Request line and headers, with the empty line that ends them. */
   readonly request: string;
   readonly targetOf: TargetOf;
-  /** Told of bytes that have come into the target. */
+  /** Called with the number of bytes that arrived in the target. */
   readonly onBytes: (bytes: number) => void;
   /** Ends the exchange, and with it the connection; its reason is what comes out. */
   readonly signal: AbortSignal;

@@ -85,7 +85,7 @@ export function decodeChunked(bytes: Buffer): Buffer | undefined {
     const [, size] = /^([0-9a-f]{1,8})[\t ]*(?:;.*)?$/i.exec(bytes.toString('latin1', at, lineEnd)) ?? [];
     if (size === undefined) throw new UnusualResponse('a chunk without a size');
     const [from, length] = [lineEnd + 2, Number.parseInt(size, 16)];
-    // Behind the last chunk come lines that nobody needs, and an empty one.
+    // Behind the last chunk come trailers, which are not needed, and an empty line.
     if (length === 0) return bytes.indexOf('\r\n\r\n', lineEnd) === -1 ? undefined : Buffer.concat(pieces);
     if (bytes.length < from + length + 2) return undefined;
     if (bytes.toString('latin1', from + length, from + length + 2) !== '\r\n') {

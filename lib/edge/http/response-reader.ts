@@ -40,7 +40,7 @@ export class ResponseReader {
 
   /**
    * @param scratch of SCRATCH_BYTES, for this reader alone as long as it reads
-   * @param onBytes told of bytes that have come into the target
+   * @param onBytes called with the number of bytes that arrived in the target
    */
   constructor(scratch: Buffer, targetOf: TargetOf, onBytes: (bytes: number) => void) {
     this.#scratch = scratch;

@@ -4,7 +4,7 @@ import { ToolError } from '../../core/errors.ts';
 import { childEnvironment } from '../process/child.ts';
 import { describeEnd } from '../process/child-end.ts';
 
-/** What it is told. */
+/** What it is given. */
 export interface Notice {
   /** In the environment of the command. */
   readonly variables: Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export async function runNotifyCommand(
   child.stderr.setEncoding('utf8').on('data', (words: string) => {
     stderr = (stderr + words).slice(-keptStderrCharacters);
   });
-  // One that does not read what it is told is no failure.
+  // A command that does not read its input is no failure.
   child.stdin.on('error', () => undefined);
   child.stdin.end(`${text}\n`);
   let isLate = false;

@@ -14,7 +14,7 @@ import { proxyFor } from '../s3/server/proxy.ts';
 /** Of the settings, what leads out of the network. */
 type Network = Pick<SettingValues, 'HTTPS_PROXY' | 'NO_PROXY' | 'AWS_CA_BUNDLE'>;
 
-/** What is told. */
+/** What is reported. */
 export interface Ping {
   readonly url: string;
   readonly signal: 'start' | 'success' | 'fail';

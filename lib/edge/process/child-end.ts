@@ -6,13 +6,13 @@ export interface ChildEnd {
   readonly hint: string | undefined;
 }
 
-/** Of a child that did not exit 0. A shell in between tells a signal as 128 and its number. */
+/** Of a child that did not exit 0. A shell in between reports a signal as 128 plus its number. */
 export function describeEnd(exitCode: number | null, signal: NodeJS.Signals | null): ChildEnd {
   const isKilled = signal === 'SIGKILL' || exitCode === 137;
   return {
     how: signal ? `was killed by ${signal}` : `failed with exit code ${exitCode}`,
     hint: isKilled
-      ? 'the kernel kills so when memory runs out, which journalctl -k tells: lower PART_SIZE or CONCURRENCY'
+      ? 'the kernel does that when memory runs out, and journalctl -k says so: lower PART_SIZE or CONCURRENCY'
       : undefined,
   };
 }

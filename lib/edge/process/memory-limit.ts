@@ -12,7 +12,7 @@ export interface MemoryLimit {
 }
 
 /**
- * The least of what is there; undefined where nothing tells.
+ * The least of what is there; undefined where nothing shows it.
  * @param root where /proc and the cgroups are looked for
  */
 export async function readMemoryLimit(root = '/'): Promise<MemoryLimit | undefined> {

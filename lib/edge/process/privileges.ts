@@ -15,7 +15,7 @@ export async function demandRoot(): Promise<void> {
   if (problem) throw problem;
 }
 
-/** The error for a process, by its /proc/PID/status and its user; undefined when it may do all, or nothing tells. */
+/** The error for a process, by its /proc/PID/status and its user; undefined when it may do everything, or nothing shows it. */
 export function missingPrivilege(status: string, uid: number): ToolError | undefined {
   const [, effective] = /^CapEff:\s*([0-9a-f]+)$/m.exec(status) ?? [];
   const may = effective === undefined ? uid === 0 : ((BigInt(`0x${effective}`) >> sysAdmin) & 1n) === 1n;

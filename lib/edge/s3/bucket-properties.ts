@@ -74,7 +74,7 @@ export async function readVersioning(bucket: Bucket): Promise<Versioning> {
   }
 }
 
-/** How long Object Lock keeps new objects from being deleted; undefined where there is no such rule, or nothing tells. One attempt. */
+/** How long Object Lock keeps new objects from being deleted; undefined where there is no such rule, or it is unknown. One attempt. */
 export async function readDefaultRetention(bucket: Bucket): Promise<string | undefined> {
   try {
     const command = new GetObjectLockConfigurationCommand({ Bucket: bucket.name });

@@ -75,7 +75,7 @@ async function lookAndWrite<Result>(
  * True when a refusal may be of the condition: servers name the header, or say in general that something is not implemented. What names
  * something else is about that.
  */
-function mayBeForCondition(error: unknown): boolean {
+export function mayBeForCondition(error: unknown): boolean {
   const reason = reasonOf(error);
   const { name, message = '' } = detailsOf(reason);
   if (![400, 501].includes(statusOf(reason))) return false;
@@ -124,7 +124,7 @@ export async function unlessTaken(
       return await writeUnder(bucket, key, precondition, write);
     } catch (error) {
       if ('etag' in precondition && isDenied(error)) {
-        // A policy may allow new objects alone. Whether it is that, a write that replaces nothing tells.
+        // A policy may allow new objects alone. A write that replaces nothing shows whether it is that.
         denial = error;
         precondition = { absent: true };
         continue;

@@ -18,7 +18,7 @@ export interface DirectGet {
   readonly command: GetObjectCommand;
   readonly offset: number;
   readonly target: Uint8Array;
-  /** Told of bytes that have come into the target. */
+  /** Called with the number of bytes that arrived in the target. */
   readonly onBytes: (bytes: number) => void;
 }
 

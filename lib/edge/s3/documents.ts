@@ -109,7 +109,7 @@ async function readOnce(bucket: Bucket, key: string, maxBytes: number): Promise<
   return { text: content, etag };
 }
 
-/** The length that was told in front may be wrong, or missing. */
+/** The length in the head of the answer may be wrong, or missing. */
 async function* limited(
   pieces: AsyncIterable<Buffer>,
   key: string,

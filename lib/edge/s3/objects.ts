@@ -107,22 +107,22 @@ export async function listKeys(bucket: Bucket, prefix: string): Promise<readonly
 
 /** An object as a listing describes it. */
 export interface ListedObject extends DatedObject {
-  /** What was told of its thaw; undefined where nobody asked for one, and where the server does not tell it in listings. */
+  /** The state of its thaw; undefined where none was requested, and where the server does not show it in listings. */
   readonly toldThaw: ToldThaw | undefined;
 }
 
-/** All objects under a prefix, in the order of the bytes of their keys, with what the server tells of thaws. */
+/** All objects under a prefix, in the order of the bytes of their keys, with the state of thaws, where the server shows it. */
 export async function listObjects(bucket: Bucket, prefix: string): Promise<readonly ListedObject[]> {
   const what = `list ${prefix}`;
   const objects: ListedObject[] = [];
   // Page by page, so that a page that fails is asked for again, and not all of them.
   const ask = (before: ListObjectsV2CommandOutput | undefined) => {
     const from = { ContinuationToken: before?.NextContinuationToken };
-    const told = { OptionalObjectAttributes: ['RestoreStatus' as const] };
+    const shown = { OptionalObjectAttributes: ['RestoreStatus' as const] };
     return send(
       bucket,
       what,
-      new ListObjectsV2Command({ Bucket: bucket.name, Prefix: prefix, ...told, ...from }),
+      new ListObjectsV2Command({ Bucket: bucket.name, Prefix: prefix, ...shown, ...from }),
     );
   };
   for await (const page of pagesOf(what, ask, (listed) => listed.NextContinuationToken)) {
@@ -131,7 +131,7 @@ export async function listObjects(bucket: Bucket, prefix: string): Promise<reado
   return objects;
 }
 
-/** What keys below a prefix go on with up to the next `/`, with it: at most the first thousand, by a single request. */
+/** What follows a prefix in keys up to the next `/`, with it: at most the first thousand, by a single request. */
 export async function listFolders(bucket: Bucket, prefix: string): Promise<readonly string[]> {
   const request = { Bucket: bucket.name, Prefix: prefix, Delimiter: '/' };
   const { CommonPrefixes = [] } = await send(

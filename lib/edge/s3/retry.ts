@@ -11,7 +11,7 @@ import { Throttle } from './throttle.ts';
 /** For bytes that arrive wrong, and at least for a server that has never answered. */
 const fewAttempts = 5;
 
-/** Told of an attempt that failed, before the wait for the next one. `forMs`: for how long the request is repeated at most. */
+/** Called for an attempt that failed, before the wait for the next one. `forMs`: for how long the request is repeated at most. */
 export type RetryListener = (
   what: string,
   error: Error,
@@ -32,9 +32,9 @@ export interface RetrierOptions {
   /** Transfers at once when all is well. */
   readonly concurrency: number;
   readonly onRetry: RetryListener;
-  /** Told when a request that had failed is over: whether it succeeded at last. */
+  /** Called when a request that had failed is over: whether it succeeded at last. */
   readonly onSettled?: (isDone: boolean) => void;
-  /** Told how many transfers run at once from now on. */
+  /** Called with the number of transfers that run at once from now on. */
   readonly onSlowDown: (concurrency: number) => void;
   readonly clock?: Clock;
   /** The time of day, in which a Retry-After may be given. */

@@ -1,9 +1,10 @@
 /** The S3 client as settings describe it, and the target that objects are written to. */
 import { S3Client, type ServerSideEncryption, type StorageClass } from '@aws-sdk/client-s3';
 import { ToolError } from '../../core/errors.ts';
-import type { RecoveryPlace } from '../../core/format/recovery-text.ts';
+import type { RecoveryPlace } from '../../core/recovery/recovery-place.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
 import { ConnectionPool } from '../http/connection-pool.ts';
+import { RateLimiter } from '../process/rate-limiter.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
@@ -30,6 +31,8 @@ export interface Bucket {
   readonly signal: AbortSignal;
   /** Every request of the bucket goes through it, by way of send.ts. */
   readonly retrier: Retrier;
+  /** LIMIT_UPLOAD and LIMIT_DOWNLOAD, for the bytes of chunks. */
+  readonly limits: { readonly upload: RateLimiter; readonly download: RateLimiter };
   /** For ranges whose bytes do not pass the SDK: direct-get.ts. */
   readonly connections: ConnectionPool;
   /** What the SDK connects with. */
@@ -43,7 +46,7 @@ export interface Bucket {
 export interface BucketEvents
   extends Pick<RetrierOptions, 'onRetry' | 'onSettled' | 'onSlowDown' | 'unreachedForMs' | 'random'> {
   readonly signal: AbortSignal;
-  /** Told what is found out about the server. */
+  /** Called with what is found out about the server. */
   readonly onNotice?: NoticeListener;
 }
 
@@ -131,6 +134,10 @@ export async function openBucket(
     signal,
     habits,
     retrier,
+    limits: {
+      upload: new RateLimiter(settings.LIMIT_UPLOAD),
+      download: new RateLimiter(settings.LIMIT_DOWNLOAD),
+    },
     connections,
     agents,
     close() {
@@ -176,14 +183,14 @@ export function writeOptions(settings: SettingValues, what: 'chunks' | 'manifest
 
 /**
  * The SDK's log, which it would print to the console otherwise. It asks one source of credentials after the other, and in the end
- * says only that none had any; what was wrong with a profile it tells its log alone.
+ * says only that none had any; what was wrong with a profile goes to its log alone.
  */
 class CredentialsLog {
-  readonly #told: string[] = [];
+  readonly #sentences: string[] = [];
 
   readonly debug = (line: unknown): void => {
     const [, sentence] = /^@smithy\/property-provider -> (.+)/s.exec(String(line)) ?? [];
-    if (sentence !== undefined && !isUsual.test(sentence)) this.#told.push(sentence);
+    if (sentence !== undefined && !isUsual.test(sentence)) this.#sentences.push(sentence);
   };
   readonly info = ignore;
   readonly warn = ignore;
@@ -192,7 +199,7 @@ class CredentialsLog {
   /** The error, in the words of the source that failed where it only says that all of them did. */
   explain(error: unknown): unknown {
     if (!(error instanceof Error)) return error;
-    const [first] = this.#told;
+    const [first] = this.#sentences;
     if (error.message.startsWith('Could not load credentials') && first !== undefined) error.message = first;
     // What Node says of a file that a profile names, such as that of a web identity's token.
     if (error.name === 'Error' && !isNetworkError(error)) error.name = 'CredentialsProviderError';
@@ -201,7 +208,7 @@ class CredentialsLog {
   }
 }
 
-/** Sources that nobody has set up. */
+/** Sources that are not set up. */
 const isUsual =
   /^(AWS_PROFILE is set|Skipping |Unable to find environment|Web identity |EC2 |Could not .* profile: \[default\]|Profile default could|Profile .* did not contain)/;
 

@@ -34,8 +34,8 @@ export function reasonOf(error: unknown): unknown {
 export function regionIn(error: unknown): string | undefined {
   const { $response, message = '' } = detailsOf(error);
   const [, expected] = /expecting '([a-z0-9-]+)'/.exec(message) ?? [];
-  const told = expected ?? $response?.headers?.['x-amz-bucket-region'];
-  return told !== undefined && /^[a-z0-9-]{1,64}$/.test(told) ? told : undefined;
+  const region = expected ?? $response?.headers?.['x-amz-bucket-region'];
+  return region !== undefined && /^[a-z0-9-]{1,64}$/.test(region) ? region : undefined;
 }
 
 /** True for an error with one of these names, or one made of it (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */

@@ -15,7 +15,7 @@ import { isNamed } from './s3-errors.ts';
 import { send } from './send.ts';
 
 /** A request. `days` is how long the copy stays. */
-export interface ThawWish {
+export interface ThawTerms {
   readonly tier: ThawTier;
   readonly days: number;
 }
@@ -34,7 +34,7 @@ export type ThawAnswer = 'requested' | 'under way' | 'needless' | 'unknown';
 export async function requestThaw(
   bucket: Bucket,
   { key, archive }: ColdObject,
-  { tier, days }: ThawWish,
+  { tier, days }: ThawTerms,
 ): Promise<ThawAnswer> {
   const RestoreRequest = { ...(hasExpiry(archive) && { Days: days }), GlacierJobParameters: { Tier: tier } };
   const command = new RestoreObjectCommand({ Bucket: bucket.name, Key: key, RestoreRequest });

@@ -13,7 +13,7 @@ import {
   RestoreObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { conditionOf } from './conditional-write.ts';
+import { conditionOf, mayBeForCondition } from './conditional-write.ts';
 import { listUploads } from './multipart-uploads.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { detailsOf, isNamed, reasonOf, statusOf } from './s3-errors.ts';
@@ -24,8 +24,7 @@ export interface Trial {
   readonly action: string;
   /** What it was tried on: keys below the bucket; undefined for the bucket itself. */
   readonly on: string | undefined;
-  /** `lacking`: the server has no such request. */
-  readonly outcome: 'allowed' | 'denied' | 'lacking';
+  readonly outcome: 'allowed' | 'denied';
   /** The server's sentence about a denial. */
   readonly says: string;
 }
@@ -57,7 +56,6 @@ export async function tryAction(
     const reason = reasonOf(error);
     if (isNamed(reason, ...passes)) return trial('allowed');
     if (statusOf(reason) === 403) return trial('denied', detailsOf(reason).message);
-    if ([405, 501].includes(statusOf(reason))) return trial('lacking');
     throw error;
   }
 }
@@ -78,7 +76,7 @@ export function tryRead(bucket: Bucket, key: string): Promise<Trial> {
   });
 }
 
-/** Asks for the thaw of an object that is in no archive, which S3 refuses, and charges nothing for. */
+/** Asks for the thaw of an object that is in no archive, which S3 refuses, and charges nothing for; a server without archives does not support that request. */
 export function tryThaw(bucket: Bucket, key: string): Promise<Trial> {
   const command = new RestoreObjectCommand({ Bucket: bucket.name, Key: key, RestoreRequest: { Days: 1 } });
   return tryAction('s3:RestoreObject', key, ['InvalidObjectState'], () =>
@@ -88,14 +86,20 @@ export function tryThaw(bucket: Bucket, key: string): Promise<Trial> {
 
 /**
  * Replaces a document that is not there, which the condition keeps from being made. Where conditions turn out to have no effect it is
- * made, and deleted again.
+ * made, and deleted again; where they are refused, that is noted.
  */
 export function tryReplace(bucket: Bucket, key: string, options: WriteOptions): Promise<Trial> {
   const place = { Bucket: bucket.name, Key: key };
   const condition = conditionOf(bucket, { etag: noEtag });
   const replace = new PutObjectCommand({ ...place, Body: '{}', ...options, ...condition });
   return tryAction('s3:PutObject', key, ['PreconditionFailed', 'NoSuchKey'], async () => {
-    await send(bucket, `replace ${key}`, replace);
+    try {
+      await send(bucket, `replace ${key}`, replace);
+    } catch (error) {
+      if (!mayBeForCondition(error)) throw error;
+      bucket.habits.loseConditions('refuses');
+      return;
+    }
     bucket.habits.loseConditions('ignores');
     await send(bucket, `delete ${key}`, new DeleteObjectCommand(place));
   });
@@ -147,7 +151,7 @@ export async function tryUpload(
   });
   const passes = ['InvalidPart', 'InvalidRequest', 'MalformedXML', 'BadDigest', 'PreconditionFailed'];
   await attempt('s3:PutObject', [], () => send(bucket, `send a part of ${key}`, part));
-  await attempt('s3:ListMultipartUploadParts', [], () =>
+  await attempt('s3:ListMultipartUploadParts', ['NoSuchUpload', 'NoSuchKey'], () =>
     send(bucket, `list the parts of ${key}`, new ListPartsCommand(upload)),
   );
   await attempt('s3:PutObject', passes, () => send(bucket, `complete ${key}`, complete));

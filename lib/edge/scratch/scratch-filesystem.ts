@@ -1,5 +1,5 @@
 /**
- * Btrfs filesystems for one run: a sparse image on a loop device, in a locked directory that nobody else can look into. The kernel frees
+ * Btrfs filesystems for one run: a sparse image on a loop device, in a locked directory that no one else can look into. The kernel frees
  * the loop device at unmount (autoclear).
  */
 import { lstat, mkdir, open, rm, rmdir } from 'node:fs/promises';
@@ -26,7 +26,7 @@ const mkfsOptions = ['--quiet', '--nodiscard', '-m', 'single', '-s', '4096', '-n
  */
 const mountOptions = 'loop,nosuid,nodev,noexec,noatime,nobarrier,discard';
 
-/** Attempts at unmounting what somebody looks into, and the pause between them. */
+/** Attempts at unmounting what is in use, and the pause between them. */
 const unmountAttempts = 10;
 const unmountPauseMs = 200;
 
@@ -124,7 +124,7 @@ async function isMounted(directory: string, mountPoint: string): Promise<boolean
   return status !== undefined && status.dev !== above.dev;
 }
 
-/** Somebody may look into it, or what a killed run has started may still end: then its room is freed when they are gone. */
+/** It may be in use, or what a killed run has started may still end: then its room is freed when they are gone. */
 async function unmount(mountPoint: string): Promise<void> {
   for (let attempt = 1; attempt <= unmountAttempts; attempt++) {
     if ((await command`umount -- ${mountPoint}`).exitCode === 0) return;

@@ -67,9 +67,9 @@ export async function signatureProblem(
     if ('problem' in found) {
       if (/parse signature|incomplete message/.test(found.problem)) return 'its signature is none';
       const why = found.problem.startsWith('No principal matched') ? '' : ` (${found.problem})`;
-      return `nobody whom ${signers} allows has signed it${why}`;
+      return `no signer in ${signers} has signed it${why}`;
     }
-    let problem = 'nobody is named';
+    let problem = 'it names no signer';
     // The patterns of the line that allows the key, each of which a name of that spelling matches.
     for (const principal of found.output.split('\n').filter(Boolean)) {
       const args = ['-Y', 'verify', '-f', signers, '-I', principal, '-n', namespace, '-s', path, ...time];
@@ -108,7 +108,7 @@ export async function checkSigningKey(key: string, signers: string): Promise<voi
   });
 }
 
-/** Looks at an allowed_signers file. @throws ToolError (usage) when it cannot be read, or has nobody in it */
+/** Looks at an allowed_signers file. @throws ToolError (usage) when it cannot be read, or has no signer in it */
 export async function checkSigners(path: string): Promise<void> {
   const what = `the file ${path} of VERIFY_SIGNERS`;
   let text: string;
@@ -122,7 +122,7 @@ export async function checkSigners(path: string): Promise<void> {
   }
   const isSigner = (line: string) => /^\S+ .*(?:ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/]{20,}/.test(line.trim());
   if (!text.split('\n').some((line) => !line.trim().startsWith('#') && isSigner(line))) {
-    throw wrongSigners(`nobody is allowed to sign by ${what}`);
+    throw wrongSigners(`${what} allows no signer`);
   }
 }
 

@@ -5,7 +5,7 @@ import type { SelectedSubvolume } from '../../core/settings/rules.ts';
 import { matchingPaths } from '../../edge/btrfs/matching-subvolumes.ts';
 import { type Mount, placeOf } from '../../edge/btrfs/mounts/data-mounts.ts';
 
-/** Tells whether the subvolume at a path, or with a UUID where that is known, is backed up. */
+/** Decides whether the subvolume at a path, or with a UUID where that is known, is backed up. */
 export type Covered = (path: string, uuid: string | undefined) => Promise<boolean>;
 
 /** What has to be known of a host. */
@@ -20,7 +20,7 @@ export interface CoverageFacts {
 }
 
 /**
- * Tells by the number of its device, which a subvolume has for itself wherever it is mounted, or by the UUID that the snapshots of
+ * Decides by the number of its device, which a subvolume has for itself wherever it is mounted, or by the UUID that the snapshots of
  * others have as their parent's. What cannot be looked at is not covered.
  */
 export function coveredBy({ selected, outer, device, everything, mounts }: CoverageFacts): Covered {

@@ -26,7 +26,7 @@ export async function warnOfOtherName(
   const newest = others.sort((a, b) => (a.created_at < b.created_at ? -1 : 1)).at(-1);
   if (!newest) return;
   log.warn(
-    `${name}: this subvolume has backups as "${newest.subvolume}", the last of ${readableTimestamp(newest.created_at)}: a second chain begins; to go on with that one, call it ${newest.subvolume}= in SUBVOLUMES`,
+    `${name}: this subvolume has backups as "${newest.subvolume}", the last of ${readableTimestamp(newest.created_at)}: a second chain begins; to continue that one, call it ${newest.subvolume}= in SUBVOLUMES`,
   );
 }
 

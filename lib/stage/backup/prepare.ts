@@ -29,6 +29,17 @@ export interface PreparedBackup {
   readonly reason: string;
   /** The snapshot to send; undefined when there is none, and in a dry run that would take one. */
   readonly snapshotPath: string | undefined;
+  /** What the stream is made from, for an estimate; undefined where nothing is sent. */
+  readonly origin?: BackupOrigin | undefined;
+}
+
+/** Of what a stream is made. */
+export interface BackupOrigin {
+  /** The snapshot, or the subvolume that one would be taken of. */
+  readonly path: string;
+  /** Where a snapshot of it would be taken; undefined for what is a snapshot. */
+  readonly toTake: SnapshotToTake | undefined;
+  readonly parent: { readonly path: string; readonly generation: number } | undefined;
 }
 
 /** A backup that has been planned. */
@@ -41,7 +52,7 @@ export interface PlannedBackup {
   readonly source: SnapshotSource;
 }
 
-/** What is planned instead when the inodes have told that an increment would not be right. */
+/** What is planned instead when the inodes have shown that an increment would not be right. */
 export type PlanOtherwise = (why: string) => BackupPlan;
 
 /**
@@ -58,12 +69,14 @@ export async function prepare(
     const { path } = next.adopt;
     const plan = await confirmed(planned, path, otherwise);
     if (!dryRun) await adopt({ ...planned, plan }, next.adopt);
-    return { kind: plan.kind, reason: plan.reason, snapshotPath: path };
+    const origin = { path, toTake: undefined, parent: plan.parent };
+    return { kind: plan.kind, reason: plan.reason, snapshotPath: path, origin };
   }
   if (!dryRun) return take(planned, next, otherwise);
   const { kind, reason, parent } = planned.plan;
   const ifSo = parent && !parent.isProven ? ', if a look at all inodes allows it' : '';
-  return { kind, reason: `${reason}${ifSo}`, snapshotPath: undefined };
+  const origin = { path: next.takeOf, toTake: next, parent };
+  return { kind, reason: `${reason}${ifSo}`, snapshotPath: undefined, origin };
 }
 
 /** The plan, or another one where its increment is not proven to be right and a look at all inodes says that it is not. */
@@ -113,13 +126,16 @@ async function take(
     await deleteSubvolume(path);
     throw error;
   }
-  if (instead === plan) return { kind: plan.kind, reason: plan.reason, snapshotPath: path };
+  if (instead === plan) {
+    const origin = { path, toTake: undefined, parent: plan.parent };
+    return { kind: plan.kind, reason: plan.reason, snapshotPath: path, origin };
+  }
   // Its name says of which kind it is.
   await deleteSubvolume(path);
   return take({ ...planned, plan: instead }, next, otherwise);
 }
 
-/** Records somebody else's snapshot as the one to send. */
+/** Records another program's snapshot as the one to send. */
 async function adopt(planned: PlannedBackup, snapshot: FoundSubvolume): Promise<void> {
   const { context, run, subvolume, pointer } = planned;
   await run.create();

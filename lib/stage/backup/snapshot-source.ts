@@ -1,4 +1,4 @@
-/** Where the snapshots of a subvolume come from: this tool takes them into SNAPSHOT_DIR, or somebody else has taken them. */
+/** Where the snapshots of a subvolume come from: this tool takes them into SNAPSHOT_DIR, or another program has taken them. */
 
 import { ToolError } from '../../core/errors.ts';
 import type { ListedSubvolume } from '../../core/format/btrfs-output.ts';
@@ -67,7 +67,7 @@ export function openSource(context: SourceContext, selected: SelectedSubvolume):
 /** Later than this by a clock that is right, nothing was made. */
 const clockToleranceMs = 60_000;
 
-/** Finds the snapshots that somebody else has taken, and which of them is the newest. */
+/** Finds the snapshots that another program has taken, and which of them is the newest. */
 async function lookForSnapshots(context: SourceContext, selected: AdoptedSubvolume): Promise<SnapshotSource> {
   const { log, now } = context;
   const { name, snapshots: pattern } = selected;

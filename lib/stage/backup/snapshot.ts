@@ -25,7 +25,7 @@ import { findUnfinished } from './unfinished.ts';
 import { giveUpRun } from './upload/give-up-run.ts';
 import { giveUpStrays } from './upload/give-up-uploads.ts';
 
-export type { PreparedBackup } from './prepare.ts';
+export type { BackupOrigin, PreparedBackup } from './prepare.ts';
 
 /** What is asked for. */
 export interface SnapshotRequest {
@@ -80,8 +80,10 @@ async function planSnapshot(
         // Its snapshots may be elsewhere by now.
         await run.writeSnapshot(looked.file);
       }
-      const reason = `going on with unfinished ${nameForPeople(looked.file)}`;
-      return { kind: file.kind, reason, snapshotPath: looked.file.snapshot.path };
+      const reason = `resuming unfinished ${nameForPeople(looked.file)}`;
+      const { path } = looked.file.snapshot;
+      const origin = { path, toTake: undefined, parent: looked.file.parent ?? undefined };
+      return { kind: file.kind, reason, snapshotPath: path, origin };
     }
     context.log.warn(`${subvolume.name}: an unfinished backup is given up: ${looked.obstacle}`);
     if (!request.dryRun) {

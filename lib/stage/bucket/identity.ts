@@ -13,7 +13,10 @@ import type { StageContext } from '../context.ts';
  * @param chain the newest backup last
  * @throws ToolError: usage when there is no identity, or it is a wrong one; damage when sealed digests are not those of their backup
  */
-export async function checkReadable(context: StageContext, chain: readonly StoredManifest[]): Promise<void> {
+export async function checkReadable(
+  context: Pick<StageContext, 'settings'>,
+  chain: readonly StoredManifest[],
+): Promise<void> {
   await checkPrograms(chain);
   const encrypted = chain.filter(isEncrypted).toReversed();
   if (!encrypted[0]) return;

@@ -1,4 +1,4 @@
-/** Advice on a bucket that keeps the parts of uploads which nobody completes: they are charged for, and no listing shows them. */
+/** Advice on a bucket that keeps the parts of uploads that are never completed: they are charged for, and no listing shows them. */
 import { uploadRule } from '../../core/plan/lifecycle-verdict.ts';
 import { readUploadExpiry } from '../../edge/s3/bucket-properties.ts';
 import type { StageContext } from '../context.ts';

@@ -97,7 +97,7 @@ export async function takeCopyBack(record: Pick<RestoreRecord, 'file'>): Promise
   if (copy) await deleteSubvolume(copy.path);
 }
 
-/** Remembers in RUN_DIR that this host goes on with the chain, from this backup on. */
+/** Remembers in RUN_DIR that this host continues the chain, from this backup on. */
 export async function rememberContinued(
   { bucket, settings, now }: StageContext,
   { key, manifest }: StoredManifest,

@@ -11,7 +11,7 @@ import { fileError } from '../../edge/files/files.ts';
 import type { StageContext } from '../context.ts';
 
 /**
- * Refuses a TARGET at which receiving a chain is bound to fail, and warns where manifests do not tell.
+ * Refuses a TARGET at which receiving a chain is bound to fail, and warns where manifests do not show it.
  * @returns TARGET, by a path at which receiving works: increments need a mount of a subvolume, not of a directory.
  * @throws ToolError
  */

@@ -5,7 +5,7 @@ import { readableTimestamp } from '../../core/format/names.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
-import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
+import type { ThawTerms } from '../../edge/s3/thaw-requests.ts';
 import { heldBytesFor } from '../../transfer/back/fetching.ts';
 import type { Selection } from '../bucket/backups.ts';
 import { checkReadable } from '../bucket/identity.ts';
@@ -43,8 +43,8 @@ export interface RestoreRequest {
   readonly readOnly: boolean;
   /** Leaves in SNAPSHOT_DIR what the next backup builds on. */
   readonly continuesChain?: boolean;
-  /** What is wished for instead of RESTORE_TIER and RESTORE_DAYS. */
-  readonly thaw: Partial<ThawWish>;
+  /** What is asked for instead of RESTORE_TIER and RESTORE_DAYS. */
+  readonly thaw: Partial<ThawTerms>;
   /** False: chunks that are not thawed are requested, and the restore ends. */
   readonly mayWait: boolean;
   /** Called when TARGET is in its place, before what knows of this restore is removed. */
@@ -63,7 +63,7 @@ export interface RestoreOutcome {
 }
 
 /**
- * Restores one backup to a path that does not exist yet, or goes on with a restore to it that was stopped.
+ * Restores one backup to a path that does not exist yet, or continues a restore to it that was stopped.
  * @throws ToolError; nothing is at TARGET then, and what was received whole is kept beside it for the next run, unless all was restored
  *   and what followed failed, such as the comparison with the source snapshot: then TARGET is kept.
  */
@@ -72,7 +72,7 @@ export async function restoreBackup(context: StageContext, asked: RestoreRequest
   await checkPlace(asked.target);
   if (continuesChain) await checkContinuable(context, subvolume, asked.target);
   const looking = <Result>(look: () => Promise<Result>) => namingOtherPoints(context, subvolume, look);
-  const thaw = { wish: asked.thaw, mayWait: asked.mayWait };
+  const thaw = { terms: asked.thaw, mayWait: asked.mayWait };
   const chain = await looking(() => resolveThawedChain(context, subvolume, selection, thaw));
   await looking(() => checkReadable(context, chain));
   const request = { ...asked, target: await receivableTarget(context, chain, asked.target) };
@@ -113,7 +113,7 @@ async function restoreWithin(
   if (request.continuesChain) checkContinuableBackup(newest.manifest);
   log.info(`restoring ${describeChain(chain)} to ${target}`);
   if (record.from > 0) {
-    log.info(`going on with what was received: ${record.from} of ${formatCount(chain.length, 'stream')}`);
+    log.info(`continuing with what was received: ${record.from} of ${formatCount(chain.length, 'stream')}`);
   }
   if (!isThere) {
     await receiveRest(context, request, { staging, record, chain, looking });

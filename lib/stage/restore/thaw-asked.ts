@@ -8,7 +8,7 @@ import {
   thawProgress,
 } from '../../core/thaw/thaw-plan.ts';
 import { formatCount } from '../../core/units.ts';
-import { requestThaw, type ThawWish } from '../../edge/s3/thaw-requests.ts';
+import { requestThaw, type ThawTerms } from '../../edge/s3/thaw-requests.ts';
 import { REQUESTS_AT_ONCE } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 
@@ -20,7 +20,7 @@ export interface Asked {
   readonly tiers: Map<string, ThawTier>;
   /** Keys of objects that thaw by an earlier request and were not made faster. */
   readonly refusedFaster: Set<string>;
-  /** Of a server that keeps the name of an archive class, but knows no thaw: its objects can be read. */
+  /** Of a server that keeps the name of an archive class, but does not support RestoreObject: its objects can be read. */
   readonly knownReadable: Set<string>;
 }
 
@@ -53,20 +53,20 @@ export interface HurryOutcome {
 }
 
 /**
- * Asks for what thaws already once more, in the tier that is wished for. S3 takes that where the tier is a faster one and all else is as it
+ * Requests what thaws already once more, in the tier that is asked for. S3 takes that where the tier is a faster one and all else is as it
  * was ("restore speed upgrade", https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html), and changes nothing otherwise.
  */
 export async function hurryUp(
   { bucket, signal }: StageContext,
   slow: readonly ColdObject[],
-  wish: ThawWish,
+  terms: ThawTerms,
   { tiers, refusedFaster }: Asked,
 ): Promise<HurryOutcome> {
   const answers = await pMap(
     slow.filter(({ key }) => !refusedFaster.has(key)),
     async (object) => {
-      const isTaken = (await requestThaw(bucket, object, wish)) === 'requested';
-      if (isTaken) tiers.set(object.key, wish.tier);
+      const isTaken = (await requestThaw(bucket, object, terms)) === 'requested';
+      if (isTaken) tiers.set(object.key, terms.tier);
       else refusedFaster.add(object.key);
       return isTaken;
     },

@@ -8,7 +8,7 @@ import { parseKey } from '../../core/format/names.ts';
 import { DAY_MS } from '../../core/units.ts';
 import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
-import type { ThawWish } from '../../edge/s3/thaw-requests.ts';
+import type { ThawTerms } from '../../edge/s3/thaw-requests.ts';
 import { rootOf, type Selection } from '../bucket/backups.ts';
 import { resolveTrustedChain } from '../bucket/signatures.ts';
 import type { StageContext } from '../context.ts';
@@ -16,7 +16,7 @@ import { thawAndWait } from './thaw.ts';
 
 /** How a thaw is asked for. */
 export interface DocumentThaw {
-  readonly wish: Partial<ThawWish>;
+  readonly terms: Partial<ThawTerms>;
   /** False requests what is needed, and ends at once. */
   readonly mayWait: boolean;
 }
@@ -57,7 +57,7 @@ export async function requestingThaws<Result>(
   } catch (error) {
     if (isDryRun || !(error instanceof ArchivedDocument)) throw error;
     context.log.warn(`${subvolume}: ${error.message}`);
-    await thawDocuments(context, subvolume, error, { wish: {}, mayWait: false }).catch((second: unknown) => {
+    await thawDocuments(context, subvolume, error, { terms: {}, mayWait: false }).catch((second: unknown) => {
       if (second instanceof ToolError && second.kind === 'thaw') throw second;
       // Who makes backups may not request thaws (config/iam): then the first error says what to do.
       context.signal.throwIfAborted();
@@ -71,7 +71,7 @@ async function thawDocuments(
   context: StageContext,
   subvolume: string,
   { key: first }: ArchivedDocument,
-  { wish, mayWait }: DocumentThaw,
+  { terms, mayWait }: DocumentThaw,
 ): Promise<void> {
   const { bucket, settings } = context;
   const documents = (await listObjects(bucket, rootOf(bucket, subvolume))).filter(({ key }) => {
@@ -83,7 +83,7 @@ async function thawDocuments(
     manifestKey: first,
     noun: 'document',
     chunks: documents.map(({ key, sizeBytes: size }) => ({ key, size, sha256: '' })),
-    wish: { tier: wish.tier ?? settings.RESTORE_TIER, days: wish.days ?? settings.RESTORE_DAYS },
+    terms: { tier: terms.tier ?? settings.RESTORE_TIER, days: terms.days ?? settings.RESTORE_DAYS },
     neededMs: DAY_MS,
   };
   await thawAndWait(context, request, mayWait);

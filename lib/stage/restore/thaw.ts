@@ -22,7 +22,7 @@ import {
 } from '../../core/thaw/thaw-plan.ts';
 import { DAY_MS, formatCount, formatDuration } from '../../core/units.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
-import { requestThaw, type ThawWish, thawStates } from '../../edge/s3/thaw-requests.ts';
+import { requestThaw, type ThawTerms, thawStates } from '../../edge/s3/thaw-requests.ts';
 import type { ThawAgain } from '../../transfer/back/fetching.ts';
 import { REQUESTS_AT_ONCE } from '../bucket/backups.ts';
 import { refuseLostChunks } from '../bucket/listed-chunks.ts';
@@ -45,8 +45,8 @@ export interface ThawRequest {
   readonly chunks: readonly ManifestChunk[];
   /** What they are, if not chunks. */
   readonly noun?: string;
-  readonly wish: ThawWish;
-  /** What thaws already is asked for again in the tier that is wished for, if that is a faster one. */
+  readonly terms: ThawTerms;
+  /** What thaws already is requested again in the tier that is asked for, if that is a faster one. */
   readonly mayHurry?: boolean;
   /** Milliseconds for which a copy must stay from now on, or is asked for again. */
   readonly neededMs: number;
@@ -59,7 +59,7 @@ export interface ThawRequest {
 export function thawRequestFor(
   { settings }: Pick<StageContext, 'settings'>,
   chain: readonly StoredManifest[],
-  given: Partial<ThawWish> = {},
+  given: Partial<ThawTerms> = {},
   chunks: readonly ManifestChunk[] = chunksOf(chain),
 ): ThawRequest {
   const newest = chain.at(-1);
@@ -70,7 +70,7 @@ export function thawRequestFor(
     subvolume: newest.manifest.subvolume,
     manifestKey: newest.key,
     chunks,
-    wish: {
+    terms: {
       tier: given.tier ?? settings.RESTORE_TIER,
       days: given.days ?? daysToAsk(needed, settings.RESTORE_DAYS),
     },
@@ -95,7 +95,7 @@ export interface ThawOutcome extends HurryOutcome {
 export async function lookAtThaw(context: StageContext, request: ThawRequest): Promise<ThawOutcome> {
   const objects = await look(context, request, newlyAsked());
   const missing = objectsToRequest(objects, Date.now() + request.neededMs);
-  checkTier(missing, request.wish.tier);
+  checkTier(missing, request.terms.tier);
   return { progress: thawProgress(objects), requested: missing.length, hurried: 0, unhurried: 0 };
 }
 
@@ -116,15 +116,15 @@ export async function thawChunks(
   const stillNeeded = new Set(needed.map(({ key }) => key));
   for (const key of asked.keys) if (!stillNeeded.has(key)) asked.keys.delete(key);
   const missing = needed.filter(({ key }) => !asked.keys.has(key));
-  const { tier } = request.wish;
+  const { tier } = request.terms;
   const slow = request.mayHurry ? objectsToHurry(withAsked(objects, asked), tier) : [];
   checkTier([...missing, ...slow], tier);
-  const hurry = await hurryUp(context, slow, request.wish, asked);
+  const hurry = await hurryUp(context, slow, request.terms, asked);
   if (missing.length === 0) return { progress: progressOf(objects, asked), requested: 0, ...hurry };
   const answers = await pMap(
     missing,
     async (object) => {
-      const answer = await requestThaw(context.bucket, object, request.wish);
+      const answer = await requestThaw(context.bucket, object, request.terms);
       asked.keys.add(object.key);
       if (answer === 'requested') asked.tiers.set(object.key, tier);
       if (answer === 'needless' || answer === 'unknown') asked.knownReadable.add(object.key);
@@ -162,7 +162,7 @@ export async function thawAndWait(
       looks === 1 ? known : undefined,
       asked,
     );
-    const { tier, days } = request.wish;
+    const { tier, days } = request.terms;
     const noun = request.noun ?? 'chunk';
     if (requested > 0) {
       context.log.info(
@@ -193,7 +193,7 @@ export async function thawAndWait(
 export function thawingAgain(
   context: StageContext,
   chain: readonly StoredManifest[],
-  { thaw, mayWait }: { readonly thaw: Partial<ThawWish>; readonly mayWait: boolean },
+  { thaw, mayWait }: { readonly thaw: Partial<ThawTerms>; readonly mayWait: boolean },
 ): ThawAgain {
   let running: Promise<void> | undefined;
   const chunks = chunksOf(chain);
@@ -225,13 +225,13 @@ async function look(
 }
 
 /** Logs the first look, each change, and otherwise a line every half hour. */
-function teller({ log }: StageContext, { wish, noun }: ThawRequest): (progress: ThawProgress) => void {
+function teller({ log }: StageContext, { terms, noun }: ThawRequest): (progress: ThawProgress) => void {
   const everyMs = 1_800_000;
   let last = { text: '', toldMs: 0 };
   return (progress) => {
     const text = describeThaw(progress, noun);
     if (text === last.text && performance.now() - last.toldMs < everyMs) return;
-    const ready = last.text === '' ? describeReadyTime(readyTime(progress, wish.tier)) : undefined;
+    const ready = last.text === '' ? describeReadyTime(readyTime(progress, terms.tier)) : undefined;
     log.info(`waiting for the thaw: ${text}${ready ? `; ${ready}` : ''}`);
     last = { text, toldMs: performance.now() };
   };
@@ -239,7 +239,7 @@ function teller({ log }: StageContext, { wish, noun }: ThawRequest): (progress: 
 
 function underWay(request: ThawRequest, progress: ThawProgress, what: string): ToolError {
   const noun = request.noun ?? 'chunk';
-  const ready = describeReadyTime(readyTime(progress, request.wish.tier));
+  const ready = describeReadyTime(readyTime(progress, request.terms.tier));
   return new ToolError(
     `${formatCount(progress.objects - progress.readable, noun)} of ${progress.objects} ${what}: ${describeThaw(progress, noun)}${ready ? `; ${ready}` : ''}`,
     {

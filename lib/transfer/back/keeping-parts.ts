@@ -26,7 +26,7 @@ export function keepingParts(fetching: Fetching, kept: KeptParts, mayGrow: boole
       if (isFull) return;
       await kept.keep(range, target).catch((error: unknown) => {
         isFull = true;
-        context.log.warn(`${describeError(error)}; the restore goes on without keeping parts`);
+        context.log.warn(`${describeError(error)}; the restore continues without keeping parts`);
       });
     },
   };

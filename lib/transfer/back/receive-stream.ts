@@ -130,7 +130,7 @@ function explainFailure(error: unknown, place: string): unknown {
   const wasEnded = error.hint !== undefined || error.message.includes('was killed by');
   const again = [error.hint, 'run the same command again'].filter(Boolean).join('; ');
   return new ToolError(known ? `btrfs receive failed: ${known.what(place)}` : error.message, {
-    hint: known?.hint ?? (wasEnded ? again : 'make verify DEEP=1 tells whether the backup is sound'),
+    hint: known?.hint ?? (wasEnded ? again : 'make verify DEEP=1 shows whether the backup is sound'),
     childOutput: said.split('\n').map(shorten).join('\n'),
     cause: error,
   });

@@ -23,7 +23,7 @@ export interface ChunkDecoding {
   readonly expected: { readonly frames: readonly string[]; readonly chunk: string } | undefined;
   readonly sink: Sink;
   readonly signal: AbortSignal;
-  /** Told, at the end of the chunk, of the SHA-256 of the stream so far. */
+  /** Called at the end of the chunk with the SHA-256 of the stream so far. */
   readonly onStreamSha256: (sha256: string) => void;
 }
 

@@ -24,7 +24,7 @@ export interface PackerTools {
   readonly object: ChunkObject;
   /** Runs a task beside others, as soon as there is room for one more. */
   readonly store: (task: () => Promise<void>) => Promise<void>;
-  /** Told of plain bytes that are in the bucket now. */
+  /** Called with the number of plain bytes that are in the bucket now. */
   readonly onStored: (plainBytes: number) => void;
 }
 

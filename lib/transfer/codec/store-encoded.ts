@@ -23,7 +23,7 @@ export interface EncodedPath {
   readonly frames: FramePipe;
   readonly journal: Journal;
   readonly openObject: (index: number) => ChunkObject;
-  /** Told of plain bytes that the bucket has, by now or already. */
+  /** Called with the number of plain bytes that the bucket has, by now or already. */
   readonly onStored: (plainBytes: number) => void;
   readonly signal: AbortSignal;
 }

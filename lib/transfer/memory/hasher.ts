@@ -59,7 +59,7 @@ export class Hasher {
     this.#tell({ type: 'take-part-back' });
   }
 
-  /** MD5, in base64, of the first bytes of a slot: for servers that know no SHA-256 checksums. */
+  /** MD5, in base64, of the first bytes of a slot: for servers without SHA-256 checksums. */
   md5(slot: { readonly index: number }, sizeBytes: number): Promise<string> {
     return this.md5OfPieces([{ slot, sizeBytes }]);
   }

@@ -3,7 +3,7 @@
 import type { StoredChunk, StoredPart } from '../../core/format/run-files.ts';
 import type { EarlierChunk } from '../../core/plan/resume.ts';
 import type { Journal } from '../../edge/files/journal.ts';
-import type { ListedPart, MultipartUpload } from '../../edge/s3/multipart-uploads.ts';
+import { isUnknownUpload, type ListedPart, type MultipartUpload } from '../../edge/s3/multipart-uploads.ts';
 import type { StoredObject } from '../../edge/s3/objects.ts';
 import type { Hasher } from '../memory/hasher.ts';
 import type { ChunkWriter } from './chunk-writer.ts';
@@ -15,10 +15,12 @@ export interface ChunkUploadTools {
   readonly journal: Journal;
   /** Of the bytes that are stored. */
   readonly hasher: Hasher;
-  /** Told of bytes that need not be sent, because the bucket has them. */
+  /** Called with the number of bytes that need not be sent, because the bucket has them. */
   readonly onReused: (bytes: number) => void;
-  /** Told why what an earlier run had stored is of no use. */
+  /** Called with the reason why what an earlier run had stored is of no use. */
   readonly onLost: (reason: string) => void;
+  /** Called for an unfinished upload of an earlier run that the server has ended; its parts are sent again. */
+  readonly onEnded: (key: string) => Promise<void>;
 }
 
 /** Where a chunk goes. */
@@ -46,6 +48,17 @@ export class StreamChanged extends Error {
     super(`chunk ${chunkIndex} differs in ${what}`);
     this.chunkIndex = chunkIndex;
     this.isJournalled = isJournalled;
+  }
+}
+
+/** The server ended an upload that was under way: a lifecycle rule, or another program, aborted it. */
+export class UploadEnded extends Error {
+  override readonly name = 'UploadEnded';
+  readonly key: string;
+
+  constructor(key: string, cause: unknown) {
+    super(`the upload of ${key} was ended before it was complete`, { cause });
+    this.key = key;
   }
 }
 
@@ -99,10 +112,10 @@ export class ChunkObject {
     this.#parts.set(part.number, part);
   }
 
-  /** Stores a part, and says so in the journal. */
+  /** Stores a part, and says so in the journal. @throws UploadEnded */
   async putPart(part: Omit<StoredPart, 'etag'>, body: PartBody): Promise<void> {
     const { upload } = await this.#begin();
-    const etag = await this.#tools.writer.putPart(upload, part.number, body);
+    const etag = await this.#unlessEnded(this.#tools.writer.putPart(upload, part.number, body));
     const stored = { ...part, etag };
     this.#parts.set(part.number, stored);
     await this.#tools.journal.append({ event: 'part-stored', index: this.#place.index, ...stored });
@@ -113,12 +126,13 @@ export class ChunkObject {
     return this.#tools.writer.putWhole(this.#place.key, body, this.#replaces);
   }
 
-  /** Makes the parts that were kept and put one object. @returns the parts in their order */
+  /** Makes the parts that were kept and put one object. @returns the parts in their order. @throws UploadEnded */
   async complete(): Promise<{ readonly object: StoredObject; readonly parts: readonly StoredPart[] }> {
     if (this.#parts.size === 0) throw new Error(`chunk ${this.#place.index} has no parts`);
     const { upload } = await this.#begin();
     const parts = inOrder(this.#parts.values());
-    return { object: await this.#tools.writer.complete(upload, parts, this.#replaces), parts };
+    const object = await this.#unlessEnded(this.#tools.writer.complete(upload, parts, this.#replaces));
+    return { object, parts };
   }
 
   /** Says in the journal that the chunk is complete, as it is described then. */
@@ -160,20 +174,26 @@ export class ChunkObject {
     return object && { ...object, parts: made.map((part) => part.sha256), made };
   }
 
+  async #unlessEnded<Result>(request: Promise<Result>): Promise<Result> {
+    return request.catch((error: unknown) => {
+      throw isUnknownUpload(error) ? new UploadEnded(this.#place.key, error) : error;
+    });
+  }
+
   #begin(): Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> {
     this.#begun ??= this.#beginOnce();
     return this.#begun;
   }
 
-  /** Goes on with the multipart upload of an earlier run, if the server still knows it. */
+  /** Resumes the multipart upload of an earlier run, if the server still knows it. */
   async #beginOnce(): Promise<{ upload: MultipartUpload; listed: ReadonlyMap<number, ListedPart> }> {
-    const { writer, journal, onLost } = this.#tools;
+    const { writer, journal, onEnded } = this.#tools;
     const { index, key } = this.#place;
     if (this.#earlier?.uploadId && !this.#earlier.completed) {
       const upload = { key, uploadId: this.#earlier.uploadId };
       const listed = await writer.listParts(upload);
       if (listed) return { upload, listed };
-      onLost(`the server no longer knows the upload of ${key}: its parts are sent again`);
+      await onEnded(key);
     }
     const upload = await writer.begin(key);
     await journal.append({ event: 'chunk-begun', index, key: upload.key, upload_id: upload.uploadId });

@@ -27,7 +27,7 @@ import { attempt, sendOnce, transfer } from '../../edge/s3/send.ts';
 import { objectMadeOf, objectOfBody } from './known-objects.ts';
 import { type PartBody, presetPayloadHash, requestPayload, sizeOf } from './part-payload.ts';
 
-/** What a writer tells while it works. */
+/** What a writer reports while it works. */
 export interface WriterEvents {
   /** Bytes handed to the network; negative when a failed attempt will send them again. */
   readonly onSent: (bytes: number) => void;
@@ -85,7 +85,7 @@ export class ChunkWriter {
 
   /**
    * True when an attempt to begin an upload failed: only its answer may have been lost, and then the server has an upload whose
-   * id nobody knows.
+   * id is lost.
    */
   get mayHaveStrays(): boolean {
     return this.#mayHaveStrays;
@@ -204,7 +204,7 @@ export class ChunkWriter {
     return head?.sizeBytes === stored.size && (stored.etag === '' || head.etag === stored.etag);
   }
 
-  /** Waits for what may only not be seen yet; where that was in vain once, not again. */
+  /** Waits for what may only not be seen yet; where that did not help once, not again. */
   async #lookFor(key: string): Promise<ObjectHead | undefined> {
     const look = () => headObject(this.#bucket, key);
     if (!this.#mayBeLate) return look();
@@ -216,7 +216,9 @@ export class ChunkWriter {
   async #send(what: string, body: PartBody, sendBytes: SendBytes): Promise<StoredObject> {
     let spoiltEtag: string | undefined;
     return transfer(this.#bucket, what, this.#events.onSent, async (count) => {
-      const payload = requestPayload(body, count);
+      const { limits, signal } = this.#bucket;
+      const limit = limits.upload.isSet ? { limiter: limits.upload, signal } : undefined;
+      const payload = requestPayload(body, count, limit);
       const withMd5 = this.#needsMd5 || this.#bucket.habits.checksums === 'md5';
       const md5 = withMd5 && { ContentMD5: await body.md5() };
       const answer = await sendBytes({ ...payload, ...md5 }, spoiltEtag).catch((error: unknown) => {

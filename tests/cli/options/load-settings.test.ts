@@ -233,7 +233,7 @@ test('a byte order mark and CR LF line ends are as good as none', async () => {
   assert.equal(values.SNAPSHOT_DIR, '/data/.snapshots');
 });
 
-test('of thousands of problems the first are told, and how many there are, each in a length that can be read', async () => {
+test('of thousands of problems the first are reported, and how many there are, each in a length that can be read', async () => {
   write(Array.from({ length: 5000 }, (_, index) => `KEY_${index}=${index}`));
   const lines = (await problemsOf()).message.split('\n');
   assert.equal(lines.length, 21);

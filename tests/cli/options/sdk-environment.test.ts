@@ -6,7 +6,7 @@ const keys = { AWS_ACCESS_KEY_ID: 'account', AWS_SECRET_ACCESS_KEY: 'not-a-secre
 const exported = { AWS_PROFILE: 'work', AWS_SESSION_TOKEN: 'stale', AWS_CREDENTIAL_EXPIRATION: '2020-01-01' };
 const file = 'backup.env';
 
-test('keys of the file are used with nothing that belongs to others, which is told', () => {
+test('keys of the file are used with nothing that belongs to others, which is reported', () => {
   const environment = { ...exported, HOME: '/root' };
   assert.deepEqual(handToSdk(keys, file, environment), [
     'AWS_PROFILE=work of the environment is not used: backup.env has keys',
@@ -27,7 +27,7 @@ test('a profile in the file wins over that of the environment', () => {
   assert.equal(environment.AWS_PROFILE, 'backup');
 });
 
-test('of keys and a profile in one file the SDK takes the profile, which is told', () => {
+test('of keys and a profile in one file the SDK takes the profile, which is reported', () => {
   assert.deepEqual(handToSdk({ ...keys, AWS_PROFILE: 'backup' }, file, {}), [
     'the AWS keys in backup.env are not used: AWS_PROFILE stands there too; remove one of them',
   ]);

@@ -38,6 +38,43 @@ const broken: ListedBackup = {
   restorability: { whyNot: 'is no JSON' },
   problem: 'is no JSON',
 };
+const prices = {
+  date: '2026-11',
+  source: 'x',
+  classes: { GLACIER: { storage_gib_month: 0.0036 } },
+};
+
+test('with COST=1 each backup has its price a month, alone and with its chain', () => {
+  const child = {
+    ...usual,
+    kind: 'incremental' as const,
+    bytes: 2 ** 30,
+    manifest_key: 'child',
+    parent_manifest: usual.manifest_key,
+  };
+  const orphan = {
+    ...child,
+    manifest_key: 'orphan',
+    parent_manifest: 'gone',
+    storage_class: 'GLACIER,STANDARD',
+  };
+  const full = { ...usual, bytes: 100 * 2 ** 30 };
+  const report = listReport('b', { prefix: 'p', backups: [full, child, orphan] }, undefined, {
+    known: prices,
+  });
+  const [head = '', first = '', second = '', third = ''] = report.text.split('\n');
+  assert.match(head, /CLASS +A MONTH +CHAIN A MONTH +RESTORABLE/);
+  assert.match(first, / \$0\.36 +\$0\.36 /);
+  assert.match(second, / \$0\.0036 +\$0\.36 /);
+  assert.match(third, / not known +not known /);
+  const { backups } = report.json as { backups: Record<string, unknown>[] };
+  assert.deepEqual(
+    backups.map((backup) => backup.chain_dollars_per_month),
+    [0.36, 0.3636, null],
+  );
+  assert.doesNotMatch(listReport('b', { prefix: 'p', backups: [full] }).text, /A MONTH/);
+});
+
 const failure = new ToolError('cannot list fleet/b/', { hint: 'try again' });
 const plain = listReport('backups', { prefix: 'fleet/a', backups: [usual, broken] });
 const fleet = hostsReport('backups', 'fleet', [
@@ -80,7 +117,7 @@ test('every backup has every field, whatever is wrong with it', () => {
   assert.deepEqual([other.restorable, other.why_not, other.thaw], ['no', 'is no JSON', null]);
 });
 
-test('a fleet is told host by host, and what is wrong with one at its place', () => {
+test('a fleet is reported host by host, and what is wrong with one at its place', () => {
   const blocks = fleet.text.split('\n\n');
   assert.equal(blocks.length, 3);
   assert.match(blocks[0] ?? '', /^fleet\/a\n {2}SUBVOLUME .*\n\* data /);
@@ -93,7 +130,7 @@ test('a fleet is told host by host, and what is wrong with one at its place', ()
   );
 });
 
-test('a subvolume of which no backup is the last one is told, once', () => {
+test('a subvolume without a last backup is reported once', () => {
   const old = { ...usual, current: false };
   assert.deepEqual(pointerProblems({ prefix: 'host', backups: [old, usual] }), []);
   const lost = [old, { ...old, created_at: '20260102T020000Z' }, { ...usual, subvolume: 'home' }];

@@ -53,7 +53,7 @@ const report = (versioning: PruneReport['survey']['versioning']): PruneReport =>
   outcomes: undefined,
 });
 
-test('a plan tells of generations, orphans, and what all of it frees and still costs', () => {
+test('a plan shows generations, orphans, and what all of it frees and still costs', () => {
   const lines = planText(report('off'), false).split('\n');
   assert.match(lines[0] ?? '', /^SUBVOLUME +GENERATION +BACKUPS +OBJECTS +SIZE +ACTION +CHARGED +WHY$/);
   assert.match(

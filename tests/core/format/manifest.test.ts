@@ -254,7 +254,7 @@ test('a chunk that is one part of more than S3 allows is damage, because a part 
   assert.match(message, /chunk 0 is one part of more than 5 GiB/);
 });
 
-test('a manifest of a later version is told as such, whatever else it says', () => {
+test('a manifest of a later version is reported as such, whatever else it says', () => {
   for (const [version, others] of [
     [2, {}],
     [3, incremental()],

@@ -10,6 +10,7 @@ import {
   parsePointInTime,
   parseSnapshotName,
   parseTimestamp,
+  recoverScriptKey,
   recoveryTextKey,
   restoredSnapshotName,
   SubvolumeKeys,
@@ -131,6 +132,7 @@ test('keys are laid out as documented', () => {
   assert.equal(keys.current, 'host/x/subvol/data/current.json');
   assert.equal(subvolumesRoot('host/x'), 'host/x/subvol/');
   assert.equal(recoveryTextKey('host/x'), 'host/x/RESTORE.txt');
+  assert.equal(recoverScriptKey('host/x'), 'host/x/recover.sh');
 });
 
 test('every key is read back into what it names', () => {
@@ -164,7 +166,7 @@ test('chunk numbers may be unpadded', () => {
   });
 });
 
-test('a file index is told from a manifest and a chunk', () => {
+test('a file index is distinguished from a manifest and a chunk', () => {
   assert.deepEqual(parseKey('p', 'p/subvol/data/incremental/index-20260101T000000Z.ndjson.zst'), {
     type: 'index',
     subvolume: 'data',
@@ -173,7 +175,7 @@ test('a file index is told from a manifest and a chunk', () => {
   });
 });
 
-test('the signature of a manifest is told from the manifest', () => {
+test('the signature of a manifest is distinguished from the manifest', () => {
   const keys = new SubvolumeKeys('p', 'data');
   const key = keys.signature('full', '20260101T000000Z');
   assert.equal(key, `${keys.manifest('full', '20260101T000000Z')}.sig`);
@@ -231,6 +233,7 @@ for (const key of [
   '/p/subvol/data/current.json',
   'q/p/subvol/data/current.json',
   'p/RESTORE.txt',
+  'p/recover.sh',
   'p/subvol/../../p/subvol/data/current.json',
   'px/subvol/data/current.json',
 ]) {

@@ -17,7 +17,7 @@ test('a drill is due where there was none, or the last one is as old as it may b
   assert.deepEqual(judgeDrill('monthly', now - 30 * DAY_MS, now), { due: true });
 });
 
-test('a drill of the future says that the clock is wrong, but not by its step', () => {
+test('a drill dated in the future says that the clock is wrong, but not by its step', () => {
   assert.deepEqual(judgeDrill('weekly', now + DAY_MS, now), { due: 'unknown' });
   assert.deepEqual(judgeDrill('weekly', now + 30_000, now), { due: false, atMs: now + 30_000 + 7 * DAY_MS });
 });

@@ -44,10 +44,10 @@ test('exactly 7 days are not yet older than 7 days; an unknown age is young', ()
   assert.equal(at(undefined), 'keep');
 });
 
-test('what this host will go on with stays, whatever its age; with unreadable run files everything does', () => {
+test('what this host will resume stays, whatever its age; with unreadable run files everything does', () => {
   const more = [object(orphan(15), 1)];
   assert.deepEqual(actions(plan({ more, begun: { manifestKeys: [deadRun], parentKey: undefined } })), [
-    ['keep', 'this host will go on with it'],
+    ['keep', 'this host will resume it'],
   ]);
   const unknown = { manifestKeys: [], parentKey: undefined, unknown: 'x cannot be understood' };
   assert.deepEqual(actions(plan({ more, begun: unknown })), [['keep', 'x cannot be understood']]);

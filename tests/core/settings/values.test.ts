@@ -126,7 +126,7 @@ for (const text of [
   });
 }
 
-test('a prefix with a slash at an end is told so', () => {
+test('a prefix with a slash at an end is reported', () => {
   for (const text of ['S3_PREFIX=/a', 'S3_PREFIX=a/']) {
     assert.match(resolve(text).problems[0]?.reason ?? '', /must not begin or end with "\/"/);
   }

@@ -58,7 +58,7 @@ test('the checksum is that of the kernel', () => {
   assert.equal(crc32c(command), 0x3cd664af);
 });
 
-test('what passes is what comes, in whatever pieces, and the head is told before anything is passed on', () => {
+test('what passes is what comes, in whatever pieces, and the head is reported before anything is passed on', () => {
   fc.assert(
     fc.property(pieces, (lengths) => {
       const heads: StreamHead[] = [];
@@ -77,7 +77,7 @@ test('what passes is what comes, in whatever pieces, and the head is told before
   assert.throws(() => refusing.push(full), /refused/);
 });
 
-test('an incremental stream tells its parent', () => {
+test('an incremental stream names its parent', () => {
   const inspector = new StreamInspector();
   inspector.push(Buffer.concat([header(2), firstCommand('x', own, 40, [parent, 36]), end]));
   assert.deepEqual(inspector.finish(), {
@@ -88,7 +88,7 @@ test('an incremental stream tells its parent', () => {
   });
 });
 
-test('a stream gets other labels: name, UUIDs, and what is cloned from, told apart by its state', () => {
+test('a stream gets other labels: name, UUIDs, and what is cloned from, distinguished by its state', () => {
   const make = (
     name: string,
     ownUuid: string,

@@ -106,18 +106,18 @@ test('a time is known of what this run asked for, and of nothing else', () => {
   assert.deepEqual(timeOf('Expedited', { kind: 'cold', archive }).kind, 'unasked', 'as in Standard');
 });
 
-test('times are told as S3 promises them, with the request that they count from', () => {
+test('times are shown as S3 promises them, with the request that they count from', () => {
   const told = (kind: 'known' | 'unasked' | 'unknown', from: number, to: number) =>
     describeReadyTime({ kind, seconds: [from * hour, to * hour] });
   assert.equal(told('known', 0, 12), 'it takes 12h 00m at most from the request on');
   assert.equal(told('known', 3, 5), 'it takes 3h 00m to 5h 00m from the request on');
   assert.match(
     told('unasked', 3, 5) ?? '',
-    /^it takes 3h 00m to 5h 00m from its request on, which nobody has made/,
+    /^it takes 3h 00m to 5h 00m from the request, which has not been made/,
   );
   assert.match(
     told('unknown', 0, 12) ?? '',
-    /a tier that the bucket does not tell: 12h 00m at most from that request on/,
+    /a tier that the bucket does not show: 12h 00m at most from that request/,
   );
 });
 

@@ -34,7 +34,7 @@ test('subvolumes are found by a glob in the way of snapper, links and empty dire
   assert.deepEqual(unnameable, []);
 });
 
-test('what has a name that is not UTF-8 is told, and the rest is found', async () => {
+test('what has a name that is not UTF-8 is reported, and the rest is found', async () => {
   const name = Buffer.concat([Buffer.from(at('.snapshots/1/')), Buffer.from([0x62, 0xff])]);
   mkdirSync(name);
   const { found, unnameable } = await findMatchingSubvolumes(at('.snapshots/1/*'));

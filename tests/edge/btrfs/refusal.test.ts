@@ -108,7 +108,7 @@ async function deletedWithout(capability: string, path: string): Promise<string>
   return stdout + stderr;
 }
 
-test('root without CAP_SYS_ADMIN, as in a container, and another user are told apart', async () => {
+test('root without CAP_SYS_ADMIN, as in a container, and another user are distinguished', async () => {
   const { snapshot } = await place();
   assert.match(
     await deletedWithout('sys_admin', snapshot),
@@ -170,7 +170,7 @@ test('what is read-only is named: the mount, or the subvolume that it lies in', 
   assert.match(mounted.message, new RegExp(`: ${view} is mounted read-only$`));
 });
 
-test('what has no cause that can be found stays as btrfs tells it', async () => {
+test('a refusal without a known cause keeps the words of btrfs', async () => {
   const { directory } = await place();
   const error = await refused(deleteSubvolume(join(directory, 'none')));
   assert.deepEqual([error.hint, error.message.endsWith('none')], [undefined, true]);

@@ -14,7 +14,7 @@ await makeIdentity(directory, 'other');
 const ed25519 = await makeSshKey(directory, 'ed25519', 'ed25519');
 const rsa = await makeSshKey(directory, 'rsa', 'rsa');
 
-test('what is sealed opens for each recipient, and for nobody else', async () => {
+test('what is sealed opens for each recipient, and for no one else', async () => {
   const sealed = await sealText([mine, ed25519, rsa], 'a text');
   for (const name of ['mine', 'ed25519', 'rsa']) {
     assert.equal(await openSealed(path(name), sealed, 'it'), 'a text');

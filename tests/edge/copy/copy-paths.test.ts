@@ -105,7 +105,7 @@ test('a filesystem that keeps no owners and links gets the content', async () =>
   assert.deepEqual(readdirSync(join(to, 'special')), []);
 });
 
-test('what cannot be kept in full is told, and the rest is there', async () => {
+test('what cannot be kept in full is reported, and the rest is there', async () => {
   // All attributes of a file in one block.
   const narrow = await ext4('copy-narrow', 32 * 2 ** 20, 1024);
   const { incomplete = '' } = await copy(narrow, ['/metadata']);
@@ -119,7 +119,7 @@ test('a full disk is a failure', async () => {
   await assert.rejects(copy(small, ['/too-large']), /rsync failed with exit code 11/);
 });
 
-test('it ends when it is told to, and nothing of it runs on', async () => {
+test('it ends when it is asked to, and nothing of it keeps running', async () => {
   const controller = new AbortController();
   const to = await fresh();
   const copying = copy(to, await topPaths(tree), { signal: controller.signal });

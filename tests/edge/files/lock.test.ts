@@ -111,7 +111,7 @@ for (const [what, text] of [
   ['control characters at its end', 'process 1, since 2026-11-24T02:00:00.000Z\n\u001b[2J'],
   ['bytes that are no text', Buffer.from([0xff, 0x00, 0x9b])],
 ] as const) {
-  test(`a lock file that holds ${what} names nobody`, async () => {
+  test(`a lock file that holds ${what} names no one`, async () => {
     const runDirectory = join(directory, 'garbage');
     const lock = await takeLock(runDirectory);
     writeFileSync(join(runDirectory, 'lock'), text);

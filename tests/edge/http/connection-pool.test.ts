@@ -112,7 +112,7 @@ test('a connection that ends with the request, and gave nothing of an answer, is
   assert.deepEqual(requests, ['/1', '/2', '/2', '/3', '/3']);
 });
 
-test('a connection is not used again when the server says so, or when it sends what nobody asked for', async () => {
+test('a connection is not used again when the server says so, or when it sends what no one asked for', async () => {
   const { get } = open();
   answering = (socket) => answer(socket, data.length, 'connection: close\r\n');
   await get('/1');

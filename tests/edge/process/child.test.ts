@@ -127,7 +127,7 @@ test('the signal that ended a child is in the error', async () => {
   await assert.rejects(shell('exit 9').finished, (error: ToolError) => error.hint === undefined);
 });
 
-test('a failure that nobody waits for ends nothing', async () => {
+test('a failure that no one waits for ends nothing', async () => {
   shell('exit 1');
   await new Promise((resolve) => setTimeout(resolve, 100));
 });
@@ -152,7 +152,7 @@ test('stopping a child that has ended is done at once, and keeps how it ended', 
   await child.finished;
 });
 
-test('records: a missing command, a failure and an abort are told apart, and no process is left', async () => {
+test('records: a missing command, a failure and an abort are distinguished, and no process is left', async () => {
   const base = { args: [], directory: '/', separator: 10 };
   await assert.rejects(
     runForRecords({ ...base, file: 'no-such-command' }, () => undefined),
@@ -188,7 +188,7 @@ test('records: what comes in pieces is cut at the separator alone', async () => 
   assert.deepEqual(seen, ['a', 'bc', '', 'd']);
 });
 
-test('a short command that is not installed is told as such, and another failure with its words', async () => {
+test('a short command that is not installed is reported as such, and another failure with its words', async () => {
   const { stderr } = await command`no-such-command-anywhere --x`;
   const missing = commandError('cannot do it', stderr);
   assert.equal(missing.message, 'cannot do it: the command no-such-command-anywhere is not installed');

@@ -53,7 +53,7 @@ test('keys with every awkward letter are deleted', async () => {
   assert.deepEqual(await listKeys(bucket, 'odd/'), []);
 });
 
-test('a key that is refused is told with the server’s words, and the others go', async () => {
+test('a key that is refused is reported with the server’s words, and the others go', async () => {
   await put('denied/a', 'denied/b', 'denied/c');
   server.permissions.set({ denied: ['s3:DeleteObject denied/b'] });
   const refused = await deleteObjects(bucket, ['denied/a', 'denied/b', 'denied/c']);
@@ -78,7 +78,7 @@ test('a key that is refused for a moment is asked for again, alone', async () =>
   assert.deepEqual(await listKeys(bucket, 'again/'), ['again/a']);
 });
 
-test('a refusal that does not pass is told in one line when RETRY_FOR is over', async () => {
+test('a refusal that does not pass is reported in one line when RETRY_FOR is over', async () => {
   const hurried = await openTestBucket(proxy.endpoint, { RETRY_FOR: '1s' });
   proxy.expect({ matches: isDelete, before: () => refusing('SlowDown', 'slow/a') });
   assert.deepEqual(await deleteObjects(hurried, ['slow/a', 'slow/b']), [
@@ -97,7 +97,7 @@ test('a request that fails as a whole says what and where', async () => {
   proxy.expect();
 });
 
-test('who may not ask for versions is told unknown, and a bucket without them off', async () => {
+test('versions are reported as unknown to who may not ask, and as off in a bucket without them', async () => {
   assert.equal(await readVersioning(bucket), 'off');
   server.permissions.set({ denied: ['s3:GetBucketVersioning', 's3:GetObjectRetention'] });
   assert.equal(await readVersioning(bucket), 'unknown');

@@ -29,7 +29,7 @@ test('a document that is not there is undefined', async () => {
   assert.equal(await readDocument(bucket, 'host/none.json', 1000), undefined);
 });
 
-test('who may list below the prefix only is not told that a key is not there, and finds it out', async () => {
+test('who may list below the prefix only gets 403 for a missing key, and finds out that it is missing', async () => {
   await write('host/there.json', 'x', { absent: true });
   server.permissions.set({ allowed: ['s3:GetObject host/there.json.*', 's3:ListBucket host/*'] });
   try {
@@ -62,7 +62,7 @@ test('over a document only who has read its last version writes', async () => {
   assert.equal((await readDocument(bucket, 'host/pointer.json', 1000))?.text, 'second');
 });
 
-test('over a document that is gone nobody writes who has read it', async () => {
+test('over a document that is gone no one writes who has read it', async () => {
   assert.equal(await write('host/gone.json', 'x', { etag: '"0123"' }), false);
   assert.equal(await readDocument(bucket, 'host/gone.json', 1000), undefined);
 });
@@ -100,7 +100,7 @@ test('a document over the limit is refused unread, as often as that happens', as
   assert.equal((await readDocument(bucket, 'host/large', 300_000))?.text.length, 300_000);
 });
 
-test('a document that does not tell its length, and does not end, is given up at the limit', {
+test('a document that does not give its length, and does not end, is given up at the limit', {
   timeout: 60_000,
 }, async () => {
   let sent = 0;
@@ -205,7 +205,7 @@ const flipped = (times?: number) => ({
   },
 });
 
-test('a document with a flipped bit is read again, and told as damage when it stays like this', async () => {
+test('a document with a flipped bit is read again, and reported as damage when it stays like this', async () => {
   await write('host/flipped.json', '{"size": 1234}', { absent: true });
   retries.length = 0;
   proxy.expect(flipped(1));

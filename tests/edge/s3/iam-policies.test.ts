@@ -42,6 +42,7 @@ test('a policy allows its role single requests, and no other', async () => {
   const chunk = `${folder}/chunk-20260101T020000Z-00000.bin`;
   const manifest = `${folder}/manifest-20260101T020000Z.json`;
   const recovery = `${prefix}/RESTORE.txt`;
+  const script = `${prefix}/recover.sh`;
   const cold = `${folder}/chunk-20260102T020000Z-00000.bin`;
   const upload = { Bucket, Key: `${folder}/chunk-20260103T020000Z-00000.bin` };
   /** Of the body `x`, which all of them have. */
@@ -50,7 +51,7 @@ test('a policy allows its role single requests, and no other', async () => {
   let fresh = 0;
   /** Everything is there again before each deed. */
   const reset = async () => {
-    for (const key of [chunk, manifest, pointerKey, recovery, theirKey]) await put(bucket, key, 'x');
+    for (const key of [chunk, manifest, pointerKey, recovery, script, theirKey]) await put(bucket, key, 'x');
     await put(bucket, cold, 'x', 'GLACIER');
     ({ UploadId } = await client.send(new CreateMultipartUploadCommand(upload)));
   };
@@ -85,6 +86,7 @@ test('a policy allows its role single requests, and no other', async () => {
     ['write over a pointer', [], (s3) => s3.send(write(pointerKey))],
     ['replace the pointer that was seen', ['backup'], (s3) => s3.send(write(pointerKey, { IfMatch }))],
     ['write RESTORE.txt', ['backup'], (s3) => s3.send(write(recovery))],
+    ['write recover.sh', ['backup'], (s3) => s3.send(write(script))],
     ['record a drill', ['drill'], (s3) => s3.send(write(`${prefix}/drill/data/20260101T020000Z.json`))],
     ["write over another host's manifest", [], (s3) => s3.send(write(theirKey))],
     ['write somewhere else', [], (s3) => s3.send(write(`${prefix}/other`, { IfNoneMatch: '*' }))],
@@ -96,6 +98,7 @@ test('a policy allows its role single requests, and no other', async () => {
     ['delete a chunk', ['prune'], (s3) => s3.send(remove(chunk))],
     ['delete a manifest', ['prune'], (s3) => s3.send(remove(manifest))],
     ['delete RESTORE.txt', [], (s3) => s3.send(remove(recovery))],
+    ['delete recover.sh', [], (s3) => s3.send(remove(script))],
     ["delete another host's manifest", [], (s3) => s3.send(remove(theirKey))],
   ];
   for (const [name, may, does] of deeds) {

@@ -82,7 +82,7 @@ test('what HEAD cannot say is asked with one GET: what has expired is named, and
   );
 });
 
-test('a refusal that GET does not share is told as it was', async () => {
+test('a refusal that GET does not share is reported as it was', async () => {
   await putAs(bucket, 'host/hot', 'STANDARD');
   await putAs(bucket, 'host/frozen', 'GLACIER');
   const refused = { ...errorAnswer(403, 'AccessDenied'), body: Buffer.alloc(0) };

@@ -32,13 +32,13 @@ async function refusedEverywhere(target: Bucket, says: string, hint: RegExp): Pr
   }
 }
 
-test('a missing bucket is told as such', async () => {
+test('a missing bucket is reported as such', async () => {
   const missing = await openTestBucket(proxy.endpoint, { S3_BUCKET: 'no-such-bucket' });
   await refusedEverywhere(missing, 'the bucket does not exist', /check S3_BUCKET/);
   missing.close();
 });
 
-test('a wrong secret and an unknown key are told as such, and access is checked with one cheap question', async () => {
+test('a wrong secret and an unknown key are reported as such, and access is checked with one cheap question', async () => {
   await checkAccess(bucket);
   const wrong = await openTestBucket(proxy.endpoint, {}, { AWS_SECRET_ACCESS_KEY: 'wrong' });
   await refusedEverywhere(wrong, 'the signature was refused', /check AWS_SECRET_ACCESS_KEY/);
@@ -48,7 +48,7 @@ test('a wrong secret and an unknown key are told as such, and access is checked 
   unknown.close();
 });
 
-test('a server that is not there is told as such', async () => {
+test('a server that is not there is reported as such', async () => {
   const nowhere = await openTestBucket('http://127.0.0.1:9');
   await assert.rejects(
     checkAccess(nowhere),
@@ -75,7 +75,7 @@ test('a small request is repeated too, after the wait that the server asks for',
   own.close();
 });
 
-test('an answer that makes no sense is asked for again, and told in one line', async () => {
+test('an answer that makes no sense is asked for again, and reported in one line', async () => {
   const nonsense = { status: 200, headers: { 'content-type': 'text/html' }, body: Buffer.from('<p>Welcome') };
   proxy.expect({ matches: () => true, times: 1, before: () => nonsense });
   await listKeys(bucket, 'host/');

@@ -76,7 +76,7 @@ test('what succeeds is asked once', async () => {
   assert.deepEqual([attempts(), told, waits], [1, [], []]);
 });
 
-test('what had failed and is over is told once, with how it ended; what never failed is not', async () => {
+test('what had failed and is over is reported once, with how it ended; what never failed is not', async () => {
   const settled: boolean[] = [];
   const { retrier } = createRetrier({ onSettled: (isDone) => settled.push(isDone) });
   await retrier.run('ask', failing(0, down).request, never);
@@ -85,7 +85,7 @@ test('what had failed and is over is told once, with how it ended; what never fa
   assert.deepEqual(settled, [true, false]);
 });
 
-test('what may pass is asked again, with longer and longer waits up to half a minute, and each is told', async () => {
+test('what may pass is asked again, with longer and longer waits up to half a minute, and each is reported', async () => {
   const { retrier, told, waits } = createRetrier();
   await retrier.run('reach it', async () => undefined, never);
   assert.equal(await retrier.run('ask', failing(10, down).request, never), 'done');
@@ -157,7 +157,7 @@ test('where to get credentials from is waited for too, and does not count as an 
   await assert.rejects(retrier.run('ask', request, never), /ENOTFOUND/);
 });
 
-test('what only a wrong address answers is asked for five times, and each is told', async () => {
+test('what only a wrong address answers is asked for five times, and each is reported', async () => {
   for (const code of ['EPROTO', 'HPE_INVALID_CONSTANT']) {
     const { retrier, told } = createRetrier();
     const { request, attempts } = failing(99, () => Object.assign(new Error('odd'), { code }));
@@ -252,7 +252,7 @@ test('asked to slow down, half as many transfers run at once, then more and more
   assert.equal(await mostAtOnce(retrier, 30), 8, 'all is well again');
 });
 
-test('those who are told to slow down together halve once, and never below one', async () => {
+test('those who are asked to slow down together halve once, and never below one', async () => {
   const { retrier, slowed, pass } = createRetrier({ concurrency: 4 });
   await Promise.all([1, 2, 3, 4].map(() => retrier.transfer('send', failing(1, slow).request, never)));
   assert.deepEqual(slowed, [2]);

@@ -110,7 +110,7 @@ for (const [what, profile, says] of [
   ],
   ['nothing at all', undefined, / found \(bucket backups, AWS us-east-1\)$/],
 ] as const) {
-  test(`${what} is told in the line`, async () => {
+  test(`${what} is reported in the line`, async () => {
     const error = await failureWith(profile);
     assert.match(error.message, /^cannot sign requests: no AWS credentials were found/);
     assert.match(error.message, says);
@@ -123,14 +123,14 @@ for (const [what, profile, says] of [
   });
 }
 
-test('a secret is not told with it', async () => {
+test('a secret is not reported with it', async () => {
   const error = await failureWith('leak');
   assert.match(error.message, /not with \(removed\)/);
   const cause = error.cause as Error;
   assert.ok(!`${error.message} ${error.stack} ${cause.message} ${cause.stack}`.includes(secret));
 });
 
-test('a server for credentials that does not answer yet is waited for, and what is told in the end is why', async () => {
+test('a server for credentials that does not answer yet is waited for, and what is reported in the end is why', async () => {
   let [asked, isUp] = [0, false];
   const server = createServer((_request, response) => {
     asked++;
@@ -163,7 +163,7 @@ test('a server for credentials that does not answer yet is waited for, and what 
   }
 });
 
-test('where a bucket is can be told: AWS by its region, another server by its address and style', async () => {
+test('where a bucket is can be said: AWS by its region, another server by its address and style', async () => {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE', AWS_SECRET_ACCESS_KEY: secret });
   delete process.env.AWS_PROFILE;
   const placeWith = async (settings: Readonly<Record<string, string>>) => {

@@ -51,7 +51,7 @@ async function assertNothingLeft(): Promise<void> {
   }
 }
 
-test('it holds what it is to hold, nobody else looks in, and nothing of it is left', async () => {
+test('it holds what it is to hold, no one else looks in, and nothing of it is left', async () => {
   const scratch = await make([8 * GIB]);
   assert.equal(statSync(join(scratch.mountPoint, '..')).mode & 0o777, 0o700);
   const [mount = ''] = mounts();

@@ -56,7 +56,7 @@ test('anything else is not, and it is said why', async () => {
       'another signer',
       both,
       { text, signature: await signText(path('other'), text) },
-      /^nobody whom .*both allows has signed it$/,
+      /^no signer in .*both has signed it$/,
     ],
     ['another namespace', both, { text: 'x\n', signature: elsewhere.stdout }, /namespace does not match/],
     [
@@ -82,14 +82,11 @@ test('a key counts that was valid when it signed', async () => {
   assert.equal(await signatureProblem(list, { text, signature, at: '20260115T000000Z' }), undefined);
   for (const moment of ['20251231T000000Z', '20260202T000000Z']) {
     const problem = await signatureProblem(list, { text, signature, at: moment });
-    assert.match(
-      problem ?? 'none',
-      /nobody whom .* allows has signed it \(.*key (is not yet valid|has expired)/,
-    );
+    assert.match(problem ?? 'none', /no signer in .* has signed it \(.*key (is not yet valid|has expired)/);
   }
 });
 
-test('a key that cannot sign, or is nobody whom a restore would trust, is a wrong setting', async () => {
+test('a key that cannot sign, or belongs to no signer that a restore would trust, is a wrong setting', async () => {
   await checkSigningKey(path('mine'), '');
   await checkSigningKey(path('mine'), both);
   await makeSshKey(directory, 'locked', 'ed25519', 'passphrase');
@@ -113,12 +110,12 @@ test('a key that cannot sign, or is nobody whom a restore would trust, is a wron
   }
 });
 
-test('a file in which nobody is allowed is a wrong setting', async () => {
+test('a file without a signer is a wrong setting', async () => {
   await checkSigners(both);
   for (const lines of [[], ['# nas', `#nas ${other}`], ['nas'], ['ssh-ed25519'], ['nas ssh-ed25519']]) {
     await assert.rejects(checkSigners(signers('nobody', ...lines)), {
       kind: 'usage',
-      message: /^nobody is allowed to sign by the file .*nobody of VERIFY_SIGNERS$/,
+      message: /^the file .*nobody of VERIFY_SIGNERS allows no signer$/,
     });
   }
   await assert.rejects(checkSigners(directory), { kind: 'usage' });

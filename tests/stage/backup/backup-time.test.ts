@@ -71,7 +71,7 @@ test('a damaged pointer does not hide that the clock is behind', async () => {
   await assert.rejects(timeOf('hidden', 3), /the last backup of hidden is of 2030-01-01T00:00:00Z/);
 });
 
-test('where the pointer was moved away after a clock that was ahead, the backups of the future do not count', async () => {
+test('where the pointer was moved away after a clock that was ahead, the backups dated in the future do not count', async () => {
   const keys = new SubvolumeKeys(bucket.prefix, 'ahead');
   await put(bucket, keys.manifest('full', dayStamp(2)), '{}');
   await put(bucket, keys.manifest('full', '20300101T000000Z'), '{}');
@@ -79,7 +79,7 @@ test('where the pointer was moved away after a clock that was ahead, the backups
   assert.equal(await timeOf('ahead', 1), '20260102T020001Z');
 });
 
-test('a clock that is behind the last backup is told', async () => {
+test('a clock that is behind the last backup is reported', async () => {
   await publish(bucket, { subvolume: 'clock', day: 3 });
   const pointer = await findPointer(bucket, 'clock');
   await assert.rejects(adoptedTimestamp(context, 'clock', madeOn(4), pointer), (error: ToolError) => {

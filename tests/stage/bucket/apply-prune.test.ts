@@ -173,7 +173,7 @@ test('without its record of it, a killed prune leaves chunks that wait, and noth
   );
 });
 
-test('keys that are refused are told, what they need stays, and the rest goes', async () => {
+test('keys that are refused are reported, what they need stays, and the rest goes', async () => {
   let refusals = 0;
   await fc.assert(
     fc.asyncProperty(histories, shuffles, fc.nat({ max: 6 }), async (history, rank, share) => {

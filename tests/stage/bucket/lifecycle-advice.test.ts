@@ -40,7 +40,7 @@ const rule = (Prefix: string, changes: Partial<LifecycleRule> = {}): LifecycleRu
   ...changes,
 });
 
-test('the rule that is told is the one that ends the advice', async () => {
+test('the suggested rule is the one that ends the advice', async () => {
   await setRules();
   const [line = '', ...more] = await advice();
   assert.deepEqual(more, []);
@@ -70,7 +70,7 @@ test('a rule counts when it is enabled, ends uploads, and is for all keys of the
   }
 });
 
-test('who may not ask, and a server that knows no rules, are silent, and are asked once', async () => {
+test('who may not ask, and a server that has no rules, are silent, and are asked once', async () => {
   await setRules();
   server.permissions.set({ denied: ['s3:GetLifecycleConfiguration'] });
   try {

@@ -61,7 +61,7 @@ test('one subvolume leaves out the hosts that do not have it; one that none has 
   });
 });
 
-test('a host that may not be read is told with its failure, and the others are listed', async () => {
+test('a host that may not be read is reported with its failure, and the others are listed', async () => {
   server.permissions.set({ denied: ['s3:GetObject fleet/site/*'] });
   try {
     const hosts = await listHosts(context, 'fleet');

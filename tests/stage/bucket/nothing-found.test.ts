@@ -56,7 +56,7 @@ test('credentials that may list one prefix alone are no reason for silence', asy
   }
 });
 
-test('a time before the first backup is told with that of the first, and a wrong name with the right ones', async () => {
+test('a time before the first backup is reported with that of the first, and a wrong name with the right ones', async () => {
   assert.equal(
     await lineOf('fleet/old-laptop', 'data', { at: '2020-01-01' }),
     'no backup of subvolume "data" is as old as AT=2020-01-01; the oldest is AT=2026-01-05T02:00:00Z; make list shows all',
@@ -68,7 +68,7 @@ test('a time before the first backup is told with that of the first, and a wrong
   assert.match(await lineOf('fleet/old-laptop', 'dat'), /there are: data; check SUBVOLUME$/);
 });
 
-test('the manifest of another host is told with its prefix', async () => {
+test('the manifest of another host is reported with its prefix', async () => {
   const { key } = await publish(at('nas'), { subvolume: 'media', day: 7 });
   assert.equal(
     await lineOf('new-laptop', 'media', { manifest: key }),

@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const directory = temporaryDirectory('prune-refusals');
 const { server, proxy, warnings, runDirectory, place } = await startPruning(directory);
 
-test('keys that may not be deleted are told one by one, and the rest goes', async () => {
+test('keys that may not be deleted are named one by one, and the rest goes', async () => {
   const { bucket, prune } = await place('denied');
   const [old] = [await publishGeneration(bucket, { day: 1, backups: 3 })];
   const [full, second, third] = old;
@@ -46,7 +46,7 @@ test('keys that may not be deleted are told one by one, and the rest goes', asyn
   );
 });
 
-test('without leave to list uploads the rest is done, and that is told', async () => {
+test('without leave to list uploads the rest is done, and that is reported', async () => {
   const { bucket, prune } = await place('uploads');
   for (const at of [1, 5, 9]) await publishGeneration(bucket, { day: at, backups: 1 });
   server.permissions.set({ denied: ['s3:ListBucketMultipartUploads', 's3:GetBucketVersioning'] });
@@ -70,7 +70,7 @@ test('a server without a listing of uploads is pruned of all else', async () => 
   assert.deepEqual(warnings, ['the server cannot list unfinished uploads: they are ignored']);
 });
 
-test('a damaged record of an interrupted prune is told of, and is no reason to stop', async () => {
+test('a damaged record of an interrupted prune is reported of, and is no reason to stop', async () => {
   const { bucket, prune } = await place('record');
   await publish(bucket, { day: 1 });
   const run = new RunDirectory(runDirectory, 'data');

@@ -193,7 +193,7 @@ test('an unfinished upload of this host stays whatever its age, known by snapsho
   );
 });
 
-test('a broken manifest is left alone and told; an incremental one holds everything', async () => {
+test('a broken manifest is left alone and reported; an incremental one holds everything', async () => {
   const { bucket, prune } = await place('broken');
   const generations = [];
   for (const at of [1, 5, 9]) generations.push(await publishGeneration(bucket, { day: at, backups: 2 }));

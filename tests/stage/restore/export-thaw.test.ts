@@ -49,7 +49,7 @@ for (const [what, spoil] of [
   });
 }
 
-test('a host without a backup at that time is told, and the list of the others is written', async () => {
+test('a host without a backup at that time is reported, and the list of the others is written', async () => {
   await publish(under('young/a'), { day: 1, storageClass });
   await publish(under('young/b'), { day: 9, storageClass });
   const { outcome, keys } = await exportOf('young', '2026-01-05');
@@ -70,7 +70,7 @@ test('a time that is none is refused, and no list is written', async () => {
   assert.ok(!existsSync(join(directory, 'odd.csv')), 'no list');
 });
 
-test('a full disk under the list is told as such, and RUN_DIR has nothing to do with it', async () => {
+test('a full disk under the list is reported as such, and RUN_DIR has nothing to do with it', async () => {
   await publish(under('full/a'), { day: 1, storageClass });
   const tiny = tinyFilesystem('export', 4096, 1);
   const { context } = stageContext(under('full'));

@@ -43,7 +43,7 @@ async function archived(
   }
   proxy.expect();
   const manifestKey = keys.manifest('full', '20260101T020000Z');
-  return { subvolume, manifestKey, chunks, wish: { tier: 'Standard', days: 7 }, neededMs: day };
+  return { subvolume, manifestKey, chunks, terms: { tier: 'Standard', days: 7 }, neededMs: day };
 }
 
 const isRestore = ({ method, url }: ProxiedRequest) => method === 'POST' && url.includes('restore');
@@ -65,7 +65,7 @@ const silentListing: Fault = {
   },
 };
 
-test('one request for each archived object; what thaws is told by the listing, and nothing is asked again', async () => {
+test('one request for each archived object; what thaws is reported by the listing, and nothing is asked again', async () => {
   const request = await archived('DEEP_ARCHIVE', 'GLACIER', 'GLACIER_IR');
   const { context } = stageContext(bucket);
   const first = await thawChunks(context, request);
@@ -78,7 +78,7 @@ test('one request for each archived object; what thaws is told by the listing, a
   assert.deepEqual([countOf(isListing), proxy.requests.length], [1, 1], 'one question');
 });
 
-test('where listings do not tell, HEAD is asked, and nothing is requested twice either', async () => {
+test('where listings do not show it, HEAD is asked, and nothing is requested twice either', async () => {
   const request = await archived('DEEP_ARCHIVE', 'DEEP_ARCHIVE');
   const { context } = stageContext(bucket);
   proxy.expect(silentListing);
@@ -89,7 +89,7 @@ test('where listings do not tell, HEAD is asked, and nothing is requested twice 
   assert.equal((await thawChunks(context, request)).progress.thawed, 2);
 });
 
-test('a thaw that somebody else has requested meanwhile is progress', async () => {
+test('a thaw that another writer has requested meanwhile is progress', async () => {
   const request = await archived('DEEP_ARCHIVE');
   const { context } = stageContext(bucket);
   await thawChunks(context, request);
@@ -111,7 +111,7 @@ test('a copy that goes too early is asked for again, once', async () => {
   await server.thaws.finish();
   proxy.expect();
   assert.equal((await thawChunks(context, request)).requested, 0);
-  const longer = { ...request, neededMs: 20 * day, wish: { tier: 'Standard', days: 20 } as const };
+  const longer = { ...request, neededMs: 20 * day, terms: { tier: 'Standard', days: 20 } as const };
   assert.equal((await thawChunks(context, longer)).requested, 1);
   assert.equal((await thawChunks(context, longer)).requested, 0);
   assert.equal(countOf(isRestore), 1);
@@ -127,7 +127,7 @@ test('a wait ends when all can be read', async () => {
   assert.equal(countOf(isRestore), 2);
 });
 
-test('a server that knows no thaw keeps only the name of the class: its objects are read as they are', async () => {
+test('a server that has no thaw keeps only the name of the class: its objects are read as they are', async () => {
   for (const [status, code] of [
     [501, 'NotImplemented'],
     [405, 'MethodNotAllowed'],
@@ -153,7 +153,7 @@ for (const [status, code, line] of [
   [403, 'AccessDenied', /^cannot request the thaw of host\/.*: access was denied/],
   [503, 'GlacierExpeditedRetrievalNotAvailable', /: there is no capacity for expedited thaws now/],
 ] as const) {
-  test(`${code} is told at once`, async () => {
+  test(`${code} is reported at once`, async () => {
     const request = await archived('GLACIER');
     proxy.expect(refusing(status, code));
     await assert.rejects(thawChunks(stageContext(bucket).context, request), (error: Error) => {
@@ -184,7 +184,7 @@ test('a chunk that is not there, or has another size, is damage, and nothing is 
 test('the days that are asked for reach the server', async () => {
   const request = await archived('DEEP_ARCHIVE');
   const { context } = stageContext(bucket);
-  await thawChunks(context, { ...request, wish: { tier: 'Bulk', days: 30 } });
+  await thawChunks(context, { ...request, terms: { tier: 'Bulk', days: 30 } });
   await server.thaws.finish();
   const { progress } = await thawChunks(context, request);
   // The server counted from the end of the delay; whole days, rounded up to midnight.
@@ -195,7 +195,7 @@ test('the days that are asked for reach the server', async () => {
 test('while a run waits, what thaws already is asked for a faster tier once', async () => {
   const request = { ...(await archived('GLACIER', 'GLACIER')), mayHurry: true };
   const { context } = stageContext(bucket, { RESTORE_TIMEOUT: '4s' });
-  await thawChunks(context, { ...request, wish: { tier: 'Bulk', days: 7 } });
+  await thawChunks(context, { ...request, terms: { tier: 'Bulk', days: 7 } });
   proxy.expect();
   const error = await thawAndWait(context, request, true).catch((reason: unknown) => reason);
   assert.equal(exitCodeOf(error), 5);
@@ -207,7 +207,7 @@ test('while a run waits, what thaws already is asked for a faster tier once', as
 test('a server that takes no faster tier is asked for one once', async () => {
   const request = { ...(await archived('GLACIER')), mayHurry: true };
   const { context } = stageContext(bucket, { RESTORE_TIMEOUT: '4s' });
-  await thawChunks(context, { ...request, wish: { tier: 'Bulk', days: 7 } });
+  await thawChunks(context, { ...request, terms: { tier: 'Bulk', days: 7 } });
   proxy.expect(refusing(409, 'RestoreAlreadyInProgress'));
   const error = await thawAndWait(context, request, true).catch((reason: unknown) => reason);
   assert.match(`${error}`, /requested before, in a tier that the bucket does not tell: 12h 00m at most/);

@@ -8,6 +8,7 @@ import type { SettingValues } from '../../../lib/core/settings/settings.ts';
 import { type Bucket, openBucket } from '../../../lib/edge/s3/s3-client.ts';
 import type { StageContext } from '../../../lib/stage/context.ts';
 import { createLoopFilesystem } from '../../../testing/harness/loop-filesystem.ts';
+import { repositoryRoot } from '../../../testing/harness/test-directory.ts';
 import { settingsOf } from '../settings.ts';
 import { btrfs, clearFilesystem } from './commands.ts';
 import { account, bucketName, emptyPrefix, type Ground } from './ground.ts';
@@ -187,6 +188,7 @@ function contextOf(
     now,
     hostName: 'host',
     hostId: 'one',
+    checkout: repositoryRoot,
   };
 }
 

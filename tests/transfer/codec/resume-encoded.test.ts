@@ -122,7 +122,7 @@ test('where frames have other sizes by now, the parts behind a gap are sent agai
   for (const size of sizes.slice(0, -1)) assert.ok(size >= 5 * MIB);
 });
 
-test('a chunk whose completion nobody heard of is known again', async () => {
+test('a chunk whose completion no one heard of is known again', async () => {
   await store('unheard', stream, options);
   const lines = readFileSync(journalPath('unheard'), 'utf8').split('\n');
   const heard = lines.filter((line) => !line.includes('chunk-completed'));
@@ -139,7 +139,7 @@ test('an upload that the server no longer knows is begun anew, and everything is
     await abortUpload(bucket, { key, uploadId });
   }
   const { lost, sent } = await store('aborted', stream, options);
-  assert.match(lost[0] ?? '', /the server no longer knows the upload of .*-00000\.bin/);
+  assert.match(lost[0] ?? '', /-00000\.bin was ended/);
   assert.equal(sent.length, 6);
   await proveIs('aborted', stream);
 });

@@ -47,7 +47,8 @@ async function runOver(
   let reused = 0;
   const lost: string[] = [];
   const onReused = (bytes: number) => (reused += bytes);
-  const tools = { writer, journal, hasher, onReused, onLost: (reason: string) => lost.push(reason) };
+  const onEnded = async (gone: string) => void lost.push(`${gone} was ended`);
+  const tools = { writer, journal, hasher, onReused, onLost: (reason: string) => lost.push(reason), onEnded };
   const replaces = earlier?.completed?.etag;
   const upload = new ChunkUpload(tools, { index: 0, key, partSizeBytes, replaces }, earlier);
   try {

@@ -92,7 +92,7 @@ test('over another object nothing is stored, in one part or in several, unless i
   assert.deepEqual(await contentOf(key), Buffer.concat(threeParts));
 });
 
-test('where a policy lets nothing be replaced, our own object stays, and what is denied altogether is told as that', async () => {
+test('where a policy lets nothing be replaced, our own object stays, and what is denied altogether is reported as that', async () => {
   const kit = writerWith();
   const key = 'host/kept';
   const ours = await kit.writer.putWhole(key, kit.bodyOf(randomBytes(small.length)));

@@ -75,7 +75,7 @@ export type LastBackup = PublishedBackup | { readonly unreadable: string } | und
 /** The snapshot of the last backup, as it is here. */
 export interface Candidate {
   readonly snapshot: LocalSnapshot;
-  /** By now, as a stream would tell it; undefined where it cannot be read. */
+  /** By now, as a stream would have it; undefined where it cannot be read. */
   readonly state: SubvolumeState | undefined;
   /** What the subvolume that is backed up has to do with it; undefined where that was not asked. */
   readonly relation: Relation | undefined;
@@ -144,7 +144,7 @@ export function planBackup(
   };
 }
 
-/** The plan, or its impossibility, once the inodes of parent and source have told that no increment is sure to be right. */
+/** The plan, or its impossibility, once the inodes of parent and source have shown that no increment is sure to be right. */
 export function withoutParent(
   requested: BackupKind | 'auto',
   { manifest }: PublishedBackup,

@@ -1,4 +1,4 @@
-/** Whether a chain in the bucket is this host's to go on with. Two machines may have one name, and one machine several in turn. */
+/** Whether a chain in the bucket is this host's to continue. Two machines may have one name, and one machine several in turn. */
 
 /** A host as manifests name it; undefined for what is not known. */
 export interface HostIdentity {

@@ -14,7 +14,7 @@ export function ignoredBy(globs: readonly string[]): (path: string) => boolean {
   };
 }
 
-/** Whether a subvolume is where snapshots of another are kept, in the way of snapper: nobody wants to back up that. */
+/** Whether a subvolume is where snapshots of another are kept, in the way of snapper: it needs no backup. */
 export function holdsSnapshotsOf(
   { id, path }: Pick<ListedSubvolume, 'id' | 'path'>,
   outerUuid: string,

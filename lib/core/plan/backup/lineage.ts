@@ -5,7 +5,7 @@
  * same transaction may be mixed up, and is received wrong or not at all (measured with kernel 6.18).
  */
 
-/** What the filesystem tells of a subvolume. */
+/** What the filesystem knows of a subvolume. */
 export interface LineageSubvolume {
   readonly uuid: string;
   /** UUID of what it was made from, whether that is still there or not; undefined for what was made empty. */

@@ -1,5 +1,5 @@
 /**
- * Generations: a full backup and all that builds on it, by links alone. What cannot be restored belongs to none: nobody can
+ * Generations: a full backup and all that builds on it, by links alone. What cannot be restored belongs to none: no one can
  * say what it is worth, so that it is left to its owner.
  */
 

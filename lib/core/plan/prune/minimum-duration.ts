@@ -13,6 +13,11 @@ const minimumDays: Readonly<Record<string, number>> = {
   DEEP_ARCHIVE: 180,
 };
 
+/** Days that an object of a storage class is charged for at least; 0 for most. */
+export function minimumDaysOf(storageClass: string): number {
+  return minimumDays[storageClass] ?? 0;
+}
+
 const daysOfMonth = 30;
 
 /** What is still charged for objects that are gone. */
@@ -24,7 +29,7 @@ export interface Charge {
 }
 
 /**
- * What removing these now still costs. An object of which the bucket tells no time counts as new, and so does one that was moved into
+ * What removing these now still costs. An object for which the bucket reports no time counts as new, and so does one that was moved into
  * its class: LastModified stays then as it was, and the class's minimum begins anew.
  * @param moved keys of those.
  */

@@ -35,7 +35,7 @@ export interface OrphanRules {
   readonly missing: ReadonlySet<string>;
   /** Why it is not known what is needed. */
   readonly neededUnknown: string | undefined;
-  /** Backups that this host has begun and will go on with. */
+  /** Backups that this host has begun and will resume. */
   readonly begun: ReadonlySet<string>;
   /** Why it is not known which backups this host has begun. */
   readonly begunUnknown: string | undefined;
@@ -78,7 +78,7 @@ function decide(group: Group, rules: OrphanRules): Pick<Orphans, 'action' | 'rea
   const { manifestKey } = group;
   const keep = (reason: string) => ({ action: 'keep' as const, reason });
   if (rules.untouchable.has(manifestKey)) return keep('its manifest cannot be used');
-  if (rules.begun.has(manifestKey)) return keep('this host will go on with it');
+  if (rules.begun.has(manifestKey)) return keep('this host will resume it');
   if (rules.begunUnknown !== undefined) return keep(rules.begunUnknown);
   if (rules.missing.has(manifestKey)) return keep('its manifest is missing, and is needed');
   if (rules.pruned.has(manifestKey)) return { action: 'remove', reason: 'left by an interrupted prune' };

@@ -161,7 +161,7 @@ function blockedBecause(input: PruneInput): Blockage | undefined {
     const manifest = manifests.get(key);
     return manifest !== undefined && 'unusable' in manifest && manifest.isArchived === true;
   };
-  // Damage is what has to be told first.
+  // Damage is reported first.
   const worst = obscure.find((key) => !isArchived(key)) ?? obscure[0];
   if (worst === undefined) return undefined;
   return inBucket(`it is not known what ${worst} builds on`, isArchived(worst));

@@ -43,7 +43,7 @@ const columns = 'TARGET,FSROOT,FSTYPE,SOURCE,OPTIONS,MAJ:MIN';
 
 /**
  * The mount through which a path is seen.
- * @throws ToolError when it cannot be told.
+ * @throws ToolError when it is unknown.
  */
 export async function mountOf(path: string): Promise<Mount> {
   const { stdout } = await command`findmnt --json -v -o ${columns} -T ${path}`;

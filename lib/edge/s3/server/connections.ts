@@ -40,7 +40,7 @@ export async function openConnections(
 async function readCertificates(setting: string, file: string): Promise<string> {
   try {
     const text = await readFile(file, 'utf8');
-    // Node would take a file without any certificate for one that trusts nobody.
+    // Node would take a file without any certificate for one that trusts no certificate.
     new X509Certificate(text);
     return text;
   } catch (cause) {

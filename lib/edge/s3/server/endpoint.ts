@@ -27,6 +27,16 @@ export async function readProfile(): Promise<Profile> {
   return { name, endpoint: endpoint || undefined, caBundle: profile.ca_bundle || undefined };
 }
 
+/** The names of the AWS profiles of this user. */
+export async function profileNames(): Promise<readonly string[]> {
+  const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true });
+  // Sections of other kinds, such as `services.x`, are no profiles.
+  const names = [...Object.keys(configFile), ...Object.keys(credentialsFile)].filter(
+    (name) => !name.includes('.'),
+  );
+  return [...new Set(names)].sort();
+}
+
 /**
  * The address of the server; undefined for AWS itself.
  * @throws ToolError (usage) for an address in the profile that would be refused in the settings

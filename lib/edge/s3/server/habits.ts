@@ -6,7 +6,7 @@
 /** How bytes on their way to the server are vouched for, beside the hash in the signature. */
 export type Checksums = 'sha256' | 'md5';
 
-/** Told in one line what was found out, and what is done instead. */
+/** Called with one line: what was found out, and what is done instead. */
 export type NoticeListener = (level: 'info' | 'warn', message: string) => void;
 
 /** What one server is like, as far as it is known. */

@@ -1,6 +1,6 @@
 /**
  * Headers that some servers refuse, although nothing depends on them: checksums, where Content-MD5 serves as well, and attributes
- * of listings, which HEAD tells too. Every request of a client passes here, so that nobody else has to think of it.
+ * of listings, which HEAD shows too. Every request of a client passes here, so that nothing else has to handle it.
  */
 import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
@@ -75,9 +75,13 @@ function adapted(original: HttpRequest, isDelete: boolean, leftOut: readonly Opt
 /** The header that a request may have been refused for; undefined where it was something else, or nothing can be left out. */
 function suspectOf(error: unknown, { headers }: HttpRequest, habits: ServerHabits): Suspect | undefined {
   if (![400, 501].includes(statusOf(error))) return undefined;
+  const isSent = (header: OptionalHeaders) =>
+    Object.keys(headers).some((name) => patterns[header].test(name));
+  // Another request has found it out while this one was on its way.
+  const known = habits.leftOut.find(isSent);
+  if (known !== undefined) return { header: known, isNamed: true };
   const sent = (Object.keys(patterns) as OptionalHeaders[]).filter(
-    (header) =>
-      habits.canDoWithout(header) && Object.keys(headers).some((name) => patterns[header].test(name)),
+    (header) => habits.canDoWithout(header) && isSent(header),
   );
   const { name, message = '' } = detailsOf(error);
   const named = sent.find((header) => patterns[header].test(message.toLowerCase()));

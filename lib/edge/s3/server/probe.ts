@@ -24,7 +24,7 @@ export interface Probe {
 }
 
 /**
- * Tries what a backup will send. What the server can do without is noted in the bucket's habits, and told once.
+ * Tries what a backup will send. What the server can do without is noted in the bucket's habits, and reported once.
  * @throws ToolError that names the setting to change
  */
 export async function probeServer(bucket: Bucket, probe: Probe): Promise<void> {

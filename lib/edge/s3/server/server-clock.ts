@@ -1,4 +1,4 @@
-/** The server's clock, which every answer of it tells, refusals too. */
+/** The server's clock, which every answer carries, refusals too. */
 import type { S3Client } from '@aws-sdk/client-s3';
 import { HttpResponse } from '@smithy/core/protocols';
 

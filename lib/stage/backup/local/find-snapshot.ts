@@ -9,7 +9,7 @@ export interface SoughtSnapshot {
   readonly uuid: string;
   /** The filesystem that it was on; undefined where that was not written down. */
   readonly filesystemUuid: string | undefined;
-  /** How to go on without it: the end of a hint. */
+  /** How to continue without it: the end of a hint. */
   readonly otherwise: string;
 }
 
@@ -17,7 +17,7 @@ export interface SoughtSnapshot {
  * Looks for a snapshot where snapshots are expected, then on the whole filesystem, as a directory may have been moved.
  * @returns undefined when it is gone.
  * @throws ToolError when it is in a part of the filesystem, or on a filesystem, that is not mounted: that is to be mended, and no
- *   reason to go on without it.
+ *   reason to continue without it.
  */
 export async function findSnapshot(
   { here, filesystem, filesystemUuid: mountedUuid }: SnapshotSource,

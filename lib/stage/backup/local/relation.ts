@@ -1,4 +1,4 @@
-/** What a subvolume has to do with the snapshot of its last backup, as far as the filesystem tells without a look at all inodes. */
+/** What a subvolume has to do with the snapshot of its last backup, as far as the filesystem shows without a look at all inodes. */
 import { type LineageSubvolume, type Relation, relate } from '../../../core/plan/backup/lineage.ts';
 import type { StreamHead } from '../../../core/stream/stream-head.ts';
 import { type FoundSubvolume, readBirth } from '../../../edge/btrfs/btrfs.ts';

@@ -72,7 +72,7 @@ function whyGone(file: SnapshotFile, { here }: SnapshotSource): string {
   return `its snapshot ${nameForPeople(file)} ${isReplaced ? 'was replaced: another one has its path' : 'is gone'}`;
 }
 
-/** @throws ToolError for a snapshot of ours that was renamed: its name is in its stream, and tells what may be deleted. */
+/** @throws ToolError for a snapshot of ours that was renamed: its name is in its stream, and decides what may be deleted. */
 function withPaths(
   file: SnapshotFile,
   path: string,

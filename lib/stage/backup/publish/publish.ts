@@ -83,6 +83,7 @@ export async function publishBackup(
     server,
     bucket,
     prefix,
+    upload_rate: upload.rate ?? (await run.readPublished())?.upload_rate,
   });
   const tidied = await tidyUp(context, run, snapshot, { key: manifestKey, text });
   const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;

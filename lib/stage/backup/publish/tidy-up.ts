@@ -1,20 +1,17 @@
 /**
- * What follows a publish: old local snapshots go, and the bucket gets its text for people. The backup is whole without either, and
+ * What follows a publish: old local snapshots go, and the bucket gets its text and script for people. The backup is whole without either, and
  * neither keeps the other from being done.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError, ToolError } from '../../../core/errors.ts';
-import { recoveryTextKey } from '../../../core/format/names.ts';
-import { recoveryText } from '../../../core/format/recovery-text.ts';
 import type { SnapshotFile } from '../../../core/format/run-files.ts';
 import { formatCount } from '../../../core/units.ts';
 import { deleteSubvolume } from '../../../edge/btrfs/btrfs.ts';
 import type { RunDirectory } from '../../../edge/files/run-directory.ts';
-import { readDocument, writeText } from '../../../edge/s3/documents.ts';
-import { recoveryPlaceOf, writeOptions } from '../../../edge/s3/s3-client.ts';
 import type { StageContext } from '../../context.ts';
 import { snapshotsToRemove } from '../local/own-snapshots.ts';
+import { writeRecoverScript, writeRecoveryText } from './recovery-objects.ts';
 
 /** Which snapshots went, and what kept others from it. */
 export interface TidyOutcome {
@@ -36,6 +33,7 @@ export async function tidyUp(
   const courtesies = [
     () => forgetContinued(run, file),
     () => leaveCopyForHarness(manifest),
+    () => writeRecoverScript(context),
     () => writeRecoveryText(context),
   ];
   for (const courtesy of courtesies) {
@@ -88,11 +86,4 @@ async function leaveCopyForHarness({ key, text }: { readonly key: string; readon
   if (!directory) return;
   await mkdir(join(directory, 'manifests'), { recursive: true });
   await writeFile(join(directory, 'manifests', key.replaceAll('/', '_')), text);
-}
-
-async function writeRecoveryText({ bucket, settings }: StageContext): Promise<void> {
-  const key = recoveryTextKey(bucket.prefix);
-  const text = recoveryText(recoveryPlaceOf(bucket));
-  if ((await readDocument(bucket, key, 65_536))?.text === text) return;
-  await writeText(bucket, key, text, writeOptions(settings, 'manifest'));
 }

@@ -10,12 +10,13 @@ import { isNamed } from '../../../edge/s3/s3-errors.ts';
 import { FramePipe } from '../../../transfer/codec/frame-pipe.ts';
 import { storingEncoded } from '../../../transfer/codec/store-encoded.ts';
 import type { StreamMemory } from '../../../transfer/memory/transfer-memory.ts';
-import { ChunkObject, type ChunkPlace } from '../../../transfer/out/chunk-object.ts';
+import { ChunkObject, type ChunkPlace, type ChunkUploadTools } from '../../../transfer/out/chunk-object.ts';
 import { ChunkUpload } from '../../../transfer/out/chunk-upload.ts';
 import { ChunkWriter } from '../../../transfer/out/chunk-writer.ts';
 import { type StoreChunk, storingPlain } from '../../../transfer/out/store-stream.ts';
 import type { Progress } from '../../../transfer/transfer-context.ts';
 import type { StageContext } from '../../context.ts';
+import { warnOfEndedUpload } from './ended-upload.ts';
 import type { UploadPlan } from './upload-plan.ts';
 
 /** More chunks than this do not fit the manifest. */
@@ -49,7 +50,7 @@ function openPlain(context: StageContext, tools: StoringTools): Storing {
   const { memory, journal, progress, plan } = tools;
   const add = (bytes: number) => progress.add(bytes);
   const writer = openWriter(context, tools, add);
-  const shared = { writer, journal, hasher: memory.hasher, onReused: add, onLost: loss(context, tools) };
+  const shared = { writer, journal, hasher: memory.hasher, onReused: add, ...losses(context, tools) };
   const placeOf = chunkPlaces(context, tools);
   const openChunk = (index: number) =>
     new ChunkUpload(shared, placeOf(index), plan.earlier?.chunks.get(index));
@@ -73,7 +74,7 @@ async function openEncoded(context: StageContext, tools: StoringTools): Promise<
     journal,
     hasher: encoded.hasher,
     onReused: () => undefined,
-    onLost: loss(context, tools),
+    ...losses(context, tools),
   };
   const placeOf = chunkPlaces(context, tools);
   const framesPerChunk = Math.ceil(layout.chunkSizeBytes / layout.partSizeBytes);
@@ -97,8 +98,15 @@ function openWriter(
   return new ChunkWriter({ ...bucket, signal }, writeOptions(settings, 'chunks'), { onSent });
 }
 
-function loss({ log }: StageContext, { snapshot }: StoringTools): (reason: string) => void {
-  return (reason) => log.warn(`${snapshot.subvolume}: ${reason}`);
+/** What is said of what an earlier run had stored, and is of no use. */
+function losses(
+  context: StageContext,
+  { snapshot: { subvolume } }: StoringTools,
+): Pick<ChunkUploadTools, 'onLost' | 'onEnded'> {
+  return {
+    onLost: (reason) => context.log.warn(`${subvolume}: ${reason}`),
+    onEnded: (key) => warnOfEndedUpload(context, subvolume, key),
+  };
 }
 
 /** Where each chunk goes. */

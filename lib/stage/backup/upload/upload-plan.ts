@@ -25,7 +25,7 @@ export interface UploadPlan {
   readonly earlier: EarlierUpload | undefined;
   /** ETags, by key, of objects in this bucket that are ours to write over. */
   readonly own: ReadonlyMap<string, string>;
-  /** Multipart uploads of ours in this bucket that nobody will go on with. */
+  /** Multipart uploads of ours in this bucket that no run will resume. */
   readonly superseded: readonly MultipartUpload[];
 }
 
@@ -80,7 +80,11 @@ async function encodingOf({ settings: { COMPRESS, ENCRYPT_TO } }: StageContext):
   return { zstdLevel: zstdLevelOf(COMPRESS), recipients: await readRecipients(ENCRYPT_TO) };
 }
 
-async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {
+/**
+ * Whether compressed extents are sent as they are.
+ * @throws ToolError when COMPRESSED_SEND asks for what kernel or btrfs-progs cannot do
+ */
+export async function shouldSendCompressed(setting: 'auto' | 'true' | 'false'): Promise<boolean> {
   if (setting === 'false') return false;
   if (await canSendCompressed()) return true;
   if (setting === 'auto') return false;

@@ -4,16 +4,15 @@
  */
 
 import { ToolError } from '../../../core/errors.ts';
+import { SubvolumeKeys } from '../../../core/format/names.ts';
 import type { ChunksFile, SnapshotFile } from '../../../core/format/run-files.ts';
 import { differencesOf, replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
 import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
-import { formatSize } from '../../../core/units.ts';
-import { estimateNewBytes } from '../../../edge/btrfs/btrfs.ts';
 import { Journal, readJournal } from '../../../edge/files/journal.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { endingWithin } from '../../../edge/process/abort-scope.ts';
 import { KeyTaken, MayNotReplace } from '../../../edge/s3/conditional-write.ts';
-import { StreamChanged } from '../../../transfer/out/chunk-object.ts';
+import { StreamChanged, UploadEnded } from '../../../transfer/out/chunk-object.ts';
 import { openSendStream, type SendStream } from '../../../transfer/out/send-stream.ts';
 import { storeStream } from '../../../transfer/out/store-stream.ts';
 import { UnfitStream } from '../../../transfer/stream-check.ts';
@@ -25,10 +24,13 @@ import { findManifest } from '../publish/own-manifest.ts';
 import { readFinishedUpload } from '../unfinished.ts';
 import { CheckedStream } from './checked-stream.ts';
 import { describeCodec } from './describe-codec.ts';
+import { endedUpload, warnOfShortRule } from './ended-upload.ts';
 import { giveUpRun } from './give-up-run.ts';
 import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
+import { RateMeter } from './rate-meter.ts';
 import { checkSameSnapshots } from './same-snapshots.ts';
 import { openStoring, type Storing } from './storing.ts';
+import { StreamExpectation } from './stream-expectation.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
 /** What was uploaded, for the user. */
@@ -82,6 +84,7 @@ export async function uploadSnapshot(
     const file = await attempt(plan).catch(async (error: unknown) => {
       // What has become unfit to be sent stays so.
       if (error instanceof UnfitStream) await giveUpRun(context, run, snapshot);
+      if (error instanceof UploadEnded) throw await endedUpload(context, error);
       if (!(error instanceof KeyTaken || error instanceof MayNotReplace)) throw error;
       // Going on would meet the same object again; the next backup has a time, and so keys, of its own.
       await giveUpRun(context, run, snapshot);
@@ -132,13 +135,15 @@ async function upload(
   const { ending, signal } = endingWithin(context.signal);
   const memory = await context.memory.open(plan.layout.partSizeBytes);
   const checked = new CheckedStream(snapshot);
+  const meter = new RateMeter(progress);
   const journal = await Journal.open(run.journalPath);
   let storing: Storing | undefined;
   let stream: SendStream | undefined;
+  const expectation = new StreamExpectation(context, snapshot);
   let estimate: Promise<void> | undefined;
   try {
     if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
-    storing = await openStoring(context, { snapshot, plan, memory, journal, progress, signal });
+    storing = await openStoring(context, { snapshot, plan, memory, journal, progress: meter, signal });
     await checkSameSnapshots(snapshot);
     stream = await openSendStream(
       {
@@ -149,20 +154,29 @@ async function upload(
       },
       signal,
     );
-    estimate = showEstimate(context, snapshot, signal, progress);
+    const { upload_rate: rate } = (await run.readPublished()) ?? {};
+    const { chunkSizeBytes } = plan.layout;
+    const looked = expectation.look(plan.compressedData, signal, progress);
+    estimate = warnAhead(context, snapshot, { looked, chunkSizeBytes, rate });
     const stored = await storeStream({
       source: stream,
       memory,
       layout: plan.layout,
       concurrency: settings.CONCURRENCY,
-      inspect: (bytes) => checked.inspect(bytes),
+      inspect: (bytes) => {
+        checked.inspect(bytes);
+        expectation.compare(checked.bytes);
+      },
       storeChunk: storing.storeChunk,
       ending,
     });
     const { head, demands, mtime } = await checked.finish();
+    expectation.conclude(checked.bytes);
     // Again: the first look was before btrfs send had opened them.
     await checkSameSnapshots(snapshot);
     if (storing.writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
+    // What an earlier run had sent took no time.
+    const measured = plan.earlier ? undefined : meter.rate;
     const { sha256, ...codec } = await describeCodec(plan.encoding, snapshot, stored);
     return {
       identity: plan.identity,
@@ -179,6 +193,7 @@ async function upload(
         mtime,
       },
       ...codec,
+      ...(measured !== undefined && { rate: measured }),
       started_at: startedAt,
       finished_at: context.now().toISOString(),
     };
@@ -192,19 +207,27 @@ async function upload(
   }
 }
 
-/** The estimate is a convenience: a backup does not fail because of it. Its child is gone when this is over. */
-async function showEstimate(
-  { log }: StageContext,
-  { snapshot, parent }: SnapshotFile,
-  signal: AbortSignal,
-  progress: Progress,
+/** What the length of a stream is held against. */
+interface Ahead {
+  /** Bytes that are expected. */
+  readonly looked: Promise<number | undefined>;
+  readonly chunkSizeBytes: number;
+  /** Bytes a second of the last upload that was long enough to measure. */
+  readonly rate: number | undefined;
+}
+
+/** What follows from the expected length is a convenience: a backup does not fail because of it. */
+async function warnAhead(
+  context: StageContext,
+  { subvolume, kind, created_at }: SnapshotFile,
+  { looked, chunkSizeBytes, rate }: Ahead,
 ): Promise<void> {
-  if (signal.aborted) return;
+  const streamBytes = await looked;
+  if (streamBytes === undefined || rate === undefined) return;
   try {
-    const bytes = await estimateNewBytes(snapshot.path, parent?.generation ?? 0, signal);
-    progress.expect(bytes);
-    log.debug(`about ${formatSize(bytes)} to send`);
+    const chunks = new SubvolumeKeys(context.bucket.prefix, subvolume).chunks(kind, created_at);
+    await warnOfShortRule(context, subvolume, chunks, { streamBytes, chunkSizeBytes, rate });
   } catch (error) {
-    log.debug(`no estimate: ${error}`);
+    context.log.debug(`the lifecycle rules cannot be held against the upload: ${error}`);
   }
 }

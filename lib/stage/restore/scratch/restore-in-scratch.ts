@@ -98,7 +98,7 @@ async function checkRoom({ log }: StageContext, { directory, room }: ScratchPlan
   }
 }
 
-/** A loop device tells a full disk below it as a failing one. */
+/** A loop device reports a full disk below it as a failing one. */
 async function explainFullDisk(error: unknown, directory: string): Promise<unknown> {
   if (!(error instanceof ToolError) || error.kind !== 'failed') return error;
   if ((await freeBytes(directory)) > fullBytes) return error;

@@ -6,7 +6,7 @@ import type { ManifestChunk, StoredManifest } from '../../../core/format/manifes
 import { type ScratchRoom, scratchRoom } from '../../../core/plan/scratch-room.ts';
 import type { SettingValues } from '../../../core/settings/settings.ts';
 import { pathExists } from '../../../edge/files/files.ts';
-import type { ThawWish } from '../../../edge/s3/thaw-requests.ts';
+import type { ThawTerms } from '../../../edge/s3/thaw-requests.ts';
 import { SPOOLED_RANGE_BYTES } from '../../../transfer/back/fetching.ts';
 import type { Selection } from '../../bucket/backups.ts';
 import { checkReadable } from '../../bucket/identity.ts';
@@ -19,8 +19,8 @@ import { chunksOf, lookAtThaw, type ThawOutcome, thawRequestFor } from '../thaw.
 export interface ScratchRequest {
   readonly subvolume: string;
   readonly selection: Selection;
-  /** What is wished for instead of RESTORE_TIER and RESTORE_DAYS. */
-  readonly thaw: Partial<ThawWish>;
+  /** What is asked for instead of RESTORE_TIER and RESTORE_DAYS. */
+  readonly thaw: Partial<ThawTerms>;
 }
 
 /** What it will do. */
@@ -32,7 +32,7 @@ export interface ScratchPlan extends ScratchRequest {
   /** About as many: what fails is asked for again. */
   readonly requests: number;
   /** `requested` of its objects have to be asked for. */
-  readonly outlook: ThawOutcome & { readonly wish: ThawWish };
+  readonly outlook: ThawOutcome & { readonly terms: ThawTerms };
   /** Where the image will be. */
   readonly directory: string;
   readonly room: ScratchRoom;
@@ -58,7 +58,7 @@ export async function planScratch(context: StageContext, request: ScratchRequest
     newest,
     bytes: chunks.reduce((sum, { size }) => sum + size, 0),
     requests: chunks.reduce((sum, chunk) => sum + requestsFor(chunk), 0),
-    outlook: { ...outlook, wish: thaw.wish },
+    outlook: { ...outlook, terms: thaw.terms },
     directory,
     room: scratchRoom(streamBytes(chain)),
     free: await freeBytes(directory),

@@ -17,13 +17,13 @@ export async function removeStaging(staging: Staging): Promise<void> {
   await staging.remove();
 }
 
-/** After a failure: removes the stream that was under way, and keeps what the next run goes on with, if there is any. */
+/** After a failure: removes the stream that was under way, and keeps what the next run continues with, if there is any. */
 export async function leaveForLater({ log }: StageContext, target: string, staging: Staging): Promise<void> {
   const record = await staging.readRecord();
   if (!record || !(await isWorthKeeping(record))) return removeStaging(staging);
   await staging.keepOnly(record.received?.name);
   log.warn(
-    `kept in ${staging.path}: ${describeProgress(record)}; run the same command again to go on, or make restore TARGET=${target} ABANDON=1 to remove it`,
+    `kept in ${staging.path}: ${describeProgress(record)}; run the same command again to continue, or make restore TARGET=${target} ABANDON=1 to remove it`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** What stopped restores have left on a filesystem: named, so that nobody wonders where the room is, and removed where it is of no use. */
+/** What stopped restores have left on a filesystem: named, so that it is clear where the room went, and removed where it is useless. */
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describeError, ToolError } from '../../../core/errors.ts';
@@ -11,7 +11,7 @@ import { isWorthKeeping } from './record.ts';
 import { lockStaging } from './staging.ts';
 
 /**
- * Before a restore: removes what killed restores into the same directory have left and nobody can use, and names, on the whole
+ * Before a restore: removes what killed restores into the same directory have left and is of no use, and names, on the whole
  * filesystem, those that can go on. A failure is only reported.
  * @param own the staging directory in use
  */
@@ -63,36 +63,36 @@ async function mountsOfSame(path: string): Promise<readonly BtrfsMount[]> {
   return all.filter(({ source }) => source === own?.source);
 }
 
-async function nameIfLeft(path: string, tell: (line: string) => void): Promise<void> {
+async function nameIfLeft(path: string, report: (line: string) => void): Promise<void> {
   const staging = await lockStaging(path).catch(() => undefined);
   // One that is in use is no business of ours.
   if (!staging || staging === 'gone') return;
   try {
     const record = await staging.readRecord();
     if (record && (await isWorthKeeping(record))) {
-      tell(unfinished(path, describeProgress(record), record.subvolume, targetOf(path, record)));
-    } else tell(`${path} is of a killed restore: the next restore into ${dirname(path)} removes it`);
+      report(unfinished(path, describeProgress(record), record.subvolume, targetOf(path, record)));
+    } else report(`${path} is of a killed restore: the next restore into ${dirname(path)} removes it`);
   } finally {
     await staging.close();
   }
 }
 
-async function removeIfUseless(path: string, tell: (line: string) => void): Promise<void> {
+async function removeIfUseless(path: string, report: (line: string) => void): Promise<void> {
   const staging = await lockStaging(path);
   if (!staging || staging === 'gone') return;
   try {
     const record = await staging.readRecord();
     if (record && (await isWorthKeeping(record))) {
-      tell(unfinished(path, describeProgress(record), record.subvolume, targetOf(path, record)));
+      report(unfinished(path, describeProgress(record), record.subvolume, targetOf(path, record)));
       return;
     }
     await removeStaging(staging);
-    tell(`removed ${path}, which a killed restore had left`);
+    report(`removed ${path}, which a killed restore had left`);
   } finally {
     await staging.close();
   }
 }
 
 function unfinished(path: string, progress: string, subvolume: string, target: string): string {
-  return `an unfinished restore is kept in ${path}: ${progress}; make restore SUBVOLUME=${subvolume} TARGET=${target} goes on with it, ABANDON=1 removes it`;
+  return `an unfinished restore is kept in ${path}: ${progress}; make restore SUBVOLUME=${subvolume} TARGET=${target} continues it, ABANDON=1 removes it`;
 }

@@ -167,7 +167,7 @@ function linkOf({ key, manifest }: StoredManifest): ChainLink {
   return { manifest_key: key, bytes_digest: bytesDigest(manifest) };
 }
 
-/** Tells apart whatever differs in a byte of the stream. */
+/** Distinguishes whatever differs in a byte of the stream. */
 function bytesDigest({ chunks }: Manifest): string {
   const text = chunks.map(({ size, sha256 }) => `${size} ${sha256}\n`).join('');
   return createHash('sha256').update(text).digest('hex').slice(0, 32);

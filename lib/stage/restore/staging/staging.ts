@@ -154,7 +154,7 @@ async function removeSubvolumes(path: string, but: string | undefined): Promise<
   }
 }
 
-/** Gives names that no child process could be told a name for everybody; a read-only subvolume can be renamed in its own directory. */
+/** Gives names that cannot be passed to a child process a printable one; a read-only subvolume can be renamed in its own directory. */
 async function renameUnnameable(directory: string): Promise<void> {
   const names = await readdir(directory, { encoding: 'buffer' });
   for (const name of names.filter((each) => !isUtf8(each))) {

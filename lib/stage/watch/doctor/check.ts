@@ -30,7 +30,7 @@ export function fine(says: string): Finding {
   return { verdict: 'fine', says };
 }
 
-/** It works, but somebody should know. */
+/** It works, but deserves attention. */
 export function doubtful(says: string, cure?: string): Finding {
   return { verdict: 'doubtful', says, cure };
 }

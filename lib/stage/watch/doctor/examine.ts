@@ -3,8 +3,11 @@ import type { Bucket } from '../../../edge/s3/s3-client.ts';
 import { accessChecks } from './bucket/access.ts';
 import { judgeLast, lookAtDrills, readLast } from './bucket/backups.ts';
 import { identify, judgeIdentity } from './bucket/credentials.ts';
+import { lookAtIdentity } from './bucket/identity.ts';
 import { lookAtPermissions } from './bucket/permissions.ts';
 import { lookAtLifecycle, lookAtVersions } from './bucket/properties.ts';
+import { lookAtRate, RATE_LIMIT_MS } from './bucket/rate.ts';
+import { describeServer, tryServer } from './bucket/server.ts';
 import { type Diagnosis, failure, skipped } from './check.ts';
 import { leftoverChecks } from './host/leftovers.ts';
 import { machineChecks } from './host/machine.ts';
@@ -51,17 +54,31 @@ async function examineBucket(
   const { checks, isUsable } = accessChecks(bucket, patient);
   const before = [identity, ...(await runChecks(checks, signal))];
   if (!isUsable()) return [...before, notReached];
+  const server = tryServer(bucket, patient);
+  const permissions = lookAtPermissions(bucket, patient, server);
   const last = readLast(bucket, patient);
-  // Whoever waits for it says so.
-  last.catch(() => undefined);
+  // Whoever waits for them says so.
+  for (const each of [server, permissions, last]) each.catch(() => undefined);
   const inside = [
-    { name: 'permissions', look: () => lookAtPermissions(bucket, patient) },
+    { name: 'permissions', look: () => permissions },
+    {
+      name: 'server',
+      look: async () => {
+        await permissions.catch(() => undefined);
+        return describeServer(bucket, patient, await server);
+      },
+    },
     { name: 'versions', look: () => lookAtVersions(bucket) },
     { name: 'lifecycle', look: () => lookAtLifecycle(bucket, patient, last) },
     { name: 'last backup', look: async () => judgeLast(await last, patient) },
+    { name: 'age identity', look: async () => lookAtIdentity(await last, patient) },
     { name: 'last drill', look: async () => lookAtDrills(bucket, await last, patient) },
   ];
-  return [...before, ...(await runChecks(inside, signal))];
+  const found = [...before, ...(await runChecks(inside, signal))];
+  if (!patient.measuresRate) return found;
+  // Alone, so that nothing else is on the line.
+  const rate = { name: 'rate', look: (ending: AbortSignal) => lookAtRate(bucket, patient, ending) };
+  return [...found, ...(await runChecks([rate], signal, RATE_LIMIT_MS))];
 }
 
 const notReached: Diagnosis = {

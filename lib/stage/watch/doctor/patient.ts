@@ -10,6 +10,13 @@ export type Role = (typeof roles)[number];
 /** Handed to every check of the host. */
 export interface Patient extends Pick<StageContext, 'settings' | 'now' | 'hostName' | 'hostId'> {
   readonly role: Role;
+  /** Whether the upload rate is measured. */
+  readonly measuresRate: boolean;
+}
+
+/** Roles that decode what is encrypted. */
+export function readsPlainBytes(role: Role): boolean {
+  return role === 'restore' || role === 'drill';
 }
 
 /** Roles that take, send or receive snapshots. */

@@ -13,7 +13,7 @@ import { sourceHere } from '../../restore/scratch/source-here.ts';
 import { earlierDrills, keyOfDrill, writeRecord } from './records.ts';
 
 /** How it is done. */
-export interface DrillWish {
+export interface DrillOptions {
   readonly verifyMode: VerifyMode;
   /** False: chunks that are not thawed are requested, and it ends. */
   readonly mayWait: boolean;
@@ -29,13 +29,13 @@ export interface DrillOutcome {
 }
 
 /**
- * Does a drill, and records it. One that waits for a thaw, or is stopped, stays begun, and the next one goes on with its record.
+ * Does a drill, and records it. One that waits for a thaw, or is stopped, stays begun, and the next one continues its record.
  * @throws ToolError when it cannot be recorded, chunks are not thawed, or it is stopped
  */
 export async function drill(
   context: StageContext,
   plan: ScratchPlan,
-  { verifyMode, mayWait }: DrillWish,
+  { verifyMode, mayWait }: DrillOptions,
 ): Promise<DrillOutcome> {
   const started = startedRecord(context, plan);
   const { begun } = await earlierDrills(context, plan.subvolume);

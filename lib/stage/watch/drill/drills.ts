@@ -4,10 +4,10 @@ import type { DrillCadence } from '../../../core/plan/drill-due.ts';
 import { listEverything, nothingFound } from '../../bucket/backups.ts';
 import type { StageContext } from '../../context.ts';
 import { planScratch, type ScratchPlan, type ScratchRequest } from '../../restore/scratch/scratch-plan.ts';
-import { type DrillOutcome, type DrillWish, drill, nextDrill } from './drill.ts';
+import { type DrillOptions, type DrillOutcome, drill, nextDrill } from './drill.ts';
 
 /** Which drills, and how they are done. */
-export interface DrillsRequest extends DrillWish, Omit<ScratchRequest, 'subvolume'> {
+export interface DrillsRequest extends DrillOptions, Omit<ScratchRequest, 'subvolume'> {
   /** Undefined: all in the bucket. */
   readonly subvolume: string | undefined;
   /** Undefined: whether one is due or not. */

@@ -52,7 +52,7 @@ export function keyOfDrill({ bucket, now }: StageContext, subvolume: string): st
 }
 
 /**
- * Writes a record: a new one where nothing is, else over what this drill, or one that it goes on with, has written before.
+ * Writes a record: a new one where nothing is, else over what this drill, or one that it continues, has written before.
  * @throws ToolError when it cannot be written
  */
 export async function writeRecord(

@@ -2,8 +2,10 @@
 import { ToolError } from '../../../core/errors.ts';
 import { parseKey, parseTimestamp } from '../../../core/format/names.ts';
 import { groupBy } from '../../../core/group-by.ts';
+import { storageCost } from '../../../core/prices/costs.ts';
 import type { SubvolumeHealth } from '../../../core/watch/health.ts';
 import { nextDue } from '../../../core/watch/next-due.ts';
+import { readPrices } from '../../../edge/files/price-files.ts';
 import { type ListedObject, listObjects } from '../../../edge/s3/objects.ts';
 import { rootOf } from '../../bucket/backups.ts';
 import { backupsAmong, type ListedBackup } from '../../bucket/list.ts';
@@ -13,6 +15,7 @@ import { earlierDrills } from '../drill/records.ts';
 /** Looks at every subvolume that the bucket knows. @throws ToolError when it cannot be listed or read */
 export async function lookAtBucket(context: StageContext): Promise<ReadonlyMap<string, SubvolumeHealth>> {
   const { bucket } = context;
+  const prices = await readPrices(context.settings.PRICES, bucket);
   const listed = await listObjects(bucket, rootOf(bucket, undefined));
   const backups = await backupsAmong(bucket, listed);
   const byName = groupBy(listed, ({ key }) => parseKey(bucket.prefix, key)?.subvolume);
@@ -20,7 +23,12 @@ export async function lookAtBucket(context: StageContext): Promise<ReadonlyMap<s
   for (const [name, objects] of byName) {
     if (name === undefined) continue;
     const own = backups.filter(({ subvolume }) => subvolume === name);
-    found.set(name, { ...healthOf(context, own, objects), drill: await lastDrill(context, name) });
+    const dollars_per_month = storageCost(storedBytes(objects), prices) ?? null;
+    found.set(name, {
+      ...healthOf(context, own, objects),
+      dollars_per_month,
+      drill: await lastDrill(context, name),
+    });
   }
   return found;
 }
@@ -29,10 +37,9 @@ function healthOf(
   { settings, now }: StageContext,
   backups: readonly ListedBackup[],
   objects: readonly ListedObject[],
-): Omit<SubvolumeHealth, 'drill'> {
+): Omit<SubvolumeHealth, 'drill' | 'dollars_per_month'> {
   const looked_at = now().toISOString();
-  const stored = storedBytes(objects);
-  const storedFacts = { looked_at, stored_bytes: stored, dollars_per_month: null };
+  const storedFacts = { looked_at, stored_bytes: storedBytes(objects) };
   const newest = backups.find(({ current }) => current);
   if (!newest) {
     const why_not = backups.length === 0 ? null : 'current.json is missing, or names no backup that is here';

@@ -91,7 +91,7 @@ for (const [what, family, source, transid, expected, options] of [
   });
 }
 
-test('a rollback is told from what simply went on, and from a rollback to the parent, which lacks nothing', () => {
+test('a rollback is distinguished from what simply continued, and from a rollback to the parent, which lacks nothing', () => {
   const isRollback = (source: string) =>
     relate(member(home, source), { ...member(home, 'p'), transid: 30 }, known(home)).isRollback;
   assert.deepEqual(['live', 'next', 'back', 'ofBack', 'again'].map(isRollback), [

@@ -19,7 +19,7 @@ test('a copy that a restore wrote down is what it was then, or changed', () => {
   );
 });
 
-test('of one that nobody wrote down the stream has to be the one that was backed up, and its files tell the rest', () => {
+test('of one that no one wrote down the stream has to be the one that was backed up, and its files show the rest', () => {
   const unknown = { recordedTransid: undefined };
   assert.equal(problemOf(manifest, copy, state, unknown), 'look');
   assert.match(

@@ -70,7 +70,7 @@ test('a next parent that is not here takes no place away from the others', () =>
   assert.deepEqual(snapshotsToThin('data', [nameOfDay(1)], 1, 'something else'), []);
 });
 
-test("ours are those that were taken from here or published where we publish; foreign names are nobody's", () => {
+test("ours are those that were taken from here or published where we publish; foreign names are no one's", () => {
   const snapshots = [1, 2, 3].map((day) => ({ name: nameOfDay(day), uuid: `uuid-${day}` }));
   const strangers = foreign.map((name) => ({ name, uuid: 'uuid-1' }));
   const isPublished = (kind: string, timestamp: string) =>

@@ -43,7 +43,7 @@ test('a place is seen through each mount of what it lies in, and a path leads ba
   }
 });
 
-test('real mounts of one filesystem are told from others, with blanks in their names, and show what lies in them', async (t) => {
+test('real mounts of one filesystem are distinguished from others, with blanks in their names, and show what lies in them', async (t) => {
   const point = join(directory, 'with blank');
   await mkdir(point);
   btrfs('subvolume', 'create', join(mount, '@'));

@@ -15,7 +15,7 @@ const directory = temporaryDirectory('addressing');
 resolveLocalNames();
 
 for (const provider of ['oss', 'cos'] as const) {
-  test(`${provider} wants the bucket in the host: told with the setting, and done with it`, async () => {
+  test(`${provider} wants the bucket in the host: reported with the setting, and done with it`, async () => {
     const account = { accessKeyId, secretAccessKey: 'not-a-secret', buckets: [bucketName] };
     const server = await startS3Server({ directory: join(directory, provider), ...account, provider });
     const endpoint = `http://s3.localhost:${server.port}`;

@@ -64,7 +64,7 @@ test('AWS_CA_BUNDLE names it', async () => {
   await use({ AWS_CA_BUNDLE: tls.certificate, S3_ADDRESSING: 'virtual' }, direct());
 });
 
-test('a name that the certificate is not for is told as such', async () => {
+test('a name that the certificate is not for is reported as such', async () => {
   const { message, hint } = await failure(
     { AWS_CA_BUNDLE: tls.certificate },
     `https://other.localhost:${tls.port}`,
@@ -112,7 +112,7 @@ test('NO_PROXY is heeded', async () => {
   assert.deepEqual(proxy.asked, []);
 });
 
-test('a proxy gets the user and password of its address, and they are not told', async () => {
+test('a proxy gets the user and password of its address, and they are not reported', async () => {
   const HTTPS_PROXY = `http://me:pass%20word@127.0.0.1:${proxy.port}`;
   await use({ HTTPS_PROXY, AWS_CA_BUNDLE: tls.certificate }, 'https://s3.localhost:9443');
   assert.equal(proxy.authorizations.at(-1), `Basic ${Buffer.from('me:pass word').toString('base64')}`);

@@ -53,6 +53,15 @@ for (const [how, refused] of refusals) {
     assert.equal((await headObject(await reopen(), 'host/text'))?.sizeBytes, 5);
     assert.equal(await headObject(await reopen(), 'host/nothing'), undefined);
   });
+
+  test(`requests that find out at the same moment are all answered: refused ${how}`, async (t) => {
+    const { bucket, reopen } = await open(t, refused);
+    await writeText(bucket, 'host/text', 'words', plainWrite);
+    const other = await reopen();
+    const read = () => readDocument(other, 'host/text', 100);
+    const texts = await Promise.all([read(), read(), headObject(other, 'host/text'), read()]);
+    assert.equal(texts.filter((text) => text !== undefined).length, 4);
+  });
 }
 
 test('bytes without their SHA-256 bring their MD5', async (t) => {
@@ -79,7 +88,7 @@ test('S3_CHECKSUMS=md5 sends no such header in the first place, and asks a stric
   assert.deepEqual([head?.sha256, server.requests.length, notices], [undefined, 3, []]);
 });
 
-test('S3_CHECKSUMS=sha256 does not go without: the refusal is told, with the setting', async (t) => {
+test('S3_CHECKSUMS=sha256 does not go without: the refusal is reported, with the setting', async (t) => {
   const { bucket } = await open(t, byName, { S3_CHECKSUMS: 'sha256' });
   await assert.rejects(
     writeDocument(bucket, 'host/document', '{}', plainWrite, { absent: true }),

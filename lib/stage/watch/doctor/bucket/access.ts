@@ -19,7 +19,7 @@ export interface Access {
   readonly isUsable: () => boolean;
 }
 
-/** The checks of the way to the bucket; they are one look, of which each tells a part. */
+/** The checks of the way to the bucket; they are one look, of which each reports a part. */
 export function accessChecks(bucket: Bucket, { now, settings }: Patient): Access {
   let isUsable = false;
   const skew = watchClock(bucket.client, now);

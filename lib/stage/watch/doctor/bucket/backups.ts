@@ -1,9 +1,10 @@
-/** The last backup and the last drill of each subvolume, as the bucket tells them. */
-import type { Manifest } from '../../../../core/format/manifest.ts';
+/** The last backup and the last drill of each subvolume, as the bucket shows them. */
+import type { Manifest, StoredManifest } from '../../../../core/format/manifest.ts';
+
 import { parseTimestamp, readableTimestamp } from '../../../../core/format/names.ts';
 import { DAY_MS, formatDuration } from '../../../../core/units.ts';
 import type { Bucket } from '../../../../edge/s3/s3-client.ts';
-import { listEverything, readManifest, readPointer, withoutParts } from '../../../bucket/backups.ts';
+import { listEverything, readManifest, readPointer } from '../../../bucket/backups.ts';
 import { earlierDrills } from '../../drill/records.ts';
 import { broken, doubtful, type Finding, failure, fine, skipped } from '../check.ts';
 import type { Patient } from '../patient.ts';
@@ -11,7 +12,7 @@ import type { Patient } from '../patient.ts';
 /** The last backup of a subvolume; undefined where there is none, or an error where it cannot be read. */
 export interface LastOfName {
   readonly name: string;
-  readonly manifest: Manifest | undefined;
+  readonly stored: StoredManifest | undefined;
   readonly error?: unknown;
 }
 
@@ -23,16 +24,17 @@ export async function readLast(bucket: Bucket, { role, settings }: Patient): Pro
     names.map(async (name): Promise<LastOfName> => {
       try {
         const found = await readPointer(bucket, name);
-        const manifest = found && withoutParts(await readManifest(bucket, found.pointer.manifest_key));
-        return { name, manifest };
+        if (!found) return { name, stored: undefined };
+        const key = found.pointer.manifest_key;
+        return { name, stored: { key, manifest: await readManifest(bucket, key) } };
       } catch (error) {
-        return { name, manifest: undefined, error };
+        return { name, stored: undefined, error };
       }
     }),
   );
 }
 
-/** Bytes a second at which a backup was uploaded; undefined where it does not tell, or is too short to tell anything. */
+/** Bytes a second at which a backup was uploaded; undefined where it is not recorded, or too short to measure. */
 export function uploadRate({ timing, total_bytes }: Manifest): number | undefined {
   if (!timing) return undefined;
   const seconds = (Date.parse(timing.finished_at) - Date.parse(timing.started_at)) / 1000;
@@ -42,9 +44,10 @@ export function uploadRate({ timing, total_bytes }: Manifest): number | undefine
 /** Judges how old the last backups are. */
 export function judgeLast(last: readonly LastOfName[], { role, settings, now }: Patient): readonly Finding[] {
   if (last.length === 0) return [skipped('there is no backup yet')];
-  return last.map(({ name, manifest, error }) => {
+  return last.map(({ name, stored, error }) => {
     if (error !== undefined) return failure(error);
-    if (!manifest) return skipped(`there is no backup of ${name} yet`);
+    if (!stored) return skipped(`there is no backup of ${name} yet`);
+    const { manifest } = stored;
     const madeMs = parseTimestamp(manifest.created_at)?.getTime() ?? 0;
     const ageSeconds = (now().getTime() - madeMs) / 1000;
     const says = `the last backup of ${name}, ${manifest.kind}, is of ${readableTimestamp(manifest.created_at)}, ${formatDuration(ageSeconds)} ago`;
@@ -66,7 +69,7 @@ export async function lookAtDrills(
   last: readonly LastOfName[],
   { now, hostId, hostName }: Patient,
 ): Promise<readonly Finding[]> {
-  const backedUp = last.filter(({ manifest }) => manifest !== undefined);
+  const backedUp = last.filter(({ stored }) => stored !== undefined);
   if (backedUp.length === 0) return [skipped('there is no backup yet')];
   return Promise.all(
     backedUp.map(async ({ name }): Promise<Finding> => {

@@ -38,5 +38,5 @@ export function judgeIdentity(identity: Identity, now: Date): Finding {
     );
   }
   if (!isTemporary) return fine(`${whose}, which does not expire`);
-  return doubtful(`${whose} belongs to a session, which ends at a time that nothing here tells`, cure);
+  return doubtful(`${whose} belongs to a session, whose end is not known here`, cure);
 }

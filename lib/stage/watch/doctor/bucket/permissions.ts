@@ -2,7 +2,7 @@
 import { drillKey, recoveryTextKey, SubvolumeKeys } from '../../../../core/format/names.ts';
 import { readVersioning } from '../../../../edge/s3/bucket-properties.ts';
 import { checkAccess, headObject, type ListedObject, listObjects } from '../../../../edge/s3/objects.ts';
-import { type Bucket, writeOptions } from '../../../../edge/s3/s3-client.ts';
+import { type Bucket, type WriteOptions, writeOptions } from '../../../../edge/s3/s3-client.ts';
 import {
   type Trial,
   tryAbort,
@@ -16,16 +16,23 @@ import {
 } from '../../../../edge/s3/trials.ts';
 import { broken, type Finding, fine, skipped } from '../check.ts';
 import type { Patient, Role } from '../patient.ts';
+import type { ServerTrial } from './server.ts';
 
 /** Before there were backups: nothing of ours has such a key, and prune takes an upload there for a dead run's. */
 const noBackup = '19700101T000000Z';
 /** Of the same time, for a drill. */
 const noSubvolume = 'doctor';
 
-/** Tries what a role needs, and tells which permissions are missing. */
-export async function lookAtPermissions(bucket: Bucket, patient: Patient): Promise<readonly Finding[]> {
+const plain: WriteOptions = { StorageClass: 'STANDARD' };
+
+/** Tries what a role needs, and reports which permissions are missing. */
+export async function lookAtPermissions(
+  bucket: Bucket,
+  patient: Patient,
+  server: Promise<ServerTrial>,
+): Promise<readonly Finding[]> {
   const { role } = patient;
-  const trials = await trialsOf(bucket, patient);
+  const trials = await trialsOf(bucket, patient, await server);
   const denials = trials.filter(({ outcome }) => outcome === 'denied');
   const denied = [...new Map(denials.map((trial) => [trial.action, trial])).values()];
   const allowed = new Set(trials.flatMap(({ action, outcome }) => (outcome === 'allowed' ? [action] : [])));
@@ -51,12 +58,16 @@ function needsToRead(role: Role): boolean {
   return role !== 'prune';
 }
 
-async function trialsOf(bucket: Bucket, patient: Patient): Promise<readonly Trial[]> {
+async function trialsOf(
+  bucket: Bucket,
+  patient: Patient,
+  { refusal }: ServerTrial,
+): Promise<readonly Trial[]> {
   const list = await tryAction('s3:ListBucket', `${bucket.prefix}/*`, [], () => checkAccess(bucket));
   const objects = list.outcome === 'allowed' ? await listObjects(bucket, `${bucket.prefix}/`) : [];
   switch (patient.role) {
     case 'backup':
-      return [list, ...(await trialsOfBackup(bucket, patient))];
+      return [list, ...(await trialsOfBackup(bucket, patient, refusal === undefined))];
     case 'restore':
       return [list, ...(await readEach(bucket, objects)), ...(await thawTrial(bucket, objects))];
     case 'drill':
@@ -73,17 +84,23 @@ async function trialsOf(bucket: Bucket, patient: Patient): Promise<readonly Tria
   }
 }
 
-async function trialsOfBackup(bucket: Bucket, patient: Patient): Promise<readonly Trial[]> {
+async function trialsOfBackup(
+  bucket: Bucket,
+  patient: Patient,
+  takesOptions: boolean,
+): Promise<readonly Trial[]> {
   const { settings } = patient;
   const [first] = settings.SUBVOLUMES ?? [];
   const keys = new SubvolumeKeys(bucket.prefix, first?.name ?? noSubvolume);
-  const options = writeOptions(settings, 'chunks');
+  // What the server refuses of class and encryption is reported already, and has nothing to do with permissions.
+  const options = takesOptions ? writeOptions(settings, 'chunks') : plain;
   const text = recoveryTextKey(bucket.prefix);
   const uploads = [keys.chunk('full', noBackup, 0), keys.chunk('incremental', noBackup, 0)];
   return [
     await tryListUploads(bucket),
-    ...(await Promise.all(uploads.map((key) => tryUpload(bucket, key, options)))).flat(),
+    // First, because it finds out about conditions.
     ...(await replaceTrial(bucket, patient, new SubvolumeKeys(bucket.prefix, noSubvolume).current)),
+    ...(await Promise.all(uploads.map((key) => tryUpload(bucket, key, options)))).flat(),
     ...((await isThere(bucket, text)) ? [await tryRead(bucket, text)] : []),
   ];
 }
@@ -99,7 +116,9 @@ async function isThere(bucket: Bucket, key: string): Promise<boolean> {
 /** Where conditions of writes have no effect, the document would be made. */
 async function replaceTrial(bucket: Bucket, { settings }: Patient, key: string): Promise<readonly Trial[]> {
   if (!bucket.habits.keepsConditions) return [];
-  return [await tryReplace(bucket, key, writeOptions(settings, 'manifest'))];
+  // A key of KMS has permissions of its own.
+  const options = settings.SSE === 'aws:kms' ? writeOptions(settings, 'manifest') : plain;
+  return [await tryReplace(bucket, key, options)];
 }
 
 /** One of each kind of object that this role reads. */

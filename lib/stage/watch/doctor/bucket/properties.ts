@@ -52,7 +52,7 @@ export async function lookAtLifecycle(
   const rules = await readLifecycle(bucket);
   if (rules === 'unknown')
     return [skipped('the rules are not known: the server has none, or these credentials may not read them')];
-  const manifests = (await last).flatMap(({ manifest }) => manifest ?? []);
+  const manifests = (await last).flatMap(({ stored }) => stored?.manifest ?? []);
   const rates = manifests.flatMap((manifest) => uploadRate(manifest) ?? []);
   const problems = judgeLifecycle(rules, {
     prefix: bucket.prefix,

@@ -28,7 +28,7 @@ async function lookForBackups(runDirectory: string): Promise<readonly Finding[]>
       found.push(
         doubtful(
           `the ${file.kind} backup of ${name} of ${readableTimestamp(file.created_at)} is not finished`,
-          `make backup SUBVOLUME=${name} goes on with it`,
+          `make backup SUBVOLUME=${name} resumes it`,
         ),
       );
     } catch (error) {

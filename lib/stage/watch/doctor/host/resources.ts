@@ -18,7 +18,7 @@ export function resourceChecks({ role, settings }: Patient): readonly Check[] {
     ...sources.map((selected: LiveSubvolume | AdoptedSubvolume) => ({
       name: `room for ${selected.name}`,
       look: () =>
-        lookAtRoom('', placeOf(selected), 'make room: btrfs filesystem usage tells data from metadata'),
+        lookAtRoom('', placeOf(selected), 'make room: btrfs filesystem usage shows data and metadata apart'),
     })),
     {
       name: 'RUN_DIR',
@@ -63,7 +63,7 @@ export async function lookAtMemory(
     fine(
       least
         ? `${least.whose} has ${formatSize(least.bytes)}, which is enough`
-        : 'nothing tells how much there is',
+        : 'it is not known how much there is',
     ),
   ];
 }

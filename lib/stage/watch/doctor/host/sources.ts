@@ -42,7 +42,7 @@ async function lookAtSource(
       found.push(
         doubtful(
           `${path} is writable and has a received UUID, as older btrfs-progs left it: other tools take it for what it was received as`,
-          `go on with a snapshot of it, which has none: btrfs subvolume snapshot ${path} ${path}.new`,
+          `continue with a snapshot of it, which has none: btrfs subvolume snapshot ${path} ${path}.new`,
         ),
       );
     }

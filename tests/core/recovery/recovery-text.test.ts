@@ -4,9 +4,10 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { type RecoveryPlace, recoveryText } from '../../../lib/core/format/recovery-text.ts';
+import type { RecoveryPlace } from '../../../lib/core/recovery/recovery-place.ts';
+import { recoveryText } from '../../../lib/core/recovery/recovery-text.ts';
 import { makeIdentity } from '../../support/age-keys.ts';
-import { asScript, commandBlocks } from '../../support/recovery-blocks.ts';
+import { asScript, commandBlocks, scriptBlocks } from '../../support/recovery-blocks.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('recovery-text');
@@ -38,21 +39,22 @@ test('of another server than that of AWS the address, region and style are given
     other,
     /command aws --endpoint-url https:\/\/s3\.example\.net:9000 --region eu-central-1 "\$@"/,
   );
-  assert.match(other, /configure set s3\.addressing_style path$/m);
+  assert.doesNotMatch(other, /addressing_style/, 'path is what the aws command takes for an endpoint');
   assert.match(recoveryText({ ...elsewhere, isPathStyle: false }), /addressing_style virtual$/m);
+  assert.match(recoveryText({ ...aws, isPathStyle: true }), /addressing_style path$/m);
 });
 
 test('every command in the text is one that bash understands, of a program that the text names', () => {
   for (const place of [aws, elsewhere]) {
-    const blocks = commandBlocks(recoveryText(place));
-    assert.ok(blocks.length >= 9);
+    const blocks = [...scriptBlocks(recoveryText(place)), ...commandBlocks(recoveryText(place))];
+    assert.ok(blocks.length >= 13);
     for (const block of blocks) {
       const checked = spawnSync('bash', ['--norc', '-n'], { input: block, encoding: 'utf8' });
       assert.equal(checked.stderr, '', block);
     }
   }
-  const told = text.slice(0, text.indexOf('1. '));
-  for (const program of ['aws', 'jq', 'sha256sum', 'tac', 'btrfs']) {
+  const told = text.slice(0, text.indexOf('With recover.sh'));
+  for (const program of ['aws', 'jq', 'btrfs', 'zstd', 'age']) {
     assert.ok(new RegExp(`\\b${program}\\b`).test(told), `${program} is among the commands one needs`);
   }
 });
@@ -69,30 +71,42 @@ test('with its commands the frames of an encrypted backup become the stream agai
   const { identity, recipient } = await makeIdentity(directory, 'identity');
   const encode = (plain: string) =>
     execFileSync('bash', ['-c', 'zstd -qc | age -r "$0"', recipient], { input: plain });
-  const chunks = [['first frame, ', 'second frame, '], ['third frame']].map((plain) => plain.map(encode));
+  const [first, second] = [['first frame, ', 'second frame, '], ['third frame']].map((plain) =>
+    plain.map(encode),
+  );
+  assert.ok(first && second);
+  const stream = createHash('sha256').update('first frame, second frame, third frame').digest('hex');
   const work = join(directory, 'frames');
   mkdirSync(work);
-  for (const [index, frames] of chunks.entries()) {
+  for (const [index, frames] of [first, second].entries()) {
     writeFileSync(join(work, `chunk-${index}.bin`), Buffer.concat(frames));
   }
-  const manifest = {
-    codec: { compress: 'zstd', encrypt: 'age' },
-    chunks: chunks.map((frames, index) => ({
-      key: `a/b/chunk-${index}.bin`,
-      frames: frames.map(({ length }) => ({ size: length, plain_size: 1 })),
-    })),
-  };
-  writeFileSync(join(work, 'manifest.json'), JSON.stringify(manifest));
-  const receiving = commandBlocks(text).find((block) => block.includes('stream()')) ?? assert.fail();
-  const functions = receiving.slice(0, receiving.indexOf('for manifest')).replaceAll('IDENTITY', identity);
-  const run = (script: string) =>
-    spawnSync('bash', ['--norc', '-u', '-c', `${functions}\n${script}`], { cwd: work, encoding: 'utf8' });
-  const decoded = run('stream manifest.json');
-  assert.equal(decoded.stdout, 'first frame, second frame, third frame');
-  assert.equal(decoded.status, 0);
-  const wrong = run('identity=/dev/null; stream manifest.json | cat');
-  assert.notEqual(wrong.status, 0);
-  assert.equal(wrong.stdout, '');
+  const chunks = [first, second].map((frames, index) => ({
+    key: `a/b/chunk-${index}.bin`,
+    frames: frames.map(({ length }) => ({ size: length, plain_size: 1 })),
+  }));
+  const sealed = execFileSync('age', ['-r', recipient], { input: JSON.stringify({ stream }) });
+  writeFileSync(
+    join(work, 'manifest.json'),
+    JSON.stringify({
+      codec: { compress: 'zstd', encrypt: 'age' },
+      chunks,
+      sealed: sealed.toString('base64'),
+    }),
+  );
+  const functions = commandBlocks(text, { name: '', target: '', identity }).find((block) =>
+    block.includes('decode()'),
+  );
+  const run = (command: string) =>
+    execFileSync('bash', ['--norc', '-euo', 'pipefail', '-c', `${functions}\n${command} manifest.json`], {
+      cwd: work,
+      encoding: 'utf8',
+    });
+  assert.equal(run('digest'), `${stream}\n`);
+  run('checked');
+  assert.equal(readFileSync(join(work, 'stream'), 'utf8'), 'first frame, second frame, third frame');
+  writeFileSync(join(work, 'chunk-1.bin'), encode('another frame'));
+  assert.throws(() => run('checked'));
 });
 
 let worlds = 0;
@@ -111,7 +125,7 @@ function follow(place: RecoveryPlace, bucketDirectory: string) {
     writeFileSync(join(bin, name), `#!/bin/bash\n${script}\n`);
     chmodSync(join(bin, name), 0o755);
   }
-  const filledIn = { name: 'data', directory: join(work, 'dir'), place: '/restored' };
+  const filledIn = { name: 'data', directory: join(work, 'dir'), target: '/restored' };
   const blocks = commandBlocks(recoveryText(place), filledIn).filter(
     (block) => !/s3api|ls --recursive/.test(block),
   );

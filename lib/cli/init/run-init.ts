@@ -1,0 +1,92 @@
+/** Makes a settings file with the answers to a few questions, and has the doctor look at it. */
+import { hostname } from 'node:os';
+import { exitCodeOf, ToolError } from '../../core/errors.ts';
+import { pathExists } from '../../edge/files/files.ts';
+import { lookAtMachine } from '../../stage/setup/machine-facts.ts';
+import { createLog, logError } from '../log.ts';
+import { parseOptions } from '../options/parse-options.ts';
+import { doctorReport } from '../reports/doctor-report.ts';
+import { examineFile } from '../run-doctor.ts';
+import type { ScriptNotes } from '../run-script.ts';
+import { listenForSignals, signalNumbers } from '../signals.ts';
+import { Answers } from './answers.ts';
+import { existing, makeAll } from './apply.ts';
+import { askEncryption, askHowOften } from './ask-rest.ts';
+import { askSources } from './ask-sources.ts';
+import { askCredentials, askPlace, askServer } from './ask-target.ts';
+import { findBucket } from './find-bucket.ts';
+import { offerPolicy } from './offer-policy.ts';
+import { Prompter } from './prompter.ts';
+
+/** Which file is written, where this checkout is, and whether a bucket is made without asking. */
+interface InitRequest {
+  readonly config: string;
+  readonly checkout: string;
+  readonly makesBucket: boolean;
+}
+
+/** Asks, writes, and examines; gives the exit code: that of the doctor, once the file is written. */
+export async function runInit(notes: ScriptNotes<'make-bucket'>, checkout: string): Promise<number> {
+  const stopped = listenForSignals();
+  let prompter: Prompter | undefined;
+  try {
+    const { own, config, sets } = parseOptions(notes.file, notes.options);
+    if (await pathExists(config)) throw existing(config);
+    prompter = process.stdin.isTTY && process.stdout.isTTY ? new Prompter() : undefined;
+    await makeSettings(
+      new Answers(sets, prompter),
+      { config, checkout, makesBucket: own['make-bucket'] !== undefined },
+      stopped.signal,
+    );
+    prompter?.close();
+    console.log(`\nwrote ${config}. Looking at everything it needs:\n`);
+    const report = doctorReport(
+      await examineFile({ role: 'backup', measuresRate: false }, config, [], stopped.signal),
+    );
+    console.log(report.text);
+    console.log(
+      `\nNext: make backup DRY_RUN=1${configOption(config)}, then make backup${configOption(config)}; every night: docs/scheduling.md`,
+    );
+    return report.isBroken ? 1 : 0;
+  } catch (error) {
+    prompter?.close();
+    const name = stopped.name();
+    const log = await createLog({ script: 'init', format: 'auto', level: 'info' });
+    logError(log, name ? stopped.signal.reason : error);
+    return name ? 128 + signalNumbers[name] : exitCodeOf(error);
+  }
+}
+
+async function makeSettings(
+  answers: Answers,
+  { config, checkout, makesBucket }: InitRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { prompter } = answers;
+  const hostName = hostname();
+  prompter?.say(
+    `A few questions, each with a default in brackets. Nothing is changed before the last one.\n`,
+  );
+  const snapshotDirectory = await askSources(answers, await lookAtMachine());
+  const provider = await askServer(answers);
+  await askCredentials(answers);
+  await askPlace(answers, hostName);
+  if (provider === 'aws') await offerPolicy(answers, checkout);
+  const identityFile = await askEncryption(answers);
+  await askHowOften(answers);
+  answers.finish();
+  const bucket = await findBucket(answers, { hostName, makesBucket }, signal);
+  try {
+    if (prompter && !(await prompter.confirm(`Write ${config}?`, true))) {
+      throw new ToolError('stopped: no settings were written', { kind: 'interrupted' });
+    }
+    await makeAll(answers, { config, snapshotDirectory, identityFile, bucket });
+  } finally {
+    bucket?.close();
+  }
+}
+
+/** How the file is named in the next command; the usual one is not. */
+function configOption(config: string): string {
+  return config === 'config/backup.env' ? '' : ` CONFIG=${config}`;
+}

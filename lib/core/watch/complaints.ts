@@ -1,0 +1,79 @@
+/** What is wrong with the backups of a subvolume, in clauses for the user: by how the bucket looks, and by what the last runs found. */
+import { readableTime } from '../format/names.ts';
+import { DAY_MS } from '../units.ts';
+import type { SubvolumeHealth } from './health.ts';
+import type { SubvolumeRun } from './run-record.ts';
+
+/** What is known of a subvolume. */
+export interface SubvolumeFacts {
+  /** Undefined where the bucket has nothing of it. */
+  readonly health: SubvolumeHealth | undefined;
+  /** The last runs for it, where RUN_DIR knows of them. */
+  readonly backup: SubvolumeRun | undefined;
+  readonly verify: SubvolumeRun | undefined;
+  /** How often to verify and to drill, in milliseconds; undefined: never. */
+  readonly verifyEveryMs: number | undefined;
+  readonly drillEveryMs: number | undefined;
+}
+
+/** One of them. */
+export interface Complaint {
+  readonly text: string;
+  /** True where something in the bucket is damaged. */
+  readonly isDamage: boolean;
+}
+
+/** A timer that looks once a night may be a day late. */
+const toleranceMs = DAY_MS;
+
+/** All that is wrong; nothing where all is well. `nowMs` is in milliseconds since 1970. */
+export function complaintsOf(facts: SubvolumeFacts, nowMs: number): readonly Complaint[] {
+  const { health, backup, verify } = facts;
+  const wrong = (text: string): Complaint => ({ text, isDamage: false });
+  const damage = (text: string): Complaint => ({ text, isDamage: true });
+  const complaints: Complaint[] = [];
+  if (!health?.newest && !health?.why_not) complaints.push(wrong('there is no backup yet: make backup'));
+  if (health?.why_not) {
+    complaints.push(damage(`the newest backup cannot be restored: ${health.why_not}; make verify says more`));
+  }
+  const dueMs = health?.due ? Date.parse(health.due.at) : undefined;
+  if (health?.due && dueMs !== undefined && nowMs > dueMs + toleranceMs) {
+    complaints.push(
+      wrong(`the next ${health.due.kind} backup was due ${timeOf(dueMs)}: is the timer active?`),
+    );
+  }
+  if (backup?.outcome === 'failed') {
+    complaints.push(
+      wrong(`the last make backup (${timeOf(Date.parse(backup.finished_at))}) failed: ${backup.problem}`),
+    );
+  }
+  if (verify?.outcome === 'damaged') {
+    complaints.push(
+      damage(
+        `the last make verify (${timeOf(Date.parse(verify.finished_at))}) found damage: ${verify.problem}; make verify says which`,
+      ),
+    );
+  }
+  const { verifyEveryMs, drillEveryMs } = facts;
+  if (verify?.ok_at && isStale(Date.parse(verify.ok_at), verifyEveryMs, nowMs)) {
+    complaints.push(wrong(`it was not verified since ${timeOf(Date.parse(verify.ok_at))}: make verify`));
+  }
+  const drill = health?.drill;
+  if (drill && !drill.is_sound) {
+    complaints.push(damage(`the drill of ${timeOf(Date.parse(drill.at))} found that the backup is damaged`));
+  } else if (drill && isStale(Date.parse(drill.at), drillEveryMs, nowMs)) {
+    complaints.push(wrong(`the last drill was ${timeOf(Date.parse(drill.at))}: make drill`));
+  }
+  return complaints;
+}
+
+function isStale(lastMs: number, everyMs: number | undefined, nowMs: number): boolean {
+  return everyMs !== undefined && nowMs > lastMs + everyMs + toleranceMs;
+}
+
+/** To the minute. */
+function timeOf(ms: number): string {
+  return readableTime(new Date(ms))
+    .replace('T', ' ')
+    .replace(/:\d\dZ$/, ' UTC');
+}

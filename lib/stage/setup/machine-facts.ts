@@ -1,0 +1,97 @@
+/** What a machine has that could be backed up, and who takes snapshots there already: for defaults that are right most often. */
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isSubvolumeName } from '../../core/format/names.ts';
+import { filesystemOf, isSubvolumeRoot } from '../../edge/btrfs/btrfs.ts';
+import { btrfsMounts } from '../../edge/btrfs/mounts/btrfs-mounts.ts';
+import { pathExists } from '../../edge/files/files.ts';
+
+/** What is there. */
+export interface MachineFacts {
+  /** Subvolumes as SUBVOLUMES takes them: `root=/`, `/home`. */
+  readonly subvolumes: readonly string[];
+  /** Snapshots of other programs, as SUBVOLUMES takes them, and whose they are. */
+  readonly snapshots: readonly { readonly program: string; readonly setting: string }[];
+}
+
+/** More than anybody reads. */
+const mostSubvolumes = 12;
+
+/** Looks at what is mounted. */
+export async function lookAtMachine(): Promise<MachineFacts> {
+  const paths: string[] = [];
+  for (const { target, fsroot } of await btrfsMounts()) {
+    const inside = await subvolumesIn(target);
+    // The top level most often only holds the others.
+    if (fsroot === '/' && inside.length > 0) paths.push(...inside);
+    else if (await isSubvolumeRoot(target)) paths.push(target);
+  }
+  const unique = [...new Set(paths)].slice(0, mostSubvolumes);
+  return { subvolumes: nameAll(unique), snapshots: await findSnapshots(unique) };
+}
+
+/** A directory for snapshots beside the data of a subvolume: within it, as a subvolume is not part of its own snapshots. */
+export function snapshotDirectoryFor(path: string): string {
+  return join(path, '.btrfs-to-s3');
+}
+
+/** The path, or the nearest directory above it that is there. */
+export async function nearestThatExists(path: string): Promise<string> {
+  return (await pathExists(path)) ? path : nearestThatExists(dirname(path));
+}
+
+/** Why a path cannot hold snapshots of a subvolume; undefined where it can. It need not exist yet. */
+export async function whyNoSnapshots(directory: string, subvolume: string): Promise<string | undefined> {
+  const there = await nearestThatExists(directory);
+  const [own, wanted] = await Promise.all([filesystemOf(there), filesystemOf(subvolume)]);
+  if (own.type === 'btrfs' && own.source === wanted.source) return undefined;
+  return `is on ${own.source} (${own.type}), and ${subvolume} on ${wanted.source}: a snapshot stays on its filesystem; another filesystem needs settings of its own`;
+}
+
+async function subvolumesIn(directory: string): Promise<readonly string[]> {
+  const names = await readdir(directory).catch((): string[] => []);
+  const found: string[] = [];
+  for (const name of names.sort()) {
+    const path = join(directory, name);
+    if (!name.startsWith('.') && !isSnapshots(name) && (await isSubvolumeRoot(path))) found.push(path);
+  }
+  return found;
+}
+
+function isSnapshots(name: string): boolean {
+  return /snap|timeshift/i.test(name);
+}
+
+/** The last part of a path is its name, where that is one and not taken. */
+function nameAll(paths: readonly string[]): readonly string[] {
+  const taken = new Set<string>();
+  return paths.map((path) => {
+    const last = path === '/' ? 'root' : basename(path);
+    const plain = isSubvolumeName(last) ? last : 'data';
+    let name = plain;
+    for (let count = 2; taken.has(name); count++) name = `${plain}-${count}`;
+    taken.add(name);
+    return name === basename(path) ? path : `${name}=${path}`;
+  });
+}
+
+async function findSnapshots(paths: readonly string[]): Promise<MachineFacts['snapshots']> {
+  const found: { program: string; setting: string }[] = [];
+  for (const path of paths) {
+    const name = path === '/' ? 'root' : basename(path);
+    if (await hasSnapper(join(path, '.snapshots'))) {
+      found.push({ program: 'snapper', setting: `${name}=snapshots:${join(path, '.snapshots/*/snapshot')}` });
+    }
+  }
+  if (await pathExists('/etc/btrbk/btrbk.conf')) {
+    found.push({ program: 'btrbk', setting: 'name=snapshots:/path/of/snapshot_dir/name.*' });
+  }
+  return found;
+}
+
+async function hasSnapper(directory: string): Promise<boolean> {
+  for (const name of await readdir(directory).catch((): string[] => [])) {
+    if (/^\d+$/.test(name) && (await isSubvolumeRoot(join(directory, name, 'snapshot')))) return true;
+  }
+  return false;
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { complaintsOf, type SubvolumeFacts } from '../../../lib/core/watch/complaints.ts';
+import { goodRun, healthy } from './samples.ts';
+
+const day = 86_400_000;
+const now = Date.parse('2026-11-28T12:00:00Z');
+const verify = goodRun('verify', 'sound').subvolumes.data;
+const backup = goodRun('backup', 'published').subvolumes.data;
+const well: SubvolumeFacts = {
+  health: healthy,
+  backup,
+  verify,
+  verifyEveryMs: 30 * day,
+  drillEveryMs: 30 * day,
+};
+
+const of = (facts: Partial<SubvolumeFacts>, at = now) =>
+  complaintsOf({ ...well, ...facts }, at).map(({ text, isDamage }) => `${isDamage ? 'damage: ' : ''}${text}`);
+
+test('where all is well nothing is said', () => {
+  assert.deepEqual(of({}), []);
+  assert.deepEqual(of({ verify: undefined, backup: undefined }), [], 'nor of what is not known');
+});
+
+test('each thing that is wrong is named, with what to do', () => {
+  assert.ok(backup && verify);
+  for (const [facts, says] of [
+    [{ health: undefined }, /^there is no backup yet: make backup$/],
+    [
+      { health: { ...healthy, why_not: 'chunk x is missing' } },
+      /^damage: the newest backup cannot be restored: chunk x is missing; make verify says more$/,
+    ],
+    [
+      { health: { ...healthy, due: { kind: 'full', at: '2026-11-27T11:59:00Z' } } },
+      /^the next full backup was due 2026-11-27 11:59 UTC: is the timer active\?$/,
+    ],
+    [
+      { backup: { ...backup, outcome: 'failed', problem: 'no space' } },
+      /^the last make backup \(2026-11-28 03:00 UTC\) failed: no space$/,
+    ],
+    [
+      { verify: { ...verify, outcome: 'damaged', problem: '2 findings' } },
+      /^damage: .* found damage: 2 findings; make verify says which$/,
+    ],
+    [
+      { verifyEveryMs: 0, verify: { ...verify, ok_at: '2026-11-01T00:00:00Z' } },
+      /^it was not verified since/,
+    ],
+    [
+      { health: { ...healthy, drill: { at: '2026-11-20T01:00:00Z', created_at: 'x', is_sound: false } } },
+      /^damage: the drill of 2026-11-20 01:00 UTC found/,
+    ],
+    [{ drillEveryMs: 7 * day }, /^the last drill was 2026-11-20 01:00 UTC: make drill$/],
+  ] as const) {
+    const found = of(facts as Partial<SubvolumeFacts>);
+    assert.equal(found.length, 1, found.join('\n'));
+    assert.match(found[0] ?? '', says);
+  }
+});
+
+test('a timer that looks once a night is given a day', () => {
+  assert.deepEqual(of({ health: { ...healthy, due: { kind: 'full', at: '2026-11-27T12:01:00Z' } } }), []);
+  assert.equal(of({}, Date.parse('2026-12-06T03:00:00Z')).length, 1);
+});
