@@ -73,6 +73,7 @@ test('from nothing to settings, a bucket and a verified restore, by answering qu
   assert.equal(screen.includes(secret), false, 'the secret is not shown');
   assert.match(screen, /^✓ +permissions +may do what make backup needs/m);
   assert.match(screen, /^✓ +lifecycle/m);
+  assert.match(screen, /^ {2}make restore CONFIG=\S+ SUBVOLUME=data TARGET=\S+restored-data +#/m);
   assert.equal((await stat(config)).mode & 0o777, 0o600);
   assert.equal((await stat(join(world.data, '.btrfs-to-s3'))).mode & 0o777, 0o700);
   const { Buckets = [] } = await world.client.send(new ListBucketsCommand({}));
@@ -143,6 +144,7 @@ test('a new key is shown, and nothing goes on before there is a copy of it; with
   const identity = await readFile(key, 'utf8');
   assert.ok(shown.includes(identity.trim().split('\n').at(-1) ?? 'no key'));
   assert.equal((await stat(key)).mode & 0o777, 0o600);
+  assert.ok((await session.screen()).includes(`SET="DECRYPT_WITH=${key}"`), 'a restore needs it');
   const text = await readFile(config, 'utf8');
   assert.match(text, /^ENCRYPT_TO=age1/m);
   assert.match(text, /^# Where backups are restored or drilled: DECRYPT_WITH=/m);
