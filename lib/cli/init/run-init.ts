@@ -19,6 +19,7 @@ import { findBucket } from './find-bucket.ts';
 import { nextSteps } from './next-steps.ts';
 import { offerPolicy } from './offer-policy.ts';
 import { Prompter } from './prompter.ts';
+import { runEstimate } from './run-estimate.ts';
 
 /** Which file is written, where this checkout is, and whether a bucket is made without asking. */
 interface InitRequest {
@@ -46,6 +47,10 @@ export async function runInit(notes: ScriptNotes<'make-bucket'>, checkout: strin
       await examineFile({ role: 'backup', measuresRate: false }, config, [], stopped.signal),
     );
     console.log(report.text);
+    if (!report.isBroken) {
+      console.log('\nWhat the first backup will take and cost (Ctrl-C skips it):\n');
+      await runEstimate(checkout, config);
+    }
     console.log(`\n${steps.join('\n')}`);
     return report.isBroken ? 1 : 0;
   } catch (error) {
