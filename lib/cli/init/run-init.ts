@@ -33,7 +33,7 @@ export async function runInit(notes: ScriptNotes<'make-bucket'>, checkout: strin
   const stopped = listenForSignals();
   let prompter: Prompter | undefined;
   try {
-    const { own, config, sets } = parseOptions(notes.file, notes.options);
+    const { own, config, sets, json } = parseOptions(notes.file, notes.options);
     if (await pathExists(config)) throw existing(config);
     prompter = process.stdin.isTTY && process.stdout.isTTY ? new Prompter() : undefined;
     const steps = await makeSettings(
@@ -42,16 +42,16 @@ export async function runInit(notes: ScriptNotes<'make-bucket'>, checkout: strin
       stopped.signal,
     );
     prompter?.close();
-    console.log(`\nwrote ${config}. Looking at everything it needs:\n`);
-    const report = doctorReport(
-      await examineFile({ role: 'backup', measuresRate: false }, config, [], stopped.signal),
-    );
-    console.log(report.text);
-    if (!report.isBroken) {
-      console.log('\nWhat the first backup will take and cost (Ctrl-C skips it):\n');
+    const say = (text: string) => (json ? undefined : console.log(`\n${text}`));
+    say(`wrote ${config}. Looking at everything it needs:\n`);
+    const asked = { role: 'backup', measuresRate: false } as const;
+    const report = doctorReport(await examineFile(asked, config, [], stopped.signal));
+    console.log(json ? JSON.stringify({ config, doctor: report.json }) : report.text);
+    if (!json && !report.isBroken) {
+      say('What the first backup will take and cost (Ctrl-C skips it):\n');
       await runEstimate(checkout, config);
     }
-    console.log(`\n${steps.join('\n')}`);
+    say(steps.join('\n'));
     return report.isBroken ? 1 : 0;
   } catch (error) {
     prompter?.close();
