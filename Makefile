@@ -51,7 +51,7 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
 .PHONY: init
 init: $(READY) ## asks what and where to, writes CONFIG, and ends with make doctor  [SET= MAKE_BUCKET=1]
-	@$(TSX) scripts/init.ts --config "$$CONFIG" $(call option,SET,sets) $(call flag,MAKE_BUCKET,make-bucket)
+	@$(TSX) scripts/init.ts $(settings) $(call flag,MAKE_BUCKET,make-bucket)
 
 .PHONY: doctor
 doctor: $(READY) ## what is wrong here and in the bucket, and what mends it  [ROLE=backup|restore|drill|verify|prune RATE=1 JSON=1]
