@@ -1,8 +1,6 @@
 /** Each permission that a role needs is tried, in a way that leaves nothing in the bucket. */
 import { drillKey, recoveryTextKey, SubvolumeKeys } from '../../../../core/format/names.ts';
-import { readVersioning } from '../../../../edge/s3/bucket-properties.ts';
-import { checkAccess, headObject, type ListedObject, listObjects } from '../../../../edge/s3/objects.ts';
-import { type Bucket, type WriteOptions, writeOptions } from '../../../../edge/s3/s3-client.ts';
+import { readVersioning } from '../../../../edge/s3/bucket/bucket-properties.ts';
 import {
   type Trial,
   tryAbort,
@@ -13,7 +11,9 @@ import {
   tryReplace,
   tryThaw,
   tryUpload,
-} from '../../../../edge/s3/trials.ts';
+} from '../../../../edge/s3/bucket/trials.ts';
+import { checkAccess, headObject, type ListedObject, listObjects } from '../../../../edge/s3/objects.ts';
+import { type Bucket, type WriteOptions, writeOptions } from '../../../../edge/s3/s3-client.ts';
 import { broken, type Finding, fine, skipped } from '../check.ts';
 import type { Patient, Role } from '../patient.ts';
 import type { ServerTrial } from './server.ts';

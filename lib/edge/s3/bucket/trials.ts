@@ -13,11 +13,11 @@ import {
   RestoreObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { conditionOf, mayBeForCondition } from './conditional-write.ts';
-import { listUploads } from './multipart-uploads.ts';
-import type { Bucket, WriteOptions } from './s3-client.ts';
-import { detailsOf, isNamed, reasonOf, statusOf } from './s3-errors.ts';
-import { send } from './send.ts';
+import { conditionOf, mayBeForCondition } from '../conditional-write.ts';
+import { listUploads } from '../multipart-uploads.ts';
+import { send } from '../requests/send.ts';
+import type { Bucket, WriteOptions } from '../s3-client.ts';
+import { detailsOf, isNamed, reasonOf, statusOf } from '../s3-errors.ts';
 
 /** An action of IAM that was tried. */
 export interface Trial {
