@@ -168,7 +168,7 @@ test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SER
 	  $(call flag,INCLUDE_ARCHIVE,include-archive) $(call flag,SKIP_S3,skip-s3) $(call flag,KEEP,keep)
 
 .PHONY: test-ceph
-test-ceph: $(READY_FOR_CEPH) ## contract, hosts, recover.sh, harness against a Ceph cluster (installed)
+test-ceph: $(READY_FOR_CEPH) ## contract, hosts, recover.sh and harness against Ceph, which it installs
 	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts tests/slow/fleet.test.ts tests/slow/recover-server.test.ts; \
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 

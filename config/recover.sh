@@ -38,7 +38,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or identity, 3 another run is at wor
 END
 }
 
-say() { printf 'recover.sh: %s\n' "$*" >&2; }
+# Words of a server or manifest may hold what a terminal obeys.
+say() { printf 'recover.sh: %s\n' "${*//[[:cntrl:]]/?}" >&2; }
 
 # die CODE MESSAGE
 die() {
@@ -106,8 +107,8 @@ take_inventory() {
     size_of[$root$rest]=$size class_of[$root$rest]=$class
   done < <(jq -r --arg root "$root" '(. // [])[] | select(.[0] | startswith($root))
     | .[0] |= .[($root | length):]
-    | select(.[0] | test("\\A[A-Za-z0-9._-]+/(full|incremental)/(chunk-\\d{8}T\\d{6}Z-\\d{1,8}\\.bin|manifest-\\d{8}T\\d{6}Z\\.json)\\z"))
-    | [.[1], (.[2] // "STANDARD" | gsub("[^A-Z0-9_]"; "")), .[0]] | @tsv' "$scratch/listing")
+    | select(.[0] | test("\\A[A-Za-z0-9._-]+/(full|incremental)/(chunk-[0-9]{8}T[0-9]{6}Z-[0-9]{1,8}\\.bin|manifest-[0-9]{8}T[0-9]{6}Z\\.json)\\z"))
+    | select(.[1] | type == "number") | [.[1], (.[2] // "STANDARD" | gsub("[^A-Z0-9_]"; "")), .[0]] | @tsv' "$scratch/listing")
   mapfile -t manifests < <(for rest in "${!size_of[@]}"; do
     name_backup "$rest" && printf '%s %s\n' "$time" "$rest"
   done | sort | cut -d ' ' -f 2-)
@@ -170,15 +171,15 @@ def problem:
     then "it has a codec that this script cannot read: \(.codec | tojson | .[:200])"
   elif .subvolume != $subvolume or .kind != $kind or .created_at != $time then "it is of another backup than its key"
   elif (.parent_manifest == null) != (.kind == "full") then "its kind does not fit its parent"
-  elif .parent_manifest != null and (.parent_manifest | word("[^\\x00-\\x1f\\x7f]{1,1024}") | not) then "its parent is no key"
+  elif .parent_manifest != null and (.parent_manifest | word("[^\\x00-\\x1f\u007f-\u009f]{1,1024}") | not) then "its parent is no key"
   elif .chunks | type != "array" or length < 1 or length > 100000 then "it has no chunks"
-  elif any(places; word("(full|incremental)/chunk-\\d{8}T\\d{6}Z-\\d{1,8}\\.bin") | not) then "a chunk is not of this subvolume"
+  elif any(places; word("(full|incremental)/chunk-[0-9]{8}T[0-9]{6}Z-[0-9]{1,8}\\.bin") | not) then "a chunk is not of this subvolume"
   elif [places] | length != (unique | length) then "a chunk is there twice"
   elif first(.chunks[] | chunk_problem) // null | . != null then "it has a chunk with " + first(.chunks[] | chunk_problem) + " that cannot be"
   elif ((.codec // {} | [.[]] | any(.[]; . != "none")) as $encoded | any(.chunks[]; (.frames != null) != $encoded)) then "its frames do not fit its codec"
   elif ([.chunks[].size] | add) != .total_bytes or .total_bytes > 1000000000000000 then "its chunks do not add up"
   elif (.snapshot | type) != "object" or (.snapshot | [.uuid, .parent_uuid, .received_uuid] | any(.[]; . != null and (uuid | not))) then "its snapshot has no UUIDs"
-  elif .snapshot.mtime != null and (.snapshot.mtime | word("-?\\d{1,12}\\.\\d{9}") | not) then "its time is none"
+  elif .snapshot.mtime != null and (.snapshot.mtime | word("-?[0-9]{1,12}\\.[0-9]{9}") | not) then "its time is none"
   elif .snapshot | [.transid, .parent_transid] | any(.[]; . != null and (whole(0; 9007199254740992) | not)) then "a state of its snapshot is none"
   elif .stream != null and ((.stream.protocol | whole(1; 99) | not) or (.stream.sha256 != null and (.stream.sha256 | word("[0-9a-f]{64}") | not))) then "its stream is none"
   elif .sealed != null and (.sealed | word("[A-Za-z0-9+/]+={0,2}") | not) then "its sealed digests are none"
@@ -215,7 +216,14 @@ get_manifest() {
   name_backup "$1" || die 2 "$1 is not the key of a manifest under $prefix/: recover.sh list shows them"
   file=$scratch/$kind-$time
   if [[ ! -e $file ]]; then
-    fetch "$1" "$file.got" || refuse "manifest $1"
+    fetch "$1" "$file.got" || {
+      # Where a lifecycle rule has moved it.
+      if [[ $verb == thaw && $said == *'(InvalidObjectState)'* ]]; then
+        request "$1" "${class_of[$1]-}" || :
+        die 5 "manifest $1 is archived itself, and requested: run this again in some hours"
+      fi
+      refuse "manifest $1"
+    }
     [[ -z $signers ]] || check_signature "$1" "$file.got"
     mv -f -- "$file.got" "$file"
   fi
@@ -305,6 +313,16 @@ state_of() {
     elif .StorageClass == "INTELLIGENT_TIERING" then "cold" else "readable" end' "$scratch/head"
 }
 
+# request KEY CLASS: requests a thaw; fails where one is under way.
+request() {
+  local words
+  words=$(jq -n --arg tier "$tier" --argjson days "$days" --arg class "$2" \
+    '(if $class == "INTELLIGENT_TIERING" then {} else {Days: $days} end) + {GlacierJobParameters: {Tier: $tier}}')
+  ask /dev/null restore-object --bucket="$bucket" --key="$1" --restore-request "$words" && return 0
+  [[ $said == *RestoreAlreadyInProgress* ]] || die 1 "$1 cannot be thawed: $said"
+  return 1
+}
+
 # ---- verbs
 
 list() {
@@ -315,7 +333,7 @@ list() {
   for chunk in "${!size_of[@]}"; do
     [[ $chunk =~ ^(.*)/chunk-([0-9]{8}T[0-9]{6}Z)-[0-9]+\.bin$ ]] || continue
     manifest=${BASH_REMATCH[1]}/manifest-${BASH_REMATCH[2]}.json
-    bytes_of[$manifest]=$((${bytes_of[$manifest]-0} + size_of[$chunk])) kept_as[$manifest]=${class_of[$chunk]}
+    bytes_of[$manifest]=$((${bytes_of[$manifest]-0} + ${size_of[$chunk]})) kept_as[$manifest]=${class_of[$chunk]}
   done
   for manifest in "${manifests[@]}"; do
     name_backup "$manifest"
@@ -329,7 +347,7 @@ list() {
 }
 
 thaw() {
-  local key chunk request state readable=0 asked=0 thawing=0
+  local key chunk state readable=0 asked=0 thawing=0
   follow_chain "$1"
   for key in "${chain[@]}"; do
     get_manifest "$key"
@@ -341,11 +359,7 @@ thaw() {
         readable) readable=$((readable + 1)) && continue ;;
         thawing) thawing=$((thawing + 1)) && continue ;;
       esac
-      request=$(jq -n --arg tier "$tier" --argjson days "$days" --arg class "${class_of[$chunk]}" \
-        '(if $class == "INTELLIGENT_TIERING" then {} else {Days: $days} end) + {GlacierJobParameters: {Tier: $tier}}')
-      if ask /dev/null restore-object --bucket="$bucket" --key="$chunk" --restore-request "$request"; then asked=$((asked + 1))
-      elif [[ $said == *RestoreAlreadyInProgress* ]]; then thawing=$((thawing + 1))
-      else die 1 "$chunk cannot be thawed: $said"; fi
+      if request "$chunk" "${class_of[$chunk]}"; then asked=$((asked + 1)); else thawing=$((thawing + 1)); fi
     done < <(chunks_of "$file")
   done
   printf 'chunks readable: %d, requested now: %d, thawing already: %d\n' "$readable" "$asked" "$thawing"
@@ -410,6 +424,7 @@ check_place() {
   done
   # btrfs receive takes the first subvolume with the UUID of a parent, whichever that is.
   ((${#chain[@]} > 1)) || return 0
+  btrfs subvolume list -R "$mount" > "$scratch/subvolumes" || die 1 "the subvolumes of $mount cannot be listed"
   while IFS= read -r line; do
     [[ $line =~ received_uuid\ ([0-9a-f-]{36})\ +path\ (.*)$ ]] || continue
     seen=${BASH_REMATCH[1]} line=${BASH_REMATCH[2]}
@@ -417,7 +432,7 @@ check_place() {
     for key in "${chain[@]}"; do
       [[ ${uuid_of[$key]} != "$seen" ]] || die 1 "the subvolume $line of this filesystem was received from the same backup, and btrfs receive could take it for the parent: restore to another filesystem, or delete it"
     done
-  done < <(btrfs subvolume list -R "$mount")
+  done < "$scratch/subvolumes"
 }
 
 # Programs, and whether the identity opens what is encrypted.
@@ -513,9 +528,13 @@ receive_backup() {
     [[ ! -e $scratch/code ]] || exit "$(< "$scratch/code")"
     die 1 "btrfs receive failed: $(tail -n 1 -- "$scratch/receive")"
   fi
-  [[ $stream_sha == - || $digest == "$stream_sha "* ]] || die 4 "the stream of $key is not the one that was backed up"
+  if [[ $stream_sha != - && $digest != "$stream_sha "* ]]; then
+    sweep
+    die 4 "the stream of $key is not the one that was backed up"
+  fi
   for entry in "$staging"/chain/*; do [[ ${entry##*/} == "$before" ]] || found+=("$entry"); done
   if [[ ${#found[@]} != 1 ]] || ! is_received "${found[0]}" "$uuid"; then
+    sweep
     die 4 "btrfs receive made something else of $key than a read-only copy of its snapshot"
   fi
   received_as=.received-$kind-$time
@@ -737,4 +756,5 @@ if [[ -n $addressing ]]; then
   export AWS_CONFIG_FILE=$scratch/config
   aws configure set s3.addressing_style "$addressing"
 fi
+verb=${words[0]}
 "${words[@]}"

@@ -1,4 +1,5 @@
 /** How a script is stopped. */
+import { setMaxListeners } from 'node:events';
 import { ToolError } from '../core/errors.ts';
 
 /** SIGHUP: the terminal was closed, or the connection to it lost. */
@@ -11,6 +12,8 @@ const sameStopMs = 1000;
 /** The first signal ends the run in an orderly way, a later one at once. */
 export function listenForSignals() {
   const controller = new AbortController();
+  // Every request listens, and from the eleventh on Node would print a warning of a leak.
+  setMaxListeners(0, controller.signal);
   let received: SignalName | undefined;
   let receivedAtMs = 0;
   for (const name of Object.keys(signalNumbers) as SignalName[]) {
@@ -22,7 +25,7 @@ export function listenForSignals() {
       controller.abort(
         new ToolError(`stopped by ${name}`, {
           kind: 'interrupted',
-          hint: 'run the same command again to go on',
+          hint: 'run the same command again to continue',
         }),
       );
     });

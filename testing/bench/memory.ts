@@ -11,7 +11,8 @@ import { type MemoryCase, type MemoryResult, measureMemory, memoryBound } from '
 const usage = `Usage: node --import tsx testing/bench/memory.ts [--gib N] [--cases N]
 
 Uploads and restores N GiB (default 2) that do not compress, with several settings, to and from an S3 server in a
-process of its own, and compares the peak memory of upload and restore with (CONCURRENCY + 1) x PART_SIZE + 120 MiB.
+process of its own, and compares the peak memory of upload and restore with (CONCURRENCY + 1) x PART_SIZE + 120 MiB,
+with twice the parts through zstd and age.
 Needs root, and some 7 times N GiB of disk below testing/run/. Exits 1 when a bound is broken.
 --cases N measures the first N settings only; the first alone takes some 4 times as much disk as --gib.
 `;
@@ -22,13 +23,15 @@ const cases: readonly MemoryCase[] = [
   { partMib: 64, concurrency: 4, chunkMib: 256, incrementals: 0 },
   { partMib: 16, concurrency: 2, chunkMib: 100 * 1024, incrementals: 0 },
   { partMib: 5, concurrency: 8, chunkMib: 8, incrementals: 0 },
+  { partMib: 64, concurrency: 4, chunkMib: 200 * 1024, incrementals: 0, isEncoded: true },
+  { partMib: 16, concurrency: 2, chunkMib: 256, incrementals: 1, isEncoded: true },
 ];
 
 function row(what: MemoryCase, { upload, restore }: MemoryResult): string[] {
   const bound = memoryBound(what);
   const peak = (bytes: number) => [formatSize(bytes), (bytes / bound).toFixed(2)];
   return [
-    `${what.partMib} MiB × ${what.concurrency}`,
+    `${what.partMib} MiB × ${what.concurrency}${what.isEncoded ? ', zstd and age' : ''}`,
     formatSize(what.chunkMib * 2 ** 20),
     String(1 + what.incrementals),
     formatSize(bound),

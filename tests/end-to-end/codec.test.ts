@@ -12,7 +12,7 @@ import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { makeIdentity, makeSshKey } from '../support/age-keys.ts';
 import { proveIs, refusal, smallWorld } from './small-world.ts';
 import { hostIn } from './within-process.ts';
-import { allKeys, readObject, type World } from './world.ts';
+import { allKeys, createWorld, readObject, type World } from './world.ts';
 
 const mib = 2 ** 20;
 const words = 'the words of a file that everybody knows';
@@ -208,6 +208,23 @@ test('a publish that resumes finds its own manifest, sealed digests included', a
   const written = await allKeys(world);
   const { key } = await host.backUp();
   assert.ok(written.includes(key));
+  const reader = { ...world, settings: { ...world.settings, DECRYPT_WITH: identity } };
+  await proveIs(reader, await treeDigest(world.data));
+});
+
+test('a server that wants parts of one size takes encryption, and says no to compression', async (t) => {
+  const server = { provider: 'r2' } as const;
+  const world = await createWorld(t, { CHUNK_SIZE: '20MiB', SSE: 'none' }, 512 * mib, server);
+  const { identity, recipient } = await makeIdentity(world.directory, 'identity');
+  await grow(world, 'first');
+  await writeFile(join(world.data, 'last'), randomBytes(9 * mib));
+  const encrypting = { ENCRYPT_TO: recipient, RETRY_FOR: '1s' };
+  const { message, hint } = await refusal(
+    (await hostIn(world, { settings: { ...encrypting, COMPRESS: 'zstd' } })).backUp(),
+  );
+  assert.match(message, /InvalidPart .*must have the same length/);
+  assert.match(hint ?? '', /set COMPRESS=none, or CHUNK_SIZE no larger than PART_SIZE/);
+  await (await hostIn(world, { settings: encrypting })).backUp();
   const reader = { ...world, settings: { ...world.settings, DECRYPT_WITH: identity } };
   await proveIs(reader, await treeDigest(world.data));
 });

@@ -3,9 +3,13 @@ import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { planExtract } from '../../lib/stage/restore/extract/extract.ts';
+import { planScratch } from '../../lib/stage/restore/scratch/scratch-plan.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { makeIdentity } from '../support/age-keys.ts';
 import { archivedWorld, assertUnderWay, backUp, requestedKeys, untilTold } from './archived-world.ts';
+import { refusal } from './small-world.ts';
+import { hostIn } from './within-process.ts';
 import { errorLines, namesIn, runProcess, type ScriptResult } from './world.ts';
 
 test('restore and thaw with an identity, without one, and with a wrong one', async (t) => {
@@ -55,6 +59,30 @@ test('restore and thaw with an identity, without one, and with a wrong one', asy
     assert.equal(dryRun.exitCode, 5, dryRun.stderr);
     assert.deepEqual(requestedKeys(world), []);
   });
+  await t.test(
+    'neither extract nor drill, nor a restore of all, thaws anything with a wrong one or none',
+    async () => {
+      const host = await hostIn(world, { settings: { DECRYPT_WITH: stranger } });
+      const blind = await hostIn(world);
+      const request = {
+        subvolume: 'data',
+        selection: {},
+        thaw: {},
+        paths: '/file',
+        to: join(world.directory, 'to'),
+      };
+      for (const { context } of [host, blind]) {
+        for (const look of [planExtract, planScratch]) {
+          assert.equal((await refusal(look(context, request))).kind, 'usage');
+        }
+      }
+      const all = await run('restore.ts', stranger, '--all', '--target', `${target}-all`, '--no-wait');
+      assert.equal(all.exitCode, 2, all.stderr);
+      const drill = await run('drill.ts', undefined, '--subvolume', 'data', '--no-wait');
+      assert.equal(drill.exitCode, 2, drill.stderr);
+      assert.deepEqual(requestedKeys(world), []);
+    },
+  );
   await t.test('the right one restores', async () => {
     assertUnderWay(await run('restore.ts', identity, ...restore, '--no-wait'), /chunks? of \d+ /);
     await world.server.thaws.finish();

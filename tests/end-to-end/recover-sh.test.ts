@@ -143,6 +143,14 @@ test('a parent that was received elsewhere on the filesystem is in the way: refu
   await proveRestored(scene, target);
 });
 
+test('where the snapshots themselves are, they are not taken for parents', async () => {
+  const { host } = await scene.copy();
+  const target = join(scene.world.mount, 'restored');
+  const { exitCode, stderr } = await host.recover('restore', 'home', target);
+  assert.equal(exitCode, 0, stderr);
+  assert.deepEqual(await treeDigest(target), scene.trees.at(-1));
+});
+
 test('two runs to one TARGET: the second ends with exit 3', async () => {
   const { bucket, host } = await scene.copy();
   await host.has('flock');

@@ -46,7 +46,7 @@ test('what was received whole is not fetched again, whatever stopped the restore
     assert.equal((await leftOf(target)).length, 1, 'the predecessor and the torn stream are gone');
     assert.match(
       host.warnings.at(-1) ?? '',
-      /^kept in \S+: 3 of 5 streams of data; run the same command again to go on, or .*ABANDON=1/,
+      /^kept in \S+: 3 of 5 streams of data; run the same command again to continue, or .*ABANDON=1/,
     );
     world.server.faults.clear();
     const outcome = await host.restore(target);

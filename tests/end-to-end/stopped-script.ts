@@ -40,7 +40,7 @@ export async function endOf(running: RunningScript): Promise<EndedScript> {
 export async function assertStopped(world: World, running: RunningScript, name: Signal): Promise<void> {
   const ended = await endOf(running);
   assert.equal(ended.exitCode, exitCodes[name], `${ended.signal} ${ended.stderr}`);
-  assert.deepEqual(errorLines(ended), [`stopped by ${name}; run the same command again to go on`]);
+  assert.deepEqual(errorLines(ended), [`stopped by ${name}; run the same command again to continue`]);
   assert.doesNotMatch(ended.stderr, /defect/);
   assert.deepEqual(await processesAbout(world.mount), [], 'no child lives on');
 }

@@ -14,6 +14,8 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const directory = temporaryDirectory('recover-kills');
 const { identity, recipient } = await makeIdentity(directory, 'identity');
 const kills = 10;
+/** Two parts to a download, and several of these to a chunk. */
+const smallPieces = (script: string) => script.replace('64 * 1024 * 1024', '6 * 1024 * 1024');
 
 /** What a staging directory has verified: `KIND/TIME` of backups whose stream was received, and ranges of chunks. */
 function verifiedIn(staging: string): {
@@ -43,10 +45,10 @@ for (const [name, settings, words] of [
   ['zstd and age', { COMPRESS: 'zstd:1', ENCRYPT_TO: recipient }, ['--identity', identity]],
 ] as const) {
   test(`killed ${kills} times while it restores a chain (${name})`, async (t) => {
-    const scene = await makeRecoverScene(t, { ...settings, CHUNK_SIZE: '5MiB' }, (number) =>
+    const scene = await makeRecoverScene(t, { ...settings, CHUNK_SIZE: '24MiB' }, (number) =>
       randomBytes(number === 1 ? 30_000_000 : 8_000_000),
     );
-    const { bucket, host } = await scene.copy();
+    const { bucket, host } = await scene.copy(smallPieces);
     const target = join(scene.place, 'killed');
     const staging = join(scene.place, '.recover-killed');
     // A whole run, to know how long one takes.

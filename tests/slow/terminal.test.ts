@@ -82,7 +82,7 @@ for (const [who, target] of [
     await whileRunning(make, 'parts', () => storedBytes(world) > 6 * mib);
     process.kill(target(make.child.pid ?? assert.fail('no process')), 'SIGTERM');
     const { stderr } = await endOf(make);
-    assert.match(stderr, /stopped by SIGTERM; run the same command again to go on/);
+    assert.match(stderr, /stopped by SIGTERM; run the same command again to continue/);
     assert.deepEqual(await processesAbout(world.mount), [], 'no child lives on');
     assert.deepEqual(await processesAbout(config), [], 'no stage lives on');
     faults.clear();

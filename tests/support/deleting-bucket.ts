@@ -6,6 +6,7 @@ import {
   GetObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
 import { ConnectionPool } from '../../lib/edge/http/connection-pool.ts';
+import { RateLimiter } from '../../lib/edge/process/rate-limiter.ts';
 import { Retrier } from '../../lib/edge/s3/retry.ts';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import { ServerHabits } from '../../lib/edge/s3/server/habits.ts';
@@ -59,6 +60,7 @@ export function deletingBucket(options: DeletingOptions): Bucket {
     habits: new ServerHabits('auto', () => undefined),
     server: 'nowhere',
     signal,
+    limits: { upload: new RateLimiter([]), download: new RateLimiter([]) },
     retrier: new Retrier({
       retryForMs: 0,
       concurrency: 4,

@@ -30,8 +30,8 @@ export interface RecoverScene {
   readonly trees: readonly unknown[];
   /** A host that reaches the embedded server with the real aws command. */
   realHost(): Promise<BareHost>;
-  /** A host with a copy of the bucket, and a stand-in for aws. */
-  copy(): Promise<{ readonly bucket: StandIn; readonly host: BareHost }>;
+  /** A host with a copy of the bucket, and a stand-in for aws; `change` is made to its script. */
+  copy(change?: (script: string) => string): Promise<{ readonly bucket: StandIn; readonly host: BareHost }>;
 }
 
 /**
@@ -88,12 +88,12 @@ export async function makeRecoverScene(
     async realHost() {
       return bareHost(join(world.directory, `real-${copies++}`), script, account);
     },
-    async copy() {
+    async copy(change = (unchanged) => unchanged) {
       const directory = join(world.directory, `copy-${copies++}`);
       await mkdir(directory);
       const copied = standInAws(join(directory, 's3'));
       for (const key of await allKeys(world)) copied.put(key, await readBytes(world, key));
-      return { bucket: copied, host: await bareHost(directory, script, {}, join(copied.bin, 'aws')) };
+      return { bucket: copied, host: await bareHost(directory, change(script), {}, join(copied.bin, 'aws')) };
     },
   };
 }

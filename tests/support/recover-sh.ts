@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import type { Outcome } from './run-program.ts';
 
 /** What it needs, beside coreutils. */
-const programs = ['aws', 'jq', 'zstd', 'age', 'ssh-keygen', 'btrfs', 'bash'];
+const programs = ['jq', 'zstd', 'age', 'ssh-keygen', 'btrfs', 'bash'];
 
 /** What it needs of coreutils. */
 const coreutils =
@@ -52,9 +52,10 @@ export async function bareHost(
 ): Promise<BareHost> {
   const [bin, home] = [join(directory, 'bare-bin'), join(directory, 'bare-home')];
   for (const path of [directory, bin, home]) await mkdir(path, { recursive: true });
-  for (const program of [...programs, ...coreutils]) {
-    await symlink(program === 'aws' ? aws : pathOf(program), join(bin, program));
-  }
+  for (const program of [...programs, ...coreutils]) await symlink(pathOf(program), join(bin, program));
+  // It may be a program of Python or a shim of pyenv, which need what the script does not.
+  const around = `#!/bin/bash\nPATH='${process.env.PATH}' exec '${aws}' "$@"\n`;
+  await writeFile(join(bin, 'aws'), around, { mode: 0o755 });
   const path = join(home, 'recover.sh');
   await writeFile(path, script);
   const start = (...words: readonly string[]): RecoverRun => {

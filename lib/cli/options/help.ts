@@ -36,7 +36,7 @@ const exitCodes = `Exit codes
   3  another run holds the lock
   4  damage was found in the bucket
   5  archived chunks are not thawed yet; come back later
-  130, 143, 129  stopped by SIGINT, SIGTERM, SIGHUP; run again to go on
+  130, 143, 129  stopped by SIGINT, SIGTERM, SIGHUP; run again to continue
   137  killed, most often by the kernel when memory ran out: journalctl -k says so; lower PART_SIZE or CONCURRENCY`;
 
 /** The help of one script. */

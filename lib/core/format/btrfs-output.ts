@@ -136,12 +136,6 @@ export function parseBtrfsVersion(text: string): readonly [major: number, minor:
   return match ? [Number(match[1]), Number(match[2])] : undefined;
 }
 
-/** Bytes that a line of `btrfs subvolume find-new` reports as new in a file; 0 for other lines. */
-export function newBytesOf(line: string): number {
-  const match = /^inode \d+ file offset \d+ len (\d+) /.exec(line);
-  return match ? Number(match[1]) : 0;
-}
-
 /** The parts of a device's mount that distinguish filesystems, from `findmnt -n -v -o SOURCE,FSTYPE -T path`. */
 export function parseFindmnt(text: string): { readonly source: string; readonly type: string } | undefined {
   // Of several mounts on one path, such as an automount and what it has mounted, the last is on top.

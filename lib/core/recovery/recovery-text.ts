@@ -28,7 +28,7 @@ With recover.sh
 It is a bash script that lies beside this text. It downloads, checks every byte, and restores. Fetch it and look what
 there is:
 
-     aws ${optionsOf(place)} \\
+${addressingAdvice(place)}     aws ${optionsOf(place)} \\
        s3 cp ${shellWord(`s3://${bucket}/${prefix}/recover.sh`)} recover.sh
      bash recover.sh list
 
@@ -175,12 +175,13 @@ function optionsOf({ endpoint, region }: RecoveryPlace): string {
 
 /** What other servers may want: they may refuse checksums that newer aws commands ask for, or want the one style of addresses. */
 function serverAdvice(place: RecoveryPlace): string {
-  const style = addressingStyle(place);
   const checksums =
-    'export AWS_REQUEST_CHECKSUM_CALCULATION=when_required AWS_RESPONSE_CHECKSUM_VALIDATION=when_required';
-  const lines = [
-    ...(place.endpoint === undefined ? [] : [checksums]),
-    ...(style === undefined ? [] : [`aws configure set s3.addressing_style ${style}`]),
-  ];
-  return lines.map((line) => `     ${line}\n`).join('');
+    '     export AWS_REQUEST_CHECKSUM_CALCULATION=when_required AWS_RESPONSE_CHECKSUM_VALIDATION=when_required\n';
+  return `${place.endpoint === undefined ? '' : checksums}${addressingAdvice(place)}`;
+}
+
+/** Where the aws command would choose the other style of addresses. */
+function addressingAdvice(place: RecoveryPlace): string {
+  const style = addressingStyle(place);
+  return style === undefined ? '' : `     aws configure set s3.addressing_style ${style}\n`;
 }

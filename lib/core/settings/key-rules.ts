@@ -6,7 +6,18 @@ import { manifestStorageClasses, storageClasses } from '../thaw/storage-classes.
 import { MOST_THAW_DAYS } from '../thaw/thaw-plan.ts';
 import type { SettingKey } from './keys.ts';
 import { recipients } from './recipients.ts';
-import { absolutePath, duration, flag, globs, oneOf, proxy, size, subvolumes, wholeNumber } from './rules.ts';
+import {
+  absolutePath,
+  duration,
+  flag,
+  globs,
+  oneOf,
+  proxy,
+  rateLimit,
+  size,
+  subvolumes,
+  wholeNumber,
+} from './rules.ts';
 
 /** By key: sizes become bytes, durations seconds. */
 export const settingRules = {
@@ -37,6 +48,8 @@ export const settingRules = {
   PART_SIZE: z.union([z.literal('auto'), size(S3_LIMITS.minPartBytes, S3_LIMITS.maxPartBytes)]),
   CONCURRENCY: wholeNumber(1, 64),
   RETRY_FOR: duration(),
+  LIMIT_UPLOAD: rateLimit(),
+  LIMIT_DOWNLOAD: rateLimit(),
   STORAGE_CLASS_CHUNKS: oneOf(storageClasses),
   STORAGE_CLASS_MANIFEST: oneOf(manifestStorageClasses),
   SSE: oneOf(['AES256', 'aws:kms', 'none']),

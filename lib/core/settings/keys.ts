@@ -3,7 +3,7 @@
  * good, `key-rules.ts` says.
  */
 import { storageClasses } from '../thaw/storage-classes.ts';
-import { watchNotes } from './watch-keys.ts';
+import { limitNotes, watchNotes } from './watch-keys.ts';
 
 /** What people read about a key. */
 export interface SettingNotes {
@@ -111,6 +111,7 @@ export const settingNotes = {
     about:
       'how long a failing request is repeated before the run gives up; what is uploaded or received is kept, and the next run resumes. A backup waits as long for a server that has not answered yet, as after waking up; other commands a minute at most',
   },
+  ...limitNotes,
   STORAGE_CLASS_CHUNKS: {
     section: how,
     preset: 'DEEP_ARCHIVE',

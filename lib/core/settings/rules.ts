@@ -1,6 +1,7 @@
 /** The kinds of values that settings have, as zod types over the text that stands in the file. */
 import { z } from 'zod';
 import { isSubvolumeName } from '../format/names.ts';
+import { parseLimit } from '../rate-limit.ts';
 import { formatSize, parseDuration, parseSize } from '../units.ts';
 
 /** A size within bounds, in bytes. */
@@ -52,6 +53,16 @@ export function proxy() {
     const address = text.includes('://') ? text : `http://${text}`;
     if (/^https?:/.test(address) && URL.canParse(address)) return address;
     context.addIssue('is not an http:// or https:// address of a proxy');
+    return z.NEVER;
+  });
+}
+
+/** A rate, or a timetable of rates. */
+export function rateLimit() {
+  return z.string().transform((text, context) => {
+    const parsed = parseLimit(text);
+    if (typeof parsed !== 'string') return parsed;
+    context.addIssue(parsed);
     return z.NEVER;
   });
 }

@@ -2,6 +2,21 @@
 
 const watch = 'Monitoring and notifications';
 
+/** How much of the line is taken. */
+export const limitNotes = {
+  LIMIT_UPLOAD: {
+    section: 'How the stream is cut and stored',
+    preset: 'none',
+    about:
+      'most bytes a second that chunks may take of the line, all connections together: none, a rate (10MiB, or 20Mbit of bits), or a timetable in local time (08:00,1MiB 23:00,none), as rclone --bwlimit has it; 64KiB at least',
+  },
+  LIMIT_DOWNLOAD: {
+    section: 'How the stream is cut and stored',
+    preset: 'none',
+    about: 'the same for what restore, extract, drill and verify DEEP=1 read of chunks',
+  },
+} as const;
+
 /** By key, in the order of the documents. */
 export const watchNotes = {
   METRICS_FILE: {

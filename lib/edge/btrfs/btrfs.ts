@@ -1,11 +1,9 @@
 /** The `btrfs` command: what the stages ask of it, and its complaints in words that say what to do. */
 import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { ToolError } from '../../core/errors.ts';
 import {
   type ListedSubvolume,
-  newBytesOf,
   parseBtrfsVersion,
   parseFindmnt,
   parseSubvolumeList,
@@ -14,7 +12,7 @@ import {
 } from '../../core/format/btrfs-output.ts';
 import { isAtLeast, PROGS_FOR_PROTOCOL_2 } from '../../core/plan/receivable.ts';
 import { fileError } from '../files/files.ts';
-import { command, commandError, startStreamChild } from '../process/child.ts';
+import { command, commandError } from '../process/child.ts';
 import { unlockSubvolume } from './attributes.ts';
 import { refuseMissingMount } from './mounts/missing-mount.ts';
 import { refusalOf } from './refusal.ts';
@@ -176,32 +174,6 @@ export async function canSendCompressed(): Promise<boolean> {
   const streamVersion = await readFile('/sys/fs/btrfs/features/send_stream_version', 'utf8').catch(() => '1');
   const version = await readProgsVersion();
   return Number(streamVersion) >= 2 && version !== undefined && isAtLeast(version, PROGS_FOR_PROTOCOL_2);
-}
-
-/**
- * Bytes of file data in a snapshot that are newer than a generation (0: all): an estimate of the stream's length. It
- * reads metadata only; holes, clones and compression make it differ from what is sent.
- */
-export async function estimateNewBytes(
-  snapshotPath: string,
-  sinceGeneration: number,
-  signal: AbortSignal,
-): Promise<number> {
-  // find-new lists what is of the generation that it is given as well.
-  const args = ['subvolume', 'find-new', snapshotPath, String(sinceGeneration + 1)];
-  const child = startStreamChild('btrfs subvolume find-new', 'btrfs', args, ['ignore', 'pipe']);
-  const stop = () => void child.stop();
-  signal.addEventListener('abort', stop, { once: true });
-  let bytes = 0;
-  try {
-    if (child.process.stdout) {
-      for await (const line of createInterface({ input: child.process.stdout })) bytes += newBytesOf(line);
-    }
-    await child.finished;
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-  return bytes;
 }
 
 /** What to do about errors of the filesystem, by their words. */

@@ -45,6 +45,10 @@ function hintAtProfile(profile: string): string {
 export const chooseClass =
   'choose another with STORAGE_CLASS_CHUNKS (chunks) or STORAGE_CLASS_MANIFEST (all else) and run again';
 
+/** The cure where a server takes only parts of one size; frames of a codec are of many. */
+export const equalParts =
+  'leave COMPRESS=none and ENCRYPT_TO empty, or make each chunk one part with a CHUNK_SIZE no larger than PART_SIZE';
+
 /** Alibaba's and Tencent's codes for a bucket that is named in the path. */
 const virtualOnly: Explanation = {
   says: 'the server wants the bucket in the host name',
@@ -131,6 +135,12 @@ const tooLarge: Explanation = {
   hint: 'lower PART_SIZE (5MiB is the least, with CHUNK_SIZE=48GiB), or raise the limit there (nginx: client_max_body_size)',
 };
 
+/** Cloudflare R2's (https://developers.cloudflare.com/r2/objects/multipart-objects/). */
+const unequalParts: Explanation = {
+  says: 'the server takes only parts of one size',
+  hint: equalParts,
+};
+
 const network: Explanation = { says: 'the network failed', hint: 'run again when the network is back' };
 
 const garbled: Explanation = {
@@ -157,6 +167,7 @@ const refusals: readonly (readonly [RegExp, Explanation])[] = [
 function refusalOf(error: unknown): Explanation | undefined {
   const { name = '', message = '' } = detailsOf(error);
   if (statusOf(error) === 413) return tooLarge;
+  if (name === 'InvalidPart' && /same (length|size)/i.test(message)) return unequalParts;
   const isOfHeader =
     statusOf(error) === 501 || (statusOf(error) === 400 && /^Invalid(Argument|Request)$/.test(name));
   return isOfHeader ? refusals.find(([words]) => words.test(message))?.[1] : undefined;

@@ -4,6 +4,7 @@ import { ToolError } from '../../core/errors.ts';
 import type { RecoveryPlace } from '../../core/recovery/recovery-place.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
 import { ConnectionPool } from '../http/connection-pool.ts';
+import { RateLimiter } from '../process/rate-limiter.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
 import { Retrier, type RetrierOptions } from './retry.ts';
@@ -30,6 +31,8 @@ export interface Bucket {
   readonly signal: AbortSignal;
   /** Every request of the bucket goes through it, by way of send.ts. */
   readonly retrier: Retrier;
+  /** LIMIT_UPLOAD and LIMIT_DOWNLOAD, for the bytes of chunks. */
+  readonly limits: { readonly upload: RateLimiter; readonly download: RateLimiter };
   /** For ranges whose bytes do not pass the SDK: direct-get.ts. */
   readonly connections: ConnectionPool;
   /** What the SDK connects with. */
@@ -131,6 +134,10 @@ export async function openBucket(
     signal,
     habits,
     retrier,
+    limits: {
+      upload: new RateLimiter(settings.LIMIT_UPLOAD),
+      download: new RateLimiter(settings.LIMIT_DOWNLOAD),
+    },
     connections,
     agents,
     close() {

@@ -5,7 +5,7 @@ import { noteReceivedBytes } from '../../edge/process/garbage.ts';
 import { getInto } from '../../edge/s3/direct-get.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { TransferError } from '../../edge/s3/s3-errors.ts';
-import { piecesOf, transfer } from '../../edge/s3/send.ts';
+import { piecesOf, sendOnce, transfer } from '../../edge/s3/send.ts';
 import { copyInto } from '../memory/part-pool.ts';
 
 /** Bytes of an object. */
@@ -42,12 +42,11 @@ async function readOnce(
 ): Promise<void> {
   const Range = `bytes=${offset}-${offset + length - 1}`;
   const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, Range });
-  const output = await getInto(bucket, {
-    command,
-    offset,
-    target: target.subarray(0, length),
-    onBytes: count,
-  });
+  const { download } = bucket.limits;
+  // What goes from the socket into its memory cannot be held back.
+  const output = download.isSet
+    ? await sendOnce(bucket, command)
+    : await getInto(bucket, { command, offset, target: target.subarray(0, length), onBytes: count });
   if (!output) return;
   let at = 0;
   for await (const piece of piecesOf(output.Body as Readable, key, bucket.signal)) {
@@ -56,6 +55,7 @@ async function readOnce(
     at += piece.length;
     count(piece.length);
     noteReceivedBytes(piece.length);
+    if (download.isSet) await download.pass(piece.length, bucket.signal);
   }
   if (at !== length) throw new TransferError(`${key}: ${at} of ${length} bytes from offset ${offset}`);
 }

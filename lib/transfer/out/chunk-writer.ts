@@ -216,7 +216,9 @@ export class ChunkWriter {
   async #send(what: string, body: PartBody, sendBytes: SendBytes): Promise<StoredObject> {
     let spoiltEtag: string | undefined;
     return transfer(this.#bucket, what, this.#events.onSent, async (count) => {
-      const payload = requestPayload(body, count);
+      const { limits, signal } = this.#bucket;
+      const limit = limits.upload.isSet ? { limiter: limits.upload, signal } : undefined;
+      const payload = requestPayload(body, count, limit);
       const withMd5 = this.#needsMd5 || this.#bucket.habits.checksums === 'md5';
       const md5 = withMd5 && { ContentMD5: await body.md5() };
       const answer = await sendBytes({ ...payload, ...md5 }, spoiltEtag).catch((error: unknown) => {

@@ -1,7 +1,8 @@
 /** The body of a part's request: never copied, hashed once. */
 import { Readable } from 'node:stream';
 import type { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
-import { MIB } from '../../core/units.ts';
+import { KIB, MIB } from '../../core/units.ts';
+import type { RateLimiter } from '../../edge/process/rate-limiter.ts';
 
 /** Bytes to send, in pieces, with their SHA-256 in base64. `md5` is asked for only where the server has no SHA-256 checksums. */
 export interface PartBody {
@@ -15,19 +16,37 @@ export function sizeOf({ pieces }: PartBody): number {
   return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
+/** What holds bytes back. */
+export interface UploadLimit {
+  readonly limiter: RateLimiter;
+  readonly signal: AbortSignal;
+}
+
+/** Small, so that connections which share a low limit all go on, and none looks dead to the server. */
+const limitedSliceBytes = 32 * KIB;
+
 /** The body in slices: handing over the whole buffer would double the memory under TLS (measured). */
-export function requestPayload(body: PartBody, onSent: (bytes: number) => void) {
-  const slices = function* (): Generator<Uint8Array> {
+export function requestPayload(body: PartBody, onSent: (bytes: number) => void, limit?: UploadLimit) {
+  const slices = function* (bytes: number): Generator<Uint8Array> {
     for (const piece of body.pieces) {
-      for (let at = 0; at < piece.length; at += MIB) {
-        const slice = piece.subarray(at, at + MIB);
-        onSent(slice.length);
-        yield slice;
-      }
+      for (let at = 0; at < piece.length; at += bytes) yield piece.subarray(at, at + bytes);
+    }
+  };
+  const counted = function* (): Generator<Uint8Array> {
+    for (const slice of slices(MIB)) {
+      onSent(slice.length);
+      yield slice;
+    }
+  };
+  const heldBack = async function* ({ limiter, signal }: UploadLimit): AsyncGenerator<Uint8Array> {
+    for (const slice of slices(limitedSliceBytes)) {
+      await limiter.pass(slice.length, signal);
+      onSent(slice.length);
+      yield slice;
     }
   };
   return {
-    Body: Readable.from(slices(), { objectMode: false, highWaterMark: MIB }),
+    Body: Readable.from(limit ? heldBack(limit) : counted(), { objectMode: false, highWaterMark: MIB }),
     ContentLength: sizeOf(body),
     ChecksumSHA256: body.sha256,
   };

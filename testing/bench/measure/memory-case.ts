@@ -15,6 +15,8 @@ export interface MemoryCase {
   readonly chunkMib: number;
   /** Incremental backups after the full one, each with a quarter of its bytes. */
   readonly incrementals: number;
+  /** Through zstd and age. */
+  readonly isEncoded?: boolean;
 }
 
 /** Where it is measured. */
@@ -35,9 +37,9 @@ export interface MemoryResult {
 
 const run = shell;
 
-/** What is promised: (CONCURRENCY + 1) parts plus 120 MiB. */
-export function memoryBound({ concurrency, partMib }: MemoryCase): number {
-  return (concurrency + 1) * partMib * MIB + 120 * MIB;
+/** What is promised: (CONCURRENCY + 1) parts plus 120 MiB, and with a codec twice the parts. */
+export function memoryBound({ concurrency, partMib, isEncoded = false }: MemoryCase): number {
+  return (isEncoded ? 2 : 1) * (concurrency + 1) * partMib * MIB + 120 * MIB;
 }
 
 /** Measures one case and leaves nothing of it. */
@@ -64,6 +66,7 @@ export async function measureMemory(what: MemoryCase, ground: MemoryGround): Pro
         CHUNK_SIZE: `${what.chunkMib}MiB`,
         CONCURRENCY: `${what.concurrency}`,
         STORAGE_CLASS_CHUNKS: 'STANDARD',
+        ...(what.isEncoded && (await makeCodec(directory))),
       },
     });
     const surroundings = { settings, environment, signal, peakFile: join(directory, 'peak') };
@@ -97,6 +100,14 @@ async function measureChain(
     },
     restore,
   };
+}
+
+/** Settings for zstd and age, with a key that is made for them. */
+async function makeCodec(directory: string): Promise<Readonly<Record<string, string>>> {
+  const identity = join(directory, 'identity');
+  await run`age-keygen -o ${identity}`;
+  const recipient = (await run`age-keygen -y ${identity}`).stdout.trim();
+  return { COMPRESS: 'zstd', ENCRYPT_TO: recipient, DECRYPT_WITH: identity };
 }
 
 async function prepareFilesystem(mountPoint: string): Promise<void> {

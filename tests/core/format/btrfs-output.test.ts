@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   nestedAmong,
-  newBytesOf,
   parseBtrfsVersion,
   parseFindmnt,
   parseSubvolumeList,
@@ -154,7 +153,6 @@ test('no output makes the readers throw, and what they give is of the right kind
         parseSubvolumeList(text).every(({ path }) => path.length > 0),
         'paths',
       );
-      assert.ok(newBytesOf(text) >= 0, 'a count');
       assert.ok(parseBtrfsVersion(text)?.every((number) => number >= 0) ?? true, 'a version');
       assert.ok(parseFindmnt(text)?.type.length !== 0, 'a type');
     }),
@@ -215,18 +213,6 @@ for (const [text, version] of [
 ] as const) {
   test(`the version in ${JSON.stringify(text)} is ${version?.join('.') ?? 'unknown'}`, () => {
     assert.deepEqual(parseBtrfsVersion(text), version);
-  });
-}
-
-for (const [line, bytes] of [
-  ['inode 257 file offset 0 len 3145728 disk start 13631488 offset 0 gen 7 flags NONE f', 3_145_728],
-  ['inode 258 file offset 4096 len 12 disk start 0 offset 0 gen 7 flags INLINE some dir/b', 12],
-  ['transid marker was 8', 0],
-  ['', 0],
-  ['x inode 257 file offset 0 len 3145728 disk start', 0],
-] as const) {
-  test(`find-new reports ${bytes} new bytes in "${line.slice(0, 40)}"`, () => {
-    assert.equal(newBytesOf(line), bytes);
   });
 }
 

@@ -29,3 +29,15 @@ test('what is not compressed is sent as it is', () => {
   assert.equal(sentShare(resultOf(line(4096, 1, 'NONE'), line(10, 0, 'INLINE'))), 1);
   assert.equal(sentShare(resultOf()), 1);
 });
+
+for (const [line, bytes] of [
+  ['inode 257 file offset 0 len 3145728 disk start 13631488 offset 0 gen 7 flags NONE f', 3_145_728],
+  ['inode 258 file offset 4096 len 12 disk start 0 offset 0 gen 7 flags INLINE some dir/b', 12],
+  ['transid marker was 8', 0],
+  ['', 0],
+  ['x inode 257 file offset 0 len 3145728 disk start', 0],
+] as const) {
+  test(`find-new reports ${bytes} new bytes in "${line.slice(0, 40)}"`, () => {
+    assert.equal(resultOf(line).bytes, bytes);
+  });
+}

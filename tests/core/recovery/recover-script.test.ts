@@ -1,10 +1,11 @@
 /** recover.sh before it fetches a chunk: what it is filled in with, list, thaw, and how it refuses. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { recoverScript } from '../../../lib/core/recovery/recover-script.ts';
+import { standInAws } from '../../support/aws-standin.ts';
 import {
   bucketWith,
   type Document,
@@ -17,6 +18,7 @@ import {
   second,
   template,
 } from '../../support/recover-bucket.ts';
+import { bareHost } from '../../support/recover-sh.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('recover-script');
@@ -46,6 +48,41 @@ test('what a prefix or an endpoint says never becomes code', () => {
     assert.deepEqual(settingsOf(script), ['my-backups', name, 'eu-central-1', endpoint, '']);
   }
   assert.throws(() => readFileSync(join(directory, 'pwned')));
+});
+
+test('a prefix full of shell is listed and thawed like any other', async () => {
+  const { bucket } = await bucketWith(directory);
+  const odd = 'it\'s "x" $(touch pwned) `touch pwned` a[$(touch pwned)] *';
+  const at = join(directory, 'odd');
+  const other = standInAws(join(at, 's3'));
+  for (const manifest of [manifestOf('full'), manifestOf('incremental')]) {
+    for (const { key } of manifest.chunks) other.put(key.replace('fleet/host-1', odd), 'x'.repeat(2500));
+  }
+  for (const key of [keyOf.full, keyOf.incremental, `${root}/current.json`]) {
+    const inJson = JSON.stringify(odd).slice(1, -1);
+    other.put(
+      key.replace('fleet/host-1', odd),
+      bucket
+        .read(key)
+        .toString()
+        .replaceAll('fleet/host-1', () => inJson),
+    );
+  }
+  const host = await bareHost(
+    at,
+    recoverScript(template, { ...place, prefix: odd }),
+    {},
+    join(other.bin, 'aws'),
+  );
+  const listed = await host.recover('list');
+  assert.equal(listed.exitCode, 0, listed.stderr);
+  assert.ok(listed.stdout.includes(keyOf.incremental.replace('fleet/host-1', odd)), listed.stdout);
+  for (const which of ['data', keyOf.full.replace('fleet/host-1', odd)]) {
+    const { exitCode, stderr } = await host.recover('thaw', which);
+    assert.equal(exitCode, 0, stderr);
+  }
+  assert.ok(!existsSync(join(at, 'bare-home/pwned')));
+  assert.ok(!existsSync(join(other.bin, '../objects/pwned')));
 });
 
 test('the style of addresses is given where the aws command would choose another', () => {
@@ -108,6 +145,13 @@ test('a thaw is requested once, and exit 5 lasts until all is readable', async (
     `recover.sh: ${chunks[1]} cannot be read: An error occurred (AccessDenied) when calling HeadObject`,
   ]);
   bucket.fail();
+  bucket.classify(keyOf.full, 'GLACIER', { StorageClass: 'GLACIER' });
+  assert.deepEqual(await endOf(host, 'thaw', 'data'), [
+    5,
+    `recover.sh: manifest ${keyOf.full} is archived itself, and requested: run this again in some hours`,
+  ]);
+  assert.deepEqual(requests(), [`restore-object ${keyOf.full}`]);
+  bucket.classify(keyOf.full, 'STANDARD');
   for (const key of chunks) bucket.classify(key, 'DEEP_ARCHIVE');
   assert.deepEqual(await thaw(), [0, 'chunks readable: 4, requested now: 0, thawing already: 0']);
   assert.deepEqual(requests(), []);

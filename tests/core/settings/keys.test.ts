@@ -23,6 +23,8 @@ const documented: Record<SettingKey, string | undefined> = {
   PART_SIZE: 'auto',
   RETRY_FOR: '30m',
   CONCURRENCY: '4',
+  LIMIT_UPLOAD: 'none',
+  LIMIT_DOWNLOAD: 'none',
   STORAGE_CLASS_CHUNKS: 'DEEP_ARCHIVE',
   STORAGE_CLASS_MANIFEST: 'STANDARD',
   SSE: 'AES256',

@@ -16,6 +16,8 @@ test('an empty file gives the defaults, sizes in bytes and durations in seconds'
     CHUNK_SIZE: 214_748_364_800,
     PART_SIZE: 'auto',
     CONCURRENCY: 4,
+    LIMIT_UPLOAD: [],
+    LIMIT_DOWNLOAD: [],
     RETRY_FOR: 1800,
     STORAGE_CLASS_CHUNKS: 'DEEP_ARCHIVE',
     STORAGE_CLASS_MANIFEST: 'STANDARD',

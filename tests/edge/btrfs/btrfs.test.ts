@@ -9,7 +9,6 @@ import { nestedAmong } from '../../../lib/core/format/btrfs-output.ts';
 import {
   canSendCompressed,
   deleteSubvolume,
-  estimateNewBytes,
   filesystemOf,
   findSubvolumes,
   listSubvolumes,
@@ -17,6 +16,7 @@ import {
   showSubvolume,
   takeSnapshot,
 } from '../../../lib/edge/btrfs/btrfs.ts';
+import { findNewExtents } from '../../../lib/edge/btrfs/measure-stream.ts';
 import { btrfs, loopBtrfs } from '../../support/loop-btrfs.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -166,13 +166,11 @@ test('the estimate counts new file data since a generation', async () => {
   writeFileSync(join(path, 'new'), randomBytes(300_000));
   await takeSnapshot(path, at('snapshots/two'), 'read-only');
   const never = new AbortController().signal;
-  const [full, since] = [
-    await estimateNewBytes(at('snapshots/two'), 0, never),
-    await estimateNewBytes(at('snapshots/two'), generation, never),
-  ];
+  const newBytes = async (since: number) => (await findNewExtents(at('snapshots/two'), since, never)).bytes;
+  const [full, since] = [await newBytes(0), await newBytes(generation)];
   assert.ok(full >= 1_300_000 && full < 1_400_000, String(full));
   assert.ok(since >= 300_000 && since < 400_000, String(since));
-  await assert.rejects(estimateNewBytes(at('missing'), 0, never), /btrfs subvolume find-new failed/);
+  await assert.rejects(findNewExtents(at('missing'), 0, never), /btrfs subvolume find-new failed/);
 });
 
 test('whether compressed extents can be sent is known', async () => {

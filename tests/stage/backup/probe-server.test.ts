@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { ListMultipartUploadsCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import type { ToolError } from '../../../lib/core/errors.ts';
 import { readDocument } from '../../../lib/edge/s3/documents.ts';
+import { explainS3Error } from '../../../lib/edge/s3/explain-error.ts';
 import { probeOnce } from '../../../lib/stage/backup/probe-server.ts';
 import type { Habits, RefusedHeaders } from '../../../testing/s3-server/habits/habits.ts';
 import type { ProviderName } from '../../../testing/s3-server/habits/providers.ts';
@@ -141,6 +142,34 @@ for (const [what, provider, options, says, hint] of [
     assert.match(error?.hint ?? '', hint);
   });
 }
+
+test('a codec is refused before the first part where parts must be of one size, and that is said where no name tells it', async (t) => {
+  const { bucket, reopen } = await openProvider(t, directory, 'r2');
+  const settings = { SSE: 'none', STORAGE_CLASS_CHUNKS: 'STANDARD', COMPRESS: 'zstd' };
+  const look = (server: string, more: Readonly<Record<string, string>> = {}) =>
+    probeOnce(stageContext({ ...bucket, server }, { ...settings, ...more }).context, 'data');
+  const r2 = 'https://0123.r2.cloudflarestorage.com';
+  await assert.rejects(look(r2), {
+    message: /R2 takes only parts of one size, and COMPRESS and ENCRYPT_TO/,
+    hint: /CHUNK_SIZE no larger/,
+  });
+  await look(r2, { COMPRESS: 'none' });
+  await probeOnce(
+    stageContext(
+      { ...(await reopen()), server: r2 },
+      { ...settings, CHUNK_SIZE: '64MiB', PART_SIZE: '64MiB' },
+    ).context,
+    'data',
+  );
+  const answer = {
+    message: 'All non-trailing parts must have the same length.',
+    $metadata: { httpStatusCode: 400 },
+  };
+  const error = Object.assign(new Error(answer.message), answer, { name: 'InvalidPart' });
+  const told = explainS3Error(error, { what: 'complete key', bucket: 'b', server: 's' }) as ToolError;
+  assert.match(told.message, /takes only parts of one size/);
+  assert.match(told.hint ?? '', /COMPRESS=none/);
+});
 
 test('a limit that a part stays below is none', async (t) => {
   const settings = { PART_SIZE: '5MiB', CHUNK_SIZE: '48GiB' };

@@ -74,23 +74,25 @@ export async function warnOfShortRule(
 }
 
 function whoEndedIt(context: StageContext, rules: readonly UploadRule[] | 'unknown'): string {
-  const { name } = context.bucket;
+  const { name, isAws } = context.bucket;
   if (rules === 'unknown')
     return `most likely by a lifecycle rule of bucket ${name} (AbortIncompleteMultipartUpload), but its rules cannot be read`;
   const [quickest] = rules;
   return quickest
     ? nameOf(context, quickest)
-    : `no lifecycle rule of bucket ${name} does that, so something else aborted it`;
+    : `no lifecycle rule of bucket ${name} does that, so ${isAws ? 'something else' : 'the server by itself, or something else,'} aborted it`;
 }
 
 function nameOf({ bucket }: StageContext, { id, days }: UploadRule): string {
   return `the lifecycle rule ${id} of bucket ${bucket.name} ends uploads ${formatCount(days, 'day')} after they began`;
 }
 
-function cureFor({ settings }: StageContext, rules: readonly UploadRule[] | 'unknown'): string {
+function cureFor({ settings, bucket }: StageContext, rules: readonly UploadRule[] | 'unknown'): string {
   const goesOn = 'make backup then sends no completed chunk again';
+  // MinIO has a setting of its own instead of rules (https://github.com/minio/minio/issues/15681).
+  const minio = bucket.isAws ? '' : '; MinIO does it after a day: raise its setting stale_uploads_expiry';
   if (rules !== 'unknown' && rules.length === 0)
-    return `find what aborts uploads below ${settings.S3_PREFIX ?? 'this prefix'}; ${goesOn}`;
+    return `find what aborts uploads below ${bucket.prefix}${minio}; ${goesOn}`;
   const size = formatSize(settings.CHUNK_SIZE);
-  return `let the rule wait ${ADVISED_DAYS} days or more (${goesOn}), or lower CHUNK_SIZE (${size}), with which the upload begins again`;
+  return `let the rule wait ${ADVISED_DAYS} days or more (${goesOn}), or lower CHUNK_SIZE (${size}), with which the upload begins again${rules === 'unknown' ? minio : ''}`;
 }

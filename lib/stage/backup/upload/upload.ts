@@ -8,8 +8,6 @@ import { SubvolumeKeys } from '../../../core/format/names.ts';
 import type { ChunksFile, SnapshotFile } from '../../../core/format/run-files.ts';
 import { differencesOf, replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
 import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
-import { formatSize } from '../../../core/units.ts';
-import { estimateNewBytes } from '../../../edge/btrfs/btrfs.ts';
 import { Journal, readJournal } from '../../../edge/files/journal.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { endingWithin } from '../../../edge/process/abort-scope.ts';
@@ -32,6 +30,7 @@ import { giveUpStrays, giveUpUploads } from './give-up-uploads.ts';
 import { RateMeter } from './rate-meter.ts';
 import { checkSameSnapshots } from './same-snapshots.ts';
 import { openStoring, type Storing } from './storing.ts';
+import { StreamExpectation } from './stream-expectation.ts';
 import { planUpload, type UploadPlan } from './upload-plan.ts';
 
 /** What was uploaded, for the user. */
@@ -140,6 +139,7 @@ async function upload(
   const journal = await Journal.open(run.journalPath);
   let storing: Storing | undefined;
   let stream: SendStream | undefined;
+  const expectation = new StreamExpectation(context, snapshot);
   let estimate: Promise<void> | undefined;
   try {
     if (!plan.earlier) await journal.append({ event: 'upload-begun', ...plan.identity });
@@ -156,17 +156,22 @@ async function upload(
     );
     const { upload_rate: rate } = (await run.readPublished()) ?? {};
     const { chunkSizeBytes } = plan.layout;
-    estimate = showEstimate(context, snapshot, signal, { progress, chunkSizeBytes, rate });
+    const looked = expectation.look(plan.compressedData, signal, progress);
+    estimate = warnAhead(context, snapshot, { looked, chunkSizeBytes, rate });
     const stored = await storeStream({
       source: stream,
       memory,
       layout: plan.layout,
       concurrency: settings.CONCURRENCY,
-      inspect: (bytes) => checked.inspect(bytes),
+      inspect: (bytes) => {
+        checked.inspect(bytes);
+        expectation.compare(checked.bytes);
+      },
       storeChunk: storing.storeChunk,
       ending,
     });
     const { head, demands, mtime } = await checked.finish();
+    expectation.conclude(checked.bytes);
     // Again: the first look was before btrfs send had opened them.
     await checkSameSnapshots(snapshot);
     if (storing.writer.mayHaveStrays) await giveUpStrays(context, run, snapshot);
@@ -202,31 +207,27 @@ async function upload(
   }
 }
 
-/** What the estimate is held against. */
-interface Expectations {
-  readonly progress: Progress;
+/** What the length of a stream is held against. */
+interface Ahead {
+  /** Bytes that are expected. */
+  readonly looked: Promise<number | undefined>;
   readonly chunkSizeBytes: number;
   /** Bytes a second of the last upload that was long enough to measure. */
   readonly rate: number | undefined;
 }
 
-/** The estimate, and what follows from it, is a convenience: a backup does not fail because of it. Its child is gone when this is over. */
-async function showEstimate(
+/** What follows from the expected length is a convenience: a backup does not fail because of it. */
+async function warnAhead(
   context: StageContext,
-  { subvolume, kind, created_at, snapshot, parent }: SnapshotFile,
-  signal: AbortSignal,
-  { progress, chunkSizeBytes, rate }: Expectations,
+  { subvolume, kind, created_at }: SnapshotFile,
+  { looked, chunkSizeBytes, rate }: Ahead,
 ): Promise<void> {
-  const { log, bucket } = context;
-  if (signal.aborted) return;
+  const streamBytes = await looked;
+  if (streamBytes === undefined || rate === undefined) return;
   try {
-    const bytes = await estimateNewBytes(snapshot.path, parent?.generation ?? 0, signal);
-    progress.expect(bytes);
-    log.debug(`about ${formatSize(bytes)} to send`);
-    if (rate === undefined) return;
-    const chunks = new SubvolumeKeys(bucket.prefix, subvolume).chunks(kind, created_at);
-    await warnOfShortRule(context, subvolume, chunks, { streamBytes: bytes, chunkSizeBytes, rate });
+    const chunks = new SubvolumeKeys(context.bucket.prefix, subvolume).chunks(kind, created_at);
+    await warnOfShortRule(context, subvolume, chunks, { streamBytes, chunkSizeBytes, rate });
   } catch (error) {
-    log.debug(`no estimate: ${error}`);
+    context.log.debug(`the lifecycle rules cannot be held against the upload: ${error}`);
   }
 }

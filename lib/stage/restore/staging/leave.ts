@@ -23,7 +23,7 @@ export async function leaveForLater({ log }: StageContext, target: string, stagi
   if (!record || !(await isWorthKeeping(record))) return removeStaging(staging);
   await staging.keepOnly(record.received?.name);
   log.warn(
-    `kept in ${staging.path}: ${describeProgress(record)}; run the same command again to go on, or make restore TARGET=${target} ABANDON=1 to remove it`,
+    `kept in ${staging.path}: ${describeProgress(record)}; run the same command again to continue, or make restore TARGET=${target} ABANDON=1 to remove it`,
   );
 }
 
