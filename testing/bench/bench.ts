@@ -18,7 +18,7 @@ import { type Ground, withGround } from './measure/ground.ts';
 import { describeMachine, machineLine } from './measure/machine.ts';
 import { needsOf, type Place, parentDirectory, withPlace } from './measure/place.ts';
 import type { VariantOptions } from './measure/variants.ts';
-import { type Comparison, formatComparison } from './report.ts';
+import { type Comparison, formatComparison, linesOf } from './report.ts';
 import type { LineOptions } from './sink/start-sink.ts';
 
 const names = dataSets.map(({ name }) => name);
@@ -121,10 +121,17 @@ async function compare(set: DataSet, options: Options, place: Place): Promise<re
       const results = await hold(contest, { rounds, sink, streamBytes, signal, say });
       const comparison = { set: name, direction: contest.direction, streamBytes, results };
       console.log(`\n${formatComparison(comparison)}`);
+      if (options.isCodec) console.log(shareOfByHand(comparison));
       comparisons.push(comparison);
     }
     return comparisons;
   });
+}
+
+/** How fast the tool is, as a share of the same programs by hand, which send nothing. */
+function shareOfByHand(comparison: Comparison): string {
+  const byHand = linesOf(comparison).find(({ name }) => name.endsWith('by hand'));
+  return `this tool: ${byHand?.speedRatio.toFixed(2)} of ${byHand?.name}`;
 }
 
 /** What is held on a ground, with a name for the table. */

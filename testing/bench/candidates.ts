@@ -54,11 +54,13 @@ export async function uploadContest(ground: Ground, directory: string): Promise<
       ...baseline('btrfs "$@" | cat > /dev/null', send),
     },
     rawClient(ground, 'put', 'raw'),
-    ...ground.variants.map(({ name, isFirst, tool, forgetUpload }) => ({
+    ...ground.variants.map(({ name, isFirst, upload, forgetUpload }) => ({
       name,
       role: roleOf(isFirst),
       passesSink: true,
-      command: tool('send-chunk-upload'),
+      get command() {
+        return upload();
+      },
       prepare: forgetUpload,
     })),
     {

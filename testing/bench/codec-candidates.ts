@@ -51,13 +51,15 @@ function tool({ variants }: Ground, bytes: number, settings: readonly string[]):
     passesSink: true,
     // Frames do not know each other, so that they are a little larger; what is much less than the pipe makes is not all of it.
     leastBytes: 0.9 * bytes,
-    command: own.tool('send-chunk-upload', ...sets),
+    get command() {
+      return own.upload(...sets);
+    },
     prepare: own.forgetUpload,
   };
 }
 
 /** What the pipe makes of the stream. */
 async function encodedBytes({ streamFile }: Ground, pipe: string): Promise<number> {
-  const { stdout } = await shell`bash -o pipefail -c ${`${pipe} < "$0" | wc -c`} ${streamFile}`;
+  const { stdout } = await shell`bash -o pipefail -c ${`cat "$0" | ${pipe} | wc -c`} ${streamFile}`;
   return Number(stdout);
 }

@@ -1,5 +1,6 @@
 /** What a stage is given, for tests: warnings and progress are kept to be looked at. */
 import { after } from 'node:test';
+import { endingWithin } from '../../lib/edge/process/abort-scope.ts';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
 import { TransferMemory } from '../../lib/transfer/memory/transfer-memory.ts';
@@ -18,7 +19,7 @@ export interface TestContext {
 export function stageContext(
   bucket: Bucket,
   settings: Readonly<Record<string, string>> = {},
-  signal: AbortSignal = new AbortController().signal,
+  signal: AbortSignal = endingWithin(new AbortController().signal).signal,
 ): TestContext {
   const warnings: string[] = [];
   const progress = { bytes: 0 };

@@ -178,13 +178,13 @@ export const settingNotes = {
     section: back,
     preset: '',
     about:
-      'identity file of age, or secret SSH key (mode 0600), for what reads encrypted backups: restore and verify DEEP=1. A backup does not need it',
+      'identity file of age, or secret SSH key (mode 0600), for what reads encrypted backups: restore, extract, drill and verify DEEP=1. A backup does not need it',
   },
   VERIFY_SIGNERS: {
     section: back,
     preset: '',
     about:
-      'allowed_signers file (ssh-keygen(1)): restore, thaw and verify then take only manifests that a signer in it has signed',
+      'allowed_signers file (ssh-keygen(1)): restore, thaw, verify, extract and drill then take only manifests that a signer in it has signed',
   },
   RESTORE_TIER: {
     section: back,

@@ -19,6 +19,8 @@ export interface Variant {
   readonly prefix: string;
   /** Runs `scripts/SCRIPT.ts` as make does. */
   readonly tool: (script: string, ...args: readonly string[]) => MeasuredCommand;
+  /** Uploads the prepared snapshot to a prefix of its own each time: what is there already is never uploaded again. */
+  readonly upload: (...args: readonly string[]) => MeasuredCommand;
   /** Makes the upload begin anew: its snapshot is prepared, and nothing was ever uploaded. */
   readonly forgetUpload: () => Promise<void>;
 }
@@ -84,12 +86,16 @@ export async function makeVariant(
     access,
     more: { STORAGE_CLASS_CHUNKS: 'STANDARD', ...about.settings },
   });
+  let uploads = 0;
+  const tool: Variant['tool'] = (script, ...args) =>
+    toolCommand(about.checkout, script, ['--config', config, ...args], environment);
   return {
     name: about.name,
     isFirst: about.name === 'this tool',
     prefix: `${prefix}/${place}`,
-    tool: (script, ...args) =>
-      toolCommand(about.checkout, script, ['--config', config, ...args], environment),
+    tool,
+    upload: (...args) =>
+      tool('send-chunk-upload', '--set', `S3_PREFIX=${prefix}/${place}/upload-${uploads++}`, ...args),
     async forgetUpload() {
       const subvolume = join(runDirectory, 'data');
       await rm(subvolume, { recursive: true, force: true });
