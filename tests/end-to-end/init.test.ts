@@ -165,7 +165,7 @@ test('without a terminal SET= answers, what is missing is one line, and nothing 
     assert.match(errorLines(result)[0] ?? '', words);
     await assert.rejects(stat(config), { code: 'ENOENT' });
   };
-  await refused('', /^nobody can be asked here, and SET= lacks SUBVOLUMES, AWS_REGION, S3_BUCKET;/);
+  await refused('', /^questions need a terminal, and SET= lacks SUBVOLUMES, AWS_REGION, S3_BUCKET;/);
   await refused('SUBVOLUMES=data', /^SET: SUBVOLUMES "data" is neither/);
   await refused('S3_BUKET=x', /^SET: S3_BUKET is not a setting; did you mean S3_BUCKET\?/);
   await refused('AWS_SECRET_ACCESS_KEY=abcdefgh', /^SET: AWS_SECRET_ACCESS_KEY is a secret/);

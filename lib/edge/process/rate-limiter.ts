@@ -5,7 +5,7 @@ import { limitAt, type Timetable, TokenBucket } from '../../core/rate-limit.ts';
 /** The time, for tests to set. */
 export interface LimiterClock {
   readonly now: () => Date;
-  /** Of a clock that nobody sets. */
+  /** Of a clock that is never set. */
   readonly monotonicMs: () => number;
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
 }

@@ -2,7 +2,7 @@
 import { SubvolumeKeys } from '../../../../core/format/names.ts';
 import type { SelectedSubvolume } from '../../../../core/settings/rules.ts';
 import { formatDuration, formatSize, MIB } from '../../../../core/units.ts';
-import { estimateNewBytes } from '../../../../edge/btrfs/btrfs.ts';
+import { findNewExtents } from '../../../../edge/btrfs/measure-stream.ts';
 import { measureUpload } from '../../../../edge/s3/rate-probe.ts';
 import { type Bucket, writeOptions } from '../../../../edge/s3/s3-client.ts';
 import { type Finding, fine } from '../check.ts';
@@ -42,5 +42,5 @@ export async function lookAtRate(
 
 /** Bytes of a subvolume's file data; undefined for the snapshots of others, of which planning chooses one. */
 async function dataBytes(selected: SelectedSubvolume, signal: AbortSignal): Promise<number | undefined> {
-  return 'path' in selected ? estimateNewBytes(selected.path, 0, signal) : undefined;
+  return 'path' in selected ? (await findNewExtents(selected.path, 0, signal)).bytes : undefined;
 }
