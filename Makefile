@@ -51,7 +51,7 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 
 .PHONY: init
 init: $(READY) ## asks what and where to, writes CONFIG, and ends with make doctor  [SET= MAKE_BUCKET=1]
-	@$(TSX) scripts/init.ts --config "$$CONFIG" $(call option,SET,sets) $(call flag,MAKE_BUCKET,make-bucket)
+	@$(TSX) scripts/init.ts $(settings) $(call flag,MAKE_BUCKET,make-bucket)
 
 .PHONY: doctor
 doctor: $(READY) ## what is wrong here and in the bucket, and what mends it  [ROLE=backup|restore|drill|verify|prune RATE=1 JSON=1]
@@ -82,12 +82,15 @@ estimate: $(READY) ## size, time and price of the next backup; uploads nothing  
 ##@ Every night
 
 .PHONY: install-systemd
-install-systemd: $(READY) ## a timer that runs make backup IF_DUE=1 with CONFIG; needs root  [DESTDIR= PREFIX=/usr/local]
+install-systemd: $(READY) ## timers that use CONFIG, and a man page; needs root  [DESTDIR= PREFIX=/usr/local]
 	@$(TSX) scripts/systemd.ts install --config "$$CONFIG" $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
 
 .PHONY: uninstall-systemd
-uninstall-systemd: $(READY) ## removes it; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
-	@$(TSX) scripts/systemd.ts uninstall $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+uninstall-systemd: $(READY) ## removes them; a backup that runs goes on  [DESTDIR= PREFIX=/usr/local]
+	@$(TSX) scripts/systemd.ts uninstall --config "$$CONFIG" $(call option,PREFIX,prefix) $(call option,DESTDIR,destdir)
+
+.PHONY: uninstall
+uninstall: uninstall-systemd ## the same; both say what stays, and how to remove that
 
 ##@ See what there is, and restore it
 
@@ -101,8 +104,8 @@ list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all host
 	  $(call flag,COST,cost) $(prices)
 
 .PHONY: verify
-verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= DEEP=1 reads every byte]
-	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,DEEP,deep)
+verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= IF_DUE=1 DEEP=1 reads every byte]
+	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,IF_DUE,if-due) $(call flag,DEEP,deep)
 
 .PHONY: restore
 restore: $(READY) ## any backup, to a new path  [SUBVOLUME= (or ALL=1) TARGET= AT=|MANIFEST= VERIFY= READ_ONLY=1 CONTINUE=1 TIER= DAYS= WAIT=0 ABANDON=1]
@@ -128,8 +131,8 @@ thaw: $(READY) ## requests the archived chunks of a chain, and reports how far t
 ##@ Clean up
 
 .PHONY: prune
-prune: $(READY) ## what is beyond KEEP_GENERATIONS, orphans  [SUBVOLUME= | RETIRE=name JSON=1 APPLY=1 deletes]
-	@$(TSX) scripts/prune.ts $(settings) $(selection) $(call option,RETIRE,retire) $(call flag,APPLY,apply)
+prune: $(READY) ## what is beyond KEEP_GENERATIONS, orphans  [SUBVOLUME= | RETIRE=name IF_DUE=1 JSON=1 APPLY=1 deletes]
+	@$(TSX) scripts/prune.ts $(settings) $(selection) $(call option,RETIRE,retire) $(call flag,IF_DUE,if-due) $(call flag,APPLY,apply)
 
 ##@ Try and develop
 
@@ -182,6 +185,10 @@ test-all: test test-faults test-ceph ## everything that there is; takes hours
 .PHONY: pictures
 pictures: $(READY_FOR_DEVELOPMENT) ## draws the pictures of README.md anew, from real commands; needs root
 	@$(TSX) testing/pictures/draw-pictures.ts
+
+.PHONY: providers-table
+providers-table: $(READY_FOR_DEVELOPMENT) ## what works with which provider, played, into docs/providers.md; needs root
+	@$(TSX) testing/scripts/providers-table.ts
 
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root

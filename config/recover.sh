@@ -21,7 +21,7 @@ fetches_at_once=4
 usage() {
   cat <<'END'
 Usage: bash recover.sh list [SUBVOLUME]
-       bash recover.sh thaw SUBVOLUME|MANIFEST [--tier Standard|Bulk|Expedited] [--days 7] [--signers FILE]
+       bash recover.sh thaw SUBVOLUME|MANIFEST [--tier Standard|Bulk|Expedited] [--days 7] [--identity FILE] [--signers FILE]
        bash recover.sh restore SUBVOLUME|MANIFEST TARGET [--identity FILE] [--signers FILE] [--no-spool]
 
   list      every backup; the last column is its MANIFEST
@@ -349,9 +349,11 @@ list() {
 thaw() {
   local key chunk state readable=0 asked=0 thawing=0
   follow_chain "$1"
+  # What cannot be decoded need not be paid for.
+  [[ -z $identity ]] || check_decoding
   for key in "${chain[@]}"; do
     get_manifest "$key"
-    [[ $encrypt == none ]] || say "$key is encrypted: a restore will need --identity"
+    [[ $encrypt == none || -n $identity ]] || say "$key is encrypted: a restore will need --identity; given here, it is tried before anything is requested"
     while IFS= read -r chunk; do
       [[ -n ${class_of[$chunk]-} ]] || die 4 "$chunk is not in the bucket"
       state=$(state_of "$chunk")

@@ -7,7 +7,10 @@ await runScript({
   file: 'backup.ts',
   summary:
     'Backs up each subvolume: plans, takes a read-only snapshot, uploads it and publishes it. One that fails does not stop the others.',
-  options: { ...planningOptions, rate: rateOption },
+  options: {
+    ...planningOptions,
+    rate: rateOption,
+  },
   needs: 'sources and bucket',
   root: true,
   locked: true,

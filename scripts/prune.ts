@@ -6,6 +6,7 @@ import {
 } from '../lib/cli/options/point-options.ts';
 import { doneText, planText, pruneDocument, versioningNotice } from '../lib/cli/reports/prune-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
+import { ifDueOption, whyNotDue } from '../lib/cli/watch/if-due.ts';
 import type { PruneOutcome } from '../lib/stage/bucket/apply-prune.ts';
 
 await runScript({
@@ -19,11 +20,12 @@ await runScript({
       value: 'NAME',
       about: 'all backups of a subvolume that is not in SUBVOLUMES any more',
     },
+    'if-due': ifDueOption('PRUNE_EVERY'),
     apply: { type: 'boolean', about: 'delete; without it nothing is changed' },
   },
   needs: 'bucket',
   locked: 'apply',
-  async run({ context, options, json }) {
+  async run({ context, options, json, skip }) {
     const { applyPrune } = await import('../lib/stage/bucket/apply-prune.ts');
     const { nothingFound } = await import('../lib/stage/bucket/backups.ts');
     const { planPrunes, problemsOf } = await import('../lib/stage/bucket/prune.ts');
@@ -31,6 +33,12 @@ await runScript({
     const { subvolume, retire } = options;
     refuseEmptyName(subvolume);
     refuseTwoSelections(subvolume, retire);
+    const notDue = options['if-due'] === undefined ? undefined : await whyNotDue(context, 'prune');
+    if (notDue !== undefined) {
+      console.log(json ? JSON.stringify({ not_due: notDue }) : notDue);
+      skip();
+      return 0;
+    }
     const retirement = retire === undefined ? undefined : await planRetirement(context, retire);
     const survey = retirement ?? (await planPrunes(context, subvolume));
     if (subvolume && survey.plans.length === 0) {

@@ -15,7 +15,7 @@ const script = {
 
 const usage = `Usage: node --import tsx scripts/${script.file} install|uninstall [options]
 
-Installs the systemd units of config/systemd/, filled in for this checkout, or removes them.
+Installs the systemd units of config/systemd/, filled in for this checkout, and btrfs-to-s3(1), or removes them.
 
 Options
   --config FILE          settings file of the backups (default: config/backup.env)
@@ -57,14 +57,11 @@ try {
   const request = readArguments();
   if (request === 'help') console.log(usage);
   else {
-    const { neededPaths } = await import('../lib/cli/options/needed-paths.ts');
-    const { installUnits, uninstallUnits } = await import('../lib/edge/files/systemd-units.ts');
-    const { action, config, places } = request;
-    if (action === 'uninstall') await uninstallUnits(places);
-    else {
-      const checkout = join(import.meta.dirname, '..');
-      console.log((await installUnits(checkout, config, places, await neededPaths(config))).join('\n'));
-    }
+    const { install, uninstall } = await import('../lib/cli/install.ts');
+    const { action, ...wanted } = request;
+    const checkout = join(import.meta.dirname, '..');
+    const lines = action === 'install' ? await install(checkout, wanted) : await uninstall(wanted);
+    if (lines.length > 0) console.log(lines.join('\n'));
   }
 } catch (error) {
   console.error(`${script.file}: ${describeError(error)}`);

@@ -1,6 +1,7 @@
 /** Checks the bucket against its manifests. */
 import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/options/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
+import { ifDueOption, whyNotDue } from '../lib/cli/watch/if-due.ts';
 import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
 
@@ -10,14 +11,21 @@ await runScript({
     'Checks every manifest, chain and chunk in the bucket, without changing anything; exits 4 when damage is found.',
   options: {
     subvolume: anySubvolumeOption,
+    'if-due': ifDueOption('VERIFY_EVERY'),
     deep: { type: 'boolean', about: 'download and hash every byte as well' },
   },
   needs: 'bucket',
   locked: false,
-  async run({ context, options, json, note }) {
+  async run({ context, options, json, note, skip }) {
     const { verifyBackups } = await import('../lib/stage/bucket/verify.ts');
     const { noteVerify } = await import('../lib/cli/watch/note-verify.ts');
     refuseEmptyName(options.subvolume);
+    const notDue = options['if-due'] === undefined ? undefined : await whyNotDue(context, 'verify');
+    if (notDue !== undefined) {
+      console.log(json ? JSON.stringify({ not_due: notDue }) : notDue);
+      skip();
+      return 0;
+    }
     const outcome = await verifyBackups(context, options.subvolume, options.deep !== undefined);
     noteVerify(note, outcome);
     const { findings, cold, unproven, sealed, manifests, chunks, bytes } = outcome;

@@ -89,7 +89,7 @@ async function startWatch(
   const watched = watchedCommand(file, own);
   if (!watched || !run.values.RUN_DIR) return undefined;
   const { RunWatch } = await import('./watch/run-watch.ts');
-  const watch = new RunWatch({ watched, hostName: hostname(), ...run });
+  const watch = new RunWatch({ watched, hostName: hostname(), isWhole: !('subvolume' in own), ...run });
   watch.start();
   return watch;
 }
@@ -163,6 +163,7 @@ async function runWithBucket<Name extends string>(
       options: own,
       json,
       note: (subvolume, facts) => watch?.note(subvolume, facts),
+      skip: () => watch?.skip(),
       event: (fields, message) => {
         if (!isPretty(values.LOG_FORMAT)) log.info(fields, message);
       },

@@ -122,6 +122,20 @@ test('successes and failures are reported, and what was known of the rest is kep
     );
   });
 
+  await t.test('a timer of verify: it is not due again, which is no run', async () => {
+    const before = readFileSync(metrics, 'utf8');
+    const done = await world.run('verify.ts', '--config', config, '--if-due');
+    assert.equal(done.exitCode, 0, done.stderr);
+    assert.match(done.stdout, /^next verify due 20\d\d-/);
+    assert.equal(readFileSync(metrics, 'utf8'), before);
+    const every = await world.settingsFile({ ...settings, VERIFY_EVERY: 'never' });
+    const never = await world.run('verify.ts', '--config', every, '--if-due');
+    assert.deepEqual([never.exitCode, never.stdout], [0, 'nothing is due: VERIFY_EVERY=never\n']);
+    const prune = await world.run('prune.ts', '--config', config, '--if-due', '--apply');
+    assert.deepEqual([prune.exitCode, prune.stdout], [0, 'nothing is due: PRUNE_EVERY=never\n']);
+    assert.deepEqual(paths(), []);
+  });
+
   await t.test('a subvolume that fails: the body has its error, the others keep their values', async () => {
     const before = readFileSync(metrics, 'utf8');
     await shell`btrfs subvolume delete ${home}`;

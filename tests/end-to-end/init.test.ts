@@ -16,9 +16,11 @@ class Session {
   readonly terminal: RunningTerminal;
   #seen = 0;
 
-  constructor(t: TestContext, config: string, environment: Readonly<Record<string, string>> = {}) {
-    const home = { HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true', ...environment };
-    this.terminal = startInTerminal(`scripts/tsx.sh scripts/init.ts --config '${config}'`, size, home);
+  constructor(t: TestContext, world: World, config: string) {
+    const home = { HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true' };
+    // What it names is not asked for; the default is not for tests.
+    const line = `scripts/tsx.sh scripts/init.ts --config '${config}' --set RUN_DIR=${world.runDirectory}`;
+    this.terminal = startInTerminal(line, size, home);
     t.after(() => this.terminal.child.kill());
   }
 
@@ -60,7 +62,7 @@ test('from nothing to settings, a bucket and a verified restore, by answering qu
   const world = await smallWorld(t);
   await write(world, 'a', 'b');
   const config = join(world.directory, 'new', 'backup.env');
-  const session = new Session(t, config);
+  const session = new Session(t, world, config);
   await answerAll(session, world, 'new-bucket');
   await session.answer(/Encrypt backups with age.*:/, 'n');
   await session.answer(/How often a backup is due.*:/, '1d');
@@ -73,13 +75,15 @@ test('from nothing to settings, a bucket and a verified restore, by answering qu
   assert.equal(screen.includes(secret), false, 'the secret is not shown');
   assert.match(screen, /^✓ +permissions +may do what make backup needs/m);
   assert.match(screen, /^✓ +lifecycle/m);
+  assert.match(screen, /What the first backup will take and cost.*\n(.*\n)*.*data/);
+  assert.match(screen, /^ {2}make restore CONFIG=\S+ SUBVOLUME=data TARGET=\S+restored-data +#/m);
   assert.equal((await stat(config)).mode & 0o777, 0o600);
   assert.equal((await stat(join(world.data, '.btrfs-to-s3'))).mode & 0o777, 0o700);
   const { Buckets = [] } = await world.client.send(new ListBucketsCommand({}));
   assert.ok(Buckets.some(({ Name }) => Name === 'new-bucket'));
 
   // As README.md goes on.
-  const common = ['--config', config, '--set', `RUN_DIR=${world.runDirectory}`];
+  const common = ['--config', config];
   const run = (script: string, ...args: readonly string[]) =>
     runProcess('scripts/tsx.sh', [`scripts/${script}`, ...common, ...args]);
   for (const args of [['--dry-run'], []]) {
@@ -96,7 +100,7 @@ test('from nothing to settings, a bucket and a verified restore, by answering qu
 test('an answer that its rule refuses is asked for again; Ctrl-C leaves nothing', async (t) => {
   const world = await smallWorld(t);
   const config = join(world.directory, 'backup.env');
-  const session = new Session(t, config);
+  const session = new Session(t, world, config);
   await session.answer(/What to back up.*:/, 'data');
   await session.answer(/What to back up.*:/, `${world.mount}/snapshots`);
   await session.answer(/What to back up.*:/, world.data);
@@ -119,7 +123,7 @@ test('a new key is shown, and nothing goes on before there is a copy of it; with
   const world = await smallWorld(t);
   const [config, key] = [join(world.directory, 'backup.env'), join(world.directory, 'backup.key')];
   const upToKey = async () => {
-    const session = new Session(t, config);
+    const session = new Session(t, world, config);
     await answerAll(session, world, 'backups');
     await session.answer(/Encrypt backups with age.*:/, 'y');
     await session.answer(/Do you have an age or SSH key.*:/, '');
@@ -143,6 +147,7 @@ test('a new key is shown, and nothing goes on before there is a copy of it; with
   const identity = await readFile(key, 'utf8');
   assert.ok(shown.includes(identity.trim().split('\n').at(-1) ?? 'no key'));
   assert.equal((await stat(key)).mode & 0o777, 0o600);
+  assert.ok((await session.screen()).includes(`SET="DECRYPT_WITH=${key}"`), 'a restore needs it');
   const text = await readFile(config, 'utf8');
   assert.match(text, /^ENCRYPT_TO=age1/m);
   assert.match(text, /^# Where backups are restored or drilled: DECRYPT_WITH=/m);
@@ -165,7 +170,7 @@ test('without a terminal SET= answers, what is missing is one line, and nothing 
     assert.match(errorLines(result)[0] ?? '', words);
     await assert.rejects(stat(config), { code: 'ENOENT' });
   };
-  await refused('', /^questions need a terminal, and SET= lacks SUBVOLUMES, AWS_REGION, S3_BUCKET;/);
+  await refused('', /^there is no terminal to ask on, and SET= lacks SUBVOLUMES, AWS_REGION, S3_BUCKET;/);
   await refused('SUBVOLUMES=data', /^SET: SUBVOLUMES "data" is neither/);
   await refused('S3_BUKET=x', /^SET: S3_BUKET is not a setting; did you mean S3_BUCKET\?/);
   await refused('AWS_SECRET_ACCESS_KEY=abcdefgh', /^SET: AWS_SECRET_ACCESS_KEY is a secret/);

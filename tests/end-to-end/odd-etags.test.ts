@@ -9,6 +9,8 @@ import { RunDirectory } from '../../lib/edge/files/run-directory.ts';
 import { Retrier } from '../../lib/edge/s3/retry.ts';
 import { publishBackup } from '../../lib/stage/backup/publish/publish.ts';
 import { uploadSnapshot } from '../../lib/stage/backup/upload/upload.ts';
+import { listBackups } from '../../lib/stage/bucket/list.ts';
+import { planPrunes } from '../../lib/stage/bucket/prune.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
 import { refusal, smallWorld } from './small-world.ts';
 import { hostIn } from './within-process.ts';
@@ -43,6 +45,12 @@ for (const provider of ['seaweedfs', 'riak', 'ceph'] as const) {
     assert.equal(sentSince(world), sent);
     await publishBackup(host.context, { name: 'data', path: world.data });
     assert.deepEqual((await host.verify()).findings, []);
+    // Listings may have other ETags still.
+    const [listed] = await listBackups(host.context, 'data');
+    assert.ok(listed && 'thaw' in listed.restorability);
+    assert.equal(listed.restorability.doubt, undefined);
+    const [pruned] = (await planPrunes(host.context, 'data')).plans;
+    assert.deepEqual([pruned?.broken, pruned?.generations.length], [[], 1]);
     assert.deepEqual(host.warnings, []);
   });
 }

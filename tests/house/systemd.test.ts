@@ -1,5 +1,6 @@
 /** The systemd units as they are installed: into DESTDIR, so that this host's own systemd hears nothing of it. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -7,8 +8,17 @@ import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { runProcess } from '../end-to-end/world.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const units = ['btrfs-to-s3.service', 'btrfs-to-s3.timer'] as const;
+const units = [
+  'btrfs-to-s3.service',
+  'btrfs-to-s3.timer',
+  'btrfs-to-s3-verify.service',
+  'btrfs-to-s3-verify.timer',
+  'btrfs-to-s3@.service',
+  'btrfs-to-s3@.timer',
+] as const;
+const pruneUnits = ['btrfs-to-s3-prune.service', 'btrfs-to-s3-prune.timer'] as const;
 const folder = 'usr/local/lib/systemd/system';
+const manual = 'usr/local/share/man/man1/btrfs-to-s3.1';
 const config = join(repositoryRoot, 'config/backup.env');
 const nowhere = join(temporaryDirectory('systemd'), 'nowhere');
 
@@ -26,9 +36,9 @@ async function installed(t: TestContext, ...variables: readonly string[]): Promi
   return destination;
 }
 
-test('two files are installed, readable by all, and nothing is left when they are removed', async (t) => {
+test('units and a manual page are installed, readable by all, and nothing is left when they are removed', async (t) => {
   const destination = await installed(t);
-  const paths = units.map((unit) => join(folder, unit));
+  const paths = [...units.map((unit) => join(folder, unit)), manual].sort();
   assert.deepEqual(filesBelow(destination), paths);
   for (const path of paths) assert.equal(statSync(join(destination, path)).mode & 0o7777, 0o644);
   const removed = await make('uninstall-systemd', `DESTDIR=${destination}`);
@@ -39,10 +49,8 @@ test('two files are installed, readable by all, and nothing is left when they ar
 
 test('what others have put beside them stays', async (t) => {
   const destination = await installed(t, 'PREFIX=/usr');
-  assert.deepEqual(
-    filesBelow(destination),
-    units.map((unit) => join('usr/lib/systemd/system', unit)),
-  );
+  const paths = units.map((unit) => join('usr/lib/systemd/system', unit));
+  assert.deepEqual(filesBelow(destination), [...paths, 'usr/share/man/man1/btrfs-to-s3.1'].sort());
   writeFileSync(join(destination, 'usr/lib/systemd/system/other.service'), '');
   await make('uninstall-systemd', `DESTDIR=${destination}`, 'PREFIX=/usr');
   assert.deepEqual(filesBelow(destination), ['usr/lib/systemd/system/other.service']);
@@ -101,6 +109,58 @@ test('the mounts of all paths in the settings are waited for, whatever is in the
     service,
   ]);
   assert.deepEqual([verified.exitCode, verified.stderr], [0, '']);
+});
+
+test('another settings file needs no copies: an instance of the template reads its own', async (t) => {
+  const destination = await installed(t);
+  const service = readFileSync(join(destination, folder, 'btrfs-to-s3@.service'), 'utf8');
+  assert.match(service, / --config \/etc\/btrfs-to-s3\/%i\.env --if-due$/m);
+  assert.match(service, /^RequiresMountsFor=\S+ \/etc\/btrfs-to-s3\/%i\.env$/m);
+  assert.doesNotMatch(service, /^RequiresMountsFor=$/m);
+});
+
+test('what prunes is installed only where PRUNE_EVERY is set, and goes when that is taken back', async (t) => {
+  const file = join(temporaryDirectory('systemd-prune'), 'backup.env');
+  writeFileSync(file, 'PRUNE_EVERY=30d\n');
+  const destination = await installed(t, `CONFIG=${file}`);
+  const there = () => filesBelow(destination).filter((path) => path.includes('-prune.'));
+  assert.deepEqual(
+    there(),
+    pruneUnits.map((unit) => join(folder, unit)),
+  );
+  const service = join(destination, folder, pruneUnits[0]);
+  assert.match(readFileSync(service, 'utf8'), / scripts\/prune\.ts --config \S+ --if-due --apply$/m);
+  const verified = await runProcess('systemd-analyze', [
+    'verify',
+    '--man=no',
+    '--recursive-errors=no',
+    ...pruneUnits.map((unit) => join(destination, folder, unit)),
+  ]);
+  assert.deepEqual([verified.exitCode, verified.stderr], [0, '']);
+  writeFileSync(file, 'PRUNE_EVERY=never\n');
+  const again = await make('install-systemd', `DESTDIR=${destination}`, `CONFIG=${file}`);
+  assert.equal(again.exitCode, 0, again.stderr);
+  assert.deepEqual(there(), []);
+  assert.match(again.stdout, /systemctl enable --now btrfs-to-s3\.timer btrfs-to-s3-verify\.timer$/m);
+});
+
+const noMan = spawnSync('man', ['--version']).status !== 0 && 'man is not installed';
+
+test('man has every target of the daily work and every setting, and no complaint about the page', {
+  skip: noMan,
+}, async (t) => {
+  const destination = await installed(t);
+  const page = join(destination, manual);
+  const { exitCode, stdout, stderr } = await runProcess('man', ['--warnings', '-E', 'UTF-8', '-l', page], {
+    MANWIDTH: '100',
+    MAN_KEEP_FORMATTING: '',
+  });
+  assert.deepEqual([exitCode, stderr], [0, '']);
+  for (const word of ['make backup', 'make restore', 'make status', 'METRICS_FILE', 'KEEP_SNAPSHOTS=2']) {
+    assert.ok(stdout.includes(word), word);
+  }
+  assert.match(stdout, /EXIT STATUS[\s\S]* 4 +damage was found in the bucket/);
+  assert.doesNotMatch(stdout, /make bench/);
 });
 
 test('a fault in them would be found', async (t) => {

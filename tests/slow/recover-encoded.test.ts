@@ -46,10 +46,13 @@ test('only the right identity, and only what was sealed, comes to btrfs receive'
   const [code, line] = await restore('--identity', wrong);
   assert.equal(code, 2);
   assert.match(`${line}`, /wrong does not open \S+: age: error: no identity matched any of the recipients$/);
+  const thaw = await host.recover('thaw', 'home', '--identity', wrong);
+  assert.equal(thaw.exitCode, 2, thaw.stderr);
   assert.deepEqual(
     bucket.calls().filter((call) => call.includes('.bin')),
     [],
   );
+  assert.equal((await host.recover('thaw', 'home', '--identity', identity)).exitCode, 0);
 
   // Who can write to the bucket and knows the public key makes manifests that fit what he puts there.
   const sound = bucket.read(full);

@@ -21,7 +21,7 @@ export class Answers {
 
   /**
    * @param sets `KEY=VALUE`, which are not asked for
-   * @param prompter undefined where no questions can be asked
+   * @param prompter undefined where there is no terminal
    * @throws ToolError (usage) for a pair that no settings file could have
    */
   constructor(sets: readonly string[], prompter: Prompter | undefined) {
@@ -57,7 +57,7 @@ export class Answers {
   finish(): void {
     for (const [key, value] of this.#given) if (!this.values.has(key)) this.keep(key, value);
     if (this.#missing.length > 0) {
-      throw new ToolError(`questions need a terminal, and SET= lacks ${this.#missing.join(', ')}`, {
+      throw new ToolError(`there is no terminal to ask on, and SET= lacks ${this.#missing.join(', ')}`, {
         kind: 'usage',
         hint: 'make init SET="SUBVOLUMES=/data S3_BUCKET=my-backups AWS_REGION=eu-central-1"',
       });

@@ -57,7 +57,7 @@ async function demandCopy({ prompter }: Answers, path: string): Promise<void> {
   const key = (await readFile(path, 'utf8')).trim();
   prompter.say(`\nThis is the key, in ${path}:\n\n${key}\n`);
   prompter.say(
-    'Keep a copy outside this house: in a password manager, or on paper. Without it no backup can ever be read again, and this disk may be what dies.',
+    'Keep a copy away from this machine: in a password manager, or on paper. Without it no backup can ever be read again, and this disk may be what dies.',
   );
   const check = (answer: string) =>
     answer === 'kept'

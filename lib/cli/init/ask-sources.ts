@@ -22,7 +22,7 @@ export async function askSources(answers: Answers, facts: MachineFacts): Promise
   const text = await answers.ask({
     key: 'SUBVOLUMES',
     text: 'What to back up: paths of Btrfs subvolumes, or name=/path, with commas between them',
-    // Only the user knows what is to be kept.
+    // What is worth keeping, a script has to say itself.
     preset: prompter && isShort ? found.join(',') : undefined,
     check: whyNotSubvolumes,
   });

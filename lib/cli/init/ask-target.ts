@@ -44,7 +44,7 @@ async function askProvider(answers: Answers): Promise<ProviderPresetName> {
 }
 
 async function askRegion(answers: Answers, { region }: ProviderPreset): Promise<void> {
-  // For a script, where its bucket is is not guessed.
+  // A script has to say itself where its bucket is.
   const guess = process.env.AWS_REGION ?? (answers.prompter ? region?.preset : undefined);
   await answers.ask({ key: 'AWS_REGION', text: region?.text ?? 'Region', preset: guess });
 }

@@ -1,6 +1,7 @@
 /** Makes a settings file with the answers to a few questions, and has the doctor look at it. */
 import { hostname } from 'node:os';
 import { exitCodeOf, ToolError } from '../../core/errors.ts';
+import { resolveSettings } from '../../core/settings/settings.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { lookAtMachine } from '../../stage/setup/machine-facts.ts';
 import { createLog, logError } from '../log.ts';
@@ -15,8 +16,10 @@ import { askEncryption, askHowOften } from './ask-rest.ts';
 import { askSources } from './ask-sources.ts';
 import { askCredentials, askPlace, askServer } from './ask-target.ts';
 import { findBucket } from './find-bucket.ts';
+import { nextSteps } from './next-steps.ts';
 import { offerPolicy } from './offer-policy.ts';
 import { Prompter } from './prompter.ts';
+import { runEstimate } from './run-estimate.ts';
 
 /** Which file is written, where this checkout is, and whether a bucket is made without asking. */
 interface InitRequest {
@@ -30,23 +33,25 @@ export async function runInit(notes: ScriptNotes<'make-bucket'>, checkout: strin
   const stopped = listenForSignals();
   let prompter: Prompter | undefined;
   try {
-    const { own, config, sets } = parseOptions(notes.file, notes.options);
+    const { own, config, sets, json } = parseOptions(notes.file, notes.options);
     if (await pathExists(config)) throw existing(config);
     prompter = process.stdin.isTTY && process.stdout.isTTY ? new Prompter() : undefined;
-    await makeSettings(
+    const steps = await makeSettings(
       new Answers(sets, prompter),
       { config, checkout, makesBucket: own['make-bucket'] !== undefined },
       stopped.signal,
     );
     prompter?.close();
-    console.log(`\nwrote ${config}. Looking at everything it needs:\n`);
-    const report = doctorReport(
-      await examineFile({ role: 'backup', measuresRate: false }, config, [], stopped.signal),
-    );
-    console.log(report.text);
-    console.log(
-      `\nNext: make backup DRY_RUN=1${configOption(config)}, then make backup${configOption(config)}; every night: docs/scheduling.md`,
-    );
+    const say = (text: string) => (json ? undefined : console.log(`\n${text}`));
+    say(`wrote ${config}. Looking at everything it needs:\n`);
+    const asked = { role: 'backup', measuresRate: false } as const;
+    const report = doctorReport(await examineFile(asked, config, [], stopped.signal));
+    console.log(json ? JSON.stringify({ config, doctor: report.json }) : report.text);
+    if (!json && !report.isBroken) {
+      say('What the first backup will take and cost (Ctrl-C skips it):\n');
+      await runEstimate(checkout, config);
+    }
+    say(steps.join('\n'));
     return report.isBroken ? 1 : 0;
   } catch (error) {
     prompter?.close();
@@ -61,7 +66,7 @@ async function makeSettings(
   answers: Answers,
   { config, checkout, makesBucket }: InitRequest,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly string[]> {
   const { prompter } = answers;
   const hostName = hostname();
   prompter?.say(
@@ -81,12 +86,8 @@ async function makeSettings(
       throw new ToolError('stopped: no settings were written', { kind: 'interrupted' });
     }
     await makeAll(answers, { config, snapshotDirectory, identityFile, bucket });
+    return nextSteps(resolveSettings(answers.lines()).values, config, identityFile);
   } finally {
     bucket?.close();
   }
-}
-
-/** How the file is named in the next command; the usual one is not. */
-function configOption(config: string): string {
-  return config === 'config/backup.env' ? '' : ` CONFIG=${config}`;
 }

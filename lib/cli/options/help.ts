@@ -29,7 +29,8 @@ export const commonOptions = {
   help: { type: 'boolean', about: 'print this and do nothing' },
 } as const satisfies Record<string, OptionDefinition>;
 
-const exitCodes = `Exit codes
+/** What all scripts exit with. */
+export const exitCodes = `Exit codes
   0  done
   1  failed; the last line says what, where and what to do
   2  bad settings or usage; nothing was done

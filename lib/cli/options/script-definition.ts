@@ -29,6 +29,8 @@ export interface RunningScript<Name extends string> {
   readonly json: boolean;
   /** Notes what this run found out of a subvolume, for the metrics and make status. */
   readonly note: (subvolume: string, facts: RunFacts) => void;
+  /** Says that nothing was due, so that this run is not recorded. */
+  readonly skip: () => void;
   /** A line with fields for the JSON log alone. */
   readonly event: (fields: Readonly<Record<string, unknown>>, message: string) => void;
   /** Runs a stage for each selected subvolume, or for those among them that are named. */

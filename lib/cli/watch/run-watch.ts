@@ -17,6 +17,8 @@ export interface RunWatchOptions {
   readonly values: SettingValues;
   readonly log: Logger;
   readonly hostName: string;
+  /** False for a run of some subvolumes only. */
+  readonly isWhole: boolean;
   /** The errors that were logged so far, each a line. */
   readonly errors: readonly string[];
 }
@@ -30,6 +32,7 @@ export class RunWatch {
   readonly #files: WatchFiles;
   readonly #startedAt = new Date();
   readonly #facts = new Map<string, RunFacts>();
+  #isSkipped = false;
   #started: Promise<void> = Promise.resolve();
 
   constructor(options: RunWatchOptions) {
@@ -47,9 +50,14 @@ export class RunWatch {
     this.#facts.set(subvolume, facts);
   }
 
+  /** Nothing was due: there is no run to speak of. */
+  skip(): void {
+    this.#isSkipped = true;
+  }
+
   /** Looks how the bucket is after the run, where METRICS_FILE wants to know. */
   async look(context: StageContext): Promise<void> {
-    if (!this.#options.values.METRICS_FILE) return;
+    if (!this.#options.values.METRICS_FILE || this.#isSkipped) return;
     await this.#unharmed('cannot look at the bucket for METRICS_FILE', async () => {
       const { updateHealth } = await import('../../stage/watch/health/update-health.ts');
       const signal = AbortSignal.any([context.signal, AbortSignal.timeout(lookForMs)]);
@@ -59,6 +67,7 @@ export class RunWatch {
 
   /** Reports how the run ended. */
   async end(exitCode: number): Promise<void> {
+    if (this.#isSkipped && exitCode === 0) return;
     const { watched, errors } = this.#options;
     await this.#unharmed('cannot record this run', () => this.#record(exitCode));
     await this.#started;
@@ -83,6 +92,7 @@ export class RunWatch {
       started_at: this.#startedAt.toISOString(),
       finished_at: new Date().toISOString(),
       exit_code: exitCode,
+      isWhole: this.#options.isWhole,
       problem: errors.at(-1) ?? null,
     };
     await this.#files.writeRun(recordRun(await this.#files.readRun(watched.command), run, this.#facts));

@@ -28,9 +28,11 @@ export function watchedCommand(file: string, options: OptionValues<string>): Wat
   return byScript[file];
 }
 
-/** Exit codes that ask for nothing to be done: a thaw that is awaited is no failure of a drill or a verify, but keeps a backup from being made. */
+/** Whether something has to be done: a drill or a verify may wait for a thaw, but a backup that does is not made. */
 export function isFailure({ command }: WatchedCommand, exitCode: number): boolean {
-  return exitCode !== 0 && !(exitCode === 5 && command !== 'backup');
+  if (exitCode === 5) return command === 'backup';
+  // Another run may hold the lock for days; a prune can wait.
+  return exitCode !== 0 && !(exitCode === 3 && command === 'prune');
 }
 
 /** Stopped by a signal that asks for it: neither a success nor a failure. */

@@ -1,5 +1,7 @@
 /** What the lifecycle rules of a bucket do to backups: some are missed, some would destroy them. */
+
 import { DAY_MS, formatDuration, formatSize, GIB, MIB } from '../units.ts';
+import { secondsBeyondRule } from './upload-rate.ts';
 
 /** A rule that is enabled, as far as it matters here. */
 export interface LifecycleRule {
@@ -113,12 +115,12 @@ function tooShort(days: number, { uploadBytes, rate }: LifecycleNeeds): Lifecycl
     if (days >= UPLOAD_DAYS) return undefined;
     return {
       level: 'doubtful',
-      problem: `${ends}: below ${formatSize(uploadBytes / seconds)}/s a chunk of ${size} is lost before it is complete`,
+      problem: `${ends}: below ${formatSize(Math.ceil(uploadBytes / seconds))}/s a chunk of ${size} is lost before it is complete`,
       cure: `set its DaysAfterInitiation to ${UPLOAD_DAYS} or more`,
     };
   }
-  const takes = uploadBytes / rate;
-  if (takes < seconds) return undefined;
+  const takes = secondsBeyondRule({ streamBytes: uploadBytes, chunkSizeBytes: uploadBytes, rate }, days);
+  if (takes === undefined) return undefined;
   const enough = Math.max(UPLOAD_DAYS, Math.ceil((takes / seconds) * days) + 1);
   const smaller = chunkSetting((rate * seconds) / 2);
   return {

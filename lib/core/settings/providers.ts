@@ -1,4 +1,4 @@
-/** Which settings work with which provider, so that one need not know them. docs/doctor.md: make doctor tries them. */
+/** Which settings work with which provider. make doctor tries them. */
 import type { SettingKey } from './keys.ts';
 
 /** A provider to choose from. */

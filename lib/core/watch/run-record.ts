@@ -34,6 +34,8 @@ export const runRecordSchema = z.object({
   started_at: z.string(),
   finished_at: z.string(),
   exit_code: z.int(),
+  /** When it last came to a conclusion, of all subvolumes: sound or damaged, or pruned. */
+  done_at: z.string().nullable().default(null),
   /** The last error of the log. */
   problem: z.string().nullable(),
   subvolumes: z.record(z.string(), subvolumeRunSchema),
@@ -54,9 +56,12 @@ const good: ReadonlySet<SubvolumeRun['outcome']> = new Set(['published', 'nothin
 /** The record after a run: subvolumes that it did not look at keep what an earlier one found. */
 export function recordRun(
   earlier: RunRecord | undefined,
-  run: Omit<RunRecord, 'version' | 'subvolumes'>,
+  run: Omit<RunRecord, 'version' | 'subvolumes' | 'done_at'> & { readonly isWhole?: boolean },
   facts: ReadonlyMap<string, RunFacts>,
 ): RunRecord {
+  const { isWhole = true, ...fields } = run;
+  const isDone = isWhole && (run.exit_code === 0 || run.exit_code === 4);
+  const done_at = isDone ? run.finished_at : earlier?.place === run.place ? earlier.done_at : null;
   const known = earlier?.place === run.place ? earlier.subvolumes : {};
   const subvolumes: Record<string, SubvolumeRun> = { ...known };
   for (const [name, { outcome, problem, published: now }] of facts) {
@@ -68,5 +73,5 @@ export function recordRun(
       published: now ?? known[name]?.published ?? null,
     };
   }
-  return { version: 1, ...run, subvolumes };
+  return { version: 1, ...fields, done_at, subvolumes };
 }

@@ -4,7 +4,31 @@ import { $, fs, which } from 'zx';
 import { ToolError } from '../../core/errors.ts';
 import { fileError } from './files.ts';
 
-const units = ['btrfs-to-s3.service', 'btrfs-to-s3.timer'];
+/** A unit, and the file of config/systemd/ that it is made from. */
+interface Unit {
+  readonly name: string;
+  readonly from: string;
+  /** For a settings file of its own for each instance: /etc/btrfs-to-s3/INSTANCE.env. */
+  readonly isTemplate?: true;
+}
+
+const units: readonly Unit[] = [
+  { name: 'btrfs-to-s3.service', from: 'btrfs-to-s3.service' },
+  { name: 'btrfs-to-s3.timer', from: 'btrfs-to-s3.timer' },
+  { name: 'btrfs-to-s3@.service', from: 'btrfs-to-s3.service', isTemplate: true },
+  { name: 'btrfs-to-s3@.timer', from: 'btrfs-to-s3.timer', isTemplate: true },
+  { name: 'btrfs-to-s3-verify.service', from: 'btrfs-to-s3-verify.service' },
+  { name: 'btrfs-to-s3-verify.timer', from: 'btrfs-to-s3-verify.timer' },
+];
+
+/** Only where PRUNE_EVERY is set. */
+const pruneUnits: readonly Unit[] = [
+  { name: 'btrfs-to-s3-prune.service', from: 'btrfs-to-s3-prune.service' },
+  { name: 'btrfs-to-s3-prune.timer', from: 'btrfs-to-s3-prune.timer' },
+];
+
+const instanceConfig = '/etc/btrfs-to-s3/%i.env';
+const timers = ['btrfs-to-s3.timer', 'btrfs-to-s3-verify.timer', 'btrfs-to-s3-prune.timer'];
 
 /** Where units go: below `destdir`, which is for packages and may be empty, and `prefix`. Both are absolute paths. */
 export interface UnitPlaces {
@@ -12,9 +36,18 @@ export interface UnitPlaces {
   readonly destdir: string;
 }
 
+/** What the settings and the program add. */
+export interface UnitContents {
+  /** Paths whose mounts must be there before the service starts. */
+  readonly needed: readonly string[];
+  /** True where PRUNE_EVERY is set. */
+  readonly prunes: boolean;
+  /** Text of btrfs-to-s3(1). */
+  readonly manual: string;
+}
+
 /**
- * Installs the units, readable by all.
- * @param needed paths whose mounts must be there before the service starts.
+ * Installs the units and the manual page, readable by all.
  * @returns the report, line by line.
  * @throws ToolError of the kind `usage`, before anything is written, for a path that cannot stand in a unit.
  */
@@ -22,7 +55,7 @@ export async function installUnits(
   checkout: string,
   configFile: string,
   places: UnitPlaces,
-  needed: readonly string[],
+  { needed, prunes, manual }: UnitContents,
 ): Promise<readonly string[]> {
   const config = resolve(configFile);
   const node = await which('node', { nothrow: true });
@@ -34,26 +67,42 @@ export async function installUnits(
     const message = `${path} cannot be used in a systemd unit: use a path of letters, digits and /._+:@- only`;
     throw new ToolError(message, { kind: 'usage' });
   }
-  const { target } = directoriesOf(places);
-  for (const unit of units) {
-    let text = await fs.readFile(join(checkout, 'config/systemd', unit), 'utf8');
-    for (const [name, value] of Object.entries(values)) text = text.replaceAll(`@${name}@`, value);
-    text = text.replaceAll('@NEEDED@', needed.map(asWord).join(' '));
-    const path = join(target, unit);
-    await fs
-      .outputFile(path, text)
-      .then(() => fs.chmod(path, 0o644))
-      .catch((cause: unknown) => {
-        throw fileError(`cannot write ${path}`, cause);
-      });
+  const { target, manualPath } = directoriesOf(places);
+  const wanted = prunes ? [...units, ...pruneUnits] : units;
+  for (const { name, from, isTemplate } of wanted) {
+    const source = await fs.readFile(join(checkout, 'config/systemd', from), 'utf8');
+    await writeForAll(
+      join(target, name),
+      fillIn(source, isTemplate ? { ...values, CONFIG: instanceConfig } : values, isTemplate ? [] : needed),
+    );
   }
+  // PRUNE_EVERY may have been set when this was installed before.
+  if (!prunes) await removeUnits(places, pruneUnits);
+  await writeForAll(manualPath, manual);
   if (await hasSystemd(places)) await $({ stdio: 'inherit' })`systemctl daemon-reload`;
   const missing = `${config} does not exist yet: copy config/backup.env.example to it (mode 0600), and fill it in`;
+  const named = timers.filter((timer) => wanted.some(({ name }) => name === timer));
   return [
-    `installed ${units.map((unit) => join(target, unit)).join(' ')}`,
+    `installed ${wanted.map(({ name }) => join(target, name)).join(' ')} ${manualPath}`,
     ...((await fs.pathExists(config)) ? [] : [missing]),
-    'then: systemctl enable --now btrfs-to-s3.timer',
+    `then: systemctl enable --now ${named.join(' ')}`,
   ];
+}
+
+/** Without paths there is no line for them: an empty one would take back those before it. */
+function fillIn(text: string, values: Readonly<Record<string, string>>, needed: readonly string[]): string {
+  let filled = needed.length > 0 ? text : text.replace(/^#[^\n]*\nRequiresMountsFor=@NEEDED@\n/m, '');
+  for (const [name, value] of Object.entries(values)) filled = filled.replaceAll(`@${name}@`, value);
+  return filled.replaceAll('@NEEDED@', needed.map(asWord).join(' '));
+}
+
+async function writeForAll(path: string, text: string): Promise<void> {
+  await fs
+    .outputFile(path, text)
+    .then(() => fs.chmod(path, 0o644))
+    .catch((cause: unknown) => {
+      throw fileError(`cannot write ${path}`, cause);
+    });
 }
 
 /** A path as a word of a unit, whatever is in it: quoted, without escapes and specifiers (systemd.syntax(7), systemd.unit(5)). */
@@ -61,29 +110,49 @@ function asWord(path: string): string {
   return `"${path.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%')}"`;
 }
 
-/** Removes the units, as far as they are there. A backup that runs just now is not stopped. */
+/** Removes the units and the manual page, as far as they are there. A backup that runs just now is not stopped. */
 export async function uninstallUnits(places: UnitPlaces): Promise<void> {
-  const { target, directory } = directoriesOf(places);
-  const toBeTold = await hasSystemd(places);
-  if (toBeTold && (await fs.pathExists(join(target, 'btrfs-to-s3.timer')))) {
-    await $({ stdio: 'inherit' })`systemctl disable --now btrfs-to-s3.timer`;
-  }
-  for (const unit of units) {
-    const path = join(target, unit);
-    await fs.rm(path, { force: true }).catch((cause: unknown) => {
-      throw fileError(`cannot remove ${path}`, cause);
-    });
-  }
+  const { manualPath, directory, manualDirectory } = directoriesOf(places);
+  await removeUnits(places, [...units, ...pruneUnits]);
+  await removeFile(manualPath);
   // Directories of ours; those of the system stay.
-  if (places.destdir && (await fs.pathExists(target))) {
-    await $({ cwd: places.destdir })`rmdir -p --ignore-fail-on-non-empty ${directory.slice(1)}`;
+  for (const each of places.destdir ? [directory, manualDirectory] : []) {
+    if (!(await fs.pathExists(places.destdir + each))) continue;
+    await $({ cwd: places.destdir })`rmdir -p --ignore-fail-on-non-empty ${each.slice(1)}`;
   }
-  if (toBeTold) await $({ stdio: 'inherit' })`systemctl daemon-reload`;
+  if (await hasSystemd(places)) await $({ stdio: 'inherit' })`systemctl daemon-reload`;
+}
+
+async function removeUnits(places: UnitPlaces, removed: readonly Unit[]): Promise<void> {
+  const { target } = directoriesOf(places);
+  const isRunning = await hasSystemd(places);
+  for (const { name, isTemplate } of removed) {
+    const path = join(target, name);
+    if (!(await fs.pathExists(path))) continue;
+    if (isRunning && name.endsWith('.timer')) {
+      const instances = isTemplate ? name.replace('@.', '@*.') : name;
+      await $({ stdio: 'inherit', nothrow: true })`systemctl disable --now ${instances}`;
+    }
+    await removeFile(path);
+  }
+}
+
+async function removeFile(path: string): Promise<void> {
+  await fs.rm(path, { force: true }).catch((cause: unknown) => {
+    throw fileError(`cannot remove ${path}`, cause);
+  });
 }
 
 function directoriesOf({ prefix, destdir }: UnitPlaces) {
-  const directory = `${prefix.replace(/\/$/, '')}/lib/systemd/system`;
-  return { directory, target: destdir + directory };
+  const base = prefix.replace(/\/$/, '');
+  const directory = `${base}/lib/systemd/system`;
+  const manualDirectory = `${base}/share/man/man1`;
+  return {
+    directory,
+    target: destdir + directory,
+    manualDirectory,
+    manualPath: `${destdir}${manualDirectory}/btrfs-to-s3.1`,
+  };
 }
 
 /** True where a systemd runs that must reload. */

@@ -55,6 +55,12 @@ const virtualOnly: Explanation = {
   hint: 'set S3_ADDRESSING=virtual',
 };
 
+/** Ceph's and MinIO's codes for a bucket, or a server, that is full. */
+const fullBucket: Explanation = {
+  says: 'the bucket has no room left',
+  hint: 'raise its quota, or make room with make prune APPLY=1',
+};
+
 /** By the error's name, as S3 lists them (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). */
 const explanations: Readonly<Record<string, Explanation>> = {
   CredentialsProviderError: noCredentials,
@@ -101,6 +107,13 @@ const explanations: Readonly<Record<string, Explanation>> = {
     hint: 'make verify shows all that is affected',
     kind: 'damage',
   },
+  WebPage: {
+    says: 'a web page came instead of an answer of S3',
+    hint: 'AWS_ENDPOINT_URL_S3 must be the address of the API, not of a console; a network may also show a log-in page first',
+  },
+  QuotaExceeded: fullBucket,
+  XMinioAdminBucketQuotaExceeded: fullBucket,
+  XMinioStorageFull: fullBucket,
   SlowDown: { says: 'the server asks to slow down', hint: 'run again later, or lower CONCURRENCY' },
   SecondLevelDomainForbidden: virtualOnly,
   PathStyleDomainForbidden: virtualOnly,
@@ -167,6 +180,8 @@ const refusals: readonly (readonly [RegExp, Explanation])[] = [
 function refusalOf(error: unknown): Explanation | undefined {
   const { name = '', message = '' } = detailsOf(error);
   if (statusOf(error) === 413) return tooLarge;
+  // Backblaze's has the code of a denial (https://github.com/restic/restic/issues/3582).
+  if (statusOf(error) === 403 && /\bstorage cap|\bquota\b/i.test(message)) return fullBucket;
   if (name === 'InvalidPart' && /same (length|size)/i.test(message)) return unequalParts;
   const isOfHeader =
     statusOf(error) === 501 || (statusOf(error) === 400 && /^Invalid(Argument|Request)$/.test(name));
@@ -230,6 +245,9 @@ function sentenceOf(error: unknown): readonly string[] {
     name === 'ProxyFailure' ||
     isTlsError(error) ||
     isCertificateError(error);
+  const { Endpoint } = error as { readonly Endpoint?: unknown };
+  if (name === 'PermanentRedirect' && typeof Endpoint === 'string')
+    return [`it is at ${cleanText(Endpoint, [])}`];
   const sentence = isGarbled(error) ? '' : cleanText(message, []).replace(/[.\s]+$/, '');
   return isTold && !['', name, ...usualSentences].includes(sentence) ? [sentence] : [];
 }

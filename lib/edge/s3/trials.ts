@@ -76,12 +76,11 @@ export function tryRead(bucket: Bucket, key: string): Promise<Trial> {
   });
 }
 
-/** Asks for the thaw of an object that is in no archive, which S3 refuses, and charges nothing for; a server without archives does not support that request. */
+/** Asks for the thaw of an object that is in no archive, which S3 refuses, and charges nothing for; a server without archives does not support the request. */
 export function tryThaw(bucket: Bucket, key: string): Promise<Trial> {
   const command = new RestoreObjectCommand({ Bucket: bucket.name, Key: key, RestoreRequest: { Days: 1 } });
-  return tryAction('s3:RestoreObject', key, ['InvalidObjectState'], () =>
-    send(bucket, `thaw ${key}`, command),
-  );
+  const passes = ['InvalidObjectState', 'NotImplemented', 'MethodNotAllowed'];
+  return tryAction('s3:RestoreObject', key, passes, () => send(bucket, `thaw ${key}`, command));
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { thawStates } from '../../edge/s3/thaw-requests.ts';
 import type { StageContext } from '../context.ts';
 import { everythingAmong, findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
+import { withEtagsOfHead } from './look-at-chunks.ts';
 
 /** Whether the chain of a backup can be read now, or why it cannot be restored at all. */
 export type Restorability =
@@ -76,7 +77,8 @@ export async function backupsAmong(
     parseKey(bucket.prefix, key)?.type === 'chunk' ? [key] : [],
   );
   const states = await thawStates(bucket, listed, new Set(chunkKeys), REQUESTS_AT_ONCE);
-  const objects = new Map(listed.map((object) => [object.key, object]));
+  const settled = await withEtagsOfHead({ bucket, signal: bucket.signal }, listed, manifests.values());
+  const objects = new Map(settled.map((object) => [object.key, object]));
   const restorable = restorabilities(manifests, objects, states);
   const backups = keys.map(({ key, subvolume: name, kind, timestamp }): ListedBackup => {
     const known = {

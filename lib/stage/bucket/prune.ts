@@ -23,6 +23,7 @@ import { isDenied, isNamed } from '../../edge/s3/s3-errors.ts';
 import type { StageContext } from '../context.ts';
 import type { PruneOutcome } from './apply-prune.ts';
 import { findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
+import { withEtagsOfHead } from './look-at-chunks.ts';
 
 /** The plans for all subvolumes, by name. */
 export interface PruneSurvey<Plan extends PrunePlan = PrunePlan> {
@@ -92,8 +93,14 @@ async function lookAt(
     concurrency: REQUESTS_AT_ONCE,
     signal,
   });
+  const objects = await withEtagsOfHead(
+    context,
+    known.objects,
+    manifests.map(([, manifest]) => manifest),
+  );
   return {
     ...known,
+    objects,
     prefix: bucket.prefix,
     subvolume,
     keep: settings.KEEP_GENERATIONS,

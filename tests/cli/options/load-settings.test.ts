@@ -95,11 +95,6 @@ test('--set wins over the file, and the last of several over the others', async 
   assert.deepEqual([values.CONCURRENCY, values.KEEP_SNAPSHOTS], [9, 3]);
 });
 
-test('a setting that cannot be honoured is refused', async () => {
-  write([...complete, 'METRICS_FILE=/run/x.prom']);
-  assert.match((await problemsOf()).message, /:4: METRICS_FILE is not supported yet/);
-});
-
 for (const mode of [0o644, 0o640, 0o604, 0o660, 0o610]) {
   test(`a file with a secret and mode ${mode.toString(8)} is refused, one without is not`, async () => {
     write([...complete, secret], mode);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nextDue } from '../../../lib/core/watch/next-due.ts';
 import { type RunFacts, type RunRecord, recordRun } from '../../../lib/core/watch/run-record.ts';
+import { nextTaskMs } from '../../../lib/core/watch/task-due.ts';
 
 const published = {
   kind: 'full',
@@ -50,6 +51,28 @@ test('a failure keeps when it last went well, and says what failed', () => {
 test('what was done for another bucket is forgotten', () => {
   const second: RunRecord = recordRun(first, runAt('2026-11-29T02:10:00Z', 0, 'other/host'), new Map());
   assert.deepEqual(second.subvolumes, {});
+});
+
+test('a task is done when all of it came to a conclusion; what fails, or is of one subvolume, is not', () => {
+  const at = (finished_at: string, exit_code: number, isWhole = true) => ({
+    ...runAt(finished_at, exit_code),
+    isWhole,
+  });
+  const done = recordRun(undefined, at('2026-11-01T05:00:00Z', 4), new Map());
+  assert.equal(done.done_at, '2026-11-01T05:00:00Z');
+  assert.equal(recordRun(done, at('2026-11-02T05:00:00Z', 1), new Map()).done_at, done.done_at);
+  assert.equal(recordRun(done, at('2026-11-02T05:00:00Z', 0, false), new Map()).done_at, done.done_at);
+  assert.equal(recordRun(undefined, at('2026-11-02T05:00:00Z', 1), new Map()).done_at, null);
+});
+
+test('a task is due after its period, a little before it for the sake of timers, and where nothing is known', () => {
+  const now = Date.parse('2026-11-28T05:00:00Z');
+  const of = (doneAt: string | null) => nextTaskMs(7 * 86_400, doneAt, now);
+  assert.equal(of(null), undefined);
+  assert.equal(of('2026-11-21T05:00:00Z'), undefined);
+  assert.equal(of('2026-11-21T07:59:00Z'), undefined);
+  assert.equal(of('2026-11-21T08:01:00Z'), Date.parse('2026-11-28T08:01:00Z'));
+  assert.equal(of('2027-01-01T00:00:00Z'), undefined, 'a clock that was ahead');
 });
 
 const day = 86_400_000;

@@ -37,6 +37,7 @@ export function goodRun(command: string, outcome: 'published' | 'sound'): RunRec
     started_at: '2026-11-28T02:00:00.000Z',
     finished_at: at,
     exit_code: 0,
+    done_at: at,
     problem: null,
     subvolumes: { data: { finished_at: at, outcome, problem: null, ok_at: at, published } },
   };

@@ -116,7 +116,7 @@ test('the signal that ended a child is in the error', async () => {
     assert.equal(error.message, 'the test child was killed by SIGKILL');
     assert.match(
       error.hint ?? '',
-      /^the kernel kills so when memory runs out, .*: lower PART_SIZE or CONCURRENCY$/,
+      /^the kernel does that when memory runs out, .*: lower PART_SIZE or CONCURRENCY$/,
     );
     return true;
   });

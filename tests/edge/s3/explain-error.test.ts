@@ -23,6 +23,16 @@ const table: readonly (readonly [string, number | undefined, string, string, Reg
     2,
     false,
   ],
+  ['WebPage', undefined, '', 'a web page came instead of an answer of S3', /not of a console/, 1, false],
+  [
+    'QuotaExceeded',
+    403,
+    '',
+    'the bucket has no room left: message of QuotaExceeded',
+    /quota.*make prune/,
+    1,
+    false,
+  ],
   ['NoSuchBucket', 404, '', 'the bucket does not exist: message of NoSuchBucket', /S3_BUCKET/, 1, false],
   [
     'InvalidAccessKeyId',

@@ -210,6 +210,6 @@ test('a server that takes no faster tier is asked for one once', async () => {
   await thawChunks(context, { ...request, terms: { tier: 'Bulk', days: 7 } });
   proxy.expect(refusing(409, 'RestoreAlreadyInProgress'));
   const error = await thawAndWait(context, request, true).catch((reason: unknown) => reason);
-  assert.match(`${error}`, /requested before, in a tier that the bucket does not tell: 12h 00m at most/);
+  assert.match(`${error}`, /requested before, in a tier that the bucket does not show: 12h 00m at most/);
   assert.equal(countOf(isRestore), 1);
 });

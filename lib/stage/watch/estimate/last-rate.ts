@@ -1,8 +1,25 @@
-/** How fast the last upload was, by what the bucket says of it. */
+/** How fast the last upload was: as RUN_DIR has measured it, or else by what the bucket says of it. */
 import { MIB } from '../../../core/units.ts';
+import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { REQUESTS_AT_ONCE, readForOverview } from '../../bucket/backups.ts';
 import type { ListedBackup } from '../../bucket/list.ts';
 import type { StageContext } from '../../context.ts';
+
+/** The newest that RUN_DIR has of any subvolume. */
+async function measuredRate(
+  { settings }: StageContext,
+  backups: readonly ListedBackup[],
+): Promise<UploadRate | undefined> {
+  let newest = '';
+  let rate: number | undefined;
+  for (const name of new Set(backups.map(({ subvolume }) => subvolume))) {
+    const published = await new RunDirectory(settings.RUN_DIR, name).readPublished();
+    if (published?.upload_rate === undefined || published.published_at < newest) continue;
+    newest = published.published_at;
+    rate = published.upload_rate;
+  }
+  return rate === undefined ? undefined : { bytesPerSecond: rate, of: 'the last upload' };
+}
 
 /** A small upload says more of the time that requests take than of the line. */
 const leastBytes = 32 * MIB;
@@ -15,13 +32,17 @@ export interface UploadRate {
 }
 
 /**
- * The rate of the newest backup that was large enough, from planning to the end of its upload; undefined where there is none.
+ * The rate of the last upload that was long enough to measure; undefined where there is none. Without RUN_DIR it is that of the newest
+ * large backup, from planning to the end of its upload.
  * @param backups those that are listed, of all subvolumes
  */
 export async function lastRate(
-  { bucket }: StageContext,
+  context: StageContext,
   backups: readonly ListedBackup[],
 ): Promise<UploadRate | undefined> {
+  const { bucket } = context;
+  const measured = await measuredRate(context, backups);
+  if (measured) return measured;
   const newestFirst = backups
     .filter(({ bytes, problem }) => bytes >= leastBytes && problem === undefined)
     .toSorted((a, b) => (a.created_at < b.created_at ? 1 : -1));

@@ -135,5 +135,23 @@ test('credentials that are nowhere to be found keep nothing else from being look
     /^broken credentials: .*no AWS credentials were found.*\| set AWS_ACCESS_KEY_ID/,
   );
   assert.deepEqual(more, [rest]);
-  assert.equal(linesOf(found, 'node', 'RUN_DIR', 'memory').length, 3);
+  assert.equal(linesOf(found, 'node', 'RUN_DIR', 'programs').length, 3);
+});
+
+test('a proxy that cannot be reached is named, with the settings that name it', async () => {
+  const settings = {
+    HTTPS_PROXY: 'http://user:password@127.0.0.1:9',
+    S3_BUCKET: 'test-bucket',
+    RUN_DIR: directory,
+  };
+  const open = () => openTestBucket('https://s3.example.net', settings);
+  const all = { ...settings, AWS_ENDPOINT_URL_S3: 'https://s3.example.net' };
+  const lines = linesOf(await examineWith(open, all, { role: 'verify' }), 'bucket', 'proxy', 'clock');
+  assert.match(lines[0] ?? '', /^broken bucket: .*proxy 127\.0\.0\.1:9.*\| check HTTPS_PROXY and NO_PROXY/);
+  assert.match(
+    lines[1] ?? '',
+    /^doubtful proxy: the way to https:\/\/s3\.example\.net leads through 127\.0\.0\.1:9 \| NO_PROXY/,
+  );
+  assert.equal(lines.length, 2);
+  assert.equal(lines.join().includes('password'), false);
 });

@@ -49,7 +49,7 @@ test('a check that fails, or never ends, hides no other, and the findings keep t
 
 test('256 MiB of memory are too little for the defaults, and enough with the settings that are named', async () => {
   const limit = { bytes: 256 * MIB, whose: 'its cgroup /small' };
-  const [finding, ...more] = await lookAtMemory(settingsOf({}), limit);
+  const [finding, ...more] = await lookAtMemory(settingsOf({}), 'backup', limit);
   assert.equal(finding?.verdict, 'doubtful');
   assert.match(
     finding.says,
@@ -59,8 +59,18 @@ test('256 MiB of memory are too little for the defaults, and enough with the set
   const [, setting = ''] =
     /settings that fit: .*?\b((?:PART_SIZE|CONCURRENCY)=\w+)/.exec(finding.cure ?? '') ?? [];
   const [key = '', value = ''] = setting.split('=');
-  const [cured] = await lookAtMemory(settingsOf({ [key]: value }), limit);
+  const [cured] = await lookAtMemory(settingsOf({ [key]: value }), 'backup', limit);
   assert.deepEqual(cured, fine('its cgroup /small has 256 MiB, which is enough'), `with ${setting}`);
+});
+
+test('a restore is judged by what it holds itself', async () => {
+  const limit = { bytes: 256 * MIB, whose: 'this machine' };
+  const [finding] = await lookAtMemory(settingsOf({}), 'restore', limit);
+  assert.match(finding?.says ?? '', /^make restore takes up to 4\d\d MiB of memory/);
+  assert.equal(
+    (await lookAtMemory(settingsOf({ PART_SIZE: '24MiB' }), 'restore', limit))[0]?.verdict,
+    'fine',
+  );
 });
 
 test('room is judged by size: little is enough on a small filesystem, and a twentieth on a large one', () => {

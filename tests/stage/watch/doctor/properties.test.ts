@@ -7,10 +7,10 @@ import {
   PutBucketVersioningCommand,
   PutObjectLockConfigurationCommand,
 } from '@aws-sdk/client-s3';
-import { serialiseDocument } from '../../../../lib/core/format/manifest.ts';
+import { RunDirectory } from '../../../../lib/edge/files/run-directory.ts';
 import { openTestBucket, startTestBucket } from '../../../support/bucket.ts';
 import { examineWith, linesOf } from '../../../support/doctor.ts';
-import { publish, put } from '../../../support/fake-backups.ts';
+import { publish } from '../../../support/fake-backups.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('doctor-properties');
@@ -38,10 +38,10 @@ const ends = (DaysAfterInitiation: number): LifecycleRule => ({
 });
 
 test('a lifecycle rule that is too short for a chunk at the rate of the last backup is named, and a longer one passes', async () => {
-  const { key, manifest } = await publish(bucket, { day: 1 });
-  // Of 2,000 bytes, so that 5 MiB take two days.
-  const timing = { started_at: '2026-01-01T02:00:00Z', finished_at: '2026-01-01T02:01:06Z' };
-  await put(bucket, key, serialiseDocument({ ...manifest, timing }));
+  const { key } = await publish(bucket, { day: 1 });
+  // 5 MiB take two days.
+  const published = { manifest_key: key, published_at: '2026-01-01T02:00:00Z', upload_rate: 30 };
+  await new RunDirectory(directory, 'data').finish(published);
   assert.match(
     await examine('lifecycle'),
     /^doubtful lifecycle: no rule ends incomplete uploads.*\| add \{"ID"/,

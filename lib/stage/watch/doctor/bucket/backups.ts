@@ -1,8 +1,9 @@
 /** The last backup and the last drill of each subvolume, as the bucket shows them. */
-import type { Manifest, StoredManifest } from '../../../../core/format/manifest.ts';
-
+import type { StoredManifest } from '../../../../core/format/manifest.ts';
 import { parseTimestamp, readableTimestamp } from '../../../../core/format/names.ts';
+import { measuredRate } from '../../../../core/plan/upload-rate.ts';
 import { DAY_MS, formatDuration } from '../../../../core/units.ts';
+import { RunDirectory } from '../../../../edge/files/run-directory.ts';
 import type { Bucket } from '../../../../edge/s3/s3-client.ts';
 import { listEverything, readManifest, readPointer } from '../../../bucket/backups.ts';
 import { earlierDrills } from '../../drill/records.ts';
@@ -34,11 +35,15 @@ export async function readLast(bucket: Bucket, { role, settings }: Patient): Pro
   );
 }
 
-/** Bytes a second at which a backup was uploaded; undefined where it is not recorded, or too short to measure. */
-export function uploadRate({ timing, total_bytes }: Manifest): number | undefined {
-  if (!timing) return undefined;
-  const seconds = (Date.parse(timing.finished_at) - Date.parse(timing.started_at)) / 1000;
-  return seconds >= 1 && total_bytes > 0 ? total_bytes / seconds : undefined;
+/** Bytes a second of the last upload of a subvolume: as it was measured here, else as its manifest tells; undefined where neither does. */
+export async function uploadRate(
+  { name, stored }: LastOfName,
+  { settings }: Patient,
+): Promise<number | undefined> {
+  const measured = (await new RunDirectory(settings.RUN_DIR, name).readPublished())?.upload_rate;
+  if (measured !== undefined || !stored?.manifest.timing) return measured;
+  const { timing, total_bytes } = stored.manifest;
+  return measuredRate(total_bytes, (Date.parse(timing.finished_at) - Date.parse(timing.started_at)) / 1000);
 }
 
 /** Judges how old the last backups are. */

@@ -92,7 +92,7 @@ async function trialsOfBackup(
   const { settings } = patient;
   const [first] = settings.SUBVOLUMES ?? [];
   const keys = new SubvolumeKeys(bucket.prefix, first?.name ?? noSubvolume);
-  // What the server refuses of class and encryption is reported already, and has nothing to do with permissions.
+  // What the server refuses of class and encryption is a finding of its own, and no matter of permissions.
   const options = takesOptions ? writeOptions(settings, 'chunks') : plain;
   const text = recoveryTextKey(bucket.prefix);
   const uploads = [keys.chunk('full', noBackup, 0), keys.chunk('incremental', noBackup, 0)];

@@ -46,17 +46,17 @@ export async function lookAtVersions(bucket: Bucket): Promise<readonly Finding[]
 /** Looks at lifecycle rules. @param last by whose rates they are judged */
 export async function lookAtLifecycle(
   bucket: Bucket,
-  { settings }: Patient,
+  patient: Patient,
   last: Promise<readonly LastOfName[]>,
 ): Promise<readonly Finding[]> {
   const rules = await readLifecycle(bucket);
   if (rules === 'unknown')
     return [skipped('the rules are not known: the server has none, or these credentials may not read them')];
-  const manifests = (await last).flatMap(({ stored }) => stored?.manifest ?? []);
-  const rates = manifests.flatMap((manifest) => uploadRate(manifest) ?? []);
+  const measured = await Promise.all((await last).map((each) => uploadRate(each, patient)));
+  const rates = measured.flatMap((rate) => rate ?? []);
   const problems = judgeLifecycle(rules, {
     prefix: bucket.prefix,
-    uploadBytes: settings.CHUNK_SIZE,
+    uploadBytes: patient.settings.CHUNK_SIZE,
     rate: rates.length === 0 ? undefined : Math.min(...rates),
     versions: await readVersioning(bucket),
   });

@@ -2,13 +2,14 @@
 
 import { judgeRoom } from '../../../../core/plan/room-verdict.ts';
 import { type AdoptedSubvolume, type LiveSubvolume, placeOf } from '../../../../core/settings/rules.ts';
+import { chooseLayout } from '../../../../core/stream/part-sizes.ts';
 import { formatSize } from '../../../../core/units.ts';
 import { refuseMissingMount } from '../../../../edge/btrfs/mounts/missing-mount.ts';
 import { roomAt } from '../../../../edge/files/room.ts';
 import { type MemoryLimit, readMemoryLimit } from '../../../../edge/process/memory-limit.ts';
-import { warnOfUploadMemory } from '../../../memory-need.ts';
+import { warnOfDownloadMemory, warnOfUploadMemory } from '../../../memory-need.ts';
 import { broken, type Check, doubtful, type Finding, fine, listen } from '../check.ts';
-import type { Patient } from '../patient.ts';
+import { type Patient, type Role, touchesBtrfs } from '../patient.ts';
 
 /** The checks of disks and memory. */
 export function resourceChecks({ role, settings }: Patient): readonly Check[] {
@@ -32,7 +33,7 @@ export function resourceChecks({ role, settings }: Patient): readonly Check[] {
             look: () => lookAtRoom('SPOOL_DIR', SPOOL_DIR, 'make room, or set SPOOL_DIR to a larger disk'),
           },
         ]),
-    { name: 'memory', look: () => lookAtMemory(settings) },
+    ...(touchesBtrfs(role) ? [{ name: 'memory', look: () => lookAtMemory(settings, role) }] : []),
   ];
 }
 
@@ -50,14 +51,20 @@ async function lookAtRoom(what: string, path: string, cure: string): Promise<rea
   }
 }
 
-/** Judges memory as a backup does before it begins. @param limit what there is, unless it is to be looked up */
+/** Judges memory as a backup or a restore does before it begins. @param limit what there is, unless it is to be looked up */
 export async function lookAtMemory(
   settings: Patient['settings'],
+  role: Role,
   limit?: MemoryLimit,
 ): Promise<readonly Finding[]> {
   const { log, warnings } = listen();
   const least = limit ?? (await readMemoryLimit());
-  await warnOfUploadMemory({ settings, log }, least);
+  if (role === 'backup') await warnOfUploadMemory({ settings, log }, least);
+  else {
+    // The parts of a backup have the size that was set when it was made, which most often is that of today.
+    const { partSizeBytes } = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+    await warnOfDownloadMemory({ settings, log }, `make ${role}`, partSizeBytes, least);
+  }
   if (warnings.length > 0) return warnings;
   return [
     fine(

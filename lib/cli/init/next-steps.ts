@@ -1,0 +1,27 @@
+/** What to do after make init: the plan, the first backup, and the proof that it can be restored. */
+import { dirname, join } from 'node:path';
+import { placeOf } from '../../core/settings/rules.ts';
+import type { SettingValues } from '../../core/settings/settings.ts';
+
+/** The commands, a line each. @param identityFile of a key that was made, which a restore needs */
+export function nextSteps(
+  { SUBVOLUMES = [] }: SettingValues,
+  config: string,
+  identityFile: string | undefined,
+): readonly string[] {
+  const where = config === 'config/backup.env' ? '' : ` CONFIG=${config}`;
+  const [first] = SUBVOLUMES;
+  const target = first && join(dirname(placeOf(first)), `restored-${first.name}`);
+  const key = identityFile === undefined ? '' : ` SET="DECRYPT_WITH=${identityFile}"`;
+  return [
+    'Next:',
+    `  make backup DRY_RUN=1${where}      # the plan; changes nothing`,
+    `  make backup${where}`,
+    ...(first
+      ? [
+          `  make restore${where} SUBVOLUME=${first.name} TARGET=${target}${key}      # the proof, to a new path`,
+        ]
+      : []),
+    'docs/scheduling.md says how to do this every night.',
+  ];
+}
