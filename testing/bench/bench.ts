@@ -128,10 +128,10 @@ async function compare(set: DataSet, options: Options, place: Place): Promise<re
   });
 }
 
-/** How fast the tool is, as a share of the same programs by hand, which send nothing. */
+/** How fast the tool is, as a share of the same programs by hand. */
 function shareOfByHand(comparison: Comparison): string {
-  const byHand = linesOf(comparison).find(({ name }) => name.endsWith('by hand'));
-  return `this tool: ${byHand?.speedRatio.toFixed(2)} of ${byHand?.name}`;
+  const byHand = linesOf(comparison).filter(({ name }) => name.endsWith('by hand'));
+  return byHand.map(({ name, speedRatio }) => `this tool: ${speedRatio.toFixed(2)} of ${name}`).join('\n');
 }
 
 /** What is held on a ground, with a name for the table. */

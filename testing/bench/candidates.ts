@@ -43,9 +43,7 @@ export async function uploadContest(ground: Ground, directory: string): Promise<
   ) => ({
     command: { script, args, environment: { ...environment, ...more } },
   });
-  const awsConfig = join(directory, 'aws-config');
-  const [chunk, queue] = [`multipart_chunksize = ${partMib}MB`, `max_concurrent_requests = ${partsAtOnce}`];
-  await writeFile(awsConfig, `[default]\ns3 =\n  ${chunk}\n  ${queue}\n`);
+  const aws = await awsUpload(ground, directory);
   const candidates: Candidate[] = [
     {
       name: 'btrfs send | cat',
@@ -89,18 +87,28 @@ export async function uploadContest(ground: Ground, directory: string): Promise<
       name: 'aws s3 cp -',
       role: 'other',
       passesSink: true,
-      ...baseline(
-        `btrfs "$@" | aws --endpoint-url ${sink.endpoint} s3 cp --only-show-errors --expected-size ${ground.streamBytes} - s3://${sink.bucket}/aws`,
-        send,
-        // Not for all: rclone fails on AWS_CA_BUNDLE (1.60, "unable to load custom CA bundle").
-        {
-          AWS_CONFIG_FILE: awsConfig,
-          ...(sink.certificate !== undefined && { AWS_CA_BUNDLE: sink.certificate }),
-        },
-      ),
+      ...baseline(`btrfs "$@" | ${aws.script}`, send, aws.environment),
     },
   ];
   return { direction: 'upload', candidates: await present(candidates), clear: async () => undefined };
+}
+
+/** How the aws command stores what it reads, set to the tool's defaults: a script, and what it needs of the environment. */
+export async function awsUpload(
+  { sink, streamBytes }: Ground,
+  directory: string,
+): Promise<{ readonly script: string; readonly environment: Readonly<Record<string, string>> }> {
+  const awsConfig = join(directory, 'aws-config');
+  const [chunk, queue] = [`multipart_chunksize = ${partMib}MB`, `max_concurrent_requests = ${partsAtOnce}`];
+  await writeFile(awsConfig, `[default]\ns3 =\n  ${chunk}\n  ${queue}\n`);
+  return {
+    script: `aws --endpoint-url ${sink.endpoint} s3 cp --only-show-errors --expected-size ${streamBytes} - s3://${sink.bucket}/aws`,
+    environment: {
+      AWS_CONFIG_FILE: awsConfig,
+      // Not for all: rclone fails on AWS_CA_BUNDLE (1.60, "unable to load custom CA bundle").
+      ...(sink.certificate !== undefined && { AWS_CA_BUNDLE: sink.certificate }),
+    },
+  };
 }
 
 /** Restores of the backup, each with its data on disk at the end. */

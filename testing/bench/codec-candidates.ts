@@ -1,7 +1,7 @@
 /** What is compared with CODEC=1: uploads through each codec, beside the same programs in one pipe, by hand. */
 import { join } from 'node:path';
 import { shell } from '../harness/processes/shell.ts';
-import type { Candidate, Contest } from './candidates.ts';
+import { awsUpload, type Candidate, type Contest, versionOf } from './candidates.ts';
 import type { Ground } from './measure/ground.ts';
 
 /** A codec by its name, and the contest of its uploads. */
@@ -11,7 +11,8 @@ export interface CodecContest {
 }
 
 /**
- * The contests of a snapshot, one for each codec. By hand, nothing is sent; the tool sends what it makes to the sink.
+ * The contests of a snapshot, one for each codec: by hand, where nothing is sent; by hand into the aws command, where that is installed; and
+ * the tool, which sends what it makes to the sink.
  * @param directory for the key that is made for them
  */
 export async function codecContests(ground: Ground, directory: string): Promise<readonly CodecContest[]> {
@@ -24,9 +25,15 @@ export async function codecContests(ground: Ground, directory: string): Promise<
     ['age', age, [`ENCRYPT_TO=${recipient}`]],
     ['zstd | age', `zstd -q -c | ${age}`, ['COMPRESS=zstd', `ENCRYPT_TO=${recipient}`]],
   ];
+  const hasAws = (await versionOf('aws')) !== undefined;
   const contests: CodecContest[] = [];
   for (const [name, pipe, settings] of codecs) {
-    const candidates = [byHand(ground, name, pipe), tool(ground, await encodedBytes(ground, pipe), settings)];
+    const leastBytes = 0.9 * (await encodedBytes(ground, pipe));
+    const candidates = [
+      byHand(ground, name, pipe),
+      ...(hasAws ? [await sentByHand(ground, name, pipe, { leastBytes, directory })] : []),
+      tool(ground, leastBytes, settings),
+    ];
     contests.push({ name, contest: { direction: 'upload', candidates, clear: async () => undefined } });
   }
   return contests;
@@ -41,7 +48,27 @@ function byHand({ send, environment }: Ground, name: string, pipe: string): Cand
   };
 }
 
-function tool({ variants }: Ground, bytes: number, settings: readonly string[]): Candidate {
+async function sentByHand(
+  ground: Ground,
+  name: string,
+  pipe: string,
+  { leastBytes, directory }: { readonly leastBytes: number; readonly directory: string },
+): Promise<Candidate> {
+  const { script, environment } = await awsUpload(ground, directory);
+  return {
+    name: `${name} | aws s3 cp -, by hand`,
+    role: 'other',
+    passesSink: true,
+    leastBytes,
+    command: {
+      script: `btrfs "$@" | ${pipe} | ${script}`,
+      args: ground.send,
+      environment: { ...ground.environment, ...environment },
+    },
+  };
+}
+
+function tool({ variants }: Ground, leastBytes: number, settings: readonly string[]): Candidate {
   const own = variants.find(({ isFirst }) => isFirst);
   if (!own) throw new Error('the tool itself is not among the variants');
   const sets = settings.flatMap((setting) => ['--set', setting]);
@@ -50,7 +77,7 @@ function tool({ variants }: Ground, bytes: number, settings: readonly string[]):
     role: 'tool',
     passesSink: true,
     // Frames do not know each other, so that they are a little larger; what is much less than the pipe makes is not all of it.
-    leastBytes: 0.9 * bytes,
+    leastBytes,
     get command() {
       return own.upload(...sets);
     },

@@ -3,13 +3,20 @@
  * pass an older one off as the last. A manifest names its chunks by their hashes, its parent, and the digests of what was backed up.
  */
 import { ToolError } from '../../core/errors.ts';
-import type { StoredManifest } from '../../core/format/manifest.ts';
+import type { Manifest, StoredManifest } from '../../core/format/manifest.ts';
 import { parseKey, signatureKeyOf } from '../../core/format/names.ts';
 import { ArchivedDocument, readDocument } from '../../edge/s3/documents.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { checkSigners, signatureProblem } from '../../edge/signature/ssh-signature.ts';
 import type { StageContext } from '../context.ts';
-import { listManifests, readManifest, resolveChain, type Selection, type Trust } from './backups.ts';
+import {
+  findPointer,
+  listManifests,
+  readManifest,
+  resolveChain,
+  type Selection,
+  type Trust,
+} from './backups.ts';
 
 const maxSignatureBytes = 65_536;
 
@@ -92,4 +99,25 @@ async function refuseOlder(
       { kind: 'damage', hint: `MANIFEST=${key} restores the newest; MANIFEST=${chosen.key} the other` },
     );
   }
+}
+
+/**
+ * The pointer is not signed, and must name the newest of the signed manifests.
+ * @returns what is wrong with it; undefined where it names the newest, or cannot be read
+ */
+export async function olderPointer(
+  bucket: Bucket,
+  subvolume: string,
+  manifests: ReadonlyMap<string, Manifest>,
+): Promise<string | undefined> {
+  const found = await findPointer(bucket, subvolume).catch((error: unknown) => {
+    if (!(error instanceof ArchivedDocument)) throw error;
+    return undefined;
+  });
+  const named = found && 'pointer' in found ? found.pointer : undefined;
+  const newer = [...manifests].find(
+    ([, manifest]) => manifest.subvolume === subvolume && named && manifest.created_at > named.created_at,
+  );
+  if (!named || !newer) return undefined;
+  return `names ${named.manifest_key}, but ${newer[0]} is newer and signed: it is an older pointer, or a backup is being published`;
 }

@@ -25,18 +25,11 @@ import { heldBytesFor } from '../../transfer/back/fetching.ts';
 import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.ts';
 import type { StageContext } from '../context.ts';
 import { warnOfDownloadMemory } from '../memory-need.ts';
-import {
-  findPointer,
-  listEverything,
-  nothingFound,
-  REQUESTS_AT_ONCE,
-  readManifest,
-  readPointer,
-} from './backups.ts';
+import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import { findSealed } from './identity.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
 import { readBackup } from './read-backup.ts';
-import { demandSignatures } from './signatures.ts';
+import { demandSignatures, olderPointer } from './signatures.ts';
 
 /** Something that is not as it should be; `object` is a key. */
 export interface Finding {
@@ -103,7 +96,9 @@ export async function verifyBackups(
   for (const name of names) {
     const object = new SubvolumeKeys(bucket.prefix, name).current;
     await unlessArchived(object, () => checkPointer(context, name, { manifests, archived, findings }));
-    if (trust) await unlessArchived(object, () => checkPointerIsNewest(context, name, manifests, findings));
+    if (!trust) continue;
+    const problem = await olderPointer(bucket, name, manifests);
+    if (problem !== undefined) findings.push({ object, problem });
   }
   const stored = keys.flatMap(({ key }) => {
     const manifest = manifests.get(key);
@@ -239,25 +234,6 @@ async function checkPointer(
   log.warn(
     `${object} names ${named}, but ${later[0]} builds on that: a backup is being published, or the pointer is an old one; AT= and MANIFEST= restore the later one`,
   );
-}
-
-/** Where manifests have to be signed: the pointer, which is not, must name the newest of them. */
-async function checkPointerIsNewest(
-  { bucket }: StageContext,
-  subvolume: string,
-  manifests: ReadonlyMap<string, Manifest>,
-  findings: Finding[],
-): Promise<void> {
-  const found = await findPointer(bucket, subvolume);
-  const named = found && 'pointer' in found ? found.pointer : undefined;
-  const newer = [...manifests].find(
-    ([, manifest]) => manifest.subvolume === subvolume && named && manifest.created_at > named.created_at,
-  );
-  if (!named || !newer) return;
-  findings.push({
-    object: `${bucket.prefix}/subvol/${subvolume}/current.json`,
-    problem: `names ${named.manifest_key}, but ${newer[0]} is newer and signed: it is an older pointer, or a backup is being published`,
-  });
 }
 
 /**
