@@ -1,4 +1,5 @@
 /** How fast the last upload was: as RUN_DIR has measured it, or else by what the bucket says of it. */
+import { readableTimestamp } from '../../../core/format/names.ts';
 import { MIB } from '../../../core/units.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { REQUESTS_AT_ONCE, readForOverview } from '../../bucket/backups.ts';
@@ -52,7 +53,10 @@ export async function lastRate(
     const { started_at, finished_at } = manifest.timing;
     const seconds = (Date.parse(finished_at) - Date.parse(started_at)) / 1000;
     if (seconds > 0)
-      return { bytesPerSecond: manifest.total_bytes / seconds, of: `the backup of ${created_at}` };
+      return {
+        bytesPerSecond: manifest.total_bytes / seconds,
+        of: `the backup of ${readableTimestamp(created_at)}`,
+      };
   }
   return undefined;
 }
