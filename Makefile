@@ -172,7 +172,7 @@ test-integration: $(READY_FOR_DEVELOPMENT) ## the harness, step by step  [S3_SER
 
 .PHONY: test-ceph
 test-ceph: $(READY_FOR_CEPH) ## contract, hosts, recover.sh and harness against Ceph, which it installs
-	@$(TSX) testing/scripts/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts tests/slow/fleet.test.ts tests/slow/recover-server.test.ts; \
+	@$(TSX) testing/tools/with-s3-server.ts ceph -- bash -euc 'testing/run-tests.sh tests/contract/s3-contract.test.ts tests/slow/fleet.test.ts tests/slow/recover-server.test.ts; \
 	  $(TSX) testing/scripts/run-all.ts $(call option,TEST_CONFIG,config)'
 
 .PHONY: test-faults
@@ -188,7 +188,7 @@ pictures: $(READY_FOR_DEVELOPMENT) ## draws the pictures of README.md anew, from
 
 .PHONY: providers-table
 providers-table: $(READY_FOR_DEVELOPMENT) ## what works with which provider, played, into docs/providers.md; needs root
-	@$(TSX) testing/scripts/providers-table.ts
+	@$(TSX) testing/tools/providers-table.ts
 
 .PHONY: memory
 memory: $(READY_FOR_DEVELOPMENT) ## peak memory of upload and restore against the promised bound; needs root
@@ -208,7 +208,7 @@ bench-growth: $(READY_FOR_DEVELOPMENT) ## what each further GiB and each further
 
 .PHONY: schema
 schema: $(READY_FOR_DEVELOPMENT) ## writes the generated files in config/: JSON Schema, example, settings
-	@$(TSX) testing/scripts/write-generated.ts
+	@$(TSX) testing/tools/write-generated.ts
 
 .PHONY: help
 help: ## this list

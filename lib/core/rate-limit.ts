@@ -51,6 +51,11 @@ export function limitAt(timetable: Timetable, now: Date): number | undefined {
   return (passed.at(-1) ?? timetable.at(-1))?.bytesPerSecond;
 }
 
+/** The limit that holds at all hours; undefined where there is none, or it changes with the time of day. */
+export function constantLimit(timetable: Timetable): number | undefined {
+  return timetable.length === 1 ? timetable[0]?.bytesPerSecond : undefined;
+}
+
 /**
  * A token bucket without a store: bytes pass when those before them have had their time. All that share it get their turns in the order in
  * which they ask.

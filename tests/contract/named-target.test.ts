@@ -6,7 +6,7 @@ import { Outcomes } from './outcomes.ts';
 const contract = ['testing/run-tests.sh', 'tests/contract/s3-contract.test.ts'];
 
 test('the contract runs against a named server; what it is said to lack is skipped and reported', async () => {
-  const start = ['testing/scripts/with-s3-server.ts', 'local', '--', 'env', 'S3_NAME=some server'];
+  const start = ['testing/tools/with-s3-server.ts', 'local', '--', 'env', 'S3_NAME=some server'];
   const { exitCode, stdout } = await runNode([...start, 'S3_LACKS=archive,kms', ...contract]);
   assert.equal(exitCode, 0, stdout);
   assert.match(stdout, /aws:kms \S+ # some server lacks kms/);
@@ -29,7 +29,7 @@ test('a target that is not described, or not known, fails before any test', asyn
 
 test('a bucket that is not there is reported in one line', async () => {
   const start = [
-    'testing/scripts/with-s3-server.ts',
+    'testing/tools/with-s3-server.ts',
     'local',
     '--',
     'env',

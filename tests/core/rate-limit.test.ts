@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { limitAt, parseLimit, TokenBucket } from '../../lib/core/rate-limit.ts';
+import { constantLimit, limitAt, parseLimit, TokenBucket } from '../../lib/core/rate-limit.ts';
 
 const MIB = 2 ** 20;
 
@@ -42,6 +42,15 @@ test('by day the limit holds, by night there is none, and the evening goes on af
   assert.ok(typeof nightly !== 'string');
   assert.equal(limitAt(nightly, new Date(2026, 10, 28, 3)), 2 * MIB);
   assert.equal(limitAt([], new Date()), undefined);
+});
+
+test('a limit that holds all day is one to reckon with, and a timetable is not', () => {
+  const of = (text: string) => {
+    const table = parseLimit(text);
+    assert.ok(typeof table !== 'string');
+    return constantLimit(table);
+  };
+  assert.deepEqual([of('10MiB'), of('none'), of('08:00,1MiB 23:00,none')], [10 * MIB, undefined, undefined]);
 });
 
 test('bytes wait until those before them have had their time, whoever asks', () => {

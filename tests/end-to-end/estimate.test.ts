@@ -50,6 +50,13 @@ test('the estimate is what is sent, to the byte, full and incremental, and leave
   const parts = first.manifest.chunks.reduce((sum, { parts }) => sum + (parts?.length ?? 0), 0);
   assert.equal(full.parts, parts);
 
+  const limited = await estimate(world, '--set', 'LIMIT_UPLOAD=64KiB');
+  assert.equal(
+    limited.seconds,
+    limited.bytes / 65_536,
+    'the last upload was faster than the limit lets it be',
+  );
+
   await mutateData(world.data, { seed: 1, round: 1 });
   const increment = await estimate(world, '--rate', '8Mbit');
   assert.deepEqual([increment.kind, increment.exact, increment.chain.backups], ['incremental', true, 2]);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { MIB } from '../../lib/core/units.ts';
 import { RunDirectory } from '../../lib/edge/files/run-directory.ts';
-import { Retrier } from '../../lib/edge/s3/retry.ts';
+import { Retrier } from '../../lib/edge/s3/requests/retry.ts';
 import { publishBackup } from '../../lib/stage/backup/publish/publish.ts';
 import { uploadSnapshot } from '../../lib/stage/backup/upload/upload.ts';
 import { listBackups } from '../../lib/stage/bucket/list.ts';

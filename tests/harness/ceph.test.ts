@@ -76,7 +76,7 @@ test('a daemon ends with the process that started it, unless it is to outlive it
 });
 
 test('a command finds a server in its environment, and its exit code comes back', async () => {
-  const script = 'testing/scripts/with-s3-server.ts';
+  const script = 'testing/tools/with-s3-server.ts';
   const command = 'test -z "$S3_LACKS" && test "$S3_SERVER $AWS_REGION" = "env us-east-1" && exit 9';
   const { exitCode, stderr } = await runNode([script, 'local', '--', 'bash', '-c', command]);
   assert.equal(exitCode, 9, stderr);

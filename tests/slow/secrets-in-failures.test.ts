@@ -125,7 +125,11 @@ test('no failure makes a secret known: each is one line and a documented exit co
     ['a server that does not speak HTTP', { AWS_ENDPOINT_URL_S3: `http://${garbage}` }, 1],
     ['credentials in the address', { AWS_ENDPOINT_URL_S3: 'https://user:pass-of-the-address@127.0.0.1' }, 2],
     ['an address that is none', { AWS_ENDPOINT_URL_S3: 'https//user:pass-of-the-address@127.0.0.1' }, 2],
-    ['an address for notifications', { NOTIFY_URL: 'https://user:pass-of-the-address@127.0.0.1' }, 2],
+    [
+      'an address for notifications that is none',
+      { NOTIFY_URL: 'https//user:pass-of-the-address@127.0.0.1' },
+      2,
+    ],
     ['a key with a letter less', { AWS_SECRET_ACCES_KEY: mistyped }, 2],
     ['a key that is none', { [mistyped.replaceAll(/\W/g, '')]: '' }, 2],
     ['a secret in the place of a setting', { CONCURRENCY: mistyped }, 2],

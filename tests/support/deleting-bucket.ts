@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { ConnectionPool } from '../../lib/edge/http/connection-pool.ts';
 import { RateLimiter } from '../../lib/edge/process/rate-limiter.ts';
-import { Retrier } from '../../lib/edge/s3/retry.ts';
+import { Retrier } from '../../lib/edge/s3/requests/retry.ts';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import { ServerHabits } from '../../lib/edge/s3/server/habits.ts';
 

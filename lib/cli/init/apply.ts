@@ -5,7 +5,7 @@ import { ToolError } from '../../core/errors.ts';
 import { settingsText } from '../../core/settings/settings-text.ts';
 import { makeIdentityFile } from '../../edge/codec/make-identity.ts';
 import { codeOf, fileError } from '../../edge/files/files.ts';
-import { makeBucket } from '../../edge/s3/make-bucket.ts';
+import { makeBucket } from '../../edge/s3/bucket/make-bucket.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import type { Answers } from './answers.ts';
 

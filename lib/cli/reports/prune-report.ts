@@ -5,7 +5,7 @@ import type { Charge } from '../../core/plan/prune/minimum-duration.ts';
 import { ORPHAN_DAYS, type Orphans } from '../../core/plan/prune/orphans.ts';
 import { bytesOf, type PlannedGeneration, type PrunePlan } from '../../core/plan/prune/prune-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
-import type { Versioning } from '../../edge/s3/bucket-properties.ts';
+import type { Versioning } from '../../edge/s3/bucket/bucket-properties.ts';
 import type { PruneOutcome } from '../../stage/bucket/apply-prune.ts';
 import type { PruneSurvey } from '../../stage/bucket/prune.ts';
 import { formatTable } from './table.ts';

@@ -69,7 +69,9 @@ export class RunWatch {
   async end(exitCode: number): Promise<void> {
     if (this.#isSkipped && exitCode === 0) return;
     const { watched, errors } = this.#options;
-    await this.#unharmed('cannot record this run', () => this.#record(exitCode));
+    // Who verifies need not be root: that RUN_DIR cannot be written then matters only to METRICS_FILE.
+    const level = this.#options.values.METRICS_FILE ? 'warn' : 'debug';
+    await this.#unharmed('cannot record this run', () => this.#record(exitCode), level);
     await this.#started;
     if (isStopped(exitCode)) return;
     const failed = isFailure(watched, exitCode);
@@ -132,12 +134,18 @@ export class RunWatch {
   }
 
   /** A backup does not fail because it cannot be reported. */
-  async #unharmed(what: string, work: () => Promise<unknown>): Promise<void> {
+  async #unharmed(
+    what: string,
+    work: () => Promise<unknown>,
+    level: 'warn' | 'debug' = 'warn',
+  ): Promise<void> {
     try {
       await work();
     } catch (error) {
       const words = describeError(error);
-      this.#options.log.warn(`${what === '' ? words : `${what}: ${words}`}; the run itself is not affected`);
+      this.#options.log[level](
+        `${what === '' ? words : `${what}: ${words}`}; the run itself is not affected`,
+      );
     }
   }
 }

@@ -1,9 +1,9 @@
 /** Deletes many objects in batches, and reports each key that is refused. */
 import { DeleteObjectsCommand, GetObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { cleanText } from './clean-error.ts';
+import { attempt, sendOnce } from './requests/send.ts';
 import type { Bucket } from './s3-client.ts';
 import { reasonOf } from './s3-errors.ts';
-import { attempt, sendOnce } from './send.ts';
 
 /** Keys in one request, at most (https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html). */
 const batchSize = 1000;

@@ -8,9 +8,9 @@ import type { GetObjectCommand, GetObjectCommandOutput } from '@aws-sdk/client-s
 import { SilentConnection } from '../http/connection.ts';
 import { directOptions, type Origin } from '../http/connection-pool.ts';
 import { type Framing, type ResponseHead, UnusualResponse } from '../http/response-head.ts';
+import { sendOnce } from './requests/send.ts';
 import type { Bucket } from './s3-client.ts';
 import { StalledError } from './s3-errors.ts';
-import { sendOnce } from './send.ts';
 
 /** What is read, and to where. */
 export interface DirectGet {

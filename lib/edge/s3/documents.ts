@@ -8,9 +8,9 @@ import { parseKey } from '../../core/format/names.ts';
 import { type Archive, archiveOf, restoreCommand } from '../../core/thaw/archive-classes.ts';
 import { type Condition, isRefusedFor, type Precondition, writeUnder } from './conditional-write.ts';
 import { isUnlisted } from './objects.ts';
+import { attempt, piecesOf, send, sendOnce } from './requests/send.ts';
 import type { Bucket, WriteOptions } from './s3-client.ts';
 import { isDenied, isNamed, reasonOf, TransferError } from './s3-errors.ts';
-import { attempt, piecesOf, send, sendOnce } from './send.ts';
 
 /** A document and the ETag under which it was read. */
 export interface Document {

@@ -6,10 +6,10 @@ import {
   ListPartsCommand,
   type ListPartsCommandOutput,
 } from '@aws-sdk/client-s3';
-import { pagesOf } from './pages.ts';
+import { pagesOf } from './requests/pages.ts';
+import { send } from './requests/send.ts';
 import type { Bucket } from './s3-client.ts';
 import { isNamed } from './s3-errors.ts';
-import { send } from './send.ts';
 
 /** A multipart upload that has begun. */
 export interface MultipartUpload {

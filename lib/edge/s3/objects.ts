@@ -15,10 +15,10 @@ import {
   type ToldThaw,
   thawStateOf,
 } from '../../core/thaw/archive-classes.ts';
-import { pagesOf } from './pages.ts';
+import { pagesOf } from './requests/pages.ts';
+import { attempt, send, sendOnce } from './requests/send.ts';
 import type { Bucket } from './s3-client.ts';
 import { isDenied, isNamed, statusOf } from './s3-errors.ts';
-import { attempt, send, sendOnce } from './send.ts';
 
 /** An object that was stored whole; `checksum` is the server's own, where it keeps one. */
 export interface StoredObject {

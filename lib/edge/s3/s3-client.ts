@@ -7,7 +7,7 @@ import { ConnectionPool } from '../http/connection-pool.ts';
 import { RateLimiter } from '../process/rate-limiter.ts';
 import { cleanError, cleanErrors } from './clean-error.ts';
 import { explainS3Error } from './explain-error.ts';
-import { Retrier, type RetrierOptions } from './retry.ts';
+import { Retrier, type RetrierOptions } from './requests/retry.ts';
 import { isNetworkError } from './s3-errors.ts';
 import { type Connections, openConnections } from './server/connections.ts';
 import { endpointOf, readProfile } from './server/endpoint.ts';

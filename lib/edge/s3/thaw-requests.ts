@@ -10,9 +10,9 @@ import {
 } from '../../core/thaw/archive-classes.ts';
 import type { ColdObject } from '../../core/thaw/thaw-plan.ts';
 import { headObject, type ListedObject } from './objects.ts';
+import { send } from './requests/send.ts';
 import type { Bucket } from './s3-client.ts';
 import { isNamed } from './s3-errors.ts';
-import { send } from './send.ts';
 
 /** A request. `days` is how long the copy stays. */
 export interface ThawTerms {

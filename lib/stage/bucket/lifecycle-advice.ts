@@ -1,6 +1,6 @@
 /** Advice on a bucket that keeps the parts of uploads that are never completed: they are charged for, and no listing shows them. */
 import { uploadRule } from '../../core/plan/lifecycle-verdict.ts';
-import { readUploadExpiry } from '../../edge/s3/bucket-properties.ts';
+import { readUploadExpiry } from '../../edge/s3/bucket/bucket-properties.ts';
 import type { StageContext } from '../context.ts';
 
 /** Logs which lifecycle rule is missing, if one is known to be; never fails. */

@@ -15,7 +15,7 @@ import {
 import { replayJournal } from '../../core/plan/resume.ts';
 import { readJournal } from '../../edge/files/journal.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
-import { readVersioning, type Versioning } from '../../edge/s3/bucket-properties.ts';
+import { readVersioning, type Versioning } from '../../edge/s3/bucket/bucket-properties.ts';
 import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { type ListedUpload, listUploads } from '../../edge/s3/multipart-uploads.ts';
 import { listObjects } from '../../edge/s3/objects.ts';

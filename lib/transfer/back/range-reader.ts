@@ -3,9 +3,9 @@ import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { noteReceivedBytes } from '../../edge/process/garbage.ts';
 import { getInto } from '../../edge/s3/direct-get.ts';
+import { piecesOf, sendOnce, transfer } from '../../edge/s3/requests/send.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { TransferError } from '../../edge/s3/s3-errors.ts';
-import { piecesOf, sendOnce, transfer } from '../../edge/s3/send.ts';
 import { copyInto } from '../memory/part-pool.ts';
 
 /** Bytes of an object. */

@@ -21,9 +21,9 @@ import {
   type MultipartUpload,
 } from '../../edge/s3/multipart-uploads.ts';
 import { headObject, headOnce, type ObjectHead, type StoredObject } from '../../edge/s3/objects.ts';
+import { attempt, sendOnce, transfer } from '../../edge/s3/requests/send.ts';
 import type { Bucket, WriteOptions } from '../../edge/s3/s3-client.ts';
 import { asksToSlowDown, isTransient, TransferError } from '../../edge/s3/s3-errors.ts';
-import { attempt, sendOnce, transfer } from '../../edge/s3/send.ts';
 import { objectMadeOf, objectOfBody } from './known-objects.ts';
 import { type PartBody, presetPayloadHash, requestPayload, sizeOf } from './part-payload.ts';
 

@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import { ToolError } from '../../../lib/core/errors.ts';
 import { type Ping, ping } from '../../../lib/edge/notify/ping.ts';
 import { startPingServer } from '../../support/ping-server.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { startConnectProxy, startTls } from '../../support/tls-front.ts';
 
 const secret = 'a1b2c3d4-the-secret';
 const network = { HTTPS_PROXY: undefined, NO_PROXY: undefined, AWS_CA_BUNDLE: undefined };
@@ -99,4 +101,29 @@ test('a service that answers and never ends its answer is left', async (t) => {
   const server = await startPingServer((response) => void response.write('O'));
   t.after(() => server.stop());
   await ping({ url: `${server.url}/x`, signal: 'success' }, network, patient);
+});
+
+test('a service with a certificate of a private CA is pinged, directly and through the proxy', async (t) => {
+  const server = await startPingServer();
+  const tls = await startTls(
+    Number(new URL(server.url).port),
+    temporaryDirectory('ping-tls'),
+    'DNS:localhost',
+  );
+  const proxy = await startConnectProxy(tls.port);
+  t.after(() => Promise.all([proxy.stop(), tls.stop(), server.stop()]));
+  const trusting = { ...network, AWS_CA_BUNDLE: tls.certificate };
+  const url = `https://localhost:${tls.port}/${secret}`;
+  await assert.rejects(
+    ping({ url, signal: 'start' }, network, { ...patient, attempts: 1 }),
+    /self-signed|certificate/,
+  );
+  await ping({ url, signal: 'start' }, trusting, patient);
+  const HTTPS_PROXY = `http://127.0.0.1:${proxy.port}`;
+  await ping({ url: `https://localhost/${secret}`, signal: 'fail' }, { ...trusting, HTTPS_PROXY }, patient);
+  assert.deepEqual(proxy.asked, ['localhost:443']);
+  assert.deepEqual(
+    server.pings.map(({ path }) => path),
+    [`/${secret}/start`, `/${secret}/fail`],
+  );
 });

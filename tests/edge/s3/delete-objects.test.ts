@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { readVersioning } from '../../../lib/edge/s3/bucket-properties.ts';
+import { readVersioning } from '../../../lib/edge/s3/bucket/bucket-properties.ts';
 import { deleteObjects, retainedUntil } from '../../../lib/edge/s3/delete-objects.ts';
 import { listKeys } from '../../../lib/edge/s3/objects.ts';
 import { bucketName, openTestBucket, startTestBucket } from '../../support/bucket.ts';

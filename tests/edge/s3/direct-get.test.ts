@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { after, beforeEach, mock, test } from 'node:test';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { getInto } from '../../../lib/edge/s3/direct-get.ts';
+import { sendOnce } from '../../../lib/edge/s3/requests/send.ts';
 import type { Bucket } from '../../../lib/edge/s3/s3-client.ts';
 import { retryAfterOf, statusOf } from '../../../lib/edge/s3/s3-errors.ts';
-import { sendOnce } from '../../../lib/edge/s3/send.ts';
 import { bucketName, openTestBucket } from '../../support/bucket.ts';
 
 const data = randomBytes(200_000);

@@ -5,8 +5,8 @@ import { Readable } from 'node:stream';
 import { UploadPartCommand } from '@aws-sdk/client-s3';
 import { buildQueryString, HttpRequest } from '@smithy/core/protocols';
 import type { MultipartUpload } from '../multipart-uploads.ts';
+import { sendOnce } from '../requests/send.ts';
 import type { Bucket } from '../s3-client.ts';
-import { sendOnce } from '../send.ts';
 
 /** Who does not know `Expect: 100-continue` waits for the body, and is taken for one that has no limit. */
 const answerWithinMs = 3000;

@@ -9,9 +9,9 @@ import { formatSize } from '../../../core/units.ts';
 import { writeDocument } from '../documents.ts';
 import { chooseClass, explainS3Error } from '../explain-error.ts';
 import { abortUpload, type MultipartUpload } from '../multipart-uploads.ts';
+import { send } from '../requests/send.ts';
 import type { Bucket, WriteOptions } from '../s3-client.ts';
 import { detailsOf, isDenied, reasonOf, statusOf } from '../s3-errors.ts';
-import { send } from '../send.ts';
 import { announcePart } from './body-limit.ts';
 
 /** What a backup will send. */

@@ -5,7 +5,7 @@
 import { ToolError } from '../../../core/errors.ts';
 import { type ExpectedUpload, secondsBeyondRule } from '../../../core/plan/upload-rate.ts';
 import { formatCount, formatDuration, formatSize } from '../../../core/units.ts';
-import { readLifecycle } from '../../../edge/s3/bucket-properties.ts';
+import { readLifecycle } from '../../../edge/s3/bucket/bucket-properties.ts';
 import type { Bucket } from '../../../edge/s3/s3-client.ts';
 import type { UploadEnded } from '../../../transfer/out/chunk-object.ts';
 import type { StageContext } from '../../context.ts';

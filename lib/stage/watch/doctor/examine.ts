@@ -28,7 +28,7 @@ export async function examine(
     ...(patient.role === 'backup' ? sourceChecks(patient) : []),
     ...resourceChecks(patient),
     ...(touchesBtrfs(patient.role) ? leftoverChecks(patient) : []),
-    ...(patient.role === 'backup' ? [timerCheck] : []),
+    ...(patient.role === 'backup' ? [timerCheck(patient)] : []),
   ];
   const [ofHost, ofBucket] = await Promise.all([
     runChecks(host, signal),

@@ -1,4 +1,6 @@
 /** How fast the last upload was: as RUN_DIR has measured it, or else by what the bucket says of it. */
+import { readableTimestamp } from '../../../core/format/names.ts';
+import { constantLimit } from '../../../core/rate-limit.ts';
 import { MIB } from '../../../core/units.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { REQUESTS_AT_ONCE, readForOverview } from '../../bucket/backups.ts';
@@ -32,11 +34,21 @@ export interface UploadRate {
 }
 
 /**
- * The rate of the last upload that was long enough to measure; undefined where there is none. Without RUN_DIR it is that of the newest
+ * The rate of the last upload that was long enough to measure, as far as LIMIT_UPLOAD lets it; undefined where there is none. Without RUN_DIR it is that of the newest
  * large backup, from planning to the end of its upload.
  * @param backups those that are listed, of all subvolumes
  */
 export async function lastRate(
+  context: StageContext,
+  backups: readonly ListedBackup[],
+): Promise<UploadRate | undefined> {
+  const rate = await unlimitedRate(context, backups);
+  const limit = constantLimit(context.settings.LIMIT_UPLOAD);
+  if (limit === undefined || (rate && rate.bytesPerSecond <= limit)) return rate;
+  return { bytesPerSecond: limit, of: 'LIMIT_UPLOAD' };
+}
+
+async function unlimitedRate(
   context: StageContext,
   backups: readonly ListedBackup[],
 ): Promise<UploadRate | undefined> {
@@ -52,7 +64,10 @@ export async function lastRate(
     const { started_at, finished_at } = manifest.timing;
     const seconds = (Date.parse(finished_at) - Date.parse(started_at)) / 1000;
     if (seconds > 0)
-      return { bytesPerSecond: manifest.total_bytes / seconds, of: `the backup of ${created_at}` };
+      return {
+        bytesPerSecond: manifest.total_bytes / seconds,
+        of: `the backup of ${readableTimestamp(created_at)}`,
+      };
   }
   return undefined;
 }

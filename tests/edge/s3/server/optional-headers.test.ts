@@ -5,7 +5,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { deleteObjects } from '../../../../lib/edge/s3/delete-objects.ts';
 import { readDocument, writeDocument, writeText } from '../../../../lib/edge/s3/documents.ts';
 import { headObject, listObjects } from '../../../../lib/edge/s3/objects.ts';
-import { sendOnce } from '../../../../lib/edge/s3/send.ts';
+import { sendOnce } from '../../../../lib/edge/s3/requests/send.ts';
 import type { Habits, RefusedHeaders } from '../../../../testing/s3-server/habits/habits.ts';
 import { providers } from '../../../../testing/s3-server/habits/providers.ts';
 import { plainWrite } from '../../../support/bucket.ts';

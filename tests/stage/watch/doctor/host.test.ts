@@ -97,7 +97,7 @@ test('swap files are read with their blanks, partitions are left out, and anothe
 
 test('the timer: not installed, not active, not enabled, a run that failed, and one that is fine', () => {
   const judge = (timer: string, service = 'Result=success') =>
-    judgeTimer(parseProperties(timer), parseProperties(service)).map(
+    judgeTimer(parseProperties(timer), parseProperties(service), 'btrfs-to-s3').map(
       ({ verdict, says, cure }) => `${verdict}: ${says} | ${cure}`,
     );
   const good =

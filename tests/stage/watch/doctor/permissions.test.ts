@@ -96,3 +96,22 @@ for (const role of Object.keys(needed) as Role[]) {
     });
   }
 }
+
+test('on AWS the pointer that is there is tried, with its own text, and stays as it is', async () => {
+  server.permissions.set(permissionsOf('backup', bucket.name, prefix));
+  server.requests.length = 0;
+  const open = async () => ({
+    ...(await openTestBucket(server.endpoint, { S3_PREFIX: prefix })),
+    isAws: true,
+  });
+  const found = await examineWith(open, { S3_BUCKET: bucket.name, RUN_DIR: directory });
+  assert.match(linesOf(found, 'permissions').join(), /^fine permissions/);
+  server.permissions.clear();
+  const writes = server.requests.filter(
+    ({ operation, key }) => operation === 'PutObject' && key?.endsWith('current.json'),
+  );
+  assert.deepEqual(
+    writes.map(({ key, status }) => [key, status]),
+    [[`${prefix}/subvol/data/current.json`, 412]],
+  );
+});

@@ -1,8 +1,9 @@
 /** Each permission that a role needs is tried, in a way that leaves nothing in the bucket. */
+import { MAX_DRILL_BYTES } from '../../../../core/format/drill-record.ts';
 import { drillKey, recoveryTextKey, SubvolumeKeys } from '../../../../core/format/names.ts';
-import { readVersioning } from '../../../../edge/s3/bucket-properties.ts';
-import { checkAccess, headObject, type ListedObject, listObjects } from '../../../../edge/s3/objects.ts';
-import { type Bucket, type WriteOptions, writeOptions } from '../../../../edge/s3/s3-client.ts';
+
+
+import { readVersioning } from '../../../../edge/s3/bucket/bucket-properties.ts';
 import {
   type Trial,
   tryAbort,
@@ -13,7 +14,10 @@ import {
   tryReplace,
   tryThaw,
   tryUpload,
-} from '../../../../edge/s3/trials.ts';
+} from '../../../../edge/s3/bucket/trials.ts';
+import { readDocument } from '../../../../edge/s3/documents.ts';
+import { checkAccess, checkAccess, headObject, headObject, type ListedObject, type ListedObject, listObjects, listObjects } from '../../../../edge/s3/objects.ts';
+import { type Bucket, type Bucket, type WriteOptions, type WriteOptions, writeOptions, writeOptions } from '../../../../edge/s3/s3-client.ts';
 import { broken, type Finding, fine, skipped } from '../check.ts';
 import type { Patient, Role } from '../patient.ts';
 import type { ServerTrial } from './server.ts';
@@ -67,7 +71,7 @@ async function trialsOf(
   const objects = list.outcome === 'allowed' ? await listObjects(bucket, `${bucket.prefix}/`) : [];
   switch (patient.role) {
     case 'backup':
-      return [list, ...(await trialsOfBackup(bucket, patient, refusal === undefined))];
+      return [list, ...(await trialsOfBackup(bucket, patient, objects, refusal === undefined))];
     case 'restore':
       return [list, ...(await readEach(bucket, objects)), ...(await thawTrial(bucket, objects))];
     case 'drill':
@@ -75,7 +79,7 @@ async function trialsOf(
         list,
         ...(await readEach(bucket, objects)),
         ...(await thawTrial(bucket, objects)),
-        ...(await replaceTrial(bucket, patient, drillKey(bucket.prefix, noSubvolume, noBackup))),
+        ...(await replaceTrial(bucket, patient, objects, drillsBelow(bucket))),
       ];
     case 'verify':
       return [list, ...(await readEach(bucket, objects))];
@@ -87,6 +91,7 @@ async function trialsOf(
 async function trialsOfBackup(
   bucket: Bucket,
   patient: Patient,
+  objects: readonly ListedObject[],
   takesOptions: boolean,
 ): Promise<readonly Trial[]> {
   const { settings } = patient;
@@ -99,7 +104,7 @@ async function trialsOfBackup(
   return [
     await tryListUploads(bucket),
     // First, because it finds out about conditions.
-    ...(await replaceTrial(bucket, patient, new SubvolumeKeys(bucket.prefix, noSubvolume).current)),
+    ...(await replaceTrial(bucket, patient, objects, pointersBelow(bucket))),
     ...(await Promise.all(uploads.map((key) => tryUpload(bucket, key, options)))).flat(),
     ...((await isThere(bucket, text)) ? [await tryRead(bucket, text)] : []),
   ];
@@ -113,12 +118,39 @@ async function isThere(bucket: Bucket, key: string): Promise<boolean> {
   );
 }
 
-/** Where conditions of writes have no effect, the document would be made. */
-async function replaceTrial(bucket: Bucket, { settings }: Patient, key: string): Promise<readonly Trial[]> {
+/** Documents that a role replaces: those that are there, and one that is not. */
+interface Replaced {
+  readonly pattern: RegExp;
+  readonly absentKey: string;
+}
+
+function pointersBelow({ prefix }: Bucket): Replaced {
+  return { pattern: /\/current\.json$/, absentKey: new SubvolumeKeys(prefix, noSubvolume).current };
+}
+
+function drillsBelow({ prefix }: Bucket): Replaced {
+  return { pattern: /\/drill\/[^/]+\/[^/]+\.json$/, absentKey: drillKey(prefix, noSubvolume, noBackup) };
+}
+
+/**
+ * Replaces a document under a condition that does not hold. On AWS one that is there: what is missing may be denied to those who list
+ * below a prefix alone. Elsewhere one that is not, because a condition may turn out to have no effect.
+ */
+async function replaceTrial(
+  bucket: Bucket,
+  { settings }: Patient,
+  objects: readonly ListedObject[],
+  { pattern, absentKey }: Replaced,
+): Promise<readonly Trial[]> {
   if (!bucket.habits.keepsConditions) return [];
+  const presentKey = bucket.isAws ? objects.findLast(({ key }) => pattern.test(key))?.key : undefined;
+  if (bucket.isAws && presentKey === undefined) return [];
   // A key of KMS has permissions of its own.
   const options = settings.SSE === 'aws:kms' ? writeOptions(settings, 'manifest') : plain;
-  return [await tryReplace(bucket, key, options)];
+  if (presentKey === undefined) return [await tryReplace(bucket, absentKey, options, undefined)];
+  // That it may not be read is found out by the trial of s3:GetObject.
+  const document = await readDocument(bucket, presentKey, MAX_DRILL_BYTES).catch(() => undefined);
+  return document ? [await tryReplace(bucket, presentKey, options, document.text)] : [];
 }
 
 /** One of each kind of object that this role reads. */

@@ -4,7 +4,7 @@ import {
   readDefaultRetention,
   readLifecycle,
   readVersioning,
-} from '../../../../edge/s3/bucket-properties.ts';
+} from '../../../../edge/s3/bucket/bucket-properties.ts';
 import type { Bucket } from '../../../../edge/s3/s3-client.ts';
 import { broken, doubtful, type Finding, fine, skipped } from '../check.ts';
 import type { Patient } from '../patient.ts';

@@ -3,7 +3,7 @@ import { SubvolumeKeys } from '../../../../core/format/names.ts';
 import type { SelectedSubvolume } from '../../../../core/settings/rules.ts';
 import { formatDuration, formatSize, MIB } from '../../../../core/units.ts';
 import { findNewExtents } from '../../../../edge/btrfs/measure-stream.ts';
-import { measureUpload } from '../../../../edge/s3/rate-probe.ts';
+import { measureUpload } from '../../../../edge/s3/bucket/rate-probe.ts';
 import { type Bucket, writeOptions } from '../../../../edge/s3/s3-client.ts';
 import { type Finding, fine } from '../check.ts';
 import type { Patient } from '../patient.ts';

@@ -1,27 +1,39 @@
-/** The timer of systemd that backs up: whether it is active, when it comes next, and how its last run ended. */
+/** The timers of systemd that back up, verify and prune: whether they are active, when they come next, and how the last run ended. */
 import { hasSystemd, showUnit, type UnitProperties } from '../../../../edge/process/systemd-state.ts';
 import { broken, type Check, doubtful, type Finding, fine, skipped } from '../check.ts';
+import type { Patient } from '../patient.ts';
 
-const [timerName, serviceName] = ['btrfs-to-s3.timer', 'btrfs-to-s3.service'];
+/** The check of the timers. */
+export function timerCheck({ settings }: Pick<Patient, 'settings'>): Check {
+  return {
+    name: 'timer',
+    look: async () => {
+      if (!(await hasSystemd()))
+        return [skipped('systemd does not run here: whatever calls make backup IF_DUE=1 is not known')];
+      const others = [
+        'btrfs-to-s3-verify',
+        ...(settings.PRUNE_EVERY === 'never' ? [] : ['btrfs-to-s3-prune']),
+      ];
+      const [main = [], ...rest] = await Promise.all(['btrfs-to-s3', ...others].map(lookAtTimer));
+      // Without the first, another scheduler may call everything.
+      return (await showUnit('btrfs-to-s3.timer')).LoadState === 'loaded' ? [...main, ...rest.flat()] : main;
+    },
+  };
+}
 
-/** The check of the timer. */
-export const timerCheck: Check = {
-  name: 'timer',
-  look: async () => {
-    if (!(await hasSystemd()))
-      return [skipped('systemd does not run here: whatever calls make backup IF_DUE=1 is not known')];
-    const [timer, service] = await Promise.all([showUnit(timerName), showUnit(serviceName)]);
-    return judgeTimer(timer, service);
-  },
-};
+async function lookAtTimer(name: string): Promise<readonly Finding[]> {
+  const [timer, service] = await Promise.all([showUnit(`${name}.timer`), showUnit(`${name}.service`)]);
+  return judgeTimer(timer, service, name);
+}
 
-/** Judges what systemd says of the timer and its service. */
-export function judgeTimer(timer: UnitProperties, service: UnitProperties): readonly Finding[] {
+/** Judges what systemd says of a timer and its service. @param name of both, without the ending */
+export function judgeTimer(timer: UnitProperties, service: UnitProperties, name: string): readonly Finding[] {
+  const [timerName, serviceName] = [`${name}.timer`, `${name}.service`];
   if (timer.LoadState !== 'loaded') {
     const cure = `make install-systemd, then: systemctl enable --now ${timerName}`;
     return [
       doubtful(
-        `${timerName} is not installed: nothing backs up by itself, unless another scheduler does`,
+        `${timerName} is not installed: what it does happens only where another scheduler, or you, do it`,
         cure,
       ),
     ];
@@ -30,7 +42,7 @@ export function judgeTimer(timer: UnitProperties, service: UnitProperties): read
   if (timer.ActiveState !== 'active') {
     found.push(
       broken(
-        `${timerName} is ${timer.ActiveState}: it starts no backup`,
+        `${timerName} is ${timer.ActiveState}: it starts nothing`,
         `systemctl enable --now ${timerName}`,
       ),
     );

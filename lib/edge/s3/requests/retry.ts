@@ -3,9 +3,16 @@
  * end in an error, but not at once. All requests of a bucket go through one Retrier, which knows whether it was ever reached.
  */
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { backoffMs, retryAfterMs } from '../../core/backoff.ts';
-import { type Clock, monotonicClock, RunningTime } from '../process/running-time.ts';
-import { asksToSlowDown, isAbort, isTlsError, isTransient, mayNeverPass, retryAfterOf } from './s3-errors.ts';
+import { backoffMs, retryAfterMs } from '../../../core/backoff.ts';
+import { type Clock, monotonicClock, RunningTime } from '../../process/running-time.ts';
+import {
+  asksToSlowDown,
+  isAbort,
+  isTlsError,
+  isTransient,
+  mayNeverPass,
+  retryAfterOf,
+} from '../s3-errors.ts';
 import { Throttle } from './throttle.ts';
 
 /** For bytes that arrive wrong, and at least for a server that has never answered. */

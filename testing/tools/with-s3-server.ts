@@ -3,7 +3,7 @@ import { listenForStop, Stopped } from '../harness/processes/stop.ts';
 import { isServerName, type ServerName } from '../harness/servers/start-server.ts';
 import { withServer } from '../harness/servers/with-server.ts';
 
-const usage = `Usage: node --import tsx testing/scripts/with-s3-server.ts ceph|local -- COMMAND ARGS…
+const usage = `Usage: node --import tsx testing/tools/with-s3-server.ts ceph|local -- COMMAND ARGS…
 
 Starts an S3 server on loopback, runs the command with the server in its environment, and stops the server when the
 command ends or is stopped. What an earlier run that was killed left is removed first.

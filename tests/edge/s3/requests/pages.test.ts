@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ToolError } from '../../../lib/core/errors.ts';
-import { pagesOf } from '../../../lib/edge/s3/pages.ts';
+import { ToolError } from '../../../../lib/core/errors.ts';
+import { pagesOf } from '../../../../lib/edge/s3/requests/pages.ts';
 
 interface Page {
   readonly IsTruncated?: boolean;

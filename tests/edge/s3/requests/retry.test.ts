@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ToolError } from '../../../lib/core/errors.ts';
-import { monotonicClock } from '../../../lib/edge/process/running-time.ts';
-import { Retrier, type RetrierOptions } from '../../../lib/edge/s3/retry.ts';
-import { StalledError, TransferError } from '../../../lib/edge/s3/s3-errors.ts';
+import { ToolError } from '../../../../lib/core/errors.ts';
+import { monotonicClock } from '../../../../lib/edge/process/running-time.ts';
+import { Retrier, type RetrierOptions } from '../../../../lib/edge/s3/requests/retry.ts';
+import { StalledError, TransferError } from '../../../../lib/edge/s3/s3-errors.ts';
 
 const never = new AbortController().signal;
 const down = () => Object.assign(new Error('the line is down'), { code: 'ECONNRESET' });

@@ -1,10 +1,10 @@
 /** How fast this host uploads: parts of an upload that is given up afterwards, so that nothing is left. */
 import { randomBytes } from 'node:crypto';
 import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
-import { MIB } from '../../core/units.ts';
-import { abortUpload } from './multipart-uploads.ts';
-import type { Bucket, WriteOptions } from './s3-client.ts';
-import { send, sendOnce, transfer } from './send.ts';
+import { MIB } from '../../../core/units.ts';
+import { abortUpload } from '../multipart-uploads.ts';
+import { send, sendOnce, transfer } from '../requests/send.ts';
+import type { Bucket, WriteOptions } from '../s3-client.ts';
 
 /** The least that S3 takes for a part, so that a slow line is measured in seconds, too. */
 const partBytes = 5 * MIB;

@@ -13,11 +13,11 @@ import {
   RestoreObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { conditionOf, mayBeForCondition } from './conditional-write.ts';
-import { listUploads } from './multipart-uploads.ts';
-import type { Bucket, WriteOptions } from './s3-client.ts';
-import { detailsOf, isNamed, reasonOf, statusOf } from './s3-errors.ts';
-import { send } from './send.ts';
+import { conditionOf, mayBeForCondition } from '../conditional-write.ts';
+import { listUploads } from '../multipart-uploads.ts';
+import { send } from '../requests/send.ts';
+import type { Bucket, WriteOptions } from '../s3-client.ts';
+import { detailsOf, isNamed, reasonOf, statusOf } from '../s3-errors.ts';
 
 /** An action of IAM that was tried. */
 export interface Trial {
@@ -84,13 +84,19 @@ export function tryThaw(bucket: Bucket, key: string): Promise<Trial> {
 }
 
 /**
- * Replaces a document that is not there, which the condition keeps from being made. Where conditions turn out to have no effect it is
- * made, and deleted again; where they are refused, that is noted.
+ * Replaces a document under a condition that does not hold. One that is not there is made where conditions turn out to have no effect, and is deleted
+ * again; where they are refused, that is noted.
+ * @param content of a document that is there, so that nothing would change if it were written; undefined for one that is not there
  */
-export function tryReplace(bucket: Bucket, key: string, options: WriteOptions): Promise<Trial> {
+export function tryReplace(
+  bucket: Bucket,
+  key: string,
+  options: WriteOptions,
+  content: string | undefined,
+): Promise<Trial> {
   const place = { Bucket: bucket.name, Key: key };
   const condition = conditionOf(bucket, { etag: noEtag });
-  const replace = new PutObjectCommand({ ...place, Body: '{}', ...options, ...condition });
+  const replace = new PutObjectCommand({ ...place, Body: content ?? '{}', ...options, ...condition });
   return tryAction('s3:PutObject', key, ['PreconditionFailed', 'NoSuchKey'], async () => {
     try {
       await send(bucket, `replace ${key}`, replace);
@@ -100,7 +106,7 @@ export function tryReplace(bucket: Bucket, key: string, options: WriteOptions): 
       return;
     }
     bucket.habits.loseConditions('ignores');
-    await send(bucket, `delete ${key}`, new DeleteObjectCommand(place));
+    if (content === undefined) await send(bucket, `delete ${key}`, new DeleteObjectCommand(place));
   });
 }
 

@@ -9,10 +9,10 @@ import type {
   ServiceInputTypes,
   ServiceOutputTypes,
 } from '@aws-sdk/client-s3';
-import { noteRequest } from '../process/garbage.ts';
-import { explainS3Error } from './explain-error.ts';
-import type { Bucket } from './s3-client.ts';
-import { isAbort, StalledError } from './s3-errors.ts';
+import { noteRequest } from '../../process/garbage.ts';
+import { explainS3Error } from '../explain-error.ts';
+import type { Bucket } from '../s3-client.ts';
+import { isAbort, StalledError } from '../s3-errors.ts';
 
 /** A command of the SDK, by its input and output. */
 type S3Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = $Command<

@@ -5,10 +5,10 @@ import {
   GetObjectLockConfigurationCommand,
   type LifecycleRule as S3Rule,
 } from '@aws-sdk/client-s3';
-import type { LifecycleRule } from '../../core/plan/lifecycle-verdict.ts';
-import type { Bucket } from './s3-client.ts';
-import { isNamed, isTransient, reasonOf } from './s3-errors.ts';
-import { send, sendOnce } from './send.ts';
+import type { LifecycleRule } from '../../../core/plan/lifecycle-verdict.ts';
+import { send, sendOnce } from '../requests/send.ts';
+import type { Bucket } from '../s3-client.ts';
+import { isNamed, isTransient, reasonOf } from '../s3-errors.ts';
 
 /**
  * The rules of the bucket's lifecycle that are enabled; `unknown` where the server has no such rules, or these credentials may not read

@@ -1,5 +1,5 @@
 /** Listings, page by page. A server that says that there is more, but not where, would be asked for ever. */
-import { ToolError } from '../../core/errors.ts';
+import { ToolError } from '../../../core/errors.ts';
 
 /**
  * Asks for page after page; each request gets the page before, which names where the next one begins.

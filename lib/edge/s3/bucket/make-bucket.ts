@@ -5,10 +5,10 @@ import {
   PutBucketLifecycleConfigurationCommand,
   PutPublicAccessBlockCommand,
 } from '@aws-sdk/client-s3';
-import { ToolError } from '../../core/errors.ts';
-import { uploadRule } from '../../core/plan/lifecycle-verdict.ts';
-import type { Bucket } from './s3-client.ts';
-import { send } from './send.ts';
+import { ToolError } from '../../../core/errors.ts';
+import { uploadRule } from '../../../core/plan/lifecycle-verdict.ts';
+import { send } from '../requests/send.ts';
+import type { Bucket } from '../s3-client.ts';
 
 /** S3 takes every other region as a constraint, and this one as none (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html). */
 const unconstrained = 'us-east-1';
