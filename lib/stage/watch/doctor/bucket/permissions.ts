@@ -2,7 +2,6 @@
 import { MAX_DRILL_BYTES } from '../../../../core/format/drill-record.ts';
 import { drillKey, recoveryTextKey, SubvolumeKeys } from '../../../../core/format/names.ts';
 
-
 import { readVersioning } from '../../../../edge/s3/bucket/bucket-properties.ts';
 import {
   type Trial,
@@ -16,8 +15,8 @@ import {
   tryUpload,
 } from '../../../../edge/s3/bucket/trials.ts';
 import { readDocument } from '../../../../edge/s3/documents.ts';
-import { checkAccess, checkAccess, headObject, headObject, type ListedObject, type ListedObject, listObjects, listObjects } from '../../../../edge/s3/objects.ts';
-import { type Bucket, type Bucket, type WriteOptions, type WriteOptions, writeOptions, writeOptions } from '../../../../edge/s3/s3-client.ts';
+import { checkAccess, headObject, type ListedObject, listObjects } from '../../../../edge/s3/objects.ts';
+import { type Bucket, type WriteOptions, writeOptions } from '../../../../edge/s3/s3-client.ts';
 import { broken, type Finding, fine, skipped } from '../check.ts';
 import type { Patient, Role } from '../patient.ts';
 import type { ServerTrial } from './server.ts';
