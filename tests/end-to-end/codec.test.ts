@@ -216,14 +216,15 @@ test('a server that wants parts of one size takes encryption, and says no to com
   const server = { provider: 'r2' } as const;
   const world = await createWorld(t, { CHUNK_SIZE: '20MiB', SSE: 'none' }, 512 * mib, server);
   const { identity, recipient } = await makeIdentity(world.directory, 'identity');
-  await grow(world, 'first');
-  await writeFile(join(world.data, 'last'), randomBytes(9 * mib));
+  // A frame of 3 MiB makes one part with the next, which is larger than the part before.
+  const pieces = [randomBytes(8 * mib), Buffer.alloc(2 * mib), randomBytes(12 * mib)];
+  await writeFile(join(world.data, 'mixed'), Buffer.concat(pieces));
   const encrypting = { ENCRYPT_TO: recipient, RETRY_FOR: '1s' };
   const { message, hint } = await refusal(
     (await hostIn(world, { settings: { ...encrypting, COMPRESS: 'zstd' } })).backUp(),
   );
-  assert.match(message, /InvalidPart .*must have the same length/);
-  assert.match(hint ?? '', /set COMPRESS=none, or CHUNK_SIZE no larger than PART_SIZE/);
+  assert.match(message, /takes only parts of one size: .*must have the same length/);
+  assert.match(hint ?? '', /COMPRESS=none, or .* a CHUNK_SIZE no larger than PART_SIZE/);
   await (await hostIn(world, { settings: encrypting })).backUp();
   const reader = { ...world, settings: { ...world.settings, DECRYPT_WITH: identity } };
   await proveIs(reader, await treeDigest(world.data));

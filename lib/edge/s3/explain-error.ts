@@ -45,9 +45,9 @@ function hintAtProfile(profile: string): string {
 export const chooseClass =
   'choose another with STORAGE_CLASS_CHUNKS (chunks) or STORAGE_CLASS_MANIFEST (all else) and run again';
 
-/** The cure where a server takes only parts of one size; frames of a codec are of many. */
+/** The cure where a server takes only parts of one size: what is compressed is of many, and what is encrypted alone of one. */
 export const equalParts =
-  'leave COMPRESS=none and ENCRYPT_TO empty, or make each chunk one part with a CHUNK_SIZE no larger than PART_SIZE';
+  'leave COMPRESS=none, or make each chunk one part with a CHUNK_SIZE no larger than PART_SIZE';
 
 /** Alibaba's and Tencent's codes for a bucket that is named in the path. */
 const virtualOnly: Explanation = {

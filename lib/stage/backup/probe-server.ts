@@ -29,10 +29,9 @@ export async function probeOnce(
   const known = probes.get(bucket.habits);
   if (known) return known;
   const { chunkSizeBytes, partSizeBytes } = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
-  const hasCodec = settings.COMPRESS !== 'none' || settings.ENCRYPT_TO.length > 0;
-  if (hasCodec && chunkSizeBytes > partSizeBytes && isR2(bucket)) {
+  if (settings.COMPRESS !== 'none' && chunkSizeBytes > partSizeBytes && isR2(bucket)) {
     throw new ToolError(
-      `Cloudflare R2 takes only parts of one size, and COMPRESS and ENCRYPT_TO make parts of many (${bucket.server})`,
+      `Cloudflare R2 takes only parts of one size, and COMPRESS makes parts of many (${bucket.server})`,
       { hint: equalParts, kind: 'usage' },
     );
   }

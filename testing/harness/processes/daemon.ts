@@ -28,13 +28,8 @@ const tailLines = 8;
 
 /** @throws when the program cannot be started at all. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const child = await spawnWithLog(options);
+  const { child, ended } = await spawnWithLog(options);
   if (options.outlive) child.unref();
-  const ended = new Promise<string>((resolve) => {
-    child.once('exit', (exitCode, signal) =>
-      resolve(describeEnd(options, signal ?? `exit code ${exitCode}`)),
-    );
-  });
   return {
     ended,
     async kill() {
@@ -44,13 +39,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   };
 }
 
-async function spawnWithLog({
-  command,
-  args,
-  environment,
-  log,
-  outlive,
-}: DaemonOptions): Promise<ChildProcess> {
+async function spawnWithLog(
+  options: DaemonOptions,
+): Promise<{ readonly child: ChildProcess; readonly ended: Promise<string> }> {
+  const { command, args, environment, log, outlive } = options;
   // The kernel ends it with its parent, even where that is killed; setpriv becomes the program, and is no process more.
   const [program = command, ...rest] = outlive
     ? [command]
@@ -63,8 +55,14 @@ async function spawnWithLog({
       detached: true,
       stdio: ['ignore', file.fd, file.fd],
     });
+    // It may end before anything else is done here.
+    const ended = new Promise<string>((resolve) => {
+      child.once('exit', (exitCode, signal) =>
+        resolve(describeEnd(options, signal ?? `exit code ${exitCode}`)),
+      );
+    });
     await once(child, 'spawn');
-    return child;
+    return { child, ended };
   } finally {
     await file.close();
   }

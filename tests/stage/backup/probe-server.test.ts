@@ -151,10 +151,12 @@ test('a codec is refused before the first part where parts must be of one size, 
     probeOnce(stageContext({ ...bucket, server }, { ...settings, ...more }).context, 'data');
   const r2 = 'https://0123.r2.cloudflarestorage.com';
   await assert.rejects(look(r2), {
-    message: /R2 takes only parts of one size, and COMPRESS and ENCRYPT_TO/,
+    message: /R2 takes only parts of one size, and COMPRESS/,
     hint: /CHUNK_SIZE no larger/,
   });
   await look(r2, { COMPRESS: 'none' });
+  // A frame of one size becomes an encrypted one of one size.
+  await look(r2, { COMPRESS: 'none', ENCRYPT_TO: 'age1x' });
   await probeOnce(
     stageContext(
       { ...(await reopen()), server: r2 },

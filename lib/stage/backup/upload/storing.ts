@@ -6,7 +6,6 @@ import type { SnapshotFile } from '../../../core/format/run-files.ts';
 import { encodingSteps } from '../../../edge/codec/steps.ts';
 import type { Journal } from '../../../edge/files/journal.ts';
 import { writeOptions } from '../../../edge/s3/s3-client.ts';
-import { isNamed } from '../../../edge/s3/s3-errors.ts';
 import { FramePipe } from '../../../transfer/codec/frame-pipe.ts';
 import { storingEncoded } from '../../../transfer/codec/store-encoded.ts';
 import type { StreamMemory } from '../../../transfer/memory/transfer-memory.ts';
@@ -82,11 +81,7 @@ async function openEncoded(context: StageContext, tools: StoringTools): Promise<
     if ((index + 1) * framesPerChunk > MAX_FRAMES) throw tooMany('frames', 'raise PART_SIZE');
     return new ChunkObject(shared, placeOf(index), plan.earlier?.chunks.get(index));
   };
-  const storing = storingEncoded({ plain, encoded, frames, journal, openObject, onStored, signal });
-  const storeChunk: StoreChunk = (...chunk) =>
-    storing(...chunk).catch((error: unknown) => {
-      throw encoding.zstdLevel === undefined ? error : withAdvice(error);
-    });
+  const storeChunk = storingEncoded({ plain, encoded, frames, journal, openObject, onStored, signal });
   return { writer, storeChunk, close: () => frames.close() };
 }
 
@@ -120,15 +115,6 @@ function chunkPlaces(
     const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
     return { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces: plan.own.get(key) };
   };
-}
-
-/** Cloudflare R2 takes parts of one size alone; it is known by its address (`settings.ts`), unless something stands before it. */
-function withAdvice(error: unknown): unknown {
-  if (!(error instanceof ToolError) || !isNamed(error, 'InvalidPart')) return error;
-  const { message, kind, cause } = error;
-  const hint =
-    'a server that wants parts of one size cannot store what COMPRESS makes: set COMPRESS=none, or CHUNK_SIZE no larger than PART_SIZE';
-  return new ToolError(message, { kind, hint, cause });
 }
 
 function tooMany(what: 'chunks' | 'frames', hint: string): ToolError {
