@@ -8,7 +8,7 @@ import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { namesIn, readObject, runProcess, secret } from '../end-to-end/world.ts';
 import { makeIdentity } from '../support/age-keys.ts';
 import { makeRecoverScene } from '../support/recover-scene.ts';
-import { asScript, commandBlocks, scriptBlocks } from '../support/recovery-blocks.ts';
+import { asScript, assertSucceeded, commandBlocks, scriptBlocks } from '../support/recovery-blocks.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('restore-text');
@@ -33,12 +33,7 @@ async function enter(name: string, blocks: readonly string[]): Promise<string> {
       AWS_SECRET_ACCESS_KEY: secret,
     },
   );
-  const ends = [...stderr.matchAll(/^block \d+: (\d+)$/gm)].map(([, code]) => code);
-  assert.deepEqual(
-    ends,
-    blocks.map(() => '0'),
-    stderr,
-  );
+  assertSucceeded(stderr, blocks);
   return stdout;
 }
 

@@ -1,4 +1,5 @@
 /** RESTORE.txt as a machine follows it: its commands, with what people fill in. */
+import assert from 'node:assert/strict';
 
 /** What people put for the words in capitals. */
 export interface FilledIn {
@@ -37,4 +38,14 @@ function blocksIn(text: string, filledIn?: FilledIn): readonly string[] {
 /** The blocks as one script that says the exit code of each on stderr: `block 3: 0`. */
 export function asScript(blocks: readonly string[]): string {
   return blocks.map((block, index) => `${block.trimEnd()}\necho "block ${index + 1}: $?" >&2\n`).join('');
+}
+
+/** Each block of a script ended with exit code 0. @param stderr of `asScript` */
+export function assertSucceeded(stderr: string, blocks: readonly string[]): void {
+  const ends = [...stderr.matchAll(/^block \d+: (\d+)$/gm)].map(([, code]) => code);
+  assert.deepEqual(
+    ends,
+    blocks.map(() => '0'),
+    stderr,
+  );
 }

@@ -1,10 +1,10 @@
 /** What is done when everything is answered: a key, a directory, a bucket, and the settings file at the end. What was made before a failure goes. */
-import { mkdir, open, readFile, rm, rmdir } from 'node:fs/promises';
+import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import { settingsText } from '../../core/settings/settings-text.ts';
 import { makeIdentityFile } from '../../edge/codec/make-identity.ts';
-import { codeOf, fileError } from '../../edge/files/files.ts';
+import { codeOf, fileError, writeFlushed } from '../../edge/files/files.ts';
 import { makeBucket } from '../../edge/s3/bucket/make-bucket.ts';
 import type { Bucket } from '../../edge/s3/s3-client.ts';
 import type { Answers } from './answers.ts';
@@ -79,13 +79,7 @@ async function makePrivate(directory: string): Promise<void> {
 async function writeNew(path: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeFlushed(path, text);
   } catch (cause) {
     if (codeOf(cause) === 'EEXIST') throw existing(path);
     throw fileError(`cannot write ${path}`, cause);

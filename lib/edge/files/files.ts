@@ -117,7 +117,8 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-async function writeFlushed(path: string, text: string): Promise<void> {
+/** Writes a new file, 0600, and waits until it is on disk. @throws the system's error, `EEXIST` where the path is taken */
+export async function writeFlushed(path: string, text: string): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(text);
