@@ -10,6 +10,8 @@ import type { Bucket } from '../s3-client.ts';
 
 /** Who does not know `Expect: 100-continue` waits for the body, and is taken for one that has no limit. */
 const answerWithinMs = 3000;
+/** Connections that may break before one says something. */
+const attempts = 3;
 
 /** Thrown in place of an answer: the request was announced, and not sent. */
 class Announced extends Error {
@@ -48,7 +50,7 @@ export async function announcePart(
   command.middlewareStack.add(
     () =>
       async ({ request }) => {
-        throw new Announced(await announce(request as HttpRequest, bucket));
+        throw new Announced(await announceUntilHeard(request as HttpRequest, bucket));
       },
     { step: 'deserialize', priority: 'low', name: 'announce' },
   );
@@ -61,8 +63,17 @@ export async function announcePart(
   return undefined;
 }
 
-/** Sends the head of a request, and waits for what comes back before the body. A connection that breaks says nothing of sizes. */
-function announce(request: HttpRequest, { agents, signal }: Bucket): Promise<number | undefined> {
+/** A kept connection may be closed by the server just as it is used again, which says nothing of sizes: then another one is tried. */
+async function announceUntilHeard(request: HttpRequest, bucket: Bucket): Promise<number | undefined> {
+  for (let left = attempts; left > 0; left--) {
+    const answer = await announce(request, bucket);
+    if (answer !== 'broken') return answer;
+  }
+  return undefined;
+}
+
+/** Sends the head of a request, and waits for what comes back before the body. */
+function announce(request: HttpRequest, { agents, signal }: Bucket): Promise<number | 'broken' | undefined> {
   const isSecure = request.protocol === 'https:';
   const agent: Agent = isSecure ? agents.httpsAgent : agents.httpAgent;
   const query = buildQueryString(request.query ?? {});
@@ -78,15 +89,15 @@ function announce(request: HttpRequest, { agents, signal }: Bucket): Promise<num
       agent,
       signal,
     });
-    const end = (status?: number) => {
+    const end = (status?: number | 'broken') => {
       clearTimeout(timer);
       outgoing.destroy();
       resolve(status);
     };
-    const timer = setTimeout(end, answerWithinMs);
+    const timer = setTimeout(() => end(), answerWithinMs);
     outgoing.once('continue', () => end());
     outgoing.once('response', ({ statusCode }: IncomingMessage) => end(statusCode));
-    outgoing.on('error', () => end());
+    outgoing.on('error', () => end('broken'));
     outgoing.flushHeaders();
   });
 }
