@@ -20,7 +20,7 @@ export function listingContract(target: Target): void {
     return base;
   }
 
-  /** Every page of a listing; what is told of each is its keys and prefixes, without their base. */
+  /** Every page of a listing; what is listed of each is its keys and prefixes, without their base. */
   async function pages(
     base: string,
     more: Partial<ListObjectsV2CommandInput>,

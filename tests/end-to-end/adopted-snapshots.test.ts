@@ -1,4 +1,4 @@
-/** Snapshots that somebody else made: which one is sent, on what, and that they are never touched. */
+/** Snapshots that another program made: which one is sent, on what, and that they are never touched. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** What is looked at before anything is built on a chain, and told where it is odd: its links, its owner, its pointer, what it lacks. */
+/** What is looked at before anything is built on a chain, and reported where it is odd: its links, its owner, its pointer, what it lacks. */
 import assert from 'node:assert/strict';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -86,7 +86,7 @@ test('verify checks which state of its parent a backup builds on, as far as mani
   assert.ok(full.manifest.snapshot.transid, 'the state is recorded');
   const { path } = full.manifest.snapshot;
   await edit(path, () => rm(join(path, 'a')));
-  // As an earlier version would have gone on with it: it recorded no state.
+  // As an earlier version would have resumed it: it recorded no state.
   const { readStreamHead } = await import('../../lib/edge/btrfs/read-stream-head.ts');
   const { transid } = await readStreamHead(path);
   await rewrite(world, full.key, (snapshot) => Object.assign(snapshot, { transid }));

@@ -98,7 +98,7 @@ export async function backUpThroughKills(
   await shell`btrfs subvolume delete ${target}`;
 }
 
-/** Goes on with what was backed up as another machine (CONTINUE=1), and reads it by extract, drill and restore. */
+/** Continues as another machine what was backed up (CONTINUE=1), and reads it by extract, drill and restore. */
 export async function proveReaders(
   t: TestContext,
   world: World,

@@ -1,4 +1,4 @@
-/** CONTINUE=1: a restored host goes on with the chain that it restored, and uploads only what has changed. */
+/** CONTINUE=1: a restored host continues the chain that it restored, and uploads only what has changed. */
 import assert from 'node:assert/strict';
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -188,7 +188,7 @@ test('a snapshot that was received by hand continues the chain as well, unless i
   await shell`btrfs subvolume delete ${'snapshotPath' in planned ? (planned.snapshotPath ?? '') : ''}`;
   // A received UUID survives this where btrfs-progs are old, or the flag is set by another program.
   const uuid = (await showSubvolume(path)).receivedUuid;
-  // The time of receiving is told to the second.
+  // The time of receiving is recorded to the second.
   await sleep(2100);
   await changeReceived(path);
   assert.equal((await showSubvolume(path)).receivedUuid, uuid);

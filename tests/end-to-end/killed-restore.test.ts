@@ -1,4 +1,4 @@
-/** What a restore leaves that was killed: the next one to its TARGET goes on with it, any other removes what is of no use, or names it. */
+/** What a restore leaves that was killed: the next one to its TARGET continues it, any other removes what is of no use, or names it. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

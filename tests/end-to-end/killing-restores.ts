@@ -96,7 +96,7 @@ export async function killRestores(t: TestContext, killing: Killing): Promise<vo
 
   const startedMs = performance.now();
   assert.equal(await restoreAndKill(world, args, 600_000), true);
-  /** What a restore takes that nobody kills: how fast this machine is just now. */
+  /** What a restore takes that is not killed: how fast this machine is just now. */
   const wholeMs = performance.now() - startedMs;
   await proveAndRemove(world, target, last, killing);
 

@@ -1,4 +1,4 @@
-/** An upload that was cut off, and what had changed before it was run again: each time the cheapest safe way, and it is told. */
+/** An interrupted upload, and what had changed before it was run again: each time the cheapest safe way, and the log says which. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { open, readFile, rm, writeFile } from 'node:fs/promises';

@@ -250,7 +250,7 @@ test('a second signal does not wait for an orderly end', async (t) => {
     [send = 0] = await processesAbout(world.mount, 'btrfs send');
     return send !== 0;
   });
-  // It cannot end, so the first signal waits for it: for three seconds. A second within one is taken for the same wish.
+  // It cannot end, so the first signal waits for it: for three seconds. A second within one counts as the same stop.
   await suspend(send);
   running.child.kill('SIGTERM');
   await sleep(300);

@@ -29,7 +29,7 @@ export async function worldWithData(
   return world;
 }
 
-/** Waits for the end of a script that was told to stop, and for nothing else of it. */
+/** Waits for the end of a script that was asked to stop, and for nothing else of it. */
 export async function endOf(running: RunningScript): Promise<EndedScript> {
   const tooLate = sleep(endsWithinMs, undefined, { ref: false });
   const ended = await Promise.race([running.ended, tooLate]);

@@ -1,4 +1,4 @@
-/** make thaw, and what says that chunks are cold: what is requested, what is told, and what needs no thaw at all. */
+/** make thaw, and what says that chunks are cold: what is requested, what is printed, and what needs no thaw at all. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

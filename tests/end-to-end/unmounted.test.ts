@@ -1,4 +1,4 @@
-/** Filesystems that fstab names and nobody has mounted: what is at their places is not what people mean. */
+/** Filesystems that fstab names and that are not mounted: what is at their places is not what people mean. */
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

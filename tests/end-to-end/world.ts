@@ -210,7 +210,7 @@ export async function readBytes(world: World, key: string): Promise<Buffer> {
   return Buffer.from((await response.Body?.transformToByteArray()) ?? []);
 }
 
-/** Writes an object over whatever is there, as somebody else would. */
+/** Writes an object over whatever is there, as another writer would. */
 export async function writeObject(world: World, key: string, body: string | Buffer): Promise<void> {
   await world.client.send(new PutObjectCommand({ Bucket: bucketName, Key: key, Body: body }));
 }

@@ -2,7 +2,7 @@
  * Random damage to a chain of backups, one at a time: `verify --deep` finds each, a restore refuses each and leaves nothing.
  * `MUTATIONS=200` does more of it than the default. The bucket keeps versions, which is how damage is undone.
  *
- * What is not tried is another manifest in good order, written by somebody who may write: nothing tells it from the true one.
+ * What is not tried is another manifest in good order, written by one who may write: nothing distinguishes it from the true one.
  */
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';

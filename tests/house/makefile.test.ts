@@ -55,7 +55,7 @@ for (const script of scripts) {
 
 /** What make would do, and says instead where it does nothing. */
 function dryMake(...args: readonly string[]) {
-  // As from a shell: the make that runs the tests has told its own variables.
+  // As from a shell: the make that runs the tests has passed its own variables.
   const { MAKELEVEL, MAKEFLAGS, MAKEOVERRIDES, ...env } = process.env;
   return spawnSync('make', ['--dry-run', ...args], { cwd: repositoryRoot, encoding: 'utf8', env });
 }

@@ -1,4 +1,4 @@
-/** When there is nothing to send of somebody else's snapshots, and when that would be a wrong answer. */
+/** When there is nothing to send of another program's snapshots, and when that would be a wrong answer. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { backUpAt } from '../end-to-end/back-up-at.ts';

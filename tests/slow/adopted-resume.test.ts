@@ -1,4 +1,4 @@
-/** Backups of somebody else's snapshots that are cut off or given up: the snapshots stay, and are found again. */
+/** Backups of another program's snapshots that are interrupted or given up: the snapshots stay, and are found again. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';

@@ -29,7 +29,7 @@ function become(world: World, role: Role): void {
   world.server.permissions.set(permissionsOf(role, Bucket, prefix));
 }
 
-/** Does something as nobody in particular. */
+/** Does something with permissions of its own. */
 async function unrestricted<Result>(world: World, work: () => Promise<Result>): Promise<Result> {
   const before = world.server.permissions.list();
   world.server.permissions.clear();
@@ -42,7 +42,7 @@ async function unrestricted<Result>(world: World, work: () => Promise<Result>): 
 
 /**
  * What was refused since a request, by operation and key. A look at a key that was not there is refused too, because who may list
- * only below a prefix is not told what a bucket lacks; it is left out, as is what list asks for the sake of its advice.
+ * only below a prefix does not learn what a bucket lacks; it is left out, as is what list asks for the sake of its advice.
  */
 function refusedSince(world: World, since: number, there: readonly string[]): readonly string[] {
   const isAbsence = (operation: string, key: string | undefined) =>
@@ -186,7 +186,7 @@ test('a chunk that has to be stored anew, and may not be, ends its backup; the n
   assert.notEqual(manifest.chunks[0]?.key, first);
   await unrestricted(world, () => mustSucceed(world, 'verify.ts', '--deep'));
 
-  // Where everything is denied, that is no reason to give up what can be gone on with.
+  // Where everything is denied, that is no reason to give up what can resume.
   await writeFile(join(world.data, 'more'), randomBytes(25 * mib));
   await mustSucceed(world, 'snapshot.ts');
   world.server.faults.set([{ fault: 'error', code: 'InternalError', operation: 'UploadPart', skip: 3 }]);

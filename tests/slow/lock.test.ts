@@ -102,7 +102,7 @@ test('SIGKILL frees the lock at once, even when btrfs send lives on', async (t) 
   );
   const lock = join(world.runDirectory, 'lock');
   assert.ok((await openFilesOf(pid)).includes(lock), 'the run holds the lock');
-  // A stopped process does not notice that nobody reads any more.
+  // A stopped process does not notice that its reader is gone.
   process.kill(send.pid, 'SIGSTOP');
   world.cleanUp(async () => {
     try {

@@ -1,4 +1,4 @@
-/** The answer to the beginning of a multipart upload is lost: the upload exists, and nobody knows its id. */
+/** The answer to the beginning of a multipart upload is lost: the upload exists, and its id is lost. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** Three generations on a real filesystem, pruned while an upload waits to be gone on with: all that is kept is restored. */
+/** Three generations on a real filesystem, pruned while an upload waits to resume: all that is kept is restored. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';

@@ -23,7 +23,7 @@ test('with SSE=aws:kms an upload goes on, and what is verified and restored is w
   await mustSucceed(world, 'snapshot.ts');
   world.server.faults.set([{ fault: 'error', code: 'InternalError', operation: 'UploadPart', skip: 3 }]);
   assert.equal((await world.run('send-chunk-upload.ts')).exitCode, 1);
-  // What is gone on with, and what was stored although nobody heard of it, is known by SHA-256.
+  // What resumes, and what was stored without an answer, is known by SHA-256.
   world.server.faults.set([
     { fault: 'lost-response', operation: 'CompleteMultipartUpload', next: 1 },
     { fault: 'lost-response', operation: 'PutObject', key: '*.bin', next: 1 },

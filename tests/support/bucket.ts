@@ -22,7 +22,7 @@ export interface TestBucket {
   readonly bucket: Bucket;
   readonly server: S3Server;
   readonly proxy: FaultyProxy;
-  /** What was told of attempts that failed; for a test to empty. */
+  /** What was reported of attempts that failed; for a test to empty. */
   readonly retries: string[];
 }
 

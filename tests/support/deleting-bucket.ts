@@ -21,7 +21,7 @@ export interface DeletingOptions {
   readonly denied?: ReadonlySet<string>;
   /** Turns the keys of one request into the order in which they go. */
   readonly order?: (keys: readonly string[]) => readonly string[];
-  /** Told after each key; what it throws ends the request. */
+  /** Called after each key; what it throws ends the request. */
   readonly onDeleted: (key: string) => void;
   readonly onAborted?: (uploadId: string) => void;
 }

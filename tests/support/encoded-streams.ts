@@ -1,4 +1,4 @@
-/** Streams that are stored through a codec, stopped, gone on with, and fetched back. */
+/** Streams that are stored through a codec, stopped, resumed, and fetched back. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -62,7 +62,7 @@ export function encodedStreams(
     return `20260101T02${String(Math.floor(index / 60)).padStart(2, '0')}${String(index % 60).padStart(2, '0')}Z`;
   };
 
-  /** Stores a stream, as the upload stage does; goes on with what an earlier call of the same name has left. */
+  /** Stores a stream, as the upload stage does; resumes what an earlier call of the same name has left. */
   async function store(name: string, stream: Uint8Array, options: StoreOptions): Promise<Outcome> {
     const [sent, lost]: [string[], string[]] = [[], []];
     let earlier = replayJournal(await readJournal(journalPath(name)));

@@ -8,7 +8,7 @@ export interface ReceivedPing {
   readonly body: string;
 }
 
-/** A server that remembers what it was told; `answer` may answer late, or not at all. */
+/** A server that remembers what it was sent; `answer` may answer late, or not at all. */
 export async function startPingServer(
   answer: (response: ServerResponse, ping: ReceivedPing) => void = (response) => response.end('OK'),
 ) {

@@ -13,7 +13,7 @@ let servers = 0;
 export interface ProviderBucket {
   readonly server: S3Server;
   readonly bucket: Bucket;
-  /** Level and words of what was told. */
+  /** Level and words of what was logged. */
   readonly notices: string[];
   /** The same bucket as another run opens it, with nothing known of the server. */
   reopen(settings?: Readonly<Record<string, string>>): Promise<Bucket>;

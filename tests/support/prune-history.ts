@@ -69,7 +69,7 @@ export const histories: fc.Arbitrary<History> = fc
   })
   .map(({ events, keep }) => play(events, keep));
 
-/** What planPrune is told of a history as it is now. */
+/** What planPrune is given of a history as it is now. */
 export function inputOf({ objects, uploads, manifests, input }: History): PruneInput {
   const there = new Map([...manifests].filter(([key]) => objects.has(key)));
   return { ...input, objects: [...objects.values()], uploads, manifests: there };

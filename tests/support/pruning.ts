@@ -41,7 +41,7 @@ export async function startPruning(directory: string) {
 /** All keys below the bucket's prefix. */
 export const keysIn = (bucket: Bucket) => listKeys(bucket, `${bucket.prefix}/`);
 
-/** Begins a multipart upload that nobody goes on with. */
+/** Begins a multipart upload that no run resumes. */
 export async function beginUpload(bucket: Bucket, key: string): Promise<void> {
   await bucket.client.send(new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key }));
 }

@@ -7,11 +7,11 @@ import { TransferMemory } from '../../lib/transfer/memory/transfer-memory.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { settingsOf } from './settings.ts';
 
-/** A context that tells what it was told. */
+/** A context that keeps what was reported to it. */
 export interface TestContext {
   readonly context: StageContext;
   readonly warnings: string[];
-  /** Bytes that progress was told of. */
+  /** Bytes that were added to progress. */
   readonly progress: { bytes: number };
 }
 

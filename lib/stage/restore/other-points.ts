@@ -43,7 +43,7 @@ async function wholePoints(context: StageContext, subvolume: string): Promise<re
   return backups
     .flatMap(({ created_at, restorability }) => {
       if ('whyNot' in restorability) return [];
-      // As make list has it: only the bytes can tell, and a restore reads them.
+      // As make list has it: reading the bytes will settle it, which a restore does.
       return `AT=${readableTimestamp(created_at)}${restorability.doubt === undefined ? '' : ' (unsure)'}`;
     })
     .reverse();

@@ -1,4 +1,4 @@
-/** Manifests and pointers by somebody who means harm: nothing is thrown but damage, and nothing a terminal obeys is said. */
+/** Manifests and pointers by an attacker: nothing is thrown but damage, and nothing a terminal obeys is said. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,4 +1,4 @@
-/** What recover.sh makes of manifests that somebody else may have written: who can write to the bucket must not run anything here. */
+/** What recover.sh makes of manifests that an attacker may have written: who can write to the bucket must not run anything here. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';

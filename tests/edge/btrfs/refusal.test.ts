@@ -1,4 +1,4 @@
-/** What the kernel refuses is told with its cause, and the advice ends it. */
+/** What the kernel refuses is reported with its cause, and the advice ends it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';

@@ -42,7 +42,7 @@ test('one that does not end is killed, with what it started', async () => {
 
 function isAlive(pid: number): boolean {
   try {
-    // A zombie that nobody waits for counts as gone.
+    // A zombie that no process waits for counts as gone.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;

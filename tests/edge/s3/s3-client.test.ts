@@ -1,4 +1,4 @@
-/** What is wrong with credentials is told in the words of the SDK, which knows it. */
+/** What is wrong with credentials is reported in the words of the SDK. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

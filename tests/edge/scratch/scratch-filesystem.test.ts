@@ -18,7 +18,7 @@ import { runCode } from '../../support/run-program.ts';
 import { tinyFilesystem } from '../../support/temporary-directory.ts';
 
 const parent = mkdtempSync(join(testDirectory(), 'scratch-'));
-// As systemd has all mounts: what is mounted below one that is shared is shared too, unless somebody sees to it.
+// As systemd has all mounts: what is mounted below one that is shared is shared too, unless that is prevented.
 await shell`mount --bind ${parent} ${parent} && mount --make-shared ${parent}`;
 const made: ScratchFilesystem[] = [];
 after(async () => {

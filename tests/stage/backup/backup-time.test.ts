@@ -1,4 +1,4 @@
-/** The time of a backup of somebody else's snapshot: never that of another backup, whatever is left of that one. */
+/** The time of a backup of another program's snapshot: never that of another backup, whatever is left of that one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ToolError } from '../../../lib/core/errors.ts';

@@ -14,7 +14,7 @@ import { stageContext } from '../../support/stage-context.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('probe-server');
-// What a server that knows no Expect is waited for.
+// How long a server without support for Expect is waited for.
 shortenWaits(3000);
 
 interface Options {

@@ -1,4 +1,4 @@
-/** The backups of many hosts: found by their keys alone, and told apart. */
+/** The backups of many hosts: found by their keys alone, and distinguished. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readHostPrefix } from '../../../lib/cli/options/host-prefix.ts';

@@ -105,7 +105,7 @@ async function checkVerify(world: HistoryWorld, broken: ReadonlySet<string>): Pr
     broken.has(object) || world.lost.has(object) || (object.endsWith('/current.json') && world.lost.size > 0);
   const wrong = findings.find(({ object }) => !mayBeNamed(object));
   if (wrong) throw new PropertyFailure(`verify found ${wrong.object}: ${wrong.problem}`);
-  // Of a lost manifest that nothing names, nobody can know.
+  // Of a lost manifest that nothing names, nothing is known.
   const isVisible = [...broken].some((key) => !world.lost.has(key));
   if (isVisible && findings.length === 0) throw new PropertyFailure('verify found no damage');
 }

@@ -14,7 +14,7 @@ export function run(command: string, ...args: readonly string[]): Promise<string
   });
 }
 
-/** `btrfs`, which prints to nobody. */
+/** `btrfs`, whose output is dropped. */
 export const btrfs = (...args: readonly string[]) => run('btrfs', ...args);
 
 /** Sends a read-only subvolume, on a parent if one is given, into a directory, as btrbk and many scripts do. */

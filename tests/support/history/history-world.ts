@@ -192,7 +192,7 @@ function contextOf(
   };
 }
 
-/** What snapshot.json says, as a program of somebody else would read it. */
+/** What snapshot.json says, as another program would read it. */
 export async function readPlanned(
   world: HistoryWorld,
 ): Promise<

@@ -9,7 +9,7 @@ import type { Action, Steps } from './step.ts';
 
 type Random = Parameters<Action>[1];
 
-/** Takes a snapshot as somebody else would: where others' are adopted, where they are looked for. */
+/** Takes a snapshot as another program would: where others' are adopted, where they are looked for. */
 const takeSnapshot: Action = async (world, random) => {
   const name = `manual-${String(++world.counters.names).padStart(3, '0')}`;
   if (world.mode === 'received') return takeAndSend(world, random, name);

@@ -26,7 +26,7 @@ beforeEach(() => proxy.expect());
 
 const isGet = ({ method }: ProxiedRequest) => method === 'GET';
 
-/** Reads a range; what was told is beside it. */
+/** Reads a range; what was reported is beside it. */
 async function read(offset: number, length: number, key = 'object', signal = new AbortController().signal) {
   retriesTold.length = 0;
   const told = { received: 0, retries: retriesTold };

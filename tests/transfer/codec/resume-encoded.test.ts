@@ -1,4 +1,4 @@
-/** An upload through a codec that was stopped, and is gone on with: nothing is encoded or sent again that the bucket has. */
+/** An upload through a codec that was stopped, and resumes: nothing is encoded or sent again that the bucket has. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
