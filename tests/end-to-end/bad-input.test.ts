@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
-import { allKeys, createWorld, errorLines, namesIn, runProcess, type World } from './world.ts';
+import { allKeys, createWorld, errorLines, namesIn, runFilesOf, runProcess, type World } from './world.ts';
 
 /** Runs `make backup` with a settings file; what make adds to stderr is not looked at. */
 function makeBackup(config: string, ...variables: readonly string[]) {
@@ -226,11 +226,10 @@ test('restore refuses what it cannot do, before it does anything', async (t) => 
 
 /** What must be the same after a refusal: snapshots, run files but for the lock, and the bucket. */
 async function everything(world: World) {
-  const runFiles = await namesIn(world.runDirectory).catch(() => []);
   return {
     snapshots: await namesIn(world.snapshots),
     mount: await namesIn(world.mount),
-    runFiles: runFiles.filter((name) => name !== 'lock'),
+    runFiles: await runFilesOf(world),
     keys: await allKeys(world),
   };
 }

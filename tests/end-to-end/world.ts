@@ -239,6 +239,12 @@ export async function namesIn(directory: string): Promise<readonly string[]> {
   return (await readdir(directory)).sort();
 }
 
+/** What is in RUN_DIR of backups: neither the lock nor the record of the last runs, which is kept whatever becomes of them. */
+export async function runFilesOf({ runDirectory }: World): Promise<readonly string[]> {
+  const names = await namesIn(runDirectory).catch(() => []);
+  return names.filter((name) => name !== 'lock' && name !== '@watch');
+}
+
 /** The log lines of a result that are errors; the log is JSON because stderr is no terminal. */
 export function errorLines(result: ScriptResult): readonly string[] {
   return result.stderr

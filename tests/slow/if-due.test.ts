@@ -1,6 +1,6 @@
 /** `make backup IF_DUE=1` by the clock of this host, on backups of chosen times. */
 import assert from 'node:assert/strict';
-import { appendFile, readdir } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
@@ -16,6 +16,7 @@ import {
   namesIn,
   pointerKey,
   readObject,
+  runFilesOf,
   runProcess,
   type ScriptResult,
   type World,
@@ -70,7 +71,7 @@ async function stateOf(world: World) {
   return {
     keys: await allKeys(world),
     snapshots: await namesIn(world.snapshots),
-    runs: (await readdir(world.runDirectory, { recursive: true })).sort(),
+    runs: await Promise.all((await runFilesOf(world)).map((name) => namesIn(join(world.runDirectory, name)))),
   };
 }
 
