@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { backedUp, change, makeBackup, proveIs, snapper, theirSnapshots } from './their-snapshots.ts';
-import { allKeys, createWorld, errorLines, namesIn, runFilesOf, runProcess } from './world.ts';
+import { allKeys, createWorld, errorLines, runFilesOf, runProcess } from './world.ts';
 
 const mib = 2 ** 20;
 
