@@ -176,3 +176,36 @@ test('another filesystem in the place of the one that is not mounted is no reaso
     /^the snapshot [0-9a-f-]{36} is on \/dev\/loop\d+, filesystem [0-9a-f-]{36}, which is not mounted$/,
   );
 });
+
+test('where SNAPSHOT_DIR is another mount than before, a backup builds on the old snapshot if a mount shows both, and else names it', async (t) => {
+  const world = await smallWorld(t);
+  const device = (await shell`findmnt -n -o SOURCE ${world.mount}`).stdout.trim();
+  const mountOn = async (name: string, subvolume: string) => {
+    await shell`btrfs subvolume create ${join(world.mount, subvolume)}`;
+    const point = join(world.directory, name);
+    await mkdir(point);
+    await shell`mount -o subvol=${subvolume} ${device} ${point}`;
+    world.cleanUp(() => shell`umount ${point}`);
+    return point;
+  };
+  const [old, new_] = [await mountOn('old', '@old'), await mountOn('new', '@new')];
+  const data = join(world.directory, 'data');
+  await mkdir(data);
+  await shell`mount -o subvol=data ${device} ${data}`;
+  world.cleanUp(() => shell`umount ${data}`);
+  await write(world, 'a');
+  const mounted = { ...world, data };
+  const first = await (await hostIn(mounted, { settings: { SNAPSHOT_DIR: old } })).backUp();
+  const host = await hostIn(mounted, { settings: { SNAPSHOT_DIR: new_ } });
+  await write(world, 'b');
+
+  await shell`umount ${world.mount}`;
+  const error = await refusal(host.plan()).finally(() => shell`mount -o subvolid=5 ${device} ${world.mount}`);
+  assert.match(error.message, /^no mount shows both \S+\/new and \S+\/old\/data__\w+__full, which/);
+  assert.match(error.hint ?? '', /mount -o subvolid=5 \/dev\/loop\d+ DIRECTORY, or .* KIND=full$/);
+  assert.deepEqual(await namesIn(new_), [], 'no snapshot was taken');
+
+  const second = await host.backUp();
+  assert.equal(second.manifest.snapshot.parent_uuid, first.manifest.snapshot.uuid, second.reason);
+  await proveIs(world, await treeDigest(second.manifest.snapshot.path));
+});

@@ -15,7 +15,7 @@ import { fileError } from '../files/files.ts';
 import { command, commandError } from '../process/child.ts';
 import { unlockSubvolume } from './attributes.ts';
 import { refuseMissingMount } from './mounts/missing-mount.ts';
-import { refusalOf } from './refusal.ts';
+import { knownHint, refusalOf } from './refusal.ts';
 import { notASubvolume, subvolumeRootInode } from './wrong-place.ts';
 
 /**
@@ -176,23 +176,10 @@ export async function canSendCompressed(): Promise<boolean> {
   return Number(streamVersion) >= 2 && version !== undefined && isAtLeast(version, PROGS_FOR_PROTOCOL_2);
 }
 
-/** What to do about errors of the filesystem, by their words. */
-const knownErrors: readonly (readonly [RegExp, string])[] = [
-  [
-    /No space left on device/,
-    'make room on that filesystem: btrfs filesystem usage shows data and metadata apart',
-  ],
-  [/Disk quota exceeded/, 'raise the quota of that subvolume: btrfs qgroup show'],
-  [
-    /Read-only file system/,
-    'mount it writable; after an error, which dmesg says, Btrfs makes itself read-only',
-  ],
-];
-
 function btrfsError(message: string, stderr: string): ToolError {
   const denied = /Operation not permitted|Permission denied/.test(stderr);
   const missing = /command not found|No such file or directory: btrfs/.test(stderr);
-  const [, known] = knownErrors.find(([words]) => words.test(stderr)) ?? [];
+  const known = knownHint(stderr);
   const hint =
     denied && process.geteuid?.() !== 0
       ? 'run as root'

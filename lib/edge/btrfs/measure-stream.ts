@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { ExtentTally, type NewExtents } from '../../core/format/new-extents.ts';
 import { StreamEstimator } from '../../core/stream/stream-estimate.ts';
 import { startStreamChild } from '../process/child.ts';
+import { throughOneMount } from './mounts/one-mount.ts';
 
 /** What would be sent. */
 export interface StreamToMeasure {
@@ -15,20 +16,22 @@ export interface StreamToMeasure {
 
 /**
  * Measures a stream by `btrfs send --no-data`. Compressed extents count with their plain length.
- * @throws ToolError when btrfs send fails
+ * @throws ToolError when btrfs send fails, or no mount shows snapshot and parent
  */
 export async function measureStream(
   { snapshotPath, parentPath, compressedData }: StreamToMeasure,
   signal: AbortSignal,
 ): Promise<{ readonly dataBytes: number; readonly otherBytes: number }> {
+  const readable =
+    parentPath === undefined ? { snapshotPath } : await throughOneMount({ snapshotPath, parentPath });
   const args = [
     'send',
     '--quiet',
     '--no-data',
     ...(compressedData ? ['--proto', '2', '--compressed-data'] : []),
-    ...(parentPath === undefined ? [] : ['-p', parentPath]),
+    ...('parentPath' in readable ? ['-p', readable.parentPath] : []),
     '--',
-    snapshotPath,
+    readable.snapshotPath,
   ];
   const estimator = new StreamEstimator();
   await readingChild(`btrfs send --no-data of ${snapshotPath}`, args, signal, async (stdout) => {

@@ -25,7 +25,26 @@ export async function refusalOf(message: string, stderr: string, path: string): 
     const cause = await find(path).catch(() => undefined);
     if (cause) return new ToolError(`${message}: ${cause.says}`, { hint: cause.hint, childOutput: stderr });
   }
-  return new ToolError(message, { childOutput: stderr });
+  const hint = knownHint(stderr);
+  return new ToolError(message, { ...(hint && { hint }), childOutput: stderr });
+}
+
+/** What to do about errors of the filesystem, by their words. */
+const knownErrors: readonly (readonly [RegExp, string])[] = [
+  [
+    /No space left on device/,
+    'make room on that filesystem: btrfs filesystem usage shows data and metadata apart',
+  ],
+  [/Disk quota exceeded/, 'raise the quota of that subvolume: btrfs qgroup show'],
+  [
+    /Read-only file system/,
+    'mount it writable; after an error, which dmesg says, Btrfs makes itself read-only',
+  ],
+];
+
+/** What to do about an error that the words of `btrfs` name; undefined where they do not. */
+export function knownHint(stderr: string): string | undefined {
+  return knownErrors.find(([words]) => words.test(stderr))?.[1];
 }
 
 function findersFor(stderr: string): readonly Find[] {

@@ -1,6 +1,7 @@
 /** Files that are written whole or not at all, and read back through a schema. */
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { ToolError } from '../../core/errors.ts';
@@ -112,8 +113,9 @@ function asRoot(otherHint: string | undefined): string {
   return otherHint ? `run as root, or ${otherHint}` : 'run as root, such as with sudo';
 }
 
-/** The code of a system error such as `ENOENT`; empty for anything else. */
+/** The code of a system error such as `ENOENT`; empty for anything else. libuv has no name for EDQUOT (uv.h, UV_ERRNO_MAP). */
 export function codeOf(error: unknown): string {
+  if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.EDQUOT) return 'EDQUOT';
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 

@@ -14,6 +14,7 @@ import {
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
 import { whyNotIncremental } from '../../edge/btrfs/compare-inodes.ts';
+import { throughOneMount } from '../../edge/btrfs/mounts/one-mount.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { FoundPointer } from '../bucket/backups.ts';
@@ -65,6 +66,10 @@ export async function prepare(
   otherwise: PlanOtherwise,
 ): Promise<PreparedBackup> {
   const { next } = planned.source;
+  if (planned.plan.parent) {
+    const snapshotPath = 'adopt' in next ? next.adopt.path : next.into;
+    await throughOneMount({ snapshotPath, parentPath: planned.plan.parent.path });
+  }
   if ('adopt' in next) {
     const { path } = next.adopt;
     const plan = await confirmed(planned, path, otherwise);

@@ -7,6 +7,7 @@ import { ToolError } from '../../core/errors.ts';
 import { printable } from '../../core/printable.ts';
 import type { ByteSource } from '../../core/stream/chunker.ts';
 import { findUnreadable } from '../../edge/btrfs/find-unreadable.ts';
+import { throughOneMount } from '../../edge/btrfs/mounts/one-mount.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { startStreamChild } from '../../edge/process/child.ts';
 import { closeWriteEnd, openPipe, PipeReader } from './pipe-reader.ts';
@@ -29,17 +30,18 @@ export interface SendStream extends ByteSource {
 
 /**
  * Starts `btrfs send`.
- * @throws ToolError from `fill` when the child fails, ends early or sends nothing.
+ * @throws ToolError when no mount shows snapshot and parent; from `fill` when the child fails, ends early or sends nothing.
  */
 export async function openSendStream(request: SendRequest, signal: AbortSignal): Promise<SendStream> {
+  const { snapshotPath, parentPath } = await readablePaths(request);
   const pipe = await openPipe(request.directory);
   const args = [
     'send',
     '--quiet',
     ...(request.compressedData ? ['--proto', '2', '--compressed-data'] : []),
-    ...(request.parentPath === undefined ? [] : ['-p', request.parentPath]),
+    ...(parentPath === undefined ? [] : ['-p', parentPath]),
     '--',
-    request.snapshotPath,
+    snapshotPath,
   ];
   const child = startStreamChild(`btrfs send of ${request.snapshotPath}`, 'btrfs', args, [
     'ignore',
@@ -74,6 +76,16 @@ export async function openSendStream(request: SendRequest, signal: AbortSignal):
       await child.stop();
     },
   };
+}
+
+/** Paths that `btrfs send` takes. What is gone it names itself. */
+async function readablePaths({
+  snapshotPath,
+  parentPath,
+}: SendRequest): Promise<Pick<SendRequest, 'snapshotPath' | 'parentPath'>> {
+  const areHere =
+    parentPath !== undefined && (await pathExists(snapshotPath)) && (await pathExists(parentPath));
+  return areHere ? throughOneMount({ snapshotPath, parentPath }) : { snapshotPath, parentPath };
 }
 
 /** What to do about a child that failed: another backup where what it was to read is gone, else the same again. */

@@ -1,6 +1,7 @@
 /** What the kernel refuses is reported with its cause, and the advice ends it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -8,7 +9,7 @@ import type { ToolError } from '../../../lib/core/errors.ts';
 import { locksOn } from '../../../lib/edge/btrfs/attributes.ts';
 import { deleteSubvolume, makeReadOnly, takeSnapshot } from '../../../lib/edge/btrfs/btrfs.ts';
 import { refusalOf } from '../../../lib/edge/btrfs/refusal.ts';
-import { pathExists } from '../../../lib/edge/files/files.ts';
+import { codeOf, fileError, pathExists } from '../../../lib/edge/files/files.ts';
 import { shell } from '../../../testing/harness/processes/shell.ts';
 import { runProcess } from '../../end-to-end/world.ts';
 import { loopBtrfs } from '../../support/loop-btrfs.ts';
@@ -175,4 +176,20 @@ test('a refusal without a known cause keeps the words of btrfs', async () => {
   const error = await refused(deleteSubvolume(join(directory, 'none')));
   assert.deepEqual([error.hint, error.message.endsWith('none')], [undefined, true]);
   assert.match(error.childOutput ?? '', /ERROR/);
+});
+
+test('a quota that is used up is named, by files as by btrfs, with what to do', async (t) => {
+  const { source } = await place();
+  await set(t, `btrfs quota enable ${mount}`, `btrfs quota disable ${mount}`);
+  await writeFile(join(source, 'large'), randomBytes(1_500_000));
+  await shell`btrfs filesystem sync ${mount}`;
+  await shell`btrfs qgroup limit 1M ${source}`;
+  const cause: unknown = await writeFile(join(source, 'file'), '').catch((error: unknown) => error);
+  assert.equal(codeOf(cause), 'EDQUOT');
+  const error = fileError('cannot write a file', cause);
+  assert.equal(error.message, 'cannot write a file: the quota is used up');
+  assert.match(error.hint ?? '', /^make room/);
+  const snapshot = await refused(takeSnapshot(source, join(source, 'over'), 'read-only'));
+  assert.match(snapshot.childOutput ?? '', /Disk quota exceeded/);
+  assert.equal(snapshot.hint, 'raise the quota of that subvolume: btrfs qgroup show');
 });
