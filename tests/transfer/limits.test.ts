@@ -1,7 +1,9 @@
 /** LIMIT_UPLOAD and LIMIT_DOWNLOAD on real requests, by a clock that jumps to where it is waited for. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parseLimit, type Timetable } from '../../lib/core/rate-limit.ts';
@@ -9,6 +11,7 @@ import { KIB, MIB } from '../../lib/core/units.ts';
 import { RateLimiter } from '../../lib/edge/process/rate-limiter.ts';
 import { readRange } from '../../lib/transfer/back/range-reader.ts';
 import { ChunkWriter } from '../../lib/transfer/out/chunk-writer.ts';
+import { requestPayload } from '../../lib/transfer/out/part-payload.ts';
 import { plainWrite, startTestBucket } from '../support/bucket.ts';
 import { chunkWriting } from '../support/chunk-writing.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -83,4 +86,19 @@ test('whoever waits ends with its signal', async () => {
   const waiting = limiter.pass(1, stop.signal);
   stop.abort(new Error('stopped'));
   await assert.rejects(waiting, /^Error: stopped$/);
+});
+
+test('a body that is held back ends with the signal, and takes nothing else down', async () => {
+  const stop = new AbortController();
+  const limiter = new RateLimiter([{ minute: 0, bytesPerSecond: 64 * KIB }]);
+  const { Body } = requestPayload(bodyOf(randomBytes(MIB)), () => undefined, {
+    limiter,
+    signal: stop.signal,
+  });
+  // So the SDK sends it: an error that nobody takes would end the process.
+  Body.pipe(new PassThrough().resume());
+  await once(Body, 'data');
+  stop.abort(new Error('stopped by SIGINT'));
+  await new Promise((resolve) => Body.once('close', resolve));
+  assert.equal(Body.errored, stop.signal.reason);
 });

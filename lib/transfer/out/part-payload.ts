@@ -45,8 +45,14 @@ export function requestPayload(body: PartBody, onSent: (bytes: number) => void, 
       yield slice;
     }
   };
+  const stream = Readable.from(limit ? heldBack(limit) : counted(), {
+    objectMode: false,
+    highWaterMark: MIB,
+  });
+  // The signal ends the request as well, and that says why. The SDK pipes the body and takes no error of it, which would end the process.
+  stream.on('error', () => undefined);
   return {
-    Body: Readable.from(limit ? heldBack(limit) : counted(), { objectMode: false, highWaterMark: MIB }),
+    Body: stream,
     ContentLength: sizeOf(body),
     ChecksumSHA256: body.sha256,
   };
