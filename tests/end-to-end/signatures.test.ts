@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { makeSshKey } from '../support/age-keys.ts';
+import { makeIdentity, makeSshKey } from '../support/age-keys.ts';
 import { proveIs, refusal, smallWorld } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { allKeys, pointerKey, readObject, type World, writeObject } from './world.ts';
@@ -197,6 +197,7 @@ test('no backup builds on a chain that a restore would refuse for want of a sign
   const signing = { SIGN_WITH: join(world.directory, 'key') };
   const demanding = { ...signing, VERIFY_SIGNERS: signers };
   const full = await backUp('a', {});
+  assert.equal(full.warnings, '');
   // Whoever signs may have no restore that demands it.
   const signed = await backUp('b', signing);
   assert.equal(signed.kind, 'incremental');
@@ -241,4 +242,30 @@ test('a manifest that another writer put there is not signed', async (t) => {
   await writeObject(world, key, written.replace(/"host": ".*"/, '"host": "before"'));
   await host.backUp();
   assert.match(await readObject(world, key), /"host": "before"/);
+});
+
+test('a backup that is less protected than the last one warns, once', async (t) => {
+  const world = await smallWorld(t);
+  const { recipient } = await makeIdentity(world.directory, 'identity');
+  await makeSshKey(world.directory, 'key', 'ed25519');
+  const protecting = { ENCRYPT_TO: recipient, SIGN_WITH: join(world.directory, 'key') };
+  const warningsWith = async (settings: Readonly<Record<string, string>>) => {
+    await writeFile(join(world.data, 'file'), randomBytes(1000));
+    const host = await hostIn(world, { settings: { RETRY_FOR: '1s', ...settings } });
+    const { manifest } = await host.backUp();
+    return { warnings: host.warnings, kind: manifest.kind };
+  };
+  assert.deepEqual(await warningsWith(protecting), { warnings: [], kind: 'full' });
+  assert.deepEqual(await warningsWith(protecting), { warnings: [], kind: 'incremental' });
+  const { warnings } = await warningsWith({});
+  assert.deepEqual(
+    warnings.map((warning) =>
+      /the last backup is (\w+), .* because (\w+) is not set/.exec(warning)?.slice(1),
+    ),
+    [
+      ['encrypted', 'ENCRYPT_TO'],
+      ['signed', 'SIGN_WITH'],
+    ],
+  );
+  assert.deepEqual((await warningsWith({})).warnings, []);
 });

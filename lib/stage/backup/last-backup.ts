@@ -28,13 +28,33 @@ export async function findLastBackup(
     if ('damage' in pointer) throw pointer.damage;
     const manifestKey = pointer.pointer.manifest_key;
     const manifest = await readManifest(context.bucket, manifestKey, await demandSignatures(context));
-    return { manifestKey, manifest, chain: await lookAtChain(context, manifestKey, manifest) };
+    const last = { manifestKey, manifest, chain: await lookAtChain(context, manifestKey, manifest) };
+    warnOfLess(context, subvolume, last);
+    return last;
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     context.log.warn(`${subvolume}: the last backup cannot be built on: ${describeError(error)}`);
     const what =
       error instanceof SignatureProblem ? 'not signed as VERIFY_SIGNERS demands' : 'damaged or missing';
     return { unreadable: `the last backup in the bucket is ${what}` };
+  }
+}
+
+/** A line that fell out of the settings must not go unnoticed: the bucket sees what it did not see, or a restore refuses the backup. */
+function warnOfLess(
+  { settings: { ENCRYPT_TO, SIGN_WITH }, log }: StageContext,
+  subvolume: string,
+  { manifest: { codec }, chain }: PublishedBackup,
+): void {
+  if (codec?.encrypt === 'age' && ENCRYPT_TO.length === 0) {
+    log.warn(
+      `${subvolume}: the last backup is encrypted, and the next one will not be, because ENCRYPT_TO is not set`,
+    );
+  }
+  if ('isSigned' in chain && chain.isSigned && SIGN_WITH === '') {
+    log.warn(
+      `${subvolume}: the last backup is signed, and the next one will not be, because SIGN_WITH is not set: where VERIFY_SIGNERS is set, it cannot be restored`,
+    );
   }
 }
 
@@ -129,7 +149,8 @@ export async function lookAtChain(
     }
     const streamUuids = members.flatMap(({ manifest: { snapshot } }) => streamUuid(snapshot) ?? []);
     full ??= { created_at: fullBefore(bucket.prefix, [...objects.keys()], manifest.created_at) };
-    return { full, streamUuids, members, isPartial, doubt };
+    const isSigned = objects.has(signatureKeyOf(manifestKey));
+    return { full, streamUuids, members, isPartial, doubt, isSigned };
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     return unrestorable(describeError(error));

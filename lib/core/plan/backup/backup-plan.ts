@@ -42,6 +42,8 @@ export interface PublishedBackup {
         readonly isPartial?: boolean;
         /** Something of it that only its bytes can settle, such as a chunk that was replaced. */
         readonly doubt?: string | undefined;
+        /** True where the backup itself has a signature. */
+        readonly isSigned?: boolean;
       }
     | { readonly problem: string };
 }
