@@ -99,7 +99,7 @@ status: $(READY) ## one screen: what there is, what is due, what it costs, what 
 	@$(TSX) scripts/status.ts $(settings)
 
 .PHONY: list
-list: $(READY) ## every backup in the bucket  [SUBVOLUME= HOST_PREFIX= (all hosts below it) COST=1 PRICES= WIDE=1 JSON=1]
+list: $(READY) ## every backup in the bucket, * the last of each subvolume  [SUBVOLUME= HOST_PREFIX= (all hosts below it) COST=1 PRICES= WIDE=1 JSON=1]
 	@$(TSX) scripts/list.ts $(settings) $(selection) $(call option,HOST_PREFIX,host-prefix) $(call flag,WIDE,wide) \
 	  $(call flag,COST,cost) $(prices)
 

@@ -9,7 +9,7 @@ import { type RunningTerminal, startInTerminal } from '../../testing/harness/pro
 import { smallWorld, write } from './small-world.ts';
 import { errorLines, namesIn, runProcess, secret, type World } from './world.ts';
 
-const size = { columns: 160, rows: 50 };
+const size = { columns: 220, rows: 50 };
 
 /** A make init on a terminal, and how it is answered. */
 class Session {
@@ -54,7 +54,7 @@ async function answerAll(session: Session, world: World, bucket: string): Promis
   await session.answer(/Number.*:/, 'keys');
   await session.answer(/Access key ID.*:/, 'end-to-end');
   await session.answer(/Secret access key.*:/, secret);
-  await session.answer(/Bucket; it can be made now.*:/, bucket);
+  await session.answer(/Bucket; one that does not exist.*:/, bucket);
   await session.answer(/Prefix of this host.*:/, 'fleet/host-9');
 }
 
@@ -65,8 +65,8 @@ test('from nothing to settings, a bucket and a verified restore, by answering qu
   const session = new Session(t, world, config);
   await answerAll(session, world, 'new-bucket');
   await session.answer(/Encrypt backups with age.*:/, 'n');
-  await session.answer(/How often a backup is due.*:/, '1d');
-  await session.answer(/How often a full one.*:/, '');
+  await session.answer(/How often the timer takes.*:/, '1d');
+  await session.answer(/How often a full backup is due.*:/, '');
   await session.answer(/There is no bucket new-bucket\. Make it.*:/, '');
   await session.answer(/Write .*\?.*:/, '');
   const exitCode = await session.terminal.ended;
@@ -128,8 +128,8 @@ test('a new key is shown, and nothing goes on before there is a copy of it; with
     await session.answer(/Encrypt backups with age.*:/, 'y');
     await session.answer(/Do you have an age or SSH key.*:/, '');
     await session.answer(/File for a new key.*:/, key);
-    await session.answer(/How often a backup is due.*:/, '');
-    await session.answer(/How often a full one.*:/, '');
+    await session.answer(/How often the timer takes.*:/, '');
+    await session.answer(/How often a full backup is due.*:/, '');
     await session.answer(/Write .*\?.*:/, '');
     await session.answer(/Write "kept".*:/, 'yes');
     return session;

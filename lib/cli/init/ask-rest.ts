@@ -35,12 +35,12 @@ export async function askEncryption(answers: Answers): Promise<string | undefine
 export async function askHowOften(answers: Answers): Promise<void> {
   await answers.ask({
     key: 'INCREMENTAL_EVERY',
-    text: 'How often a backup is due, for the timer: such as 1d or 7d',
+    text: 'How often the timer takes an incremental backup, such as 1d or 7d',
     preset: '7d',
   });
   await answers.ask({
     key: 'FULL_EVERY',
-    text: 'How often a full one, which sends everything again and lets older chains go',
+    text: 'How often a full backup is due, which sends everything again',
     preset: '180d',
   });
 }

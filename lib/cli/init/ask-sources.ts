@@ -12,11 +12,12 @@ const mostInDefault = 4;
 /** Asks for SUBVOLUMES and SNAPSHOT_DIR. @returns SNAPSHOT_DIR where it has to be made */
 export async function askSources(answers: Answers, facts: MachineFacts): Promise<string | undefined> {
   const { prompter } = answers;
-  for (const { program, setting } of facts.snapshots) {
+  const isGiven = answers.given('SUBVOLUMES') !== undefined;
+  for (const { program, setting } of isGiven ? [] : facts.snapshots) {
     prompter?.say(`${program} takes snapshots here. To send those instead of new ones, write: ${setting}`);
   }
   const found = facts.subvolumes;
-  if (found.length > mostInDefault)
+  if (!isGiven && found.length > mostInDefault)
     prompter?.say(`Subvolumes here:\n${found.map((each) => `  ${each}`).join('\n')}`);
   const isShort = found.length > 0 && found.length <= mostInDefault;
   const text = await answers.ask({
@@ -31,7 +32,7 @@ export async function askSources(answers: Answers, facts: MachineFacts): Promise
   if (first === undefined || !('path' in first)) return undefined;
   const directory = await answers.ask({
     key: 'SNAPSHOT_DIR',
-    text: 'Directory for its read-only snapshots, on the same filesystem; it is made, for root alone, when it is missing',
+    text: 'Directory for its read-only snapshots, on the same filesystem; made when missing',
     preset: snapshotDirectoryFor(first.path),
     check: async (answer) => {
       for (const selected of [first, ...others]) {

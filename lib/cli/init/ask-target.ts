@@ -125,7 +125,7 @@ export async function askCredentials(answers: Answers): Promise<void> {
 
 /** Asks for the bucket, and for what the keys of this host begin with. */
 export async function askPlace(answers: Answers, hostName: string): Promise<void> {
-  await answers.ask({ key: 'S3_BUCKET', text: 'Bucket; it can be made now' });
+  await answers.ask({ key: 'S3_BUCKET', text: 'Bucket; one that does not exist can be made now' });
   const preset = isCommonHostName(hostName) ? undefined : hostName;
   await answers.ask({
     key: 'S3_PREFIX',

@@ -23,5 +23,6 @@ export function nextSteps(
         ]
       : []),
     'docs/scheduling.md says how to do this every night.',
+    `Keep a copy of ${config}${identityFile === undefined ? '' : ` and ${identityFile}`} outside this house: a restore on another machine needs what is in ${identityFile === undefined ? 'it' : 'them'}.`,
   ];
 }

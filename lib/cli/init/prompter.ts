@@ -3,6 +3,7 @@ import { createInterface, type Interface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { ToolError } from '../../core/errors.ts';
 import { printable } from '../../core/printable.ts';
+import { tableWidth, wrap } from '../reports/table.ts';
 
 /** A question, and what is wrong with an answer. */
 export interface Question {
@@ -34,6 +35,8 @@ export class Prompter {
         done();
       },
     });
+    // Without it readline takes the terminal for endless, and puts what is typed into the wrong column.
+    Object.defineProperty(output, 'columns', { get: () => process.stdout.columns });
     this.#lines = createInterface({ input: process.stdin, output, terminal: true });
     const stop = () => this.#ended.abort();
     this.#lines.once('SIGINT', stop);
@@ -41,14 +44,18 @@ export class Prompter {
   }
 
   say(text: string): void {
-    process.stdout.write(`${text}\n`);
+    const rows = text.split('\n').flatMap((line) => wrap(line, tableWidth()));
+    process.stdout.write(`${rows.join('\n')}\n`);
   }
 
   /** @throws ToolError (interrupted) */
   async ask({ text, preset, isSecret, check }: Question): Promise<string> {
+    // readline cuts a prompt anywhere. What does not fit into its line is said before.
     const hint = preset === undefined || preset === '' ? '' : ` [${printable(preset)}]`;
     for (;;) {
-      const typed = (await this.#read(`${text}${hint}: `, isSecret === true)).trim();
+      const rows = wrap(`${text}${hint}:`, tableWidth() - 1);
+      for (const row of rows.slice(0, -1)) this.say(row);
+      const typed = (await this.#read(`${rows.at(-1)} `, isSecret === true)).trim();
       const answer = typed === '' ? (preset ?? '') : typed;
       const problem = answer === '' && preset === undefined ? 'an answer is needed' : await check?.(answer);
       if (problem === undefined) return answer;

@@ -26,7 +26,7 @@ export function estimateText(estimates: Named, place: EstimatePlace): string {
   const { prices, region } = place;
   const priced = prices
     ? `prices of ${region}, ${prices.date}: ${prices.source}`
-    : `prices of ${region} are not known: name a file with PRICES=`;
+    : `no prices are known for this server and its region ${region}: name a file with PRICES=`;
   return [...estimates.map(([name, estimate]) => blockOf(name, estimate, place).join('\n')), priced].join(
     '\n\n',
   );

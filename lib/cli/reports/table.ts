@@ -77,8 +77,8 @@ function shownColumns(
   return shown;
 }
 
-/** Cuts at blanks; a word that is longer than a line stands alone on one. */
-function wrap(text: string, width: number): readonly string[] {
+/** Cuts at blanks; a word that is longer than a line stands alone on one. `width` in characters. */
+export function wrap(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   for (const word of text.split(' ')) {
     const longer = `${lines.at(-1)} ${word}`;

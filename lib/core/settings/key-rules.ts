@@ -36,7 +36,10 @@ export const settingRules = {
       (text) => !text.split('/').some((word) => word === '' || word === '.' || word === '..'),
       'must not have an empty, "." or ".." part',
     ),
-  AWS_REGION: z.string().min(1, 'must not be empty'),
+  AWS_REGION: z
+    .string()
+    .min(1, 'must not be empty')
+    .regex(/^[^\s/,:]+$/, 'is not the name of a region, such as eu-central-1'),
   AWS_ENDPOINT_URL_S3: z.url({ protocol: /^https?$/, error: 'is not an http:// or https:// address' }),
   S3_ALLOW_HTTP: flag(),
   S3_ADDRESSING: oneOf(['auto', 'path', 'virtual']),

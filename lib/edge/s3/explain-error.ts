@@ -137,6 +137,12 @@ const tls: Explanation = {
   hint: 'run again; if it stays like this, check AWS_ENDPOINT_URL_S3 and what is between here and the server',
 };
 
+/** OpenSSL's words for an answer that is not TLS (https://nodejs.org/api/errors.html#openssl-error-codes). */
+const noTls: Explanation = {
+  says: 'the server does not speak TLS there',
+  hint: 'check AWS_ENDPOINT_URL_S3: write http:// where the server has no TLS, or its other port',
+};
+
 /** A certificate that does not hold (https://nodejs.org/api/tls.html#x509-certificate-error-codes). */
 const certificate: Explanation = {
   says: "the server's certificate is not trusted",
@@ -216,6 +222,7 @@ export function explainS3Error(error: unknown, action: S3Action): Error {
     explanations[name] ??
     explanations[code] ??
     (isCertificateError(error) ? certificate : undefined) ??
+    (isNoTls(error) ? noTls : undefined) ??
     (isTlsError(error) ? tls : undefined) ??
     explanations[String(status)] ??
     (isNetworkError(error) ? network : undefined);
@@ -227,6 +234,10 @@ export function explainS3Error(error: unknown, action: S3Action): Error {
     ...(explanation && { hint: hintOf(explanation) }),
     cause: error,
   });
+}
+
+function isNoTls(error: unknown): boolean {
+  return isTlsError(error) && /wrong version number/i.test(detailsOf(error).message ?? '');
 }
 
 function hintOf(explanation: Explanation): string {
@@ -243,7 +254,7 @@ function sentenceOf(error: unknown): readonly string[] {
     status === 501 ||
     explanations[name] === noCredentials ||
     name === 'ProxyFailure' ||
-    isTlsError(error) ||
+    (isTlsError(error) && !isNoTls(error)) ||
     isCertificateError(error);
   const { Endpoint } = error as { readonly Endpoint?: unknown };
   if (name === 'PermanentRedirect' && typeof Endpoint === 'string')

@@ -119,7 +119,7 @@ export async function resolveChain(
 function hintAtKey(bucket: Bucket, key: string): string {
   const [other] = hostPrefixes('', [key]);
   const isElsewhere = other !== undefined && other !== bucket.prefix;
-  return isElsewhere ? `set S3_PREFIX=${other}` : 'make list shows the keys of its backups';
+  return isElsewhere ? `set S3_PREFIX=${other}` : 'make list WIDE=1 shows the keys of its backups';
 }
 
 async function selectManifest(

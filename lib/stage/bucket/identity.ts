@@ -75,6 +75,6 @@ async function checkPrograms(backups: readonly StoredManifest[]): Promise<void> 
 function noIdentity({ key }: StoredManifest): ToolError {
   return new ToolError(`the backup ${key} is encrypted, and DECRYPT_WITH is not set`, {
     kind: 'usage',
-    hint: 'set DECRYPT_WITH to the identity file of one of its recipients',
+    hint: 'name the file with its key: SET="DECRYPT_WITH=/root/btrfs-to-s3.key", or DECRYPT_WITH in the settings file',
   });
 }

@@ -78,6 +78,8 @@ for (const [text, reason] of [
   ['SNAPSHOT_DIR=snapshots', /must be an absolute path/],
   ['RUN_DIR=~/run', /must be an absolute path/],
   ['S3_BUCKET=ab', /is not a bucket name/],
+  ['AWS_REGION=s3.amazonaws.com/eu', /is not the name of a region/],
+  ['AWS_REGION=eu central', /is not the name of a region/],
   ['S3_BUCKET=s3://my-bucket', /is not a bucket name/],
   ['S3_BUCKET=-bucket', /is not a bucket name/],
   ['S3_PREFIX="a\\nb"', /contains a control character/],

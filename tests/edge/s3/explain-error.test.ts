@@ -119,6 +119,7 @@ const table: readonly (readonly [string, number | undefined, string, string, Reg
     true,
   ],
   ['Error', undefined, 'EPROTO', 'the TLS connection failed: message of Error', /run again/, 1, true],
+  ['wrong version number', undefined, 'EPROTO', 'the server does not speak TLS there', /http:/, 1, true],
   [
     'Error',
     undefined,
