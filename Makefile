@@ -212,14 +212,19 @@ schema: $(READY_FOR_DEVELOPMENT) ## writes the generated files in config/: JSON 
 
 .PHONY: help
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } \
+	@width=100; if [[ -t 1 ]]; then width=$$(tput cols 2>/dev/null || echo 80); fi; \
+	awk -v width="$$((width > 100 ? 100 : width))" 'BEGIN { FS = ":.*## " } \
+	  function wrap(head, text,   words, count, n) { \
+	    count = split(text, words, " "); \
+	    for (n = 1; n <= count; n++) { \
+	      if (length(head) > 25 && length(head) + 1 + length(words[n]) > width) { print head; head = sprintf("%25s", "") } head = head " " words[n] } \
+	    print head } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { \
 	    line = sprintf("  make %-18s %s", $$1, $$2); at = index(line, "  [") ? index(line, "  [") : match(line, /  [A-Z_]+=/); \
-	    if (length(line) <= 100 || at < 26) { print line; next } \
-	    print substr(line, 1, at - 1); count = split(substr(line, at + 2), words, " "); below = sprintf("%25s", ""); \
-	    for (n = 1; n <= count; n++) { \
-	      if (length(below) + length(words[n]) >= 100) { print below; below = sprintf("%26s", "") } below = below " " words[n] } print below }' $(MAKEFILE_LIST)
+	    if (length(line) <= width) { print line; next } \
+	    if (at < 26) at = length(line) + 1; \
+	    wrap(substr(line, 1, 25), substr(line, 26, at - 26)); if (at <= length(line)) wrap(sprintf("%25s", ""), substr(line, at + 2)) }' $(MAKEFILE_LIST)
 	@printf '\nFor all of them: CONFIG=file    the settings (default config/backup.env)\n'
 	@printf '                 SET="KEY=VALUE ..."    settings that win over the file\n'
 	@printf '                 JSON=1    a document in place of text\n'

@@ -29,7 +29,11 @@ test('restore and thaw with an identity, without one, and with a wrong one', asy
   const restore = ['--subvolume', 'data', '--target', target];
 
   for (const [what, file, says] of [
-    ['none', undefined, /is encrypted, and DECRYPT_WITH is not set; set DECRYPT_WITH/],
+    [
+      'none',
+      undefined,
+      /is encrypted, and DECRYPT_WITH is not set; name the file with its key: SET="DECRYPT_WITH=/,
+    ],
     ['that of another', stranger, /stranger of DECRYPT_WITH does not open the backup of data/],
     ['one that is missing', '/nonexistent/key', /key of DECRYPT_WITH does not exist/],
     [

@@ -1,4 +1,4 @@
-/** The answers so far. Each is held against the rule of its setting when it is given, from SET= as from a person. */
+/** The answers so far. Each is checked when it is given, from SET= as from a person. */
 import { ToolError } from '../../core/errors.ts';
 import { secretVariables } from '../../core/settings/keys.ts';
 import { readSettingLine } from '../../core/settings/lines.ts';
