@@ -76,6 +76,6 @@ test('the manifest of another host is reported with its prefix', async () => {
   );
   assert.match(
     await lineOf('nas', 'data', { manifest: key }),
-    /not a manifest of .*; make list shows the keys/,
+    /not a manifest of .*; make list WIDE=1 shows the keys/,
   );
 });
