@@ -166,7 +166,7 @@ test('an age identity that does not open the last backup is named, and one that 
   };
   assert.match(
     (await look('restore', {})).join(),
-    /^broken age identity: the backup \S+ is encrypted, and DECRYPT_WITH is not set \| set DECRYPT_WITH/,
+    /^broken age identity: the backup \S+ is encrypted, and DECRYPT_WITH is not set \| name the file with its key: SET="DECRYPT_WITH=/,
   );
   assert.match(
     (await look('restore', { DECRYPT_WITH: other })).join(),
