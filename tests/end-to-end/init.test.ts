@@ -29,7 +29,8 @@ class Session {
     for (let tries = 0; ; tries += 1) {
       const lines = await this.terminal.lines();
       const last = lines.length - 1;
-      if (last >= this.#seen && question.test(lines[last] ?? '')) {
+      // A long question has several lines: its default names whatever Btrfs is mounted here.
+      if (last >= this.#seen && question.test(lines.slice(this.#seen).join(' '))) {
         this.#seen = last + 1;
         this.terminal.child.stdin?.write(`${text}\r`);
         return;
