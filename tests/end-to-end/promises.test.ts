@@ -192,7 +192,10 @@ test('a dry run changes nothing: no snapshot, no run file, no write to the bucke
   const made = await shell({
     cwd: repositoryRoot,
   })`make backup DRY_RUN=1 CONFIG=${await world.settingsFile()}`;
-  assert.match(made.stdout, /data: incremental: on the full of [\dT:-]+Z\nmemory: up to .*\ndry run: /);
+  assert.match(
+    made.stdout,
+    /data: incremental: on the full of [\dT:-]+Z\n(?: {2}.*\n)+memory: up to .*\ndry run: /,
+  );
   assert.deepEqual(
     { snapshots: await namesIn(world.snapshots), run: await namesIn(join(world.runDirectory, 'data')) },
     before,

@@ -84,7 +84,7 @@ test('what was received whole is not fetched again, whatever stopped the restore
     await host.restore(join(world.mount, 'other'), { manifest: five[0]?.key });
     assert.match(
       host.warnings.join('\n'),
-      /an unfinished restore is kept in \S+: 3 of 5 streams of data; .*TARGET=\S+restored goes on/,
+      /an unfinished restore is kept in \S+: 3 of 5 streams of data; .*TARGET=\S+restored continues/,
     );
     assert.equal((await leftOf(target)).length, 1);
     await removeTarget(join(world.mount, 'other'));
