@@ -41,5 +41,5 @@ test('when nothing newer than the last backup is there, a timer warns once it is
     /^the next incremental backup of data is due, but the newest snapshot is that of the last one, of \S+Z$/,
   );
   assert.match(error.hint ?? '', /remove the entry from SUBVOLUMES/);
-  assert.equal(await kindAfter(15, false), 'none', 'who asks is told');
+  assert.equal(await kindAfter(15, false), 'none', 'whoever asks gets the answer');
 });

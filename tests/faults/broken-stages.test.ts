@@ -55,7 +55,7 @@ test('btrfs send is killed in the middle of an upload: nothing is published, and
   const sent = chunkBytes(world.server);
   assert.ok(sent <= total + concurrency * partBytes, `${sent} bytes were sent for a stream of ${total}`);
   assert.deepEqual(await unfinishedUploads(world), []);
-  assert.equal((await namesIn(world.snapshots)).length, 1, 'it was gone on with');
+  assert.equal((await namesIn(world.snapshots)).length, 1, 'it resumed');
 });
 
 test('btrfs receive is killed in the middle of a restore: nothing is left, and the next one works', async (t) => {

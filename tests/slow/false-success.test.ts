@@ -67,7 +67,7 @@ test('a chunk that vanished before it was published is found, and sent by the ne
   assert.match(errorLines(refused).join(), /nothing was published: chunk .*-00001\.bin is missing/);
   await world.backup();
   assert.equal((await world.run('verify.ts', '--deep')).exitCode, 0);
-  assert.deepEqual(await namesIn(world.snapshots), [snapshot], 'the snapshot was gone on with');
+  assert.deepEqual(await namesIn(world.snapshots), [snapshot], 'the snapshot was used again');
 });
 
 test('damage in the bucket does not keep a host from its next backup, and verify names all that it breaks', async (t) => {

@@ -194,7 +194,7 @@ test('keys that are refused are reported, what they need stays, and the rest goe
         const owner = planned.removals.find(({ objects }) => objects.some((object) => object.key === key));
         assert.ok(told.has(key) || (owner && told.has(owner.manifest.key)), `${key} stays and is not told`);
       }
-      assert.equal(told.size, outcome.refused.length, 'each is told once');
+      assert.equal(told.size, outcome.refused.length, 'each is reported once');
       assert.deepEqual(
         [...told].filter((key) => !denied.has(key) && !manifests.has(key)),
         [],

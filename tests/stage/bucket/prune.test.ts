@@ -233,7 +233,7 @@ test('in a bucket that keeps versions what is deleted is hidden, and that is not
   const held = await pruneIn(versioned, true, 0, 2);
   server.permissions.clear();
   assert.equal(held.survey.versioning, 'enabled');
-  assert.ok(held.problem instanceof ToolError, 'it is told');
+  assert.ok(held.problem instanceof ToolError, 'it is reported');
   assert.match(
     held.problem.message,
     new RegExp(`AccessDenied.*\\(retained until ${until.toISOString()}\\)$`),
