@@ -144,13 +144,20 @@ test('as a command: exit 0 or 1, a document with JSON, and settings that are wro
   const fstab = join(world.directory, 'fstab');
   await writeFile(fstab, `UUID=1 ${world.directory}/disk btrfs noauto\n`);
   const unmounted = await world.settingsFile({ SUBVOLUMES: `${world.directory}/disk/data` });
-  const line = 'mount --bind "$1" /etc/fstab && exec scripts/tsx.sh scripts/doctor.ts --config "$2"';
-  const away = await runProcess('unshare', ['--mount', 'bash', '-c', line, 'bash', fstab, unmounted]);
+  const look = (first: string) => {
+    const line = `mount --bind "$1" /etc/fstab && ${first} exec scripts/tsx.sh scripts/doctor.ts --config "$2"`;
+    const places = [fstab, unmounted, world.mount, `${world.directory}/disk`];
+    return runProcess('unshare', ['--mount', 'bash', '-c', line, 'bash', ...places]);
+  };
+  const away = await look('');
   assert.equal(away.exitCode, 1);
   assert.match(
     away.stdout,
     /^✗ {2}subvolume data .*which is not mounted \(\/etc\/fstab names it\); mount it and run again: mount /m,
   );
+  const mounted = await look('mkdir "$4" && mount --bind "$3" "$4" &&');
+  assert.match(mounted.stdout, /^✓ {2}subvolume data /m);
+  assert.doesNotMatch(mounted.stdout, /not mounted/);
 });
 
 test('an age identity that does not open the last backup is named, and one that does passes', async (t) => {

@@ -9,6 +9,7 @@ import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-
 import { seal } from '../../lib/edge/files/checked-json.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import {
   allKeys,
   createWorld,
@@ -184,10 +185,12 @@ test('a dry run changes nothing: no snapshot, no run file, no write to the bucke
   const world = await createWorld(t);
   await writeFile(join(world.data, 'file'), '1');
   await world.backup();
-  const before = {
+  // All of RUN_DIR with its content, the record of the last runs too.
+  const state = async () => ({
     snapshots: await namesIn(world.snapshots),
-    run: await namesIn(join(world.runDirectory, 'data')),
-  };
+    run: await treeDigest(world.runDirectory),
+  });
+  const before = await state();
   const requests = world.server.requests.length;
   const made = await shell({
     cwd: repositoryRoot,
@@ -196,10 +199,7 @@ test('a dry run changes nothing: no snapshot, no run file, no write to the bucke
     made.stdout,
     /data: incremental: on the full of [\dT:-]+Z\n(?: {2}.*\n)+memory: up to .*\ndry run: /,
   );
-  assert.deepEqual(
-    { snapshots: await namesIn(world.snapshots), run: await namesIn(join(world.runDirectory, 'data')) },
-    before,
-  );
+  assert.deepEqual(await state(), before);
   const methods = new Set(world.server.requests.slice(requests).map((request) => request.method));
   assert.deepEqual([...methods], ['GET']);
 });
