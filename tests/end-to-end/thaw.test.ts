@@ -189,7 +189,7 @@ test('a faster tier is asked for what thaws already, and no time is reported tha
   assert.match(later.stdout, / not known$/m);
   assert.match(
     later.stdout,
-    /requested before, in a tier that the bucket does not tell: 12h 00m at most from that/,
+    /requested before, in a tier that the bucket does not show: 12h 00m at most from that/,
   );
   const { ready_by } = JSON.parse((await thaw('--json')).stdout);
   assert.equal(ready_by, null);
