@@ -9,7 +9,7 @@ import { GIB, MIB } from '../units.ts';
 /** The most plain bytes of a frame: it is decoded in memory. */
 export const MAX_PLAIN_FRAME_BYTES = GIB;
 
-/** The most frames of one backup: more do not fit a manifest. In frames of 64 MiB they hold 61 TiB. */
+/** The most frames of one backup: more do not fit a manifest. In frames of 32 MiB they hold 30 TiB. */
 export const MAX_FRAMES = 1_000_000;
 
 /** What a manifest says of a frame: its bytes in the bucket, and the bytes of the stream that they make. */

@@ -96,13 +96,14 @@ export const settingNotes = {
   CHUNK_SIZE: {
     section: how,
     preset: '200GiB',
-    about: 'largest object, 5 MiB … 5 TiB; a chunk is what can be verified and recovered alone',
+    about:
+      'largest object, 5 MiB … 48.8 TiB (5 TiB where the server is not that of AWS); a chunk is what can be verified and recovered alone',
   },
   PART_SIZE: {
     section: how,
     preset: 'auto',
     about:
-      'bytes a request, 5 MiB … 5 GiB; auto: 64 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB, with COMPRESS or ENCRYPT_TO twice the parts',
+      'bytes a request, 5 MiB … 5 GiB; auto: 32 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB, with COMPRESS or ENCRYPT_TO twice the parts',
   },
   CONCURRENCY: { section: how, preset: '4', about: 'parts in flight, 1 … 64' },
   RETRY_FOR: {

@@ -5,8 +5,8 @@
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { largestFrameBytes, MAX_PLAIN_FRAME_BYTES } from '../format/frames.ts';
-import { chooseLayout, type Layout, S3_LIMITS } from '../stream/part-sizes.ts';
-import { formatSize } from '../units.ts';
+import { chooseLayout, type Layout } from '../stream/part-sizes.ts';
+import { formatSize, TIB } from '../units.ts';
 import { endpointProblems } from './endpoint.ts';
 import { settingRules } from './key-rules.ts';
 import { awsVariables, notesOf, type SettingKey, settingKeys, type settingNotes } from './keys.ts';
@@ -103,7 +103,10 @@ function contradictions(settings: SettingValues, given: ReadonlyMap<string, Sett
   try {
     if (sound('CHUNK_SIZE', 'PART_SIZE')) {
       const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
-      if (sound('COMPRESS', 'ENCRYPT_TO', 'AWS_ENDPOINT_URL_S3')) refuseUnfitCodec(settings, layout, add);
+      if (sound('COMPRESS', 'ENCRYPT_TO', 'AWS_ENDPOINT_URL_S3')) {
+        refuseUnfitCodec(settings, layout, add);
+        refuseTooLargeElsewhere(settings, layout, add);
+      }
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
@@ -120,6 +123,27 @@ function contradictions(settings: SettingValues, given: ReadonlyMap<string, Sett
   return problems;
 }
 
+/**
+ * Other servers than those of AWS end at 5 TiB, as AWS did until December 2025; they would say so only when a whole chunk has been sent.
+ */
+function refuseTooLargeElsewhere(
+  { COMPRESS, ENCRYPT_TO, AWS_ENDPOINT_URL_S3 }: SettingValues,
+  { chunkSizeBytes, partSizeBytes }: Layout,
+  add: (key: SettingKey, reason: string) => void,
+): void {
+  if (!AWS_ENDPOINT_URL_S3 || /\.amazonaws\.com(\.cn)?$/.test(new URL(AWS_ENDPOINT_URL_S3).hostname)) return;
+  const mostBytes = 5 * TIB;
+  const frames = Math.ceil(chunkSizeBytes / partSizeBytes);
+  if (chunkSizeBytes > mostBytes) {
+    add('CHUNK_SIZE', 'must not be above 5 TiB on other servers than those of AWS, many of which end there');
+  } else if (
+    (COMPRESS !== 'none' || ENCRYPT_TO.length > 0) &&
+    frames * largestFrameBytes(partSizeBytes) > mostBytes
+  ) {
+    add('CHUNK_SIZE', 'is too large with COMPRESS or ENCRYPT_TO, which may make chunks a little larger');
+  }
+}
+
 /** What cannot be stored with the codec: frames are held in memory, and their sizes are known only when they are made. */
 function refuseUnfitCodec(
   { COMPRESS, ENCRYPT_TO, AWS_ENDPOINT_URL_S3 }: SettingValues,
@@ -131,9 +155,6 @@ function refuseUnfitCodec(
     add('PART_SIZE', `must not be above ${formatSize(MAX_PLAIN_FRAME_BYTES)} with COMPRESS or ENCRYPT_TO`);
   }
   const frames = Math.ceil(chunkSizeBytes / partSizeBytes);
-  if (frames * largestFrameBytes(partSizeBytes) > S3_LIMITS.maxObjectBytes) {
-    add('CHUNK_SIZE', 'is too large with COMPRESS or ENCRYPT_TO, which may make chunks a little larger');
-  }
   // https://developers.cloudflare.com/r2/objects/upload-objects/#multipart-upload-details: all parts but the last are of one size.
   const isR2 =
     AWS_ENDPOINT_URL_S3 && /\.r2\.cloudflarestorage\.com$/.test(new URL(AWS_ENDPOINT_URL_S3).hostname);

@@ -1,18 +1,19 @@
 /**
  * How a stream is cut: chunks of a fixed size, each of them parts of a fixed size, within the limits of S3
  * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html): at most 10,000 parts an object, parts of
- * 5 MiB to 5 GiB except for the last, objects of up to 5 TiB.
+ * 5 MiB to 5 GiB except for the last, objects of up to 48.8 TiB, which is what such parts make.
  */
-import { formatSize, GIB, MIB, TIB } from '../units.ts';
+import { formatSize, GIB, MIB } from '../units.ts';
 
 export const S3_LIMITS = {
   minPartBytes: 5 * MIB,
   maxPartBytes: 5 * GIB,
   maxPartsPerObject: 10_000,
-  maxObjectBytes: 5 * TIB,
+  maxObjectBytes: 10_000 * 5 * GIB,
 } as const;
 
-const smallestAutomaticPartBytes = 64 * MIB;
+/** Measured: smaller parts cost speed, larger ones memory (testing/bench/README.md). */
+const smallestAutomaticPartBytes = 32 * MIB;
 
 /** Chunk and part size in bytes, as one upload uses them. */
 export interface Layout {
@@ -21,7 +22,7 @@ export interface Layout {
 }
 
 /**
- * The layout for a chunk size and PART_SIZE (`auto`: 64 MiB, or what keeps the chunk within 10,000 parts, rounded up
+ * The layout for a chunk size and PART_SIZE (`auto`: 32 MiB, or what keeps the chunk within 10,000 parts, rounded up
  * to a MiB). A part is never larger than the chunk, so small chunks do not cost large buffers.
  * @throws RangeError when the sizes break a limit of S3.
  */
@@ -35,7 +36,7 @@ export function chooseLayout(chunkSizeBytes: number, partSize: number | 'auto'):
       : partSize;
   const partSizeBytes = Math.min(wanted, chunkSizeBytes);
   const { minPartBytes, maxPartBytes, maxPartsPerObject, maxObjectBytes } = S3_LIMITS;
-  if (chunkSizeBytes > maxObjectBytes) throw new RangeError('chunk size is over 5 TiB');
+  if (chunkSizeBytes > maxObjectBytes) throw new RangeError('chunk size is over 48.8 TiB');
   if (partSizeBytes < minPartBytes || partSizeBytes > maxPartBytes) {
     throw new RangeError('must be between 5 MiB and 5 GiB');
   }

@@ -65,10 +65,12 @@ test('DECRYPT_WITH is an absolute path, or empty', () => {
 });
 
 test('what cannot be stored with a codec is refused', () => {
+  const own = 'AWS_ENDPOINT_URL_S3=https://s3.example.net';
   const r2 = 'AWS_ENDPOINT_URL_S3=https://account.r2.cloudflarestorage.com';
   for (const [text, key, says] of [
     ['COMPRESS=zstd\nPART_SIZE=2GiB', 'PART_SIZE', /must not be above 1\.00 GiB with COMPRESS or ENCRYPT_TO/],
-    [`ENCRYPT_TO=${age}\nCHUNK_SIZE=5TiB`, 'CHUNK_SIZE', /is too large with COMPRESS or ENCRYPT_TO/],
+    [`ENCRYPT_TO=${age}\nCHUNK_SIZE=5TiB\n${own}`, 'CHUNK_SIZE', /is too large with COMPRESS or ENCRYPT_TO/],
+    [`CHUNK_SIZE=6TiB\n${own}`, 'CHUNK_SIZE', /must not be above 5 TiB on other servers than those of AWS/],
     [
       `COMPRESS=zstd\n${r2}`,
       'COMPRESS',
@@ -85,7 +87,10 @@ test('what cannot be stored with a codec is refused', () => {
   }
   for (const text of [
     'PART_SIZE=2GiB',
-    'CHUNK_SIZE=5TiB',
+    'CHUNK_SIZE=48TiB',
+    `ENCRYPT_TO=${age}\nCHUNK_SIZE=5TiB`,
+    `CHUNK_SIZE=5TiB\n${own}`,
+    'CHUNK_SIZE=6TiB\nAWS_ENDPOINT_URL_S3=https://s3.eu-central-1.amazonaws.com',
     'COMPRESS=zstd\nPART_SIZE=1GiB',
     `ENCRYPT_TO=${age}\n${r2}`,
     `COMPRESS=zstd\nCHUNK_SIZE=1GiB\nPART_SIZE=1GiB\n${r2}`,

@@ -6,7 +6,7 @@ import { GIB, MIB, TIB } from '../../../lib/core/units.ts';
 
 const chunkSize = fc.oneof(
   fc.integer({ min: S3_LIMITS.minPartBytes, max: S3_LIMITS.maxObjectBytes }),
-  fc.integer({ min: 5, max: 5 * 2 ** 20 }).map((mebibytes) => mebibytes * MIB),
+  fc.integer({ min: 5, max: 48 * 2 ** 20 }).map((mebibytes) => mebibytes * MIB),
   fc.integer({ min: S3_LIMITS.minPartBytes, max: 128 * MIB }),
 );
 
@@ -15,18 +15,18 @@ test('the limits are those that S3 documents', () => {
     minPartBytes: 5_242_880,
     maxPartBytes: 5_368_709_120,
     maxPartsPerObject: 10_000,
-    maxObjectBytes: 5_497_558_138_880,
+    maxObjectBytes: 53_687_091_200_000,
   });
 });
 
 for (const [chunk, part, expected] of [
   [5 * MIB, 'auto', 5 * MIB],
-  [64 * MIB - 1, 'auto', 64 * MIB - 1],
-  [64 * MIB, 'auto', 64 * MIB],
-  [64 * MIB + 1, 'auto', 64 * MIB],
-  [200 * GIB, 'auto', 64 * MIB],
-  [640_000 * MIB, 'auto', 64 * MIB],
-  [640_000 * MIB + 1, 'auto', 65 * MIB],
+  [32 * MIB - 1, 'auto', 32 * MIB - 1],
+  [32 * MIB, 'auto', 32 * MIB],
+  [32 * MIB + 1, 'auto', 32 * MIB],
+  [200 * GIB, 'auto', 32 * MIB],
+  [320_000 * MIB, 'auto', 32 * MIB],
+  [320_000 * MIB + 1, 'auto', 33 * MIB],
   [TIB, 'auto', 105 * MIB],
   [5 * TIB, 'auto', 525 * MIB],
   [200 * GIB, 100 * MIB, 100 * MIB],
@@ -34,6 +34,7 @@ for (const [chunk, part, expected] of [
   [10 * MIB, 64 * MIB, 10 * MIB],
   [50_000 * MIB, 5 * MIB, 5 * MIB],
   [5 * TIB, 5 * GIB, 5 * GIB],
+  [50_000 * GIB, 'auto', 5 * GIB],
 ] as const) {
   test(`a chunk of ${chunk} bytes with PART_SIZE ${part} has parts of ${expected} bytes`, () => {
     assert.deepEqual(chooseLayout(chunk, part), { chunkSizeBytes: chunk, partSizeBytes: expected });
@@ -41,7 +42,7 @@ for (const [chunk, part, expected] of [
 }
 
 for (const [chunk, part, message] of [
-  [5 * TIB + 1, 'auto', /over 5 TiB/],
+  [50_000 * GIB + 1, 'auto', /over 48.8 TiB/],
   [200 * GIB, 5 * MIB - 1, /must be between 5 MiB and 5 GiB/],
   [200 * GIB, 5 * GIB + 1, /must be between 5 MiB and 5 GiB/],
   [5 * MIB - 1, 'auto', /must be between 5 MiB and 5 GiB/],

@@ -39,7 +39,8 @@ export async function planUpload(
   snapshot: SnapshotFile,
 ): Promise<UploadPlan> {
   const { settings, bucket, log } = context;
-  const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+  const earlier = replayJournal(await readJournal(run.journalPath));
+  const layout = layoutFor(context, earlier);
   refuseOversizedParts(layout.partSizeBytes);
   const encoding = await encodingOf(context);
   const identity = {
@@ -57,7 +58,6 @@ export async function planUpload(
     compress: codecOf(encoding).compress,
     encrypt_to: encoding.recipients.join(','),
   };
-  const earlier = replayJournal(await readJournal(run.journalPath));
   const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);
   const isHere = earlier.identity?.server === bucket.server && earlier.identity.bucket === bucket.name;
   const own: ReadonlyMap<string, string> = isHere ? earlier.own : new Map();
@@ -73,6 +73,13 @@ export async function planUpload(
   if (differences.length === 0) return { ...plan, earlier, superseded: [] };
   log.warn(`${snapshot.subvolume}: ${differences.join(', ')} changed: the upload begins again`);
   return { ...plan, earlier: undefined, superseded: uploadsIn(context, earlier) };
+}
+
+/** An upload that is under way keeps the size of its parts where PART_SIZE leaves it to us: another version may choose another one. */
+function layoutFor({ settings }: StageContext, { identity }: EarlierUpload): Layout {
+  const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
+  if (settings.PART_SIZE !== 'auto' || identity?.chunk_size !== layout.chunkSizeBytes) return layout;
+  return { ...layout, partSizeBytes: identity.part_size };
 }
 
 /** What COMPRESS and ENCRYPT_TO ask for; the recipients file is read once for all of an upload. */
