@@ -155,7 +155,7 @@ check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, de
 
 .PHONY: test-unit
 test-unit: $(READY_FOR_DEVELOPMENT) ## tests of lib/, scripts/ and the harness
-	@testing/run-tests.sh tests/core tests/cli tests/edge tests/stage tests/harness tests/bench tests/house
+	@testing/run-tests.sh $(filter-out $(addprefix tests/,contract end-to-end faults slow support),$(wildcard tests/*))
 
 .PHONY: test-contract
 test-contract: $(READY_FOR_DEVELOPMENT) ## what is needed of S3, against the embedded server

@@ -1,5 +1,6 @@
 /** A bucket on the embedded server, opened as the scripts open it. */
 import { after } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import {
   type Bucket,
   type BucketEvents,
@@ -40,8 +41,9 @@ export async function openTestBucket(
     signal: new AbortController().signal,
     onRetry: () => undefined,
     onSlowDown: () => undefined,
-    // No test waits.
+    // No test waits for what would come by itself.
     random: () => 0,
+    sleep: (ms, signal) => setTimeout(ms / 100, undefined, { signal }),
     unreachedForMs: 0,
     ...events,
   });

@@ -58,7 +58,9 @@ export async function startProxy(serverPort: number): Promise<FaultyProxy> {
   const faults: { readonly fault: Fault; left: number }[] = [];
 
   const server = createServer(async (incoming, outgoing) => {
-    const body = await buffer(incoming);
+    // Whoever asked may be gone before all was said.
+    const body = await buffer(incoming).catch(() => undefined);
+    if (!body) return;
     const { method = '', url = '', headers } = incoming;
     const seen = { method, url, headers, sizeBytes: body.length };
     requests.push(seen);

@@ -45,7 +45,10 @@ export interface Bucket {
 
 /** What happens while a bucket is used, and what ends it. */
 export interface BucketEvents
-  extends Pick<RetrierOptions, 'onRetry' | 'onSettled' | 'onSlowDown' | 'unreachedForMs' | 'random'> {
+  extends Pick<
+    RetrierOptions,
+    'onRetry' | 'onSettled' | 'onSlowDown' | 'unreachedForMs' | 'random' | 'sleep'
+  > {
   readonly signal: AbortSignal;
   /** Called with what is found out about the server. */
   readonly onNotice?: NoticeListener;

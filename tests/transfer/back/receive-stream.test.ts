@@ -167,7 +167,7 @@ for (const [what, words, message, hint] of [
     'anything else',
     'rename a -> b failed: Directory not empty',
     /failed with exit code 1/,
-    /make verify DEEP=1 tells/,
+    /make verify DEEP=1 shows/,
   ],
 ] as const) {
   test(`a failed receive says what is known of it, and what to do: ${what}`, async () => {
