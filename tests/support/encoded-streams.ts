@@ -94,7 +94,9 @@ export function encodedStreams(
     const ending = new AbortController();
     const { signal } = ending;
     const plain = await memory.open(partSizeBytes, concurrency + 1);
-    const encoded = await memory.second.open(encodedSlotBytes(partSizeBytes), concurrency + 1);
+    const encoded = await memory.second.open(encodedSlotBytes(partSizeBytes), concurrency + 1, {
+      partsOnly: true,
+    });
     let frameCount = 0;
     const frames = await FramePipe.open((bytes) => {
       frameCount++;

@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
@@ -38,6 +39,15 @@ export class Fifo {
     const readDescriptor = openSync(path, constants.O_RDONLY);
     closeSync(first);
     return { readDescriptor, writeDescriptor };
+  }
+
+  /** Opens both ends for a child that reads what we write. Whoever starts the child closes the end that it reads, once it has inherited it. */
+  openInput(): { readonly readDescriptor: number; readonly input: Socket } {
+    const { readDescriptor, writeDescriptor } = this.open('child');
+    const input = new Socket({ fd: writeDescriptor, readable: false, writable: true });
+    // EPIPE: the child is gone; its exit code and its words say more.
+    input.on('error', () => undefined);
+    return { readDescriptor, input };
   }
 
   close(): void {

@@ -24,10 +24,17 @@ export interface Pipeline {
 
 /**
  * Starts a pipeline.
+ * @param into the pipe that the first program reads, not in use
  * @param between a pipe for each place between two programs, not in use
  * @param output the descriptor that the last program writes to; the caller closes it
  */
-export function startPipeline(steps: readonly Step[], between: readonly Fifo[], output: number): Pipeline {
+export function startPipeline(
+  steps: readonly Step[],
+  into: Fifo,
+  between: readonly Fifo[],
+  output: number,
+): Pipeline {
+  const { readDescriptor: first, input } = into.openInput();
   const joints = steps.slice(1).map((_, index) => {
     const fifo = between[index];
     if (!fifo) throw new Error('a pipeline needs a pipe between each two programs');
@@ -35,20 +42,20 @@ export function startPipeline(steps: readonly Step[], between: readonly Fifo[], 
   });
   const children = steps.map(({ name, file, args }, index) =>
     startStreamChild(name, file, args, [
-      joints[index - 1]?.readDescriptor ?? 'pipe',
+      joints[index - 1]?.readDescriptor ?? first,
       joints[index]?.writeDescriptor ?? output,
     ]),
   );
   // The children have inherited them; a pipe that we keep open would never end.
+  closeSync(first);
   for (const { readDescriptor, writeDescriptor } of joints) {
     closeSync(readDescriptor);
     closeSync(writeDescriptor);
   }
-  const input = children[0]?.process.stdin;
-  if (!input) throw new Error('a pipeline needs a program that reads');
-  // EPIPE: the program is gone; its exit code and its words say more.
-  input.on('error', () => undefined);
-  const stop = async () => void (await Promise.all(children.map((child) => child.stop())));
+  const stop = async () => {
+    input.destroy();
+    await Promise.all(children.map((child) => child.stop()));
+  };
   const finished = finishAll(children, stop);
   finished.catch(() => undefined);
   return { input, finished, stop };

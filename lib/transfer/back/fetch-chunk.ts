@@ -41,7 +41,7 @@ export async function fetchChunk(
   return decoder ? decoder.sha256 : digests.stream;
 }
 
-/** An encoded chunk may have no hash of its own: then its parts are what was checked. */
+/** An encoded chunk has no hash of its own, unless an earlier version gave it one: its parts are what was checked. */
 function isOther({ sha256, frames }: ManifestChunk, digests: PartDigests): boolean {
   return !(frames && sha256 === undefined) && digests.chunk !== sha256;
 }

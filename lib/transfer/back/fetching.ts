@@ -59,7 +59,9 @@ export async function openFetching(
   const slotBytes = slotBytesFor(chunks, heldPartBytes);
   // One slot less than an upload has: here the network hands over buffers of its own, which count as well.
   const slots = Math.max(2, context.settings.CONCURRENCY);
-  const memory = await context.memory.open(slotBytes, slots);
+  // Encoded chunks are checked by their parts; where they have a hash of their own as well, that too.
+  const partsOnly = chunks.every(({ frames, sha256 }) => frames !== undefined && sha256 === undefined);
+  const memory = await context.memory.open(slotBytes, slots, { partsOnly });
   const plainBytes = largestPlainFrame(chunks);
   const plainMemory = plainBytes > 0 ? await context.memory.second.open(plainBytes, slots) : undefined;
   const read = rangeReader(context, progress, thawAgain);

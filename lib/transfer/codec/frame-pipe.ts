@@ -16,8 +16,9 @@ export interface Passed {
   readonly isCut: boolean;
 }
 
-/** Pipes that frames take turns in using: those between the programs, and the one that leads back to us. */
+/** Pipes that frames take turns in using: to the first program, between the programs, and back to us. */
 interface Lane {
+  readonly into: Fifo;
   readonly between: readonly Fifo[];
   readonly back: Fifo;
 }
@@ -49,12 +50,12 @@ export class FramePipe {
     stepsFor: (plainBytes: number) => readonly Step[],
     concurrency: number,
   ): Promise<FramePipe> {
-    const perLane = stepsFor(1).length;
+    const perLane = stepsFor(1).length + 1;
     const fifos = await makeFifos(perLane * concurrency);
     const lanes = Array.from({ length: concurrency }, (_, index) => {
-      const [back, ...between] = fifos.slice(index * perLane, (index + 1) * perLane);
-      if (!back) throw new Error('a frame passes one program at least');
-      return { back, between };
+      const [into, back, ...between] = fifos.slice(index * perLane, (index + 1) * perLane);
+      if (!into || !back) throw new Error('a frame passes one program at least');
+      return { into, back, between };
     });
     return new FramePipe(stepsFor, fifos, lanes);
   }
@@ -83,7 +84,7 @@ export class FramePipe {
 }
 
 async function passThrough(
-  { between, back }: Lane,
+  { into, between, back }: Lane,
   steps: readonly Step[],
   bytes: Uint8Array,
   target: Uint8Array,
@@ -91,7 +92,7 @@ async function passThrough(
 ): Promise<Passed> {
   const ends = back.open('us');
   const reader = new PipeReader(ends.readDescriptor);
-  const pipeline = startPipeline(steps, between, ends.writeDescriptor);
+  const pipeline = startPipeline(steps, into, between, ends.writeDescriptor);
   closeSync(ends.writeDescriptor);
   const abort = () => {
     reader.fail(signal.reason instanceof Error ? signal.reason : new Error('aborted'));

@@ -19,7 +19,7 @@ interface Piece {
 
 /** What a packer works with. */
 export interface PackerTools {
-  /** Where encoded frames are. Its hasher is used by one packer after the other. */
+  /** Where encoded frames are. Its hasher hashes parts only, and is used by one packer after the other. */
   readonly memory: StreamMemory;
   readonly object: ChunkObject;
   /** Runs a task beside others, as soon as there is room for one more. */
@@ -39,7 +39,7 @@ export class PartsDoNotMeet extends Error {
   }
 }
 
-/** Packs the frames of one chunk. Its calls must not overlap, and follow on those of the packer of the chunk before. */
+/** Packs the frames of one chunk. Its calls must not overlap, nor those of the packer of the chunk before. */
 export class PartPacker {
   readonly #tools: PackerTools;
   readonly #stored: Promise<void>[] = [];
@@ -47,16 +47,9 @@ export class PartPacker {
   #pieces: Piece[] = [];
   #frames: StoredFrame[] = [];
   #firstFrame = 0;
-  #hasKept = false;
-  #sha256: string | undefined;
 
   constructor(tools: PackerTools) {
     this.#tools = tools;
-  }
-
-  /** SHA-256 of the object, in hex, once all is packed; undefined when not all of its bytes have passed through here. */
-  get sha256(): string | undefined {
-    return this.#hasKept ? undefined : this.#sha256;
   }
 
   /** Resolves when all parts are stored. To be called when all is packed. */
@@ -66,7 +59,6 @@ export class PartPacker {
 
   /** Takes a frame over, with its slot. */
   async add(frame: PlainFrame, slot: Slot, sizeBytes: number): Promise<void> {
-    if (frame.index === 0) this.#tools.memory.hasher.beginStream();
     if (this.#frames.length === 0) this.#firstFrame = frame.index;
     this.#frames.push({
       size: sizeBytes,
@@ -75,14 +67,13 @@ export class PartPacker {
     });
     this.#append(slot, sizeBytes);
     const partBytes = this.#pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
-    if (endsPart(partBytes, frame.endsChunk)) await this.#endPart(partBytes, frame.endsChunk);
+    if (endsPart(partBytes, frame.endsChunk)) await this.#endPart(partBytes);
   }
 
   /** Takes a part that the bucket has. @throws PartsDoNotMeet when it cannot be the next one */
   keep(part: StoredPart): void {
     if (this.#frames.length > 0 || part.number !== this.#number) throw new PartsDoNotMeet(part);
     this.#number += 1;
-    this.#hasKept = true;
     this.#tools.object.keep(part);
   }
 
@@ -102,15 +93,14 @@ export class PartPacker {
     last.sizeBytes += sizeBytes;
   }
 
-  async #endPart(size: number, endsChunk: boolean): Promise<void> {
+  async #endPart(size: number): Promise<void> {
     const { memory, object, store, onStored } = this.#tools;
     const [pieces, frames, number] = [this.#pieces, this.#frames, this.#number];
     const part = { number, size, first_frame: this.#firstFrame, frames };
     this.#pieces = [];
     this.#frames = [];
     this.#number += 1;
-    const digests = await memory.hasher.finishPart(endsChunk);
-    if (endsChunk) this.#sha256 = digests.chunk;
+    const digests = await memory.hasher.finishPart(false);
     const body = {
       pieces: pieces.map(({ slot, sizeBytes }) => slot.bytes.subarray(0, sizeBytes)),
       sha256: digests.part,

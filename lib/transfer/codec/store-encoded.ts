@@ -140,7 +140,7 @@ async function isKept(
   return true;
 }
 
-async function finish({ object, completed, packer }: EncodedChunk): Promise<StoredChunk> {
+async function finish({ object, completed }: EncodedChunk): Promise<StoredChunk> {
   if (completed && 'index' in completed) return completed;
   if (completed) {
     const { parts, made } = completed;
@@ -148,9 +148,8 @@ async function finish({ object, completed, packer }: EncodedChunk): Promise<Stor
   }
   const { object: stored, parts } = await object.complete();
   const frames = parts.flatMap((part) => part.frames ?? []);
-  const { sha256 } = packer;
   const hashes = parts.map((part) => part.sha256);
-  return object.describe({ parts: hashes, size: sumOf(parts), frames, ...(sha256 && { sha256 }) }, stored);
+  return object.describe({ parts: hashes, size: sumOf(parts), frames }, stored);
 }
 
 function framesOf(completed: CompletedChunk) {

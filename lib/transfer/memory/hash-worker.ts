@@ -18,10 +18,10 @@ export type HashRequest =
   | { readonly type: 'finish-part'; readonly endsChunk: boolean }
   | { readonly type: 'catch-up' }
   | { readonly type: 'take-part-back' }
-  | { readonly type: 'begin-stream' }
+  | { readonly type: 'begin-stream'; readonly partsOnly: boolean }
   | { readonly type: 'md5'; readonly pieces: readonly { readonly slot: number; readonly to: number }[] };
 
-/** SHA-256 of a part in base64; of its chunk and of the stream so far in hex, only at the end of a chunk. */
+/** SHA-256 of a part in base64; of its chunk and of the stream so far in hex, at the end of a chunk, where not only parts are hashed. */
 export interface PartDigests {
   readonly part: string;
   readonly chunk: string;
@@ -46,6 +46,7 @@ export function hashWorkerProgram(
   /** As the running hashes were before the first bytes of the part. */
   let before = running;
   let isNewPart = true;
+  let isStreamHashed = hashesStream;
   const slotOf = (index: number) => {
     const slot = slots[index];
     if (!slot) throw new Error(`there is no slot ${index}`);
@@ -58,7 +59,7 @@ export function hashWorkerProgram(
       if (isNewPart) before = { stream: running.stream.copy(), chunk: running.chunk?.copy() };
       isNewPart = false;
       if (hashesParts) part.update(bytes);
-      if (hashesStream) {
+      if (isStreamHashed) {
         running.stream.update(bytes);
         running.chunk?.update(bytes);
       }
@@ -73,7 +74,7 @@ export function hashWorkerProgram(
       }
       reply = { md5: md5.digest('base64') };
     } else if (request.type === 'finish-part') {
-      const ends = request.endsChunk;
+      const ends = request.endsChunk && isStreamHashed;
       const { stream, chunk = stream } = running;
       reply = {
         part: part.digest('base64'),
@@ -85,6 +86,7 @@ export function hashWorkerProgram(
       if (ends) running = { stream, chunk: createHash('sha256') };
     } else {
       running = request.type === 'begin-stream' ? begin() : before;
+      if (request.type === 'begin-stream') isStreamHashed = hashesStream && !request.partsOnly;
       part = createHash('sha256');
       isNewPart = true;
     }

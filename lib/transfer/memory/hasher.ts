@@ -33,9 +33,9 @@ export class Hasher {
       threads === 1 ? this.#parts : new HashThread({ slots: bytes, hashesParts: false, hashesStream: true });
   }
 
-  /** Forgets what was added so far; what follows is a new stream. */
-  beginStream(): void {
-    this.#tell({ type: 'begin-stream' });
+  /** Forgets what was added so far; what follows is a new stream. @param partsOnly leaves the hashes of chunks and stream out */
+  beginStream({ partsOnly = false } = {}): void {
+    this.#tell({ type: 'begin-stream', partsOnly });
   }
 
   /** Adds bytes of a slot to the current part; they must not change until the part's digest is there. */

@@ -41,8 +41,13 @@ export class TransferMemory {
   /**
    * Memory for a stream in parts of up to `partSizeBytes`, of which `slotCount` are used. The stream before must have
    * ended, however it did.
+   * @param partsOnly leaves the hashes of chunks and stream out
    */
-  async open(partSizeBytes: number, slotCount = this.#slotCount): Promise<StreamMemory> {
+  async open(
+    partSizeBytes: number,
+    slotCount = this.#slotCount,
+    { partsOnly = false } = {},
+  ): Promise<StreamMemory> {
     collectGarbage();
     if ((this.#slots[0]?.bytes.length ?? 0) < partSizeBytes) {
       await this.#hasher?.close();
@@ -50,7 +55,7 @@ export class TransferMemory {
       this.#slots = makeSlots(this.#slotCount, partSizeBytes);
     }
     this.#hasher ??= new Hasher(this.#slots);
-    this.#hasher.beginStream();
+    this.#hasher.beginStream({ partsOnly });
     return { pool: new PartPool(this.#slots.slice(0, slotCount)), hasher: this.#hasher };
   }
 

@@ -12,18 +12,18 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 shortenWaits();
 
-const fifos = await makeFifos(3);
+const fifos = await makeFifos(4);
 after(() => {
   for (const fifo of fifos) fifo.close();
 });
-const [back, ...between] = fifos as unknown as readonly [Fifo, Fifo, Fifo];
+const [into, back, ...between] = fifos as unknown as readonly [Fifo, Fifo, Fifo, Fifo];
 
 const bash = (name: string, script: string): Step => ({ name, file: 'bash', args: ['--norc', '-c', script] });
 const childrenOfOurs = () => readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim();
 
 function start(steps: readonly Step[]) {
   const ends = back.open('child');
-  const pipeline = startPipeline(steps, between, ends.writeDescriptor);
+  const pipeline = startPipeline(steps, into, between, ends.writeDescriptor);
   closeSync(ends.writeDescriptor);
   return { pipeline, output: text(createReadStream('', { fd: ends.readDescriptor })) };
 }

@@ -55,17 +55,14 @@ for (const parts of [1, 2, 3, 4, 5]) {
     const name = `stopped ${parts}`;
     const first = await store(name, stream, { ...options, stopAfterParts: parts });
     assert.match(String(first.error), /killed/);
-    const [kept, left] = [await journalled(name), await chunksOf(name)];
+    const kept = await journalled(name);
     assert.ok(kept.length >= parts, kept.join());
     const second = await store(name, stream, options);
     assert.equal(second.error, undefined);
     assert.deepEqual([...kept, ...second.sent].sort(), ['0/1', '0/2', '0/3', '1/1', '1/2', '1/3']);
     const frames = second.sent.reduce((sum, part) => sum + (part.endsWith('/3') ? 1 : 3), 0);
     assert.equal(second.encoded, frames);
-    for (const { index, sha256 } of (await proveIs(name, stream)).chunks) {
-      const { completed, parts: those } = left.get(index) ?? {};
-      assert.equal(sha256 !== undefined, completed !== undefined || !those?.size, `chunk ${index}`);
-    }
+    await proveIs(name, stream);
   });
 }
 

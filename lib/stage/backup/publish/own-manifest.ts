@@ -52,7 +52,7 @@ function holds({ chunks }: Manifest, upload: ChunksFile): boolean {
     upload.chunks.every(({ key, size, sha256, parts }, index) => {
       const named = chunks[index];
       const isSame = named?.key === key && named.size === size && named.sha256 === sha256;
-      // An encoded chunk that took several runs is known by its parts alone.
+      // An encoded chunk is known by its parts alone.
       return isSame && (sha256 !== undefined || isDeepStrictEqual(named.parts, parts));
     })
   );

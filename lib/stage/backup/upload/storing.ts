@@ -60,7 +60,9 @@ async function openEncoded(context: StageContext, tools: StoringTools): Promise<
   const { memory: plain, journal, progress, plan, signal } = tools;
   const { encoding, layout } = plan;
   if (!encoding) throw new Error('there is no codec');
-  const encoded = await context.memory.second.open(encodedSlotBytes(layout.partSizeBytes));
+  const encoded = await context.memory.second.open(encodedSlotBytes(layout.partSizeBytes), undefined, {
+    partsOnly: true,
+  });
   const frames = await FramePipe.open(
     (bytes) => encodingSteps(encoding, bytes),
     context.settings.CONCURRENCY,

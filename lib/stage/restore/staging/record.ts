@@ -169,7 +169,9 @@ function linkOf({ key, manifest }: StoredManifest): ChainLink {
 
 /** Distinguishes whatever differs in a byte of the stream. */
 function bytesDigest({ chunks }: Manifest): string {
-  const text = chunks.map(({ size, sha256 }) => `${size} ${sha256}\n`).join('');
+  const text = chunks
+    .map(({ size, sha256, parts = [] }) => `${size} ${sha256 ?? parts.join(' ')}\n`)
+    .join('');
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
