@@ -133,7 +133,7 @@ for (const [what, provider, options, says, hint] of [
     'nginx takes 1 MiB',
     'nginx',
     {},
-    /^cannot send parts of 64\.0 MiB: the server, or a proxy in front of it, takes no request as large \(413\) \(bucket/,
+    /^cannot send parts of 32\.0 MiB: the server, or a proxy in front of it, takes no request as large \(413\) \(bucket/,
     /PART_SIZE.*client_max_body_size/,
   ],
 ] as const) {

@@ -56,7 +56,7 @@ const cases: Readonly<Record<ProviderName, Case>> = {
   ecs: {},
   late: {},
   nginx: {
-    says: /^broken server: cannot send parts of 64\.0 MiB: .*\(413\).*\| lower PART_SIZE .*client_max_body_size/m,
+    says: /^broken server: cannot send parts of 32\.0 MiB: .*\(413\).*\| lower PART_SIZE .*client_max_body_size/m,
     mended: { bodyLimitBytes: 128 * 2 ** 20 },
   },
   expiring: {},
