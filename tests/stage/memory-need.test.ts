@@ -19,15 +19,15 @@ async function warningsOf(
 }
 
 test('an upload that may not fit is reported with settings that do', async () => {
-  const [line, ...more] = await warningsOf((context) => warnOfUploadMemory(context, limit(110 + program)));
+  const [line, ...more] = await warningsOf((context) => warnOfUploadMemory(context, limit(150 + program)));
   assert.equal(
     line,
-    `a backup takes up to ${160 + program} MiB of memory, but this machine has ${110 + program} MiB: it may be killed; settings that fit: CONCURRENCY=2, or PART_SIZE=22MiB; with another PART_SIZE or CHUNK_SIZE an unfinished upload begins again`,
+    `a backup takes up to ${160 + program} MiB of memory, but this machine has ${150 + program} MiB: it may be killed; settings that fit: CONCURRENCY=3, or PART_SIZE=26MiB; with another PART_SIZE or CHUNK_SIZE an unfinished upload begins again`,
   );
   assert.deepEqual(more, []);
-  const fitting = { PART_SIZE: '22MiB' };
+  const fitting = { PART_SIZE: '26MiB' };
   assert.deepEqual(
-    await warningsOf((context) => warnOfUploadMemory(context, limit(110 + program)), fitting),
+    await warningsOf((context) => warnOfUploadMemory(context, limit(150 + program)), fitting),
     [],
   );
   const [least] = await warningsOf((context) => warnOfUploadMemory(context, limit(100)));
