@@ -41,9 +41,8 @@ export async function openTestBucket(
     signal: new AbortController().signal,
     onRetry: () => undefined,
     onSlowDown: () => undefined,
-    // No test waits for what would come by itself.
+    // No test waits.
     random: () => 0,
-    sleep: (ms, signal) => setTimeout(ms / 100, undefined, { signal }),
     unreachedForMs: 0,
     ...events,
   });
@@ -65,6 +64,8 @@ export async function startTestBucket(
     {},
     {
       onRetry: (what, error, attempt) => retries.push(`${attempt}: ${what}: ${error.message}`),
+      // Nor does one for what this server shows at once.
+      sleep: (ms, signal) => setTimeout(ms / 100, undefined, { signal }),
     },
   );
   after(async () => {
