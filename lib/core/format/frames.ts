@@ -4,13 +4,25 @@
  */
 import { z } from 'zod';
 import { type PartRange, partRanges, S3_LIMITS } from '../stream/part-sizes.ts';
-import { GIB, MIB } from '../units.ts';
+import { formatSize, GIB, MIB } from '../units.ts';
 
 /** The most plain bytes of a frame: it is decoded in memory. */
 export const MAX_PLAIN_FRAME_BYTES = GIB;
 
 /** The most frames of one backup: more do not fit a manifest. In frames of 32 MiB they hold 30 TiB. */
 export const MAX_FRAMES = 1_000_000;
+
+/**
+ * What there is to be said before a stream is cut into frames, where only the room that its filesystem takes is known: too many frames
+ * show otherwise when terabytes have been sent.
+ * @returns undefined when all of it fits
+ */
+export function tooFewFrames(usedBytes: number, partSizeBytes: number): string | undefined {
+  const mostBytes = MAX_FRAMES * partSizeBytes;
+  if (usedBytes <= mostBytes) return undefined;
+  const enoughMib = Math.ceil((1.25 * usedBytes) / MAX_FRAMES / MIB);
+  return `its filesystem holds ${formatSize(usedBytes)}, and a backup with COMPRESS or ENCRYPT_TO at most ${formatSize(mostBytes)} in parts of ${formatSize(partSizeBytes)}: set PART_SIZE=${enoughMib}MiB`;
+}
 
 /** What a manifest says of a frame: its bytes in the bucket, and the bytes of the stream that they make. */
 export const frameSchema = z.object({

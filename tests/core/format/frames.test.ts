@@ -7,6 +7,7 @@ import {
   MAX_PLAIN_FRAME_BYTES,
   partRangesOf,
   partsOfFrames,
+  tooFewFrames,
 } from '../../../lib/core/format/frames.ts';
 import { GIB, MIB } from '../../../lib/core/units.ts';
 
@@ -82,4 +83,16 @@ test('a frame is bounded by what is held in memory', () => {
   assert.deepEqual(frameSchema.parse(most), most);
   for (const change of [{ size: most.size + 1 }, { plain_size: GIB + 1 }, { size: 0 }, { plain_size: 0 }])
     assert.equal(frameSchema.safeParse({ ...most, ...change }).success, false);
+});
+
+test('a filesystem that holds more than its frames may is named before anything is sent', () => {
+  const limit = 1_000_000 * 32 * MIB;
+  assert.equal(tooFewFrames(limit, 32 * MIB), undefined);
+  const said = tooFewFrames(limit + 1, 32 * MIB) ?? '';
+  assert.match(
+    said,
+    /^its filesystem holds 30\.5 TiB, and a backup .* at most 30\.5 TiB in parts of 32\.0 MiB: /,
+  );
+  const [, mib = ''] = /: set PART_SIZE=(\d+)MiB$/.exec(said) ?? [];
+  assert.equal(tooFewFrames(limit + 1, Number(mib) * MIB), undefined);
 });

@@ -1,6 +1,8 @@
 /** Before the first byte: how the stream is cut, how it is sent, and what an earlier run left that is of use. */
+import { statfs } from 'node:fs/promises';
 import { ToolError } from '../../../core/errors.ts';
 import { isEncoded, zstdLevelOf } from '../../../core/format/codec.ts';
+import { tooFewFrames } from '../../../core/format/frames.ts';
 import type { SnapshotFile, UploadIdentity } from '../../../core/format/run-files.ts';
 import { differencesOf, type EarlierUpload, replayJournal } from '../../../core/plan/resume.ts';
 import { chooseLayout, type Layout } from '../../../core/stream/part-sizes.ts';
@@ -43,6 +45,7 @@ export async function planUpload(
   const layout = layoutFor(context, earlier);
   refuseOversizedParts(layout.partSizeBytes);
   const encoding = await encodingOf(context);
+  if (isEncoded(codecOf(encoding))) await warnOfFrames(context, snapshot, layout);
   const identity = {
     snapshot_uuid: snapshot.snapshot.uuid,
     parent_uuid: snapshot.parent?.uuid ?? null,
@@ -80,6 +83,16 @@ function layoutFor({ settings }: StageContext, { identity }: EarlierUpload): Lay
   const layout = chooseLayout(settings.CHUNK_SIZE, settings.PART_SIZE);
   if (settings.PART_SIZE !== 'auto' || identity?.chunk_size !== layout.chunkSizeBytes) return layout;
   return { ...layout, partSizeBytes: identity.part_size };
+}
+
+async function warnOfFrames(
+  { log }: StageContext,
+  { subvolume, snapshot: { path } }: SnapshotFile,
+  { partSizeBytes }: Layout,
+): Promise<void> {
+  const { blocks, bfree, bsize } = await statfs(path);
+  const warning = tooFewFrames((blocks - bfree) * bsize, partSizeBytes);
+  if (warning) log.warn(`${subvolume}: ${warning}`);
 }
 
 /** What COMPRESS and ENCRYPT_TO ask for; the recipients file is read once for all of an upload. */
