@@ -49,7 +49,7 @@ await runScript({
       console.log(
         findings.length === 0
           ? `${sound}: ${what}`
-          : `DAMAGED: ${formatCount(findings.length, 'finding')} in ${what}`,
+          : `DAMAGED: ${formatCount(findings.length, 'finding')} in ${what}\n  make list shows which backups can still be restored; make backup KIND=full begins a chain that needs none of these objects`,
       );
     }
     if (cold.length > 0) {
