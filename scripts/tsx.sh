@@ -12,4 +12,4 @@ if [[ ${1:-} != scripts/*.ts ]]; then
   # For as long as it runs, make setup keeps the packages that it has begun with.
   [[ ! -r node_modules/.package-lock.json ]] || { exec {packages}< node_modules/.package-lock.json && flock --shared "$packages"; }
 fi
-exec node --max-semi-space-size=1 --single-threaded-gc "${start[@]}" "$@"
+exec node --expose-gc --max-semi-space-size=1 --single-threaded-gc "${start[@]}" "$@"

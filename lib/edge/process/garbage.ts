@@ -2,8 +2,6 @@
  * Garbage that V8 would let pile up, because it has no reason of its own to hurry. A run promises 120 MiB beside its
  * parts, so it is collected in time: `make memory` measures what this is worth.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { MIB } from '../../core/units.ts';
 
 /** V8 sees only the small handles of network buffers: 30 MiB of them pile up otherwise (measured). */
@@ -14,7 +12,6 @@ const majorEveryRequests = 50;
 
 let receivedBytes = 0;
 let requests = 0;
-let collector: ((options?: { readonly type: 'minor' }) => void) | undefined;
 
 /** Counts buffers that came from the network and were used up. @param bytes their size */
 export function noteReceivedBytes(bytes: number): void {
@@ -35,13 +32,9 @@ export function collectGarbage(): void {
   collect('major');
 }
 
-/** V8's collector, which node does not offer otherwise (https://nodejs.org/api/v8.html#v8setflagsfromstringflags). */
+/** V8's collector, which node offers with `--expose-gc`, one of the flags of scripts/tsx.sh; without it V8 collects when it likes. */
 function collect(type: 'minor' | 'major'): void {
-  if (!collector) {
-    setFlagsFromString('--expose-gc');
-    collector = runInNewContext('gc');
-  }
   // Node 20 takes `major` for minor too; without a type everything is collected.
-  if (type === 'minor') collector?.({ type });
-  else collector?.();
+  if (type === 'minor') globalThis.gc?.({ type });
+  else globalThis.gc?.();
 }
