@@ -108,6 +108,22 @@ test('frames in another order are damage, and so are those of another chunk', as
   assert.ok(sunk.length <= frameBytes);
 });
 
+test('an encoded chunk that an earlier version gave a hash of its own is held to it', async () => {
+  const { manifest, stream } = await backUp('own hash');
+  const [first, ...rest] = manifest.chunks;
+  assert.ok(first);
+  const withHash = (sha256: string) => ({ ...manifest, chunks: [{ ...first, sha256 }, ...rest] });
+  const right = createHash('sha256')
+    .update(await contentOf(first))
+    .digest('hex');
+  const back = await fetchBack(withHash(right), identity);
+  assert.equal(back.error, undefined);
+  assert.ok(back.sunk.equals(stream));
+  const { kind, message } = await refusal(withHash('0'.repeat(64)));
+  assert.equal(kind, 'damage');
+  assert.match(message, /its SHA-256 is not that of the manifest/);
+});
+
 test('a sealed list of digests is that of one backup alone', async () => {
   const [a, b] = [await backUp('sealed a'), await backUp('sealed b')];
   const { sealed = '' } = b.manifest;

@@ -117,6 +117,19 @@ test('a new stream forgets what was added before, in the middle of a part as wel
   assert.deepEqual([Buffer.from(part, 'base64').toString('hex'), chunk, stream], [hex, hex, hex]);
 });
 
+test('where parts alone are hashed, chunks and stream have no hash, until another stream begins', async () => {
+  const [slot] = slots;
+  assert.ok(slot, 'there is a slot');
+  hasher.beginStream({ partsOnly: true });
+  hasher.update(slot, 0, 10);
+  const hex = of('sha256', slot.bytes.subarray(0, 10)).digest('hex');
+  const part = Buffer.from(hex, 'hex').toString('base64');
+  assert.deepEqual(await hasher.finishPart(true), { part, chunk: '', stream: '' });
+  hasher.beginStream();
+  hasher.update(slot, 0, 10);
+  assert.deepEqual(await hasher.finishPart(true), { part, chunk: hex, stream: hex });
+});
+
 test('closing rejects the answers that are awaited, and all questions after it', async () => {
   const large = makeSlots(1, 64 * 2 ** 20);
   const closing = new Hasher(large);
