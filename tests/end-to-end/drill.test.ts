@@ -10,7 +10,7 @@ import type { StageContext } from '../../lib/stage/context.ts';
 import { type DrillResult, type DrillsRequest, drillEach } from '../../lib/stage/watch/drill/drills.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { permissionsOf } from '../support/iam-policy.ts';
-import { assertUnderWay, untilTold } from './archived-world.ts';
+import { assertUnderWay, requestedKeys, untilTold } from './archived-world.ts';
 import { edit, refusal, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
 import {
@@ -209,7 +209,7 @@ test('a drill that waits for a thaw is begun once, and what cannot be recorded i
   const [denied] = await drills(scene, { mayWait: false });
   assert.ok(denied?.did === 'fail');
   assert.match(denied.failure.message, /drill\/data/);
-  assert.equal(world.server.requests.filter(({ operation }) => operation === 'RestoreObject').length, 0);
+  assert.deepEqual(requestedKeys(world), []);
 
   world.server.permissions.set(permissionsOf('drill', 'backups', 'fleet/host-1'));
   const args = ['--set', `SPOOL_DIR=${spool}`, '--no-wait'];

@@ -17,6 +17,7 @@ export class ServerHabits {
   #takesAttributes = true;
   #keepsConditions = true;
   #showsLate = false;
+  #lacksThaw = false;
 
   /** @param setting S3_CHECKSUMS: `auto` begins with SHA-256, and may change once. */
   constructor(setting: Checksums | 'auto', onNotice: NoticeListener) {
@@ -59,6 +60,16 @@ export class ServerHabits {
     this.#onNotice(
       'info',
       'the server shows objects only some seconds after it has stored them: they are looked for again, for up to a minute',
+    );
+  }
+
+  /** Notes that the server takes an archive class, and no request that would thaw what is in it. */
+  lackThaw(storageClass: string): void {
+    if (this.#lacksThaw) return;
+    this.#lacksThaw = true;
+    this.#onNotice(
+      'warn',
+      `the server has no RestoreObject, so what it really archives as ${storageClass} can never be read again: set STORAGE_CLASS_CHUNKS=STANDARD, unless a restore from this server has worked`,
     );
   }
 

@@ -5,6 +5,7 @@
  */
 import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { ToolError } from '../../../core/errors.ts';
+import { archiveOf } from '../../../core/thaw/archive-classes.ts';
 import { formatSize } from '../../../core/units.ts';
 import { writeDocument } from '../documents.ts';
 import { chooseClass, explainS3Error } from '../explain-error.ts';
@@ -12,6 +13,7 @@ import { abortUpload, type MultipartUpload } from '../multipart-uploads.ts';
 import { send } from '../requests/send.ts';
 import type { Bucket, WriteOptions } from '../s3-client.ts';
 import { detailsOf, isDenied, reasonOf, statusOf } from '../s3-errors.ts';
+import { requestThaw } from '../thaw-requests.ts';
 import { announcePart } from './body-limit.ts';
 
 /** What a backup will send. */
@@ -30,7 +32,20 @@ export interface Probe {
 export async function probeServer(bucket: Bucket, probe: Probe): Promise<void> {
   await tryText(bucket, probe.text);
   // AWS has no proxy in front, takes all classes and ciphers, and says what is wrong with a key of KMS when the text is written.
-  if (!bucket.isAws) await tryChunk(bucket, probe);
+  if (bucket.isAws) return;
+  await tryChunk(bucket, probe);
+  await tryThaw(bucket, probe.chunk);
+}
+
+/** Requests the thaw of what is not there, where chunks are archived: a server without such requests says so, and charges nothing. */
+async function tryThaw(bucket: Bucket, { key, options: { StorageClass } }: Probe['chunk']): Promise<void> {
+  const archive = archiveOf(StorageClass);
+  if (!archive) return;
+  const answer = await requestThaw(bucket, { key, archive }, { tier: 'Standard', days: 1 }).catch(() =>
+    // There is nothing at the key, as it should be; or whoever backs up may not ask.
+    bucket.signal.throwIfAborted(),
+  );
+  if (answer === 'unknown') bucket.habits.lackThaw(StorageClass);
 }
 
 async function tryText(bucket: Bucket, { key, content, options }: Probe['text']): Promise<void> {
