@@ -12,7 +12,7 @@ export const S3_LIMITS = {
   maxObjectBytes: 10_000 * 5 * GIB,
 } as const;
 
-/** Measured: smaller parts cost speed, larger ones memory (testing/bench/README.md). */
+/** Smaller parts cost speed, larger ones memory (testing/bench/README.md). */
 const smallestAutomaticPartBytes = 32 * MIB;
 
 /** Chunk and part size in bytes, as one upload uses them. */
