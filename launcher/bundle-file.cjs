@@ -23,7 +23,19 @@ const root = path.dirname(directory);
 const settledAfterMs = 100;
 
 /**
- * Where the bundle of a script is.
+ * What the bundle of a program is called: `list` for scripts/list.ts, `testing.scripts.demo` for testing/scripts/demo.ts.
+ * @param {string} program its path
+ * @returns {string}
+ */
+const bundleName = (program) =>
+  path
+    .relative(root, program)
+    .replace(/^scripts\//, '')
+    .replace(/\.ts$/, '')
+    .replaceAll('/', '.');
+
+/**
+ * Where the bundle of a program is.
  * @param {string} name
  * @returns {string}
  */
@@ -130,4 +142,4 @@ function writeWhole(file, parts) {
   }
 }
 
-module.exports = { bundlePath, directory, readBundle, readInput, root, writeBundle, writeWhole };
+module.exports = { bundleName, bundlePath, directory, readBundle, readInput, root, writeBundle, writeWhole };

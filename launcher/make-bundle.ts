@@ -1,13 +1,13 @@
 /**
- * Bundles a script with all that it imports: `node --import tsx launcher/make-bundle.ts /path/to/scripts/NAME.ts`. Every input is
+ * Bundles a program with all that it imports: `node --import tsx launcher/make-bundle.ts /path/to/scripts/NAME.ts`. Every input is
  * noted as it was just before it was read, so that a change made meanwhile is found by the next start.
  */
 import { randomUUID } from 'node:crypto';
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { builtinModules } from 'node:module';
-import { basename, extname, join } from 'node:path';
+import { extname, join, relative } from 'node:path';
 import { build, type Loader, type Plugin } from 'esbuild';
-import { directory, type Input, readInput, root, writeBundle } from './bundle-file.cjs';
+import { bundleName, directory, type Input, readInput, root, writeBundle } from './bundle-file.cjs';
 
 const loaders: Readonly<Record<string, Loader>> = {
   '.ts': 'ts',
@@ -44,11 +44,20 @@ function noting(inputs: Map<string, Input>): Plugin {
         const { input, contents } = readInput(path);
         inputs.set(path, input);
         const loader = loaders[extname(path)] ?? 'js';
-        const isMapped = loader === 'json' || !path.includes('/node_modules/');
-        return { contents: isMapped ? contents : `${contents}${noMap}`, loader };
+        if (loader === 'json') return { contents, loader };
+        if (path.includes('/node_modules/')) return { contents: `${contents}${noMap}`, loader };
+        return { contents: withOwnMeta(contents.toString(), relative(root, path)), loader };
       });
     },
   };
+}
+
+/** In a bundle, `import.meta` would be that of the program for each file. */
+function withOwnMeta(source: string, file: string): string {
+  return source.replace(
+    /\bimport\.meta\.(url|dirname|filename)\b/g,
+    (_, name) => `meta_(${JSON.stringify(file)}).${name}`,
+  );
 }
 
 async function makeBundle(script: string): Promise<void> {
@@ -91,7 +100,7 @@ async function makeBundle(script: string): Promise<void> {
   const [program, sourceMap] = [contentsOf('.js'), contentsOf('.js.map')];
   const sizes = { programBytes: program.length, mapBytes: sourceMap.length };
   const header = { id: randomUUID(), inputs: [...inputs.values()], ...sizes };
-  writeBundle(basename(script, '.ts'), header, Buffer.concat([program, sourceMap]));
+  writeBundle(bundleName(script), header, Buffer.concat([program, sourceMap]));
 }
 
 /** Files of builds that were killed. */

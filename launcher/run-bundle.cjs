@@ -27,9 +27,16 @@ function runBundle({ id, program, sourceMap }, { name, script }) {
   });
   nameSources(filename, sourceMap);
   if (!cachedData || compiled.cachedDataRejected) keepCodeAtExit(compiled, cache, key);
-  const meta = { url: pathToFileURL(script).href, filename: script, dirname: path.dirname(script) };
+  const meta = (/** @type {string} */ file) => metaOf(path.join(root, file));
+  Object.assign(meta, metaOf(script));
   return compiled.runInThisContext()(createRequire(path.join(root, 'package.json')), meta);
 }
+
+/**
+ * What `import.meta` is in a file.
+ * @param {string} file
+ */
+const metaOf = (file) => ({ url: pathToFileURL(file).href, filename: file, dirname: path.dirname(file) });
 
 /**
  * @param {string} cache @param {Buffer} key

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Starts a script of scripts/ from its bundle, which is made when there is none or an input has changed, and through tsx where no
+ * Starts a program from its bundle, which is made when there is none or an input has changed, and through tsx where no
  * bundle can be made: `node launcher/start.cjs scripts/NAME.ts OPTIONS…`. In JavaScript, because Node 20 starts nothing else.
  */
 'use strict';
@@ -8,13 +8,13 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
-const { directory, readBundle, root } = require('./bundle-file.cjs');
+const { bundleName, directory, readBundle, root } = require('./bundle-file.cjs');
 const { runBundle } = require('./run-bundle.cjs');
 
 process.argv.splice(1, 1);
 const script = path.resolve(process.argv[1] ?? '');
 process.argv[1] = script;
-const name = path.basename(script, '.ts');
+const name = bundleName(script);
 
 const bundle = readBundle(name) ?? (makeBundle() ? readBundle(name) : undefined);
 const running = bundle ? runBundle(bundle, { name, script }) : runWithTsx();

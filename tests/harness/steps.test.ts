@@ -15,7 +15,7 @@ const config = join(directory, 'small.env');
 await writeFile(config, `HARNESS_RUN_DIR=${join(directory, 'run')}\nIMAGE_SIZE=256MiB\n`);
 
 function runStepScript(name: string, args: readonly string[], environment = {}): Promise<ScriptResult> {
-  return runProcess('node', ['--import', 'tsx', `testing/scripts/${name}.ts`, ...args], environment);
+  return runProcess('node', ['launcher/start.cjs', `testing/scripts/${name}.ts`, ...args], environment);
 }
 
 test('the steps are those that the harness is said to have', () => {

@@ -122,8 +122,7 @@ async function run(
   const outcome = await runCommand({
     command: [
       process.execPath,
-      '--import',
-      'tsx',
+      join(repositoryRoot, 'launcher/start.cjs'),
       relative(repositoryRoot, script),
       '--config',
       config,
