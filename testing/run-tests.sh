@@ -8,16 +8,33 @@ if ((${#files[@]} == 0)); then
   echo "no test files below: $*" >&2
   exit 1
 fi
-# Tests of what is pure share a process, one for each of these folders: to start one and load the sources takes longer than they do.
-for folder in tests/core tests/cli; do
-  mapfile -t own < <(printf '%s\n' "${files[@]}" | grep "^$folder/")
-  ((${#own[@]} > 1)) || continue
-  mapfile -t files < <(printf '%s\n' "${files[@]}" | grep -v "^$folder/")
-  together=testing/run/together/${folder#tests/}.test.ts
-  mkdir -p "${together%/*}"
-  printf "import '$PWD/%s';\n" "${own[@]}" > "$together"
-  files+=("$together")
+
+# Files share processes, as to start one and load the sources takes a second of processor time, more than most files need. Each is a suite there.
+# On its own runs what changes the whole process: its environment, or functions of modules.
+together=testing/run/together
+rm -rf "$together" && mkdir -p "$together"
+share() { # NAME PROCESSES FILES…
+  local name=$1 processes=$2 nth=0 file
+  shift 2
+  for file; do
+    printf "describe('%s', async () => void (await import('%s')));\n" "$file" "$PWD/$file" >> "$together/$name-$((nth++ % processes)).test.ts"
+  done
+}
+alone='process\.env(\.\w+|\[\w+\])? = |delete process\.env|assign\(process\.env|mock\.method'
+for folder in end-to-end edge transfer stage core cli contract; do
+  processes=1
+  [[ $folder != end-to-end ]] || processes=9
+  mapfile -t shared < <(printf '%s\n' "${files[@]}" | grep "^tests/$folder/" | xargs -r grep -LE "$alone")
+  ((${#shared[@]} > processes)) || continue
+  share "$folder" "$processes" "${shared[@]}"
+  mapfile -t files < <(printf '%s\n' "${files[@]}" | grep -vxF "$(printf '%s\n' "${shared[@]}")")
 done
+for file in "$together"/*.test.ts; do
+  [[ -e $file ]] || continue
+  sed -i "1i import { describe } from 'node:test';" "$file"
+  files=("$file" "${files[@]}")
+done
+
 # No test may ask the address that cloud machines keep for their credentials.
 export AWS_EC2_METADATA_DISABLED=true
 # The SDK's notice about future Node versions is not about this run.
@@ -26,6 +43,6 @@ export AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true
 export GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 # For as long as they run, make setup keeps the packages that they have begun with.
 exec {packages}< node_modules/.package-lock.json && flock --shared "$packages"
-# A test that hangs is a failure, not a run without end. The limit holds for a whole file of tests as well.
+# A test that hangs is a failure, not a run without end. The limit holds for a whole process as well.
 # More files at once than there are processors: what waits for a server or a disk leaves them to the others.
-exec node --import tsx --test --test-concurrency="${TEST_CONCURRENCY:-3}" --test-timeout="${TEST_TIMEOUT_MS:-900000}" --test-reporter=spec "${files[@]}"
+exec node --import tsx --test --test-concurrency="${TEST_CONCURRENCY:-3}" --test-timeout="${TEST_TIMEOUT_MS:-1800000}" --test-reporter=spec "${files[@]}"

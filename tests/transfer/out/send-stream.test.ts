@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ToolError } from '../../../lib/core/errors.ts';
@@ -149,10 +149,11 @@ test('closing ends a btrfs send that would go on, and leaves neither process nor
   const pidFile = join(directory, 'pid');
   await withFake(`echo $$ > ${pidFile}; printf 123; exec sleep 60`, async (stream) => {
     const waiting = assert.rejects(stream.fill(Buffer.alloc(10)), /the stream is closed/);
-    while (!readdirSync(directory).includes('pid')) await new Promise((resolve) => setTimeout(resolve, 10));
+    const pidOf = () => (existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0);
+    while (pidOf() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     await stream.close();
     await waiting;
-    const pid = Number(readFileSync(pidFile, 'utf8'));
+    const pid = pidOf();
     assert.throws(() => process.kill(pid, 0), /ESRCH/);
     assert.deepEqual(
       readdirSync(directory).filter((name) => name.endsWith('.fifo')),
