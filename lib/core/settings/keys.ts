@@ -103,7 +103,7 @@ export const settingNotes = {
     section: how,
     preset: 'auto',
     about:
-      'bytes a request, 5 MiB … 4 GiB; auto: 32 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB, with COMPRESS or ENCRYPT_TO twice the parts',
+      'bytes a request, 5 MiB … 5 GiB; auto: 32 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB, with COMPRESS or ENCRYPT_TO twice the parts',
   },
   CONCURRENCY: { section: how, preset: '4', about: 'parts in flight, 1 … 64' },
   RETRY_FOR: {

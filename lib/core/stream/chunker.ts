@@ -4,10 +4,31 @@
  */
 import { type Layout, partRanges } from './part-sizes.ts';
 
-/** A piece of memory that holds one part. */
+/** Memory that holds one part. */
 export interface Slot {
   readonly index: number;
+  /** All of it, in order. A part may be larger than one piece of memory can be. */
+  readonly pieces: readonly Uint8Array[];
+  /** The first piece, which is all of a slot for a frame, and for a part that is read back into memory. */
   readonly bytes: Uint8Array;
+}
+
+/**
+ * The bytes of a slot between two positions, in order: a view of each piece that has some of them.
+ * Uses nothing but its parameters, as the hash workers get its text.
+ * @throws RangeError when the slot does not have them
+ */
+export function viewsOf(pieces: readonly Uint8Array[], from: number, to: number): readonly Uint8Array[] {
+  const views: Uint8Array[] = [];
+  let start = 0;
+  for (const piece of pieces) {
+    const end = start + piece.length;
+    if (from < end && to > start)
+      views.push(piece.subarray(Math.max(from, start) - start, Math.min(to, end) - start));
+    start = end;
+  }
+  if (to > start) throw new RangeError(`a slot of ${start} bytes has none at ${to}`);
+  return views;
 }
 
 /** A fixed number of slots; `acquire` waits until one is free. */
@@ -59,9 +80,7 @@ export async function* cutIntoChunks(
     const readParts = async function* (): AsyncGenerator<Part> {
       for (const { number, length } of ranges) {
         const slot = await pool.acquire();
-        const filled = await source.fill(slot.bytes.subarray(0, length), (from, to) =>
-          onFilled(slot, from, to),
-        );
+        const filled = await fillSlot(source, slot, length, onFilled);
         streamEnded = filled.ended;
         chunkEnded = filled.ended || number === ranges.length;
         if (filled.bytes === 0) {
@@ -75,4 +94,21 @@ export async function* cutIntoChunks(
     yield { index, parts: readParts() };
     if (!chunkEnded) throw new Error(`chunk ${index} was not read to its end`);
   }
+}
+
+/** Fills the first bytes of a slot; fewer only at the end of the source. */
+async function fillSlot(
+  source: ByteSource,
+  slot: Slot,
+  length: number,
+  onFilled: (slot: Slot, from: number, to: number) => void,
+): Promise<{ readonly bytes: number; readonly ended: boolean }> {
+  let bytes = 0;
+  for (const view of viewsOf(slot.pieces, 0, length)) {
+    const start = bytes;
+    const filled = await source.fill(view, (from, to) => onFilled(slot, start + from, start + to));
+    bytes += filled.bytes;
+    if (filled.ended) return { bytes, ended: true };
+  }
+  return { bytes, ended: false };
 }

@@ -5,10 +5,8 @@ import { type BackupKind, parseTimestamp } from '../../core/format/names.ts';
 import { nothingNew } from '../../core/plan/backup/adopted-snapshots.ts';
 import { type ImpossiblePlan, planBackup, withoutParent } from '../../core/plan/backup/backup-plan.ts';
 import type { SelectedSubvolume } from '../../core/settings/rules.ts';
-import { chooseLayout } from '../../core/stream/part-sizes.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
-import { refuseOversizedParts } from '../../transfer/memory/transfer-memory.ts';
 import { findPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import { requestingThaws } from '../restore/thaw-documents.ts';
@@ -56,8 +54,6 @@ async function planSnapshot(
   subvolume: SelectedSubvolume,
   request: SnapshotRequest,
 ): Promise<PreparedBackup | NothingDue> {
-  const { CHUNK_SIZE, PART_SIZE } = context.settings;
-  refuseOversizedParts(chooseLayout(CHUNK_SIZE, PART_SIZE).partSizeBytes);
   let source = await openSource(context, subvolume);
   const run = new RunDirectory(context.settings.RUN_DIR, subvolume.name);
   const pointer = await findPointer(context.bucket, subvolume.name);

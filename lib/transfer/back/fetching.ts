@@ -10,8 +10,8 @@ import type { Progress, TransferContext } from '../transfer-context.ts';
 import { type ObjectRange, type ReaderEvents, readRange } from './range-reader.ts';
 
 /**
- * Larger parts wait on disk instead of in memory until they are verified: Node 20 holds no more than 4 GiB in one piece, and a
- * host that restores may have less memory than the one that was lost.
+ * Larger parts wait on disk instead of in memory until they are verified: a host that restores may have less memory than the one that
+ * was lost. What is held fits the first piece of a slot.
  */
 const defaultHeldPartBytes = 1024 * MIB;
 

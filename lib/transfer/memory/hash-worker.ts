@@ -3,10 +3,12 @@
  * The first chunk begins where the stream begins, so its hash is a copy of the stream's: one pass less for most backups.
  */
 import type { Hash } from 'node:crypto';
+import type { viewsOf } from '../../core/stream/chunker.ts';
 
 /** What a worker is started with: one may hash all, or two share the work. */
 export interface HashWorkerData {
-  readonly slots: readonly Uint8Array[];
+  /** The pieces of each. One of 4 GiB or more would arrive shorter than it is. */
+  readonly slots: readonly (readonly Uint8Array[])[];
   readonly hashesParts: boolean;
   /** The stream and its chunks. */
   readonly hashesStream: boolean;
@@ -32,11 +34,12 @@ export type HashReply = PartDigests | { readonly md5: string } | 'caught up';
 
 /**
  * What the worker runs. It is handed over as text, because Node 20 needs a loader for TypeScript in every thread, and
- * that loader costs 17 MiB (measured); so it may use nothing but its two parameters.
+ * that loader costs 17 MiB (measured); so it may use nothing but its parameters.
  */
 export function hashWorkerProgram(
   { parentPort, workerData }: typeof import('node:worker_threads'),
   { createHash }: typeof import('node:crypto'),
+  viewsOfPieces: typeof viewsOf,
 ): void {
   const { slots, hashesParts, hashesStream }: HashWorkerData = workerData;
   const begin = () => ({ stream: createHash('sha256'), chunk: undefined as Hash | undefined });
@@ -47,19 +50,19 @@ export function hashWorkerProgram(
   let before = running;
   let isNewPart = true;
   let isStreamHashed = hashesStream;
-  const slotOf = (index: number) => {
-    const slot = slots[index];
-    if (!slot) throw new Error(`there is no slot ${index}`);
-    return slot;
+  const bytesOf = (index: number, from: number, to: number) => {
+    const pieces = slots[index];
+    if (!pieces) throw new Error(`there is no slot ${index}`);
+    return viewsOfPieces(pieces, from, to);
   };
   parentPort?.on('message', (request: HashRequest) => {
     let reply: HashReply | undefined;
     if (request.type === 'update') {
-      const bytes = slotOf(request.slot).subarray(request.from, request.to);
       if (isNewPart) before = { stream: running.stream.copy(), chunk: running.chunk?.copy() };
       isNewPart = false;
-      if (hashesParts) part.update(bytes);
-      if (isStreamHashed) {
+      for (const bytes of bytesOf(request.slot, request.from, request.to)) {
+        if (hashesParts) part.update(bytes);
+        if (!isStreamHashed) continue;
         running.stream.update(bytes);
         running.chunk?.update(bytes);
       }
@@ -67,10 +70,7 @@ export function hashWorkerProgram(
     else if (request.type === 'md5') {
       const md5 = createHash('md5');
       for (const piece of request.pieces) {
-        // One update takes less than 2 GiB.
-        for (let at = 0; at < piece.to; at += 2 ** 30) {
-          md5.update(slotOf(piece.slot).subarray(at, Math.min(piece.to, at + 2 ** 30)));
-        }
+        for (const bytes of bytesOf(piece.slot, 0, piece.to)) md5.update(bytes);
       }
       reply = { md5: md5.digest('base64') };
     } else if (request.type === 'finish-part') {

@@ -1,6 +1,7 @@
 /** Hashing off the main thread: parts, chunks and the stream, in the order in which they are reported. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { viewsOf } from '../../core/stream/chunker.ts';
 import {
   type HashReply,
   type HashRequest,
@@ -27,10 +28,10 @@ export class Hasher {
 
   /** @param threads 1 or 2; by the number of cores where nothing is said */
   constructor(slots: readonly SharedSlot[], threads = availableParallelism() < coresForTwo ? 1 : 2) {
-    const bytes = slots.map((slot) => slot.bytes);
-    this.#parts = new HashThread({ slots: bytes, hashesParts: true, hashesStream: threads === 1 });
+    const memory = slots.map((slot) => slot.pieces);
+    this.#parts = new HashThread({ slots: memory, hashesParts: true, hashesStream: threads === 1 });
     this.#stream =
-      threads === 1 ? this.#parts : new HashThread({ slots: bytes, hashesParts: false, hashesStream: true });
+      threads === 1 ? this.#parts : new HashThread({ slots: memory, hashesParts: false, hashesStream: true });
   }
 
   /** Forgets what was added so far; what follows is a new stream. @param partsOnly leaves the hashes of chunks and stream out */
@@ -91,7 +92,7 @@ export class Hasher {
 
 /** tsx marks functions with `__name` when it compiles them; the worker gets one that does nothing. */
 const workerSource = `const __name = (value) => value;
-(${hashWorkerProgram})(require('node:worker_threads'), require('node:crypto'));`;
+(${hashWorkerProgram})(require('node:worker_threads'), require('node:crypto'), ${viewsOf});`;
 
 /** One worker, and the questions that it has not answered yet. */
 class HashThread {

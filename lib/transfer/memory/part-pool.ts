@@ -1,17 +1,39 @@
 /** The memory of transfers: a fixed number of slots that the hash worker can see too. */
 import type { Slot, SlotPool } from '../../core/stream/chunker.ts';
+import { partRanges } from '../../core/stream/part-sizes.ts';
+import { MIB } from '../../core/units.ts';
 
 /** A slot over memory shared with the hash worker. */
 export interface SharedSlot extends Slot {
+  readonly pieces: readonly Uint8Array<SharedArrayBuffer>[];
   readonly bytes: Uint8Array<SharedArrayBuffer>;
 }
 
-/** Makes slots of `slotSizeBytes`; memory is touched, and so counted, only when it is filled. */
-export function makeSlots(count: number, slotSizeBytes: number): readonly SharedSlot[] {
-  return Array.from({ length: count }, (_, index) => ({
-    index,
-    bytes: new Uint8Array(new SharedArrayBuffer(slotSizeBytes)),
-  }));
+/**
+ * The most bytes of one piece of a slot: more than an encoded frame can have, and less than any limit of Node.js. Updates of a hash take
+ * less than 2 GiB; Node 20 has no ArrayBuffer above 4 GiB; and a message to a worker says of a view of 4 GiB or more a length that is
+ * 4 GiB less (measured with 20 and 24: V8 writes 32 bits of it), so that the worker would hash other bytes than those that are sent.
+ */
+const mostPieceBytes = 1536 * MIB;
+
+/**
+ * Makes slots of `slotSizeBytes`; memory is touched, and so counted, only when it is filled.
+ * @param pieceBytes of all pieces of a slot but the last
+ */
+export function makeSlots(
+  count: number,
+  slotSizeBytes: number,
+  pieceBytes = mostPieceBytes,
+): readonly SharedSlot[] {
+  const lengths = partRanges(slotSizeBytes, pieceBytes).map(({ length }) => length);
+  return Array.from({ length: count }, (_, index) => {
+    const [bytes = pieceOf(0), ...rest] = lengths.map(pieceOf);
+    return { index, pieces: [bytes, ...rest], bytes };
+  });
+}
+
+function pieceOf(sizeBytes: number): Uint8Array<SharedArrayBuffer> {
+  return new Uint8Array(new SharedArrayBuffer(sizeBytes));
 }
 
 /**

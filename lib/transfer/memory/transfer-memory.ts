@@ -1,6 +1,4 @@
 /** The memory of a process for its transfers. */
-import { ToolError } from '../../core/errors.ts';
-import { formatSize, GIB } from '../../core/units.ts';
 import { collectGarbage } from '../../edge/process/garbage.ts';
 import { Hasher } from './hasher.ts';
 import { makeSlots, PartPool, type SharedSlot } from './part-pool.ts';
@@ -11,18 +9,6 @@ export interface StreamMemory {
   readonly hasher: Hasher;
 }
 
-/** The largest part that can be sent: Node.js 20 holds no more in one piece, and with 24 larger ones arrived changed (measured: 5 GiB). */
-export const MOST_PART_BYTES = 4 * GIB;
-
-/** Refuses parts that cannot be sent. @throws ToolError (usage) */
-export function refuseOversizedParts(partSizeBytes: number): void {
-  if (partSizeBytes <= MOST_PART_BYTES) return;
-  throw new ToolError(
-    `parts of ${formatSize(partSizeBytes)} cannot be held in memory: ${formatSize(MOST_PART_BYTES)} are the most`,
-    { kind: 'usage', hint: 'lower PART_SIZE, or CHUNK_SIZE where PART_SIZE=auto follows it' },
-  );
-}
-
 /**
  * The slots and the hash worker of a process, used by one stream after another: a pool for each would stay until the
  * next full garbage collection, so memory would grow with the number of streams (measured: 1.3 GiB after four).
@@ -30,6 +16,7 @@ export function refuseOversizedParts(partSizeBytes: number): void {
 export class TransferMemory {
   readonly #slotCount: number;
   #slots: readonly SharedSlot[] = [];
+  #slotBytes = 0;
   #hasher: Hasher | undefined;
   #second: TransferMemory | undefined;
 
@@ -48,10 +35,11 @@ export class TransferMemory {
     { partsOnly = false } = {},
   ): Promise<StreamMemory> {
     collectGarbage();
-    if ((this.#slots[0]?.bytes.length ?? 0) < partSizeBytes) {
+    if (this.#slotBytes < partSizeBytes) {
       await this.#hasher?.close();
       this.#hasher = undefined;
       this.#slots = makeSlots(this.#slotCount, partSizeBytes);
+      this.#slotBytes = partSizeBytes;
     }
     this.#hasher ??= new Hasher(this.#slots);
     this.#hasher.beginStream({ partsOnly });

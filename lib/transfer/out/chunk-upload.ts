@@ -1,7 +1,7 @@
 /** One chunk of the stream as it is, on its way into the bucket: a part is sent unless the bucket has its bytes. */
 import type { StoredChunk } from '../../core/format/run-files.ts';
 import type { EarlierChunk } from '../../core/plan/resume.ts';
-import type { Part } from '../../core/stream/chunker.ts';
+import { type Part, viewsOf } from '../../core/stream/chunker.ts';
 import type { StoredObject } from '../../edge/s3/objects.ts';
 import type { PartDigests } from '../memory/hash-worker.ts';
 import {
@@ -78,8 +78,8 @@ export class ChunkUpload {
   }
 
   #bodyOf(part: Part, sha256: string): PartBody {
-    const bytes = part.slot.bytes.subarray(0, part.sizeBytes);
-    return { pieces: [bytes], sha256, md5: () => this.#tools.hasher.md5(part.slot, part.sizeBytes) };
+    const pieces = viewsOf(part.slot.pieces, 0, part.sizeBytes);
+    return { pieces, sha256, md5: () => this.#tools.hasher.md5(part.slot, part.sizeBytes) };
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import limit from 'p-limit';
 import type { StoredChunk } from '../../core/format/run-files.ts';
-import { type ByteSource, type Chunk, cutIntoChunks, type Slot } from '../../core/stream/chunker.ts';
+import { type ByteSource, type Chunk, cutIntoChunks, type Slot, viewsOf } from '../../core/stream/chunker.ts';
 import type { Layout } from '../../core/stream/part-sizes.ts';
 import type { StreamMemory } from '../memory/transfer-memory.ts';
 import type { ChunkUpload } from './chunk-upload.ts';
@@ -59,7 +59,7 @@ export async function storeStream(path: BytePath): Promise<StoredStream> {
     memory.hasher.update(slot, from, to);
     if (ending.signal.aborted) return;
     try {
-      inspect(slot.bytes.subarray(from, to));
+      for (const bytes of viewsOf(slot.pieces, from, to)) inspect(bytes);
     } catch (error) {
       // The pipe, which calls this, could not report it.
       ending.abort(error);

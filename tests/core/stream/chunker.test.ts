@@ -7,8 +7,9 @@ import {
   cutIntoChunks,
   type Slot,
   type SlotPool,
+  viewsOf,
 } from '../../../lib/core/stream/chunker.ts';
-import type { Layout } from '../../../lib/core/stream/part-sizes.ts';
+import { type Layout, partRanges } from '../../../lib/core/stream/part-sizes.ts';
 
 /** Bytes 1, 2, 3 …, so that no two places of a short stream look alike. */
 const bytesUpTo = (length: number) => Uint8Array.from({ length }, (_, index) => (index + 1) % 251);
@@ -45,9 +46,12 @@ class CountingPool implements SlotPool {
   out = 0;
   mostOut = 0;
 
-  constructor(count: number, sizeBytes: number) {
+  constructor(count: number, sizeBytes: number, pieceBytes = sizeBytes) {
     this.count = count;
-    this.#free = Array.from({ length: count }, (_, index) => ({ index, bytes: new Uint8Array(sizeBytes) }));
+    this.#free = Array.from({ length: count }, (_, index) => {
+      const pieces = partRanges(sizeBytes, pieceBytes).map(({ length }) => new Uint8Array(length));
+      return { index, pieces, bytes: pieces[0] ?? new Uint8Array(0) };
+    });
   }
 
   async acquire(): Promise<Slot> {
@@ -80,13 +84,14 @@ async function cutAll(
 ): Promise<{ readonly chunks: readonly (readonly CutPart[])[]; readonly reported: readonly number[] }> {
   const chunks: CutPart[][] = [];
   const reported: number[] = [];
-  const report = (slot: Slot, from: number, to: number) =>
-    void reported.push(...slot.bytes.subarray(from, to));
+  const bytesOf = ({ pieces }: Slot, from: number, to: number) =>
+    viewsOf(pieces, from, to).flatMap((view) => [...view]);
+  const report = (slot: Slot, from: number, to: number) => void reported.push(...bytesOf(slot, from, to));
   for await (const { index, parts } of cutIntoChunks(sourceOf(data, pieceSizes), pool, layout, report)) {
     assert.equal(index, chunks.length);
     const cut: CutPart[] = [];
     for await (const { chunkIndex, number, slot, sizeBytes, endsChunk } of parts) {
-      cut.push({ chunkIndex, number, bytes: [...slot.bytes.subarray(0, sizeBytes)], endsChunk });
+      cut.push({ chunkIndex, number, bytes: bytesOf(slot, 0, sizeBytes), endsChunk });
       pool.release(slot);
     }
     chunks.push(cut);
@@ -106,10 +111,12 @@ const anything = fc.record({
   pieceSizes: fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 5 }),
 });
 
-test('joined again, the parts are the stream, whatever the layout and however it arrives', async () => {
+test('joined again, the parts are the stream, whatever the layout, the pieces of a slot and how it arrives', async () => {
   await fc.assert(
-    fc.asyncProperty(anything, async ({ layout, data, pieceSizes }) => {
-      const { chunks, reported } = await cutAll(data, layout, pieceSizes);
+    fc.asyncProperty(anything, fc.integer({ min: 1, max: 25 }), async (any, slotPieceBytes) => {
+      const { layout, data, pieceSizes } = any;
+      const pool = new CountingPool(2, layout.partSizeBytes, slotPieceBytes);
+      const { chunks, reported } = await cutAll(data, layout, pieceSizes, pool);
       assert.deepEqual(
         chunks.flat().flatMap((part) => part.bytes),
         [...data],

@@ -2,17 +2,27 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { viewsOf } from '../../../lib/core/stream/chunker.ts';
 import { Hasher } from '../../../lib/transfer/memory/hasher.ts';
-import { makeSlots } from '../../../lib/transfer/memory/part-pool.ts';
+import { makeSlots, type SharedSlot } from '../../../lib/transfer/memory/part-pool.ts';
 
 const slotBytes = 5000;
-const slots = makeSlots(2, slotBytes);
+const slots = makeSlots(2, slotBytes, 1700);
 const one = new Hasher(slots, 1);
 const hasher = one;
 const two = new Hasher(slots, 2);
 after(() => Promise.all([hasher.close(), two.close()]));
 
 const of = (algorithm: string, data: Uint8Array) => createHash(algorithm).update(data);
+
+/** Puts bytes at a place in a slot. */
+function put({ pieces }: SharedSlot, data: Uint8Array, at = 0): void {
+  let put = 0;
+  for (const view of viewsOf(pieces, at, at + data.length)) {
+    view.set(data.subarray(put, put + view.length));
+    put += view.length;
+  }
+}
 
 /** Chunks of parts, each a slot's length and the places at which its bytes are reported. */
 const anyChunks = fc.array(
@@ -48,7 +58,7 @@ for (const [workers, hasher] of [
               if (takenBack === 'finished') await hasher.finishPart(endsChunk);
               hasher.takePartBack();
             }
-            slot.bytes.set(data);
+            put(slot, data);
             const places = [0, ...cuts.filter((cut) => cut < length).sort((a, b) => a - b), length];
             for (const [at, from] of places.slice(0, -1).entries())
               hasher.update(slot, from, places[at + 1] ?? 0);
@@ -71,10 +81,10 @@ test('MD5 is of the first bytes of a slot, and does not disturb the part that is
   const [slot, other] = slots;
   assert.ok(slot && other);
   const data = randomBytes(slotBytes);
-  slot.bytes.set(data);
-  other.bytes.set(data);
+  put(slot, data);
+  put(other, data);
   hasher.update(slot, 0, 1000);
-  assert.equal(await hasher.md5(other, 700), of('md5', data.subarray(0, 700)).digest('base64'));
+  assert.equal(await hasher.md5(other, 2700), of('md5', data.subarray(0, 2700)).digest('base64'));
   const pieces = [
     { slot: other, sizeBytes: 700 },
     { slot: other, sizeBytes: 3 },
@@ -85,11 +95,40 @@ test('MD5 is of the first bytes of a slot, and does not disturb the part that is
   assert.equal((await hasher.finishPart(false)).part, of('sha256', data.subarray(0, 2000)).digest('base64'));
 });
 
+for (const gib of [4, 5]) {
+  test(`bytes around each GiB of a slot of ${gib} GiB are hashed, and those at its end`, async () => {
+    const large = makeSlots(1, gib * 2 ** 30);
+    const [slot] = large;
+    assert.ok(slot, 'there is a slot');
+    const own = new Hasher(large, 1);
+    try {
+      const part = createHash('sha256');
+      for (let end = 1; end <= gib; end++) {
+        const data = randomBytes(2000);
+        const from = Math.min(end * 2 ** 30 - 1000, gib * 2 ** 30 - data.length);
+        put(slot, data, from);
+        own.update(slot, from, from + data.length);
+        part.update(data);
+      }
+      assert.equal((await own.finishPart(true)).part, part.digest('base64'));
+    } finally {
+      await own.close();
+    }
+  });
+}
+
+test('bytes that a slot does not have are an error, not fewer bytes', async () => {
+  const own = new Hasher(makeSlots(1, 10), 1);
+  own.update({ index: 0 }, 5, 11);
+  await assert.rejects(own.finishPart(true), /a slot of 10 bytes has none at 11/);
+  await own.close();
+});
+
 test('answers come in the order of the questions', async () => {
   const [slot] = slots;
   assert.ok(slot);
   const data = randomBytes(slotBytes);
-  slot.bytes.set(data);
+  put(slot, data);
   hasher.update(slot, 0, 10);
   const answers = await Promise.all([hasher.finishPart(false), hasher.md5(slot, 20), hasher.md5(slot, 30)]);
   assert.deepEqual(
@@ -106,7 +145,7 @@ test('a new stream forgets what was added before, in the middle of a part as wel
   const [slot] = slots;
   assert.ok(slot, 'there is a slot');
   const data = randomBytes(slotBytes);
-  slot.bytes.set(data);
+  put(slot, data);
   hasher.update(slot, 0, 10);
   await hasher.finishPart(true);
   hasher.update(slot, 0, 20);

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { encodedSlotBytes, MAX_PLAIN_FRAME_BYTES } from '../../../lib/core/format/frames.ts';
+import { S3_LIMITS } from '../../../lib/core/stream/part-sizes.ts';
+import { GIB } from '../../../lib/core/units.ts';
 import { copyInto, makeSlots, PartPool } from '../../../lib/transfer/memory/part-pool.ts';
 
 test('slots are of the size asked for, numbered, and each has memory of its own that threads can share', () => {
@@ -14,6 +17,19 @@ test('slots are of the size asked for, numbered, and each has memory of its own 
   );
   assert.ok(slots.every(({ bytes }) => bytes.buffer instanceof SharedArrayBuffer));
   assert.equal(new Set(slots.map(({ bytes }) => bytes.buffer)).size, 3);
+});
+
+test('a slot is made of pieces that a worker gets whole: an encoded frame has one, a part of 5 GiB several', () => {
+  const lengths = ([slot]: ReturnType<typeof makeSlots>) => slot?.pieces.map(({ length }) => length);
+  const frame = encodedSlotBytes(MAX_PLAIN_FRAME_BYTES);
+  assert.deepEqual(lengths(makeSlots(1, frame)), [frame]);
+  assert.deepEqual(lengths(makeSlots(1, 2500, 1000)), [1000, 1000, 500]);
+  const large = lengths(makeSlots(1, S3_LIMITS.maxPartBytes)) ?? [];
+  assert.equal(
+    large.reduce((sum, length) => sum + length, 0),
+    S3_LIMITS.maxPartBytes,
+  );
+  assert.ok(Math.max(...large) < 2 * GIB, `${large}`);
 });
 
 test('no slot is given out twice, and the next caller waits until one comes back', async () => {

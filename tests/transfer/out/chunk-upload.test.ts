@@ -59,7 +59,7 @@ async function runOver(
         const part: Part = {
           chunkIndex: 0,
           number,
-          slot: { index: 0, bytes },
+          slot: { index: 0, bytes, pieces: [bytes.subarray(0, 1000), bytes.subarray(1000)] },
           sizeBytes: bytes.length,
           endsChunk,
         };

@@ -12,7 +12,6 @@ import { codecOf, type Encoding } from '../../../edge/codec/steps.ts';
 import { readJournal } from '../../../edge/files/journal.ts';
 import type { RunDirectory } from '../../../edge/files/run-directory.ts';
 import type { MultipartUpload } from '../../../edge/s3/multipart-uploads.ts';
-import { refuseOversizedParts } from '../../../transfer/memory/transfer-memory.ts';
 import type { StageContext } from '../../context.ts';
 import { uploadsIn } from './give-up-uploads.ts';
 
@@ -43,7 +42,6 @@ export async function planUpload(
   const { settings, bucket, log } = context;
   const earlier = replayJournal(await readJournal(run.journalPath));
   const layout = layoutFor(context, earlier);
-  refuseOversizedParts(layout.partSizeBytes);
   const encoding = await encodingOf(context);
   if (isEncoded(codecOf(encoding))) await warnOfFrames(context, snapshot, layout);
   const identity = {
