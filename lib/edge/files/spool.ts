@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MIB } from '../../core/units.ts';
 import { fileError } from './files.ts';
 
 /** A spool file of this process. */
@@ -43,9 +42,17 @@ export class Spool {
     }
   }
 
-  /** All that was written, in pieces of up to a MiB. */
-  read(): AsyncIterable<Buffer> {
-    return this.#file.createReadStream({ start: 0, autoClose: false, highWaterMark: MIB });
+  /**
+   * All that was written, read piece by piece into the same memory: buffers of their own would pile up until the next garbage collection
+   * (measured: 110 MiB with parts of 1.2 GiB and Node 24).
+   */
+  async *read(memory: Uint8Array): AsyncGenerator<Uint8Array> {
+    for (let at = 0; ; ) {
+      const { bytesRead } = await this.#file.read(memory, 0, memory.length, at);
+      if (bytesRead === 0) return;
+      yield memory.subarray(0, bytesRead);
+      at += bytesRead;
+    }
   }
 
   /** Gives its bytes back to the disk. */

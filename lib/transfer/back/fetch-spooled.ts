@@ -4,6 +4,7 @@
  */
 import type { ManifestChunk } from '../../core/format/manifest.ts';
 import { partRanges } from '../../core/stream/part-sizes.ts';
+import { MIB } from '../../core/units.ts';
 import { Spool } from '../../edge/files/spool.ts';
 import type { PartDigests } from '../memory/hash-worker.ts';
 import { type Fetching, type Sink, SPOOLED_RANGE_BYTES } from './fetching.ts';
@@ -53,7 +54,7 @@ export async function fetchSpooled(
       };
       if (!(await isOrBecomes(piece.sha256, digest, readAgain)))
         throw damagedBytes(piece.name, piece.problem);
-      for await (const bytes of spool.read()) await sink(bytes);
+      for await (const bytes of spool.read(slot.bytes.subarray(0, MIB))) await sink(bytes);
       await spool.clear();
     }
     return digests;
