@@ -21,7 +21,7 @@ test('upload and restore, as make runs them, take (CONCURRENCY + 1) parts and wh
     PART_SIZE: `${partMib}MiB`,
     CONCURRENCY: `${parts - 1}`,
   });
-  for (let written = 0; written < 400; written += 50)
+  for (let written = 0; written < 200; written += 50)
     await appendFile(join(world.data, 'random'), randomBytes(50 * mib));
   await assertWithin(world, await world.settingsFile(), parts * partMib + programMib);
 });
@@ -38,7 +38,7 @@ test('through a codec they take twice the parts', async (t) => {
   const world = await createWorld(t, settings);
   const { identity, recipient } = await makeIdentity(world.directory, 'identity');
   // Frames that are parts, and frames of which several are one.
-  for (let written = 0; written < 400; written += 50) {
+  for (let written = 0; written < 200; written += 50) {
     await appendFile(join(world.data, 'random'), randomBytes(30 * mib));
     await appendFile(join(world.data, 'random'), Buffer.alloc(20 * mib));
   }
