@@ -11,7 +11,7 @@ import { readJournal } from '../../../lib/edge/files/journal.ts';
 import { abortUpload } from '../../../lib/edge/s3/multipart-uploads.ts';
 import { makeIdentity } from '../../support/age-keys.ts';
 import { startTestBucket } from '../../support/bucket.ts';
-import { encodedStreams } from '../../support/encoded-streams.ts';
+import { encodedStreams, type StoreOptions } from '../../support/encoded-streams.ts';
 import type { ProxiedRequest } from '../../support/faulty-proxy.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -20,15 +20,23 @@ const own = await startTestBucket(join(directory, 's3'));
 const { bucket, proxy } = own;
 const { store, describe, fetchBack, journalPath } = encodedStreams(own, directory);
 const { identity, recipient } = await makeIdentity(directory, 'identity');
-const encoding = { zstdLevel: 1, recipients: [recipient] };
 beforeEach(() => proxy.expect());
 
+/** What starts programs for each frame takes most of the time here, so age alone is what most of these streams pass. */
+const age = { zstdLevel: undefined, recipients: [recipient] };
+const both = { zstdLevel: 1, recipients: [recipient] };
+
+/** Two frames are a part; a chunk of three has a part of two and one of one. */
+const frameBytes = 2.5 * MIB;
+const chunkBytes = 3 * frameBytes;
+const options = { encoding: age, partSizeBytes: frameBytes, chunkSizeBytes: chunkBytes };
+const stream = randomBytes(3 * chunkBytes);
+const allParts = ['0/1', '0/2', '1/1', '1/2', '2/1', '2/2'];
+
 /** Three frames are a part; a chunk of seven has parts of three, three and one. */
-const frameBytes = 2 * MIB;
-const chunkBytes = 7 * frameBytes;
-const options = { encoding, partSizeBytes: frameBytes, chunkSizeBytes: chunkBytes } as const;
-const stream = randomBytes(2 * chunkBytes);
-const oneChunk = stream.subarray(0, chunkBytes);
+const smallFrameBytes = 1.75 * MIB;
+const longChunk = stream.subarray(0, 7 * smallFrameBytes);
+const long = { encoding: age, partSizeBytes: smallFrameBytes, chunkSizeBytes: longChunk.length };
 
 const chunksOf = async (name: string) => replayJournal(await readJournal(journalPath(name))).chunks;
 
@@ -40,11 +48,11 @@ async function journalled(name: string): Promise<readonly string[]> {
     .sort();
 }
 
-async function proveIs(name: string, bytes: Buffer) {
-  const { stored, encoded, sent } = await store(name, bytes, options);
+async function proveIs(name: string, bytes: Buffer, how: StoreOptions = options) {
+  const { stored, encoded, sent } = await store(name, bytes, how);
   assert.ok(stored);
   assert.deepEqual([encoded, sent], [0, []], 'what is complete is neither encoded nor sent');
-  const back = await fetchBack(await describe(stored, encoding, bytes.length), identity);
+  const back = await fetchBack(await describe(stored, how.encoding, bytes.length), identity);
   assert.equal(back.error, undefined);
   assert.ok(back.sunk.equals(bytes));
   return stored;
@@ -59,33 +67,33 @@ for (const parts of [1, 2, 3, 4, 5]) {
     assert.ok(kept.length >= parts, kept.join());
     const second = await store(name, stream, options);
     assert.equal(second.error, undefined);
-    assert.deepEqual([...kept, ...second.sent].sort(), ['0/1', '0/2', '0/3', '1/1', '1/2', '1/3']);
-    const frames = second.sent.reduce((sum, part) => sum + (part.endsWith('/3') ? 1 : 3), 0);
+    assert.deepEqual([...kept, ...second.sent].sort(), allParts);
+    const frames = second.sent.reduce((sum, part) => sum + (part.endsWith('/2') ? 1 : 2), 0);
     assert.equal(second.encoded, frames);
     await proveIs(name, stream);
   });
 }
 
 test('many stops, each after one more part', async () => {
-  const bytes = randomBytes(5 * chunkBytes);
-  for (let stops = 0; stops < 10; stops++) {
+  const how = { ...options, encoding: both };
+  for (let stops = 0; stops < 5; stops++) {
     const before = await journalled('stops');
-    const { error, sent } = await store('stops', bytes, { ...options, concurrency: 1, stopAfterParts: 1 });
+    const { error, sent } = await store('stops', stream, { ...how, concurrency: 1, stopAfterParts: 1 });
     assert.match(String(error), /killed/);
     assert.deepEqual(
       sent.filter((part) => before.includes(part)),
       [],
     );
   }
-  await store('stops', bytes, options);
-  await proveIs('stops', bytes);
+  await store('stops', stream, how);
+  await proveIs('stops', stream, how);
 });
 
 /** The run of a name in which one part of a chunk does not get through, and the others do. */
-async function withGap(name: string, part: 1 | 2 | 3) {
+async function withGap(name: string, part: 1 | 2 | 3, how: StoreOptions = long) {
   const isStuck = ({ url }: ProxiedRequest) => url.includes(`partNumber=${part}&`);
   proxy.expect({ matches: isStuck, before: () => new Promise<never>(() => undefined) });
-  const outcome = await store(name, oneChunk, { ...options, concurrency: 4, stopAfterParts: 2 });
+  const outcome = await store(name, longChunk, { ...how, concurrency: 4, stopAfterParts: 2 });
   assert.match(String(outcome.error), /killed/);
   proxy.expect();
   return journalled(name);
@@ -93,13 +101,14 @@ async function withGap(name: string, part: 1 | 2 | 3) {
 
 test('a part that is missing among others is the only one that is sent', async () => {
   assert.deepEqual(await withGap('gap', 2), ['0/1', '0/3']);
-  const { sent, encoded } = await store('gap', oneChunk, options);
+  const { sent, encoded } = await store('gap', longChunk, long);
   assert.deepEqual([sent, encoded], [['0/2'], 3]);
-  await proveIs('gap', oneChunk);
+  await proveIs('gap', longChunk, long);
 });
 
 test('where frames have other sizes by now, the parts behind a gap are sent again, and fit', async () => {
-  assert.deepEqual(await withGap('sizes', 1), ['0/2', '0/3']);
+  const how = { ...long, encoding: both };
+  assert.deepEqual(await withGap('sizes', 1, how), ['0/2', '0/3']);
   // As if another version of zstd made the frames larger, by two thirds: then two of them are a part.
   const fake = join(directory, 'bin');
   mkdirSync(fake);
@@ -107,8 +116,7 @@ test('where frames have other sizes by now, the parts behind a gap are sent agai
   writeFileSync(join(fake, 'zstd'), script, { mode: 0o755 });
   const path = process.env.PATH;
   process.env.PATH = `${fake}:${path}`;
-  const larger = { ...options, encoding, partSizeBytes: frameBytes };
-  const { stored, lost, sent, error } = await store('sizes', oneChunk, larger).finally(() => {
+  const { stored, lost, sent, error } = await store('sizes', longChunk, how).finally(() => {
     process.env.PATH = path;
   });
   assert.equal(error, undefined);
@@ -126,7 +134,7 @@ test('a chunk whose completion no one heard of is known again', async () => {
   writeFileSync(journalPath('unheard'), heard.join('\n'));
   const { encoded, sent, stored } = await store('unheard', stream, options);
   assert.deepEqual([encoded, sent], [0, []]);
-  assert.equal(stored?.chunks.length, 2);
+  assert.equal(stored?.chunks.length, 3);
   await proveIs('unheard', stream);
 });
 
@@ -141,10 +149,10 @@ test('an upload that the server no longer knows is begun anew, and everything is
   await proveIs('aborted', stream);
 });
 
-/** The stream with one frame changed. */
-function changed(frame: number): Buffer {
-  const bytes = Buffer.from(stream);
-  randomBytes(frameBytes).copy(bytes, frame * frameBytes);
+/** The bytes with one frame changed. */
+function changed(original: Buffer, frame: number, { partSizeBytes = 0 }: StoreOptions): Buffer {
+  const bytes = Buffer.from(original);
+  randomBytes(partSizeBytes).copy(bytes, frame * partSizeBytes);
   return bytes;
 }
 
@@ -157,36 +165,37 @@ for (const [what, frame, part] of [
   test(`when ${what} has changed before its chunk is complete, that part is sent again, and none that is right`, async () => {
     const name = `changed ${frame}`;
     assert.deepEqual(await withGap(name, 2), ['0/1', '0/3']);
-    const bytes = changed(frame).subarray(0, chunkBytes);
-    const { sent, error } = await store(name, bytes, options);
+    const bytes = changed(longChunk, frame, long);
+    const { sent, error } = await store(name, bytes, long);
     assert.equal(error, undefined);
     assert.deepEqual([...new Set(sent)].sort(), [part, '0/2'].sort());
-    await proveIs(name, bytes);
+    await proveIs(name, bytes, long);
   });
 }
 
 for (const [what, frame, says] of [
   ['the first frame', 0, /the stream has changed: .*-00000\.bin is sent again/],
-  ['a later frame', 5, /chunk 0 differs in frame 6/],
+  ['a later frame', 2, /chunk 0 differs in frame 3/],
 ] as const) {
   test(`when ${what} of a complete chunk has changed, the chunk is sent again, and no other`, async () => {
     const name = `complete ${frame}`;
     await store(name, stream, options);
-    const bytes = changed(frame);
+    const bytes = changed(stream, frame, options);
     const { sent, lost, error } = await store(name, bytes, options);
     assert.equal(error, undefined);
     assert.match(lost.join('; '), says);
-    assert.deepEqual([...new Set(sent)], ['0/1', '0/2', '0/3']);
+    assert.deepEqual([...new Set(sent)], ['0/1', '0/2']);
     await proveIs(name, bytes);
   });
 }
 
 test('a stream that has become shorter, or longer, ends where it ends', async () => {
+  const twoChunks = stream.subarray(0, 2 * chunkBytes);
   for (const [name, bytes] of [
     ['shorter', stream.subarray(0, chunkBytes + MIB)],
-    ['longer', Buffer.concat([stream, randomBytes(frameBytes)])],
+    ['longer', stream.subarray(0, 2 * chunkBytes + frameBytes)],
   ] as const) {
-    await store(name, stream, options);
+    await store(name, twoChunks, options);
     const { error } = await store(name, bytes, options);
     assert.equal(error, undefined);
     await proveIs(name, bytes);
