@@ -52,10 +52,11 @@ export class TransferMemory {
     return this.#second;
   }
 
-  /** Ends the hash workers. */
+  /** Ends the hash workers, and lets go of the slots. */
   async close(): Promise<void> {
     await Promise.all([this.#hasher?.close(), this.#second?.close()]);
     this.#hasher = undefined;
+    this.#slots = [];
     this.#second = undefined;
   }
 }
