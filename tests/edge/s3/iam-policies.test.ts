@@ -49,7 +49,7 @@ test('a policy allows its role single requests, and no other', async () => {
   const IfMatch = '9dd4e461268c8034f5c8564e155c67a6';
   let UploadId: string | undefined;
   let fresh = 0;
-  /** Everything is there again before each deed. */
+  /** Makes everything be there again. */
   const reset = async () => {
     for (const key of [chunk, manifest, pointerKey, recovery, script, theirKey]) await put(bucket, key, 'x');
     await put(bucket, cold, 'x', 'GLACIER');
@@ -101,15 +101,18 @@ test('a policy allows its role single requests, and no other', async () => {
     ['delete recover.sh', [], (s3) => s3.send(remove(script))],
     ["delete another host's manifest", [], (s3) => s3.send(remove(theirKey))],
   ];
+  // What was refused, or only looked, has left everything as it was.
+  let isTouched = true;
   for (const [name, may, does] of deeds) {
     for (const role of roles) {
-      await unrestricted(reset);
+      if (isTouched) await unrestricted(reset);
       become(role);
       const outcome = await does(client).then(
         () => 'done',
         (error: Error) => error.name,
       );
       assert.equal(outcome, may.includes(role) ? 'done' : 'AccessDenied', `${role}: ${name}`);
+      isTouched = outcome === 'done' && !/^(read|list)/.test(name);
     }
   }
 
