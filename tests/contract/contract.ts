@@ -76,6 +76,16 @@ const sections = {
 /** A section of the contract. */
 export type Section = keyof typeof sections;
 
+/** The sections of a list with commas; undefined, which is all of them, where it is empty. @throws for one that there is not */
+export function sectionsNamed(list = ''): readonly Section[] | undefined {
+  if (list === '') return undefined;
+  const isSection = (name: string): name is Section => Object.hasOwn(sections, name);
+  return list.split(',').map((name) => {
+    if (isSection(name)) return name;
+    throw new Error(`S3_SECTIONS has '${name}', which is none of ${Object.keys(sections).join(', ')}`);
+  });
+}
+
 /**
  * Defines every test of the contract for a target, or those of some sections, under its name.
  * @param end stops what was started for the target; it runs after all tests, failed or not

@@ -1,12 +1,14 @@
 /** The contract against the embedded server with the habits of each provider: what they do not take away is S3's. */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import { test } from 'node:test';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Habits } from '../../testing/s3-server/habits/habits.ts';
 import { type ProviderName, providerNames, providers } from '../../testing/s3-server/habits/providers.ts';
 import { startS3Server } from '../../testing/s3-server/server.ts';
 import { resolveLocalNames } from '../support/local-names.ts';
-import { contract, type Section } from './contract.ts';
+import { contract, type Section, sectionsNamed } from './contract.ts';
 import { providerLacks } from './provider-lacks.ts';
 import { ACCOUNT, BUCKET, createClient, createTarget, makeScratch } from './start.ts';
 
@@ -56,3 +58,12 @@ async function contractOf(provider: ProviderName): Promise<void> {
 }
 
 for (const provider of providerNames) await contractOf(provider);
+
+test('S3_SECTIONS names sections that there are', () => {
+  assert.equal(sectionsNamed(''), undefined);
+  assert.deepEqual(sectionsNamed('many deletes,archive'), ['many deletes', 'archive']);
+  assert.throws(
+    () => sectionsNamed('ranges,objekts'),
+    /S3_SECTIONS has 'objekts', which is none of buckets, /,
+  );
+});
