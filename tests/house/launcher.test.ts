@@ -47,8 +47,21 @@ if (mode === 'wait') await new Promise(() => undefined);
 console.log(z.string().parse(answer), import.meta.dirname, ...process.argv.slice(1));
 `;
 
+/** Packages of which zod is one line: most of a start would go to bundling the real one, and to loading it. */
+function makeModules(name: string, packages: readonly string[] = ['tsx', 'esbuild']): string {
+  const link = join(directory, name);
+  mkdirSync(join(link, 'zod'), { recursive: true });
+  cpSync(join(modules, '.package-lock.json'), join(link, '.package-lock.json'));
+  for (const each of packages) symlinkSync(realpathSync(join(modules, each)), join(link, each));
+  writeFileSync(join(link, 'zod/package.json'), '{"name": "zod", "main": "index.js"}');
+  writeFileSync(join(link, 'zod/index.js'), 'exports.z = { string: () => ({ parse: (text) => text }) };\n');
+  return link;
+}
+
+const smallModules = makeModules('small-modules');
+
 /** A checkout with one script, which prints `first`. */
-function makeCheckout(place = join(directory, `checkout-${checkouts++}`), link = modules): string {
+function makeCheckout(place = join(directory, `checkout-${checkouts++}`), link = smallModules): string {
   for (const folder of ['scripts', 'lib']) mkdirSync(join(place, folder), { recursive: true });
   cpSync(join(repositoryRoot, 'launcher'), join(place, 'launcher'), { recursive: true });
   for (const file of [door, 'package.json', 'tsconfig.json'])
@@ -86,7 +99,7 @@ const says = (place: string, answer: string) => ({
 });
 
 test('the second start takes the bundle that the first has made, and the code that V8 compiled for it', async () => {
-  const place = makeCheckout();
+  const place = makeCheckout(undefined, modules);
   await sleep(200);
   assert.deepEqual(await run(place), says(place, 'first'));
   const made = statSync(bundleOf(place), { bigint: true });
@@ -107,7 +120,7 @@ test('node --import tsx runs the same script', async () => {
 test('an edited file never runs stale, not even with the size and the time of the old one', async () => {
   const place = makeCheckout();
   const file = join(place, 'lib/answer.ts');
-  for (const answer of ['first', 'other', 'third', 'a long one']) {
+  for (const answer of ['first', 'other', 'a long one']) {
     writeFileSync(file, `export const answer: string = '${answer}';\n`);
     // As `touch -r`, `cp -p` and some editors do.
     utimesSync(file, 1_000_000_000, 1_000_000_000);
@@ -120,7 +133,7 @@ test('an edited file never runs stale, not even with the size and the time of th
 test('an edit while the bundle is made is not lost', async () => {
   const place = makeCheckout();
   const file = join(place, 'lib/answer.ts');
-  for (const waitMs of [0, 200, 350, 500]) {
+  for (const waitMs of [0, 150, 300]) {
     rmSync(join(place, '.build'), { recursive: true, force: true });
     writeFileSync(file, "export const answer: string = 'first';\n");
     const started = run(place);
@@ -146,11 +159,7 @@ test('files that only look new, as after a clone, cost no new bundle', async () 
 });
 
 test('a package that is edited or replaced is bundled again', async () => {
-  const link = join(directory, 'own-modules');
-  mkdirSync(join(link, 'zod'), { recursive: true });
-  cpSync(join(modules, '.package-lock.json'), join(link, '.package-lock.json'));
-  for (const name of ['tsx', 'esbuild']) symlinkSync(realpathSync(join(modules, name)), join(link, name));
-  writeFileSync(join(link, 'zod/package.json'), '{"name": "zod", "main": "index.js"}');
+  const link = makeModules('own-modules');
   const write = (word: string) =>
     writeFileSync(
       join(link, 'zod/index.js'),
@@ -186,7 +195,7 @@ test('a script that waits for what never comes does not end as if it had done it
 
 test('many starts at once, with nothing made yet, all work', async () => {
   const place = makeCheckout();
-  const results = await Promise.all(Array.from({ length: 6 }, () => run(place)));
+  const results = await Promise.all(Array.from({ length: 4 }, () => run(place)));
   for (const result of results) assert.deepEqual(result, says(place, 'first'));
   const left = readdirSync(join(place, '.build')).filter((name) => name.endsWith('.tmp'));
   assert.deepEqual(left, []);
@@ -207,7 +216,8 @@ test('half a bundle, or none, is made anew', async () => {
   await run(place);
   const whole = readFileSync(bundleOf(place));
   const headerBytes = whole.indexOf('\n') + 1;
-  for (const sizeBytes of [0, 100, headerBytes, headerBytes + 5000, whole.length - 1]) {
+  const middle = Math.floor((headerBytes + whole.length) / 2);
+  for (const sizeBytes of [0, 100, headerBytes, middle, whole.length - 1]) {
     writeFileSync(bundleOf(place), whole.subarray(0, sizeBytes));
     assert.deepEqual(await run(place), says(place, 'first'), `${sizeBytes} bytes`);
   }
@@ -232,9 +242,10 @@ test('a full disk is no reason to fail either', async () => {
 });
 
 test('without esbuild scripts start through tsx, and say nothing of it', async () => {
-  const link = join(directory, 'few-modules');
-  mkdirSync(link);
-  for (const name of ['tsx', 'zod']) symlinkSync(realpathSync(join(modules, name)), join(link, name));
+  const link = makeModules('few-modules', ['tsx']);
+  // Something in its place, or Node would find the one of the folders above.
+  mkdirSync(join(link, 'esbuild'));
+  writeFileSync(join(link, 'esbuild/index.js'), "throw new Error('not for this machine');\n");
   const place = makeCheckout(undefined, link);
   assert.deepEqual(await run(place), says(place, 'first'));
   assert.deepEqual(readdirSync(join(place, '.build')), []);
