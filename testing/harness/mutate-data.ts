@@ -55,8 +55,8 @@ async function createEntries({ number, random, takeFile, at }: Round): Promise<v
   await link(takeFile(), join(folder, 'hard-link'));
   await symlink(`target-${number}`, join(folder, 'symlink'));
   const run = shell;
-  await run`cp --reflink=always --preserve=mode -- ${takeFile()} ${join(folder, 'reflink-of-small')}`;
-  await run`cp --reflink=always --preserve=mode -- ${at('large/random-1')} ${join(folder, 'reflink-of-large')}`;
+  await run`cp --reflink=always --preserve=mode -- ${takeFile()} ${join(folder, 'reflink-of-small')}
+    cp --reflink=always --preserve=mode -- ${at('large/random-1')} ${join(folder, 'reflink-of-large')}`;
 }
 
 async function overwrite(path: string, random: DeterministicRandom, length: number): Promise<void> {
@@ -109,13 +109,13 @@ async function changeMetadata({ number, takeFile, at }: Round): Promise<void> {
   await chmod(takeFile(), number % 2 === 0 ? 0o4711 : 0o600);
   await chown(takeFile(), 1000 + number, 2000 + number);
   const run = shell;
-  await run`setfattr --name user.round --value ${number} ${takeFile()}`;
-  await run`setfattr --name user.note --value ${`round ${number}`} ${at('metadata/attributes')}`;
   // Odd rounds remove the attribute that seeding and even rounds set.
   const change = number % 2 === 0 ? ['--value', `${number}`, '--name'] : ['--remove'];
-  await run`setfattr ${change} user.seed ${at('metadata/removable')}`;
-  await run`setfacl --modify u:${3000 + number}:rw ${at('metadata/acl')}`;
-  await run`touch --no-dereference --date=@${1_000_000_000 + number}.000000001 ${takeFile()}`;
+  await run`setfattr --name user.round --value ${number} ${takeFile()}
+    setfattr --name user.note --value ${`round ${number}`} ${at('metadata/attributes')}
+    setfattr ${change} user.seed ${at('metadata/removable')}
+    setfacl --modify u:${3000 + number}:rw ${at('metadata/acl')}
+    touch --no-dereference --date=@${1_000_000_000 + number}.000000001 ${takeFile()}`;
 }
 
 /**

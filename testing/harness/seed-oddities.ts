@@ -97,10 +97,10 @@ async function seedLayouts(directory: string, random: DeterministicRandom): Prom
   await createFile(join(directory, 'preallocated-beyond-end'), random.bytes(10_000));
   await createFile(join(directory, 'reflink-source'), random.bytes(200_000));
   const run = shell({ cwd: directory });
-  await run`truncate --size 3M all-hole`;
-  await run`fallocate --length 256KiB preallocated`;
-  await run`fallocate --keep-size --length 256KiB preallocated-beyond-end`;
-  await run`cp --reflink=always --preserve=mode reflink-source reflink-copy`;
+  await run`truncate --size 3M all-hole
+    fallocate --length 256KiB preallocated
+    fallocate --keep-size --length 256KiB preallocated-beyond-end
+    cp --reflink=always --preserve=mode reflink-source reflink-copy`;
 }
 
 async function seedMetadata(directory: string): Promise<void> {
@@ -118,27 +118,27 @@ async function seedMetadata(directory: string): Promise<void> {
   await lchown(join(directory, 'owned-link'), 4_000_000_000, 65_534);
 
   const run = shell({ cwd: directory });
-  await run`setfattr --name user.note --value ${'text with = and "quotes"'} attributes`;
-  await run`setfattr --name user.binary --value 0x00ff0a0d5c attributes`;
-  await run`setfattr --name user.empty attributes`;
-  await run`setfattr --name ${'user.odd = name'} --value 1 attributes`;
-  await run`setfattr --name user.large --value ${'v'.repeat(3000)} attributes`;
-  await run`setfattr --name trusted.note --value root-only attributes`;
-  await run`setfattr --name btrfs.compression --value zstd attributes`;
-  await run`setfattr --name user.seed --value 0 removable`;
-  await run`setfattr --name user.note --value ${'on a directory'} sticky`;
-  await run`setfattr --no-dereference --name trusted.note --value ${'on a symlink'} owned-link`;
-  await run`setfacl --modify u:1234:rwx,g:2345:r,m:rw acl`;
-  await run`setfacl --default --modify u:1234:rwx inherits`;
+  await run`setfattr --name user.note --value ${'text with = and "quotes"'} attributes
+    setfattr --name user.binary --value 0x00ff0a0d5c attributes
+    setfattr --name user.empty attributes
+    setfattr --name ${'user.odd = name'} --value 1 attributes
+    setfattr --name user.large --value ${'v'.repeat(3000)} attributes
+    setfattr --name trusted.note --value root-only attributes
+    setfattr --name btrfs.compression --value zstd attributes
+    setfattr --name user.seed --value 0 removable
+    setfattr --name user.note --value ${'on a directory'} sticky
+    setfattr --no-dereference --name trusted.note --value ${'on a symlink'} owned-link
+    setfacl --modify u:1234:rwx,g:2345:r,m:rw acl
+    setfacl --default --modify u:1234:rwx inherits`;
   if (await which('setcap', { nothrow: true })) await run`setcap cap_net_bind_service,cap_net_raw=ep capable`;
 }
 
 async function seedSpecialFiles(directory: string): Promise<void> {
   await createDirectory(directory);
   const run = shell({ cwd: directory });
-  await run`mkfifo --mode=0640 fifo`;
-  await run`mknod --mode=0600 character-device c 240 17`;
-  await run`mknod --mode=0660 block-device b 241 300`;
+  await run`mkfifo --mode=0640 fifo
+    mknod --mode=0600 character-device c 240 17
+    mknod --mode=0660 block-device b 241 300`;
 }
 
 /** Fills `directory` with one folder for each kind of oddity. Needs root, Btrfs, coreutils, attr and acl. */

@@ -30,7 +30,8 @@ export async function stampTimes(
     groups.get(moments[choice % moments.length] ?? '')?.push(entry);
   }
   for (const [moment, entries] of groups) {
+    if (entries.length === 0) continue;
     const run = shell({ cwd: directory, input: nullSeparated(entries) });
-    await run`xargs --null --no-run-if-empty touch --no-dereference --date=${moment} --`;
+    await run`xargs --null touch --no-dereference --date=${moment} --`;
   }
 }
