@@ -1,29 +1,36 @@
 /** The doctor, called in this process. */
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
 import type { Diagnosis } from '../../lib/stage/watch/doctor/check.ts';
-import { examine } from '../../lib/stage/watch/doctor/examine.ts';
+import { examine, examineBucket } from '../../lib/stage/watch/doctor/examine.ts';
 import type { Patient } from '../../lib/stage/watch/doctor/patient.ts';
 import { settingsOf } from './settings.ts';
+
+type Settings = Readonly<Record<string, string>>;
+type Options = Partial<Pick<Patient, 'role' | 'now' | 'measuresRate'>>;
+
+function patientWith(
+  settings: Settings,
+  { role = 'backup', now = () => new Date(), measuresRate = false }: Options,
+): Patient {
+  return { settings: settingsOf(settings), role, now, measuresRate, hostName: 'host-1', hostId: 'one' };
+}
 
 /** Examines a bucket, and a host with these settings. */
 export function examineWith(
   open: () => Promise<Bucket>,
-  settings: Readonly<Record<string, string>>,
-  {
-    role = 'backup',
-    now = () => new Date(),
-    measuresRate = false,
-  }: Partial<Pick<Patient, 'role' | 'now' | 'measuresRate'>> = {},
+  settings: Settings,
+  options: Options = {},
 ): Promise<readonly Diagnosis[]> {
-  const patient: Patient = {
-    settings: settingsOf(settings),
-    role,
-    now,
-    measuresRate,
-    hostName: 'host-1',
-    hostId: 'one',
-  };
-  return examine(patient, open, new AbortController().signal);
+  return examine(patientWith(settings, options), open, new AbortController().signal);
+}
+
+/** Examines a bucket alone: what is looked at on the host starts five programs each time. */
+export function examineBucketWith(
+  open: () => Promise<Bucket>,
+  settings: Settings,
+  options: Options = {},
+): Promise<readonly Diagnosis[]> {
+  return examineBucket(patientWith(settings, options), open, new AbortController().signal);
 }
 
 /** The lines of some checks, or of those that are not fine: `broken bucket: … | cure`. */

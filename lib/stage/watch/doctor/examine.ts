@@ -37,7 +37,8 @@ export async function examine(
   return [...ofHost, ...ofBucket];
 }
 
-async function examineBucket(
+/** Looks at the way to the bucket, and at the bucket. @param open as above */
+export async function examineBucket(
   patient: Patient,
   open: () => Promise<Bucket>,
   signal: AbortSignal,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Role } from '../../../../lib/stage/watch/doctor/patient.ts';
 import { openTestBucket, startTestBucket } from '../../../support/bucket.ts';
-import { examineWith, linesOf } from '../../../support/doctor.ts';
+import { examineBucketWith, linesOf } from '../../../support/doctor.ts';
 import { publish, put } from '../../../support/fake-backups.ts';
 import { permissionsOf } from '../../../support/iam-policy.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
@@ -17,7 +17,7 @@ await put(bucket, `${prefix}/RESTORE.txt`, 'text');
 
 async function examine(role: Role) {
   const open = () => openTestBucket(server.endpoint, { S3_PREFIX: prefix });
-  const found = await examineWith(open, { S3_BUCKET: bucket.name, RUN_DIR: directory }, { role });
+  const found = await examineBucketWith(open, { S3_BUCKET: bucket.name, RUN_DIR: directory }, { role });
   return linesOf(found, 'bucket', 'permissions', 'the rest');
 }
 
@@ -104,7 +104,7 @@ test('on AWS the pointer that is there is tried, with its own text, and stays as
     ...(await openTestBucket(server.endpoint, { S3_PREFIX: prefix })),
     isAws: true,
   });
-  const found = await examineWith(open, { S3_BUCKET: bucket.name, RUN_DIR: directory });
+  const found = await examineBucketWith(open, { S3_BUCKET: bucket.name, RUN_DIR: directory });
   assert.match(linesOf(found, 'permissions').join(), /^fine permissions/);
   server.permissions.clear();
   const writes = server.requests.filter(

@@ -6,7 +6,7 @@ import type { Habits } from '../../../../testing/s3-server/habits/habits.ts';
 import { type ProviderName, providerNames } from '../../../../testing/s3-server/habits/providers.ts';
 import { startS3Server } from '../../../../testing/s3-server/server.ts';
 import { accessKeyId, bucketName, openTestBucket } from '../../../support/bucket.ts';
-import { examineWith, linesOf } from '../../../support/doctor.ts';
+import { examineBucketWith, linesOf } from '../../../support/doctor.ts';
 import { resolveLocalNames } from '../../../support/local-names.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 
@@ -80,7 +80,7 @@ for (const provider of providerNames) {
     const examine = async (changes: Settings = {}) => {
       const settings = { S3_BUCKET: bucketName, S3_ALLOW_HTTP: 'true', RUN_DIR: directory, ...changes };
       const open = () => openTestBucket(`http://s3.localhost:${server.port}`, settings);
-      const found = await examineWith(open, settings);
+      const found = await examineBucketWith(open, settings);
       return linesOf(found, 'bucket', 'server', 'permissions', 'the rest').filter(
         // Later servers show it late, and one that refuses SSE has none yet.
         (line) => !line.includes('s3:GetObject was not tried'),
