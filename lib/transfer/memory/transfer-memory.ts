@@ -16,7 +16,6 @@ export interface StreamMemory {
 export class TransferMemory {
   readonly #slotCount: number;
   #slots: readonly SharedSlot[] = [];
-  #slotBytes = 0;
   #hasher: Hasher | undefined;
   #second: TransferMemory | undefined;
 
@@ -35,11 +34,10 @@ export class TransferMemory {
     { partsOnly = false } = {},
   ): Promise<StreamMemory> {
     collectGarbage();
-    if (this.#slotBytes < partSizeBytes) {
+    if (bytesOf(this.#slots[0]) < partSizeBytes) {
       await this.#hasher?.close();
       this.#hasher = undefined;
       this.#slots = makeSlots(this.#slotCount, partSizeBytes);
-      this.#slotBytes = partSizeBytes;
     }
     this.#hasher ??= new Hasher(this.#slots);
     this.#hasher.beginStream({ partsOnly });
@@ -59,4 +57,8 @@ export class TransferMemory {
     this.#slots = [];
     this.#second = undefined;
   }
+}
+
+function bytesOf(slot: SharedSlot | undefined): number {
+  return (slot?.pieces ?? []).reduce((sum, { length }) => sum + length, 0);
 }
