@@ -29,6 +29,8 @@ export interface Target {
   /** Every key of the tests begins with this, and everything under it is removed afterwards. */
   readonly prefix: string;
   readonly lacks: ReadonlySet<Feature>;
+  /** Size of an object that is large for one request; 20 MiB where it is left out. */
+  readonly largePutBytes?: number;
   /** One client for all tests; it does not retry, so that every refusal is seen. */
   readonly client: S3Client;
   readonly outcomes: Outcomes;
