@@ -1,4 +1,4 @@
-/** What is backed up: three kinds of data, the same bytes on every machine. */
+/** What is backed up: kinds of data, the same bytes on every machine. */
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MIB } from '../../lib/core/units.ts';
@@ -40,15 +40,13 @@ export const dataSets: readonly DataSet[] = [
     name: 'compressible',
     about: 'a log file on a mount with compress=zstd',
     mountOptions: ['compress=zstd'],
-    async fill(directory, sizeBytes, signal) {
-      const file = await open(join(directory, 'log'), 'wx');
-      const text = logText();
-      for (let written = 0; written < sizeBytes && !signal.aborted; written += text.length) {
-        await file.writeFile(text.subarray(0, sizeBytes - written));
-      }
-      await file.close();
-      signal.throwIfAborted();
-    },
+    fill: writeLog,
+  },
+  {
+    name: 'text',
+    about: 'the same log file, which Btrfs does not compress',
+    mountOptions: [],
+    fill: writeLog,
   },
   {
     name: 'small-files',
@@ -65,6 +63,16 @@ export const dataSets: readonly DataSet[] = [
     },
   },
 ];
+
+async function writeLog(directory: string, sizeBytes: number, signal: AbortSignal): Promise<void> {
+  const file = await open(join(directory, 'log'), 'wx');
+  const text = logText();
+  for (let written = 0; written < sizeBytes && !signal.aborted; written += text.length) {
+    await file.writeFile(text.subarray(0, sizeBytes - written));
+  }
+  await file.close();
+  signal.throwIfAborted();
+}
 
 /** Writes a file that does not compress. */
 export async function writeIncompressible(path: string, bytes: number): Promise<void> {
