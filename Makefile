@@ -145,7 +145,12 @@ setup: ## system and npm packages; every target that needs them runs it by itsel
 	@rm -f $(READY) && $(MAKE) $(READY)
 
 .PHONY: test
-test: check test-unit test-contract test-end-to-end test-integration ## everything below  [NODE=20|22|24, here and below: with that version of Node.js, from npm]
+test: check ## everything below, at once where it can  [NODE=20|22|24, here and below: with that version of Node.js, from npm]
+	@$(MAKE) -j2 --output-sync=target test-files test-integration
+
+.PHONY: test-files
+test-files: $(READY_FOR_DEVELOPMENT) ## the three below in one go, which fills the processors
+	@testing/run-tests.sh $(filter-out $(addprefix tests/,faults slow support),$(wildcard tests/*))
 
 .PHONY: check
 check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, dead code

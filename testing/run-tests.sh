@@ -11,8 +11,12 @@ fi
 
 # Files share processes, as to start one and load the sources takes a second of processor time, more than most files need. Each is a suite there.
 # On its own runs what changes the whole process: its environment, or functions of modules.
-together=testing/run/together
-rm -rf "$together" && mkdir -p "$together"
+# Their lists are of this run, whose process number stays; those of runs that have ended go.
+together=testing/run/together/$$
+for ended in testing/run/together/*; do
+  [[ -d /proc/${ended##*/} ]] || rm -rf "$ended"
+done
+mkdir -p "$together"
 share() { # NAME PROCESSES FILES…
   local name=$1 processes=$2 nth=0 file
   shift 2
@@ -45,4 +49,4 @@ export GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 exec {packages}< node_modules/.package-lock.json && flock --shared "$packages"
 # A test that hangs is a failure, not a run without end. The limit holds for a whole process as well.
 # More files at once than there are processors: what waits for a server or a disk leaves them to the others.
-exec node --import tsx --test --test-concurrency="${TEST_CONCURRENCY:-3}" --test-timeout="${TEST_TIMEOUT_MS:-1800000}" --test-reporter=spec "${files[@]}"
+exec node --import tsx --test --test-concurrency="${TEST_CONCURRENCY:-4}" --test-timeout="${TEST_TIMEOUT_MS:-1800000}" --test-reporter=spec "${files[@]}"
