@@ -135,10 +135,3 @@ export function parseBtrfsVersion(text: string): readonly [major: number, minor:
   const match = /v(\d+)\.(\d+)/.exec(text);
   return match ? [Number(match[1]), Number(match[2])] : undefined;
 }
-
-/** The parts of a device's mount that distinguish filesystems, from `findmnt -n -v -o SOURCE,FSTYPE -T path`. */
-export function parseFindmnt(text: string): { readonly source: string; readonly type: string } | undefined {
-  // Of several mounts on one path, such as an automount and what it has mounted, the last is on top.
-  const match = /^(\S.*?)\s+(\S+)\s*$/.exec(text.trim().split('\n').at(-1) ?? '');
-  return match?.[1] && match[2] ? { source: match[1], type: match[2] } : undefined;
-}

@@ -5,16 +5,16 @@ import { ToolError } from '../../core/errors.ts';
 import {
   type ListedSubvolume,
   parseBtrfsVersion,
-  parseFindmnt,
   parseSubvolumeList,
   parseSubvolumeShow,
   type SubvolumeInfo,
 } from '../../core/format/btrfs-output.ts';
 import { isAtLeast, PROGS_FOR_PROTOCOL_2 } from '../../core/plan/receivable.ts';
 import { fileError } from '../files/files.ts';
-import { command, commandError } from '../process/child.ts';
+import { command } from '../process/child.ts';
 import { unlockSubvolume } from './attributes.ts';
 import { refuseMissingMount } from './mounts/missing-mount.ts';
+import { mountOf } from './mounts/mounts.ts';
 import { knownHint, refusalOf } from './refusal.ts';
 import { notASubvolume, subvolumeRootInode } from './wrong-place.ts';
 
@@ -28,23 +28,12 @@ export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
     throw fileError(`cannot use ${path}`, cause, 'check SUBVOLUMES and whether its filesystem is mounted');
   });
   if (!status.isDirectory() || status.ino !== subvolumeRootInode) {
-    throw await notASubvolume(path, await filesystemOf(path));
+    throw await notASubvolume(path, await mountOf(path));
   }
   const shown = await command`btrfs subvolume show -- ${path}`;
   const info = parseSubvolumeShow(shown.stdout);
   if (shown.exitCode !== 0 || !info) throw btrfsError(`cannot read the subvolume ${path}`, shown.stderr);
   return info;
-}
-
-/** Where a path's filesystem is mounted from; equal for two paths on the same Btrfs filesystem. */
-export async function filesystemOf(
-  path: string,
-): Promise<{ readonly source: string; readonly type: string }> {
-  const found = await command`findmnt -n -v -o SOURCE,FSTYPE -T ${path}`;
-  const mount = parseFindmnt(found.stdout);
-  if (found.exitCode !== 0 || !mount)
-    throw commandError(`cannot find the filesystem of ${path}`, found.stderr);
-  return mount;
 }
 
 /** Every subvolume of the filesystem that a path is on. Without `-a` some paths would begin at the subvolume that is mounted. */

@@ -4,7 +4,7 @@ import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pathExists } from '../files/files.ts';
 import { command } from '../process/child.ts';
-import { filesystemOf } from './btrfs.ts';
+import { mountOf } from './mounts/mounts.ts';
 
 /** The application of sd_id128_get_machine_app_specific(3): another one would make every host a stranger to its own backups. */
 const applicationId = Buffer.from('b7f3a0c15d2e4f8c9a61e07d3c48b592', 'hex');
@@ -39,7 +39,7 @@ export async function findUnmounted(filesystemUuid: string): Promise<string | un
 
 /** UUID of the Btrfs filesystem that a path is on, as sysfs lists it by its devices; undefined where that cannot be seen. */
 export async function readFilesystemUuid(path: string): Promise<string | undefined> {
-  const { source } = await filesystemOf(path);
+  const { source } = await mountOf(path);
   const device = basename(await realpath(source).catch(() => source));
   for (const uuid of await readdir(mountedRoot).catch((): string[] => [])) {
     const devices = await readdir(`${mountedRoot}/${uuid}/devices`).catch((): string[] => []);

@@ -4,8 +4,9 @@ import pMap from 'p-map';
 import { ToolError } from '../../core/errors.ts';
 import { formatCount } from '../../core/units.ts';
 import { fileError, pathExists } from '../files/files.ts';
-import { type FoundSubvolume, filesystemOf, subvolumeAt } from './btrfs.ts';
+import { type FoundSubvolume, subvolumeAt } from './btrfs.ts';
 import { refuseMissingMount } from './mounts/missing-mount.ts';
+import { mountOf } from './mounts/mounts.ts';
 
 /** Calls of `btrfs subvolume show` at once: with snapper there may be hundreds. */
 const looksAtOnce = 4;
@@ -37,7 +38,7 @@ export async function findMatchingSubvolumes(pattern: string): Promise<MatchingS
   if (found.length > 0) return { found, unnameable };
   if (unnameable[0] !== undefined)
     throw new ToolError(`${unnameable[0]} is not UTF-8 and cannot be backed up`);
-  const { source, type } = await filesystemOf(first);
+  const { source, type } = await mountOf(first);
   if (type !== 'btrfs') throw new ToolError(`${first} is ${type} on ${source}, not Btrfs`, { hint });
   const which = `of ${formatCount(paths.length, 'path')} that match ${pattern}`;
   throw new ToolError(`${which}, such as ${first}, none is a Btrfs subvolume`, {
@@ -57,7 +58,7 @@ async function lookAt(path: string): Promise<FoundSubvolume | string | undefined
   if (!(await pathExists(path))) return path.includes('\uFFFD') ? path : undefined;
   const found = await subvolumeAt(path, basename(path)).catch(async (error: unknown) => {
     // Deleted since, or a directory of another filesystem that has the inode number of a subvolume.
-    if (!(await pathExists(path)) || (await filesystemOf(path)).type !== 'btrfs') return undefined;
+    if (!(await pathExists(path)) || (await mountOf(path)).type !== 'btrfs') return undefined;
     throw error;
   });
   return found;

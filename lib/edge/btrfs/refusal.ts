@@ -6,9 +6,11 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import { parseSubvolumeShow } from '../../core/format/btrfs-output.ts';
+import { unescapeOctal } from '../../core/format/mountinfo.ts';
 import { formatCount } from '../../core/units.ts';
 import { command } from '../process/child.ts';
 import { letterOf, locksOn } from './attributes.ts';
+import { mountOf } from './mounts/mounts.ts';
 
 /** A cause in words, and what to do about it. */
 interface Cause {
@@ -97,17 +99,12 @@ const lockedDirectory: Find = async (path) => {
 const swapFile: Find = async (path) => {
   const swaps = (await readFile('/proc/swaps', 'utf8'))
     .split('\n')
-    .map((line) => unescaped(line.split(/\s/)[0] ?? ''));
+    .map((line) => unescapeOctal(line.split(/\s/)[0] ?? ''));
   const active = swaps.find((swap) => swap.startsWith(`${path}/`));
   return active === undefined
     ? undefined
     : { says: `${active} is an active swap file`, hint: `switch it off: swapoff ${active}` };
 };
-
-/** Blanks in /proc/swaps and /proc/self/mountinfo are octal. */
-function unescaped(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-}
 
 const sendUnderWay: Find = async (path) => {
   // Where nothing else is found, as btrfs-progs says too.
@@ -122,18 +119,14 @@ const sendUnderWay: Find = async (path) => {
 };
 
 const readOnlyMount: Find = async (path) => {
-  const directory = dirname(path);
-  const { stdout } = await command`findmnt -n -v -o TARGET,VFS-OPTIONS,FS-OPTIONS -T ${directory}`;
-  const [, target = '', mount = '', filesystem = ''] =
-    /^(.*?)\s+(\S+)\s+(\S+)$/.exec(stdout.trim().split('\n').at(-1) ?? '') ?? [];
-  const isReadOnly = (options: string) => options.split(',')[0] === 'ro';
-  if (isReadOnly(filesystem)) {
+  const { target, options, filesystemOptions } = await mountOf(dirname(path));
+  if (filesystemOptions.includes('ro')) {
     return {
       says: `the filesystem at ${target} is read-only`,
       hint: 'see with dmesg whether the kernel has made it so after an error; a seed device always is',
     };
   }
-  return isReadOnly(mount)
+  return options.includes('ro')
     ? { says: `${target} is mounted read-only`, hint: `mount it writable: mount -o remount,rw ${target}` }
     : undefined;
 };

@@ -1,14 +1,12 @@
 /** Active swap files: no snapshot can be taken of a subvolume that holds one (btrfs(5), "SWAPFILE SUPPORT"). */
 import { readFile, stat } from 'node:fs/promises';
+import { unescapeOctal } from '../../core/format/mountinfo.ts';
 
 /** The files in a table such as /proc/swaps (proc(5)), which writes a blank as `\040`; partitions are left out. */
 export function parseSwaps(table: string): readonly string[] {
   return table.split('\n').flatMap((line) => {
     const [name = '', type] = line.split(/\s+/);
-    const unescaped = name.replace(/\\(\d{3})/g, (_, code: string) =>
-      String.fromCharCode(Number.parseInt(code, 8)),
-    );
-    return type === 'file' ? [unescaped] : [];
+    return type === 'file' ? [unescapeOctal(name)] : [];
   });
 }
 

@@ -15,16 +15,11 @@ import {
 } from '../../core/settings/rules.ts';
 import { formatCount } from '../../core/units.ts';
 import { letterOf, locksOn } from '../../edge/btrfs/attributes.ts';
-import {
-  type FoundSubvolume,
-  filesystemOf,
-  findByUuid,
-  findSubvolumes,
-  showSubvolume,
-} from '../../edge/btrfs/btrfs.ts';
+import { type FoundSubvolume, findByUuid, findSubvolumes, showSubvolume } from '../../edge/btrfs/btrfs.ts';
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
 import { refuseMissingMount } from '../../edge/btrfs/mounts/missing-mount.ts';
+import { mountOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { lookAtFilesystem, type WholeFilesystem } from '../../edge/btrfs/whole-filesystem.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { StageContext } from '../context.ts';
@@ -137,8 +132,8 @@ async function lookAtSubvolume(
       hint: `make it with: mkdir -p -m 0700 ${directory}, or mount what it is on`,
     });
   }
-  const [source, target] = await Promise.all([filesystemOf(path), filesystemOf(directory)]);
-  if (target.type !== 'btrfs' || target.source !== source.source) {
+  const [source, target] = await Promise.all([mountOf(path), mountOf(directory)]);
+  if (target.type !== 'btrfs' || target.device !== source.device) {
     throw new ToolError(
       `SNAPSHOT_DIR ${directory} (${target.type} on ${target.source}) is not on the filesystem of ${path} (${source.source})`,
       { hint: 'a snapshot can only be taken within one Btrfs filesystem; choose a directory on it' },

@@ -10,11 +10,11 @@ import { copyStream } from '../../core/stream/copy-stream.ts';
 import {
   deleteSubvolume,
   type FoundSubvolume,
-  filesystemOf,
   showSubvolume,
   subvolumeAt,
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
+import { mountOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { readStreamHead } from '../../edge/btrfs/read-stream-head.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
@@ -44,8 +44,8 @@ export async function checkContinuable(
     throw notPossible(`SNAPSHOT_DIR ${directory} does not exist`, `make it: mkdir -p -m 0700 ${directory}`);
   }
   const parent = dirname(target);
-  const [here, there] = await Promise.all([filesystemOf(parent), filesystemOf(directory)]);
-  if (there.type !== 'btrfs' || here.source !== there.source) {
+  const [here, there] = await Promise.all([mountOf(parent), mountOf(directory)]);
+  if (there.type !== 'btrfs' || here.device !== there.device) {
     throw notPossible(
       `SNAPSHOT_DIR ${directory} (${there.type} on ${there.source}) is not on the filesystem of ${parent} (${here.source})`,
       'choose a TARGET there, or another SNAPSHOT_DIR',

@@ -26,7 +26,7 @@ export async function receivableTarget(
   const receiver = {
     progsVersion: await readProgsVersion(),
     mountPoint: mount.target,
-    mountOptions: mount.options,
+    mountOptions: [...mount.options, ...mount.filesystemOptions],
     nodeSize: await readNodeSize(directory),
   };
   const obstacle = obstacleToReceiving(manifests, receiver);

@@ -1,14 +1,9 @@
 /** TARGET: a path at which nothing is, on Btrfs; and how what was received becomes it in one step. */
 import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
-import {
-  filesystemOf,
-  makeReadOnly,
-  showSubvolume,
-  subvolumeAt,
-  takeSnapshot,
-} from '../../edge/btrfs/btrfs.ts';
+import { makeReadOnly, showSubvolume, subvolumeAt, takeSnapshot } from '../../edge/btrfs/btrfs.ts';
 import { refuseMissingMount } from '../../edge/btrfs/mounts/missing-mount.ts';
+import { mountOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import type { RestoreRecord } from './staging/record.ts';
 import { moveOut, type Staging } from './staging/staging.ts';
@@ -29,7 +24,7 @@ export async function checkPlace(target: string): Promise<void> {
       hint: `make it: mkdir -p ${parent}`,
     });
   }
-  const { type, source } = await filesystemOf(parent);
+  const { type, source } = await mountOf(parent);
   if (type !== 'btrfs') {
     throw new ToolError(`${parent} is ${type} on ${source}, not Btrfs`, {
       kind: 'usage',

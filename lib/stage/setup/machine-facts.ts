@@ -2,8 +2,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isSubvolumeName } from '../../core/format/names.ts';
-import { filesystemOf, isSubvolumeRoot } from '../../edge/btrfs/btrfs.ts';
-import { btrfsMounts } from '../../edge/btrfs/mounts/btrfs-mounts.ts';
+import { isSubvolumeRoot } from '../../edge/btrfs/btrfs.ts';
+import { btrfsMounts, mountOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { pathExists } from '../../edge/files/files.ts';
 
 /** What is there. */
@@ -20,10 +20,10 @@ const mostSubvolumes = 12;
 /** Looks at what is mounted. */
 export async function lookAtMachine(): Promise<MachineFacts> {
   const paths: string[] = [];
-  for (const { target, fsroot } of await btrfsMounts()) {
+  for (const { target, root } of await btrfsMounts()) {
     const inside = await subvolumesIn(target);
     // The top level most often only holds the others.
-    if (fsroot === '/' && inside.length > 0) paths.push(...inside);
+    if (root === '/' && inside.length > 0) paths.push(...inside);
     else if (await isSubvolumeRoot(target)) paths.push(target);
   }
   const unique = [...new Set(paths)].slice(0, mostSubvolumes);
@@ -43,8 +43,8 @@ export async function nearestThatExists(path: string): Promise<string> {
 /** Why a path cannot hold snapshots of a subvolume; undefined where it can. It need not exist yet. */
 export async function whyNoSnapshots(directory: string, subvolume: string): Promise<string | undefined> {
   const there = await nearestThatExists(directory);
-  const [own, wanted] = await Promise.all([filesystemOf(there), filesystemOf(subvolume)]);
-  if (own.type === 'btrfs' && own.source === wanted.source) return undefined;
+  const [own, wanted] = await Promise.all([mountOf(there), mountOf(subvolume)]);
+  if (own.type === 'btrfs' && own.device === wanted.device) return undefined;
   return `is on ${own.source} (${own.type}), and ${subvolume} on ${wanted.source}: a snapshot stays on its filesystem; another filesystem needs settings of its own`;
 }
 

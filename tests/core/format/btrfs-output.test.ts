@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import {
   nestedAmong,
   parseBtrfsVersion,
-  parseFindmnt,
   parseSubvolumeList,
   parseSubvolumeShow,
 } from '../../../lib/core/format/btrfs-output.ts';
@@ -154,7 +153,6 @@ test('no output makes the readers throw, and what they give is of the right kind
         'paths',
       );
       assert.ok(parseBtrfsVersion(text)?.every((number) => number >= 0) ?? true, 'a version');
-      assert.ok(parseFindmnt(text)?.type.length !== 0, 'a type');
     }),
     runs(1000),
   );
@@ -213,18 +211,5 @@ for (const [text, version] of [
 ] as const) {
   test(`the version in ${JSON.stringify(text)} is ${version?.join('.') ?? 'unknown'}`, () => {
     assert.deepEqual(parseBtrfsVersion(text), version);
-  });
-}
-
-for (const [text, expected] of [
-  ['/dev/loop0 btrfs', { source: '/dev/loop0', type: 'btrfs' }],
-  ['/dev/mapper/pool   btrfs\n', { source: '/dev/mapper/pool', type: 'btrfs' }],
-  ['//nas/my share cifs\n', { source: '//nas/my share', type: 'cifs' }],
-  ['btrfs', undefined],
-  ['', undefined],
-  ['systemd-1 autofs\n/dev/b btrfs\n', { source: '/dev/b', type: 'btrfs' }],
-] as const) {
-  test(`findmnt's ${JSON.stringify(text)} is ${expected ? `${expected.type} on ${expected.source}` : 'not understood'}`, () => {
-    assert.deepEqual(parseFindmnt(text), expected);
   });
 }

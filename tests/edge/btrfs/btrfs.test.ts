@@ -9,7 +9,6 @@ import { nestedAmong } from '../../../lib/core/format/btrfs-output.ts';
 import {
   canSendCompressed,
   deleteSubvolume,
-  filesystemOf,
   findSubvolumes,
   listSubvolumes,
   makeReadOnly,
@@ -80,15 +79,6 @@ test('what is not a subvolume is refused in words, with what to do', async () =>
     assert.equal(error.message, `cannot use ${at('missing')}: it does not exist`);
     return error instanceof ToolError;
   });
-});
-
-test('two paths are on the same filesystem when their sources are equal', async () => {
-  const [top, inside, other] = await Promise.all([mount, at('data/folder'), elsewhere].map(filesystemOf));
-  assert.equal(top?.type, 'btrfs');
-  assert.match(top?.source ?? '', /^\/dev\/loop\d+$/);
-  assert.deepEqual(inside, top);
-  assert.notEqual(other?.source, top?.source);
-  await assert.rejects(filesystemOf(at('missing')), /cannot find the filesystem of .*missing/);
 });
 
 test('nested subvolumes are listed, those of others are not', async () => {

@@ -1,9 +1,8 @@
 /** Mounts that fstab(5) promises and that are not there: what lies on their empty directories is another filesystem's. */
-import { realpath, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { z } from 'zod';
 import { ToolError } from '../../../core/errors.ts';
-import { command } from '../../process/child.ts';
+import { unescapeOctal } from '../../../core/format/mountinfo.ts';
 import { mountOf } from './mounts.ts';
 
 /**
@@ -47,13 +46,12 @@ async function existingPart(path: string): Promise<string> {
   }
 }
 
-const listing = z.object({ filesystems: z.array(z.object({ target: z.string().nullable() })) });
-
+/** The places that fstab(5) mounts on; none where it cannot be read. */
 async function mountPointsOf(fstab: string): Promise<readonly string[]> {
-  const { exitCode, stdout } = await command`findmnt --fstab --tab-file ${fstab} --list --json -o TARGET`;
-  if (exitCode !== 0 || stdout.trim() === '') return [];
-  const { filesystems } = listing.parse(JSON.parse(stdout));
-  return filesystems.flatMap(({ target }) =>
-    target?.startsWith('/') ? [target.replace(/(?<=.)\/+$/, '')] : [],
-  );
+  const text = await readFile(fstab, 'utf8').catch(() => '');
+  return text.split('\n').flatMap((line) => {
+    const [source = '', target] = line.trim().split(/\s+/);
+    if (source.startsWith('#') || !target?.startsWith('/')) return [];
+    return [unescapeOctal(target).replace(/(?<=.)\/+$/, '')];
+  });
 }

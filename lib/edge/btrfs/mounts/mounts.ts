@@ -1,67 +1,48 @@
 /** Where a filesystem is mounted, and by which paths a place in it can be reached: it may be seen at several, and at none. */
-import { z } from 'zod';
+import { constants } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
 import { ToolError } from '../../../core/errors.ts';
-import { command } from '../../process/child.ts';
+import { type Mount, parseMounts } from '../../../core/format/mountinfo.ts';
+import { fileError } from '../../files/files.ts';
 
-/** A mount, as findmnt(8) prints it. */
-export interface Mount {
-  readonly target: string;
-  /** The directory of the filesystem that is seen there, from its top level: `/` for that itself. */
-  readonly root: string;
-  readonly type: string;
-  readonly source: string;
-  readonly options: readonly string[];
-  /** The same for all mounts of one filesystem. */
-  readonly device: string;
+export type { Mount } from '../../../core/format/mountinfo.ts';
+
+/** open(2): a descriptor that names a file and neither reads nor waits for it. Node has no constant for it. */
+const O_PATH = 0o10000000;
+
+/** All mounts that this process sees, in the order of the kernel: what covers another one comes later. */
+export async function listMounts(): Promise<readonly Mount[]> {
+  return parseMounts(await readFile('/proc/self/mountinfo', 'utf8'));
 }
 
-const listing = z.object({
-  filesystems: z.array(
-    z
-      .object({
-        target: z.string(),
-        fsroot: z.string(),
-        fstype: z.string(),
-        source: z.string(),
-        options: z.string(),
-        'maj:min': z.string(),
-      })
-      .transform(
-        ({ target, fsroot, fstype, source, options, 'maj:min': device }): Mount => ({
-          target,
-          root: fsroot,
-          type: fstype,
-          source,
-          options: options.split(','),
-          device,
-        }),
-      ),
-  ),
-});
-
-const columns = 'TARGET,FSROOT,FSTYPE,SOURCE,OPTIONS,MAJ:MIN';
+/** Those of Btrfs filesystems. */
+export async function btrfsMounts(): Promise<readonly Mount[]> {
+  return (await listMounts()).filter(({ type }) => type === 'btrfs');
+}
 
 /**
- * The mount through which a path is seen.
- * @throws ToolError when it is unknown.
+ * The mount through which a path is seen. The kernel says which one that is (proc(5), fdinfo, `mnt_id`), so that neither links nor
+ * mounts that others cover mislead.
+ * @throws ToolError when the path does not exist, or its mount is not to be seen from here
  */
 export async function mountOf(path: string): Promise<Mount> {
-  const { stdout } = await command`findmnt --json -v -o ${columns} -T ${path}`;
-  // Of several mounts on one path, such as an automount and what it has mounted, the last is on top.
-  const mount = read(stdout).at(-1);
-  if (!mount) throw new ToolError(`cannot find the filesystem of ${path}`);
-  return mount;
+  const file = await open(path, constants.O_RDONLY | O_PATH).catch((cause: unknown) => {
+    throw fileError(`cannot find the filesystem of ${path}`, cause);
+  });
+  try {
+    const about = await readFile(`/proc/self/fdinfo/${file.fd}`, 'utf8');
+    const id = Number(/^mnt_id:\s*(\d+)$/m.exec(about)?.[1]);
+    const mount = (await listMounts()).find((each) => each.id === id);
+    if (mount) return mount;
+    throw new ToolError(`cannot find the filesystem of ${path}`);
+  } finally {
+    await file.close();
+  }
 }
 
 /** All mounts of the filesystem that a mount shows, those of directories included. */
 export async function mountsOfSame({ device }: Pick<Mount, 'device'>): Promise<readonly Mount[]> {
-  const { stdout } = await command`findmnt --list --json -v -o ${columns}`;
-  return read(stdout).filter((mount) => mount.device === device);
-}
-
-function read(json: string): readonly Mount[] {
-  if (json.trim() === '') return [];
-  return listing.safeParse(JSON.parse(json)).data?.filesystems ?? [];
+  return (await listMounts()).filter((mount) => mount.device === device);
 }
 
 /** The paths by which a place of a filesystem would be seen; another mount may cover it. `place` begins at the top level: `/a/b`. */

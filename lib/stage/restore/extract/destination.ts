@@ -2,7 +2,7 @@
 import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { describeError, ToolError } from '../../../core/errors.ts';
-import { filesystemOf } from '../../../edge/btrfs/btrfs.ts';
+import { mountOf } from '../../../edge/btrfs/mounts/mounts.ts';
 import { type Capabilities, capabilitiesOf } from '../../../edge/copy/capabilities.ts';
 import { topPaths } from '../../../edge/copy/look-up.ts';
 import { whyNoPlace } from '../../../edge/copy/place.ts';
@@ -49,7 +49,7 @@ export interface OpenDestination {
   readonly staging: string;
   readonly device: number;
   readonly keeps: Capabilities;
-  /** Of the filesystem, as findmnt has it. */
+  /** Of the filesystem, as Linux calls it. */
   readonly type: string;
   /** Removes what is of ours; TO itself too, where it was made for this and nothing is in it. */
   close(): Promise<void>;
@@ -79,7 +79,7 @@ export async function openDestination(
     await mkdir(staging);
     const keeps = await capabilitiesOf(staging);
     tellSwept(context, await sweepAbandoned(path, namePrefix, empty, !keeps.owners), 'a killed extract');
-    const { type } = await filesystemOf(path);
+    const { type } = await mountOf(path);
     tellLosses(context, path, type, keeps);
     return { path, staging, device: (await stat(path)).dev, keeps, type, close };
   } catch (error) {

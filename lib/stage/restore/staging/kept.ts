@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { StoredManifest } from '../../../core/format/manifest.ts';
 import { formatSize } from '../../../core/units.ts';
-import { filesystemOf } from '../../../edge/btrfs/btrfs.ts';
+import { mountOf } from '../../../edge/btrfs/mounts/mounts.ts';
 import { fileError, pathExists } from '../../../edge/files/files.ts';
 import { KeptParts } from '../../../edge/files/kept-parts.ts';
 import type { StageContext } from '../../context.ts';
@@ -55,8 +55,8 @@ async function hasRoom(
   spool: string,
   stagingPath: string,
 ): Promise<boolean> {
-  const [here, there] = await Promise.all([filesystemOf(spool), filesystemOf(stagingPath)]);
-  const besides = here.source === there.source ? streamBytes(next) : 0;
+  const [here, there] = await Promise.all([mountOf(spool), mountOf(stagingPath)]);
+  const besides = here.device === there.device ? streamBytes(next) : 0;
   const needed = next.manifest.total_bytes - (await parts.bytes()) + besides;
   const free = await freeBytes(spool);
   if (free >= needed) return true;

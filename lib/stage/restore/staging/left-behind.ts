@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describeError, ToolError } from '../../../core/errors.ts';
 import { isStagingName } from '../../../core/format/staging-name.ts';
 import { listSubvolumes } from '../../../edge/btrfs/btrfs.ts';
-import { type BtrfsMount, btrfsMounts, pathBelow } from '../../../edge/btrfs/mounts/btrfs-mounts.ts';
+import { btrfsMounts, mountOf, mountsOfSame, pathsOf } from '../../../edge/btrfs/mounts/mounts.ts';
 import type { StageContext } from '../../context.ts';
 import { describeProgress, removeStaging, targetOf } from './leave.ts';
 import { isWorthKeeping } from './record.ts';
@@ -34,9 +34,9 @@ export async function nameLeftRestores({ log }: Pick<StageContext, 'log'>): Prom
   // Only root may list subvolumes.
   if (process.getuid?.() !== 0) return;
   const seen = new Set<string>();
-  for (const { source, target } of await btrfsMounts()) {
-    if (seen.has(source)) continue;
-    seen.add(source);
+  for (const { device, target } of await btrfsMounts()) {
+    if (seen.has(device)) continue;
+    seen.add(device);
     for (const path of await leftOnFilesystemOf(target)) await nameIfLeft(path, (line) => log.warn(line));
   }
 }
@@ -53,14 +53,8 @@ async function leftOnFilesystemOf(path: string): Promise<readonly string[]> {
       .filter((place) => isStagingName(place.split('/').at(-1) ?? '')),
   );
   if (places.size === 0) return [];
-  const mounts = await mountsOfSame(path);
-  return [...places].flatMap((place) => pathBelow(mounts, place) ?? []);
-}
-
-async function mountsOfSame(path: string): Promise<readonly BtrfsMount[]> {
-  const all = await btrfsMounts();
-  const [own] = await btrfsMounts(path);
-  return all.filter(({ source }) => source === own?.source);
+  const mounts = await mountsOfSame(await mountOf(path));
+  return [...places].flatMap((place) => pathsOf(`/${place}`, mounts).slice(0, 1));
 }
 
 async function nameIfLeft(path: string, report: (line: string) => void): Promise<void> {

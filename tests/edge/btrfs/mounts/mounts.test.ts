@@ -1,6 +1,6 @@
 /** Where a place of a filesystem is seen, by the mounts that show it. */
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -19,11 +19,13 @@ const mount = await loopBtrfs('mounts');
 const directory = temporaryDirectory('mounts');
 
 const shows = (root: string, target: string): Mount => ({
+  id: 1,
   root,
   target,
   type: 'btrfs',
   source: '/dev/x',
   options: [],
+  filesystemOptions: [],
   device: '0:1',
 });
 
@@ -67,4 +69,25 @@ test('real mounts of one filesystem are distinguished from others, with blanks i
     assert.ok((await find(uuid))?.path.endsWith('/nested'));
     assert.equal(await find('00000000-0000-0000-0000-000000000001'), undefined);
   }
+});
+
+test('the mount of a path is the one that is on top there, and each filesystem has a device of its own', async (t) => {
+  const [below, above] = [join(directory, 'below'), join(directory, 'below', 'above')];
+  await mkdir(above, { recursive: true });
+  await shell`mount -t tmpfs inner ${above}`;
+  await shell`mount -t tmpfs outer ${below}`;
+  t.after(() => shell`umount ${below} ${above}`);
+  await mkdir(above);
+  await symlink(above, join(directory, 'link'));
+  for (const path of [above, join(directory, 'link')]) {
+    assert.equal((await mountOf(path)).source, 'outer', 'the mount that the other one covers is not seen');
+  }
+  const [top, inside, other] = await Promise.all([mount, join(mount, '@'), below].map(mountOf));
+  assert.equal(top?.type, 'btrfs');
+  assert.match(top?.source ?? '', /^\/dev\/loop\d+$/);
+  assert.deepEqual(inside, top);
+  assert.notEqual(other?.device, top?.device);
+  await assert.rejects(mountOf(join(mount, 'missing')), {
+    message: `cannot find the filesystem of ${join(mount, 'missing')}: it does not exist`,
+  });
 });
