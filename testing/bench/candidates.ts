@@ -155,7 +155,8 @@ export function restoreContest(ground: Ground): Contest {
   return { direction: 'restore', candidates, clear: () => clearRestores(mountPoint, received) };
 }
 
-function roleOf(isFirst: boolean): Candidate['role'] {
+/** The part that a variant of the tool has in a comparison. */
+export function roleOf(isFirst: boolean): Candidate['role'] {
   return isFirst ? 'tool' : 'other';
 }
 

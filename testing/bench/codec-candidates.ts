@@ -1,8 +1,9 @@
 /** What is compared with CODEC=1: uploads through each codec, beside the same programs in one pipe, by hand. */
 import { join } from 'node:path';
 import { shell } from '../harness/processes/shell.ts';
-import { awsUpload, type Candidate, type Contest, versionOf } from './candidates.ts';
+import { awsUpload, type Candidate, type Contest, roleOf, versionOf } from './candidates.ts';
 import type { Ground } from './measure/ground.ts';
+import type { Variant } from './measure/variants.ts';
 
 /** A codec by its name, and the contest of its uploads. */
 export interface CodecContest {
@@ -32,7 +33,7 @@ export async function codecContests(ground: Ground, directory: string): Promise<
     const candidates = [
       byHand(ground, name, pipe),
       ...(hasAws ? [await sentByHand(ground, name, pipe, { leastBytes, directory })] : []),
-      tool(ground, leastBytes, settings),
+      ...ground.variants.map((variant) => tool(variant, leastBytes, settings)),
     ];
     contests.push({ name, contest: { direction: 'upload', candidates, clear: async () => undefined } });
   }
@@ -68,20 +69,22 @@ async function sentByHand(
   };
 }
 
-function tool({ variants }: Ground, leastBytes: number, settings: readonly string[]): Candidate {
-  const own = variants.find(({ isFirst }) => isFirst);
-  if (!own) throw new Error('the tool itself is not among the variants');
+function tool(
+  { name, isFirst, upload, forgetUpload }: Variant,
+  leastBytes: number,
+  settings: readonly string[],
+): Candidate {
   const sets = settings.flatMap((setting) => ['--set', setting]);
   return {
-    name: 'this tool',
-    role: 'tool',
+    name,
+    role: roleOf(isFirst),
     passesSink: true,
     // Frames do not know each other, so that they are a little larger; what is much less than the pipe makes is not all of it.
     leastBytes,
     get command() {
-      return own.upload(...sets);
+      return upload(...sets);
     },
-    prepare: own.forgetUpload,
+    prepare: forgetUpload,
   };
 }
 

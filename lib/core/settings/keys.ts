@@ -105,7 +105,12 @@ export const settingNotes = {
     about:
       'bytes a request, 5 MiB … 5 GiB; auto: 32 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB, with COMPRESS or ENCRYPT_TO twice the parts',
   },
-  CONCURRENCY: { section: how, preset: '4', about: 'parts in flight, 1 … 64' },
+  CONCURRENCY: {
+    section: how,
+    preset: '4',
+    about:
+      'parts in flight, 1 … 64; with COMPRESS or ENCRYPT_TO frames encoded at once too, at most one for each processor',
+  },
   RETRY_FOR: {
     section: how,
     preset: '30m',
