@@ -41,7 +41,7 @@ function parseMount(line: string): Mount | undefined {
   };
 }
 
-/** A path as Linux writes it into lists such as /proc/self/mountinfo and /proc/swaps, where blanks are `\\040`. */
+/** A path as Linux writes it into lists such as /proc/self/mountinfo and /proc/swaps, where blanks are `\040`. */
 export function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -6,6 +6,9 @@ import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { ToolError } from '../../core/errors.ts';
 
+/** open(2): a descriptor that names a file, and neither reads, writes nor waits for it. Node has no constant for it. */
+export const O_PATH = 0o10000000;
+
 /**
  * Writes JSON beside the target, flushes it, renames it into place and flushes the directory, so that after a crash
  * there is the old file or the new one.

@@ -8,11 +8,8 @@ import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
-import { fileError } from '../files/files.ts';
+import { fileError, O_PATH } from '../files/files.ts';
 import { command } from './child.ts';
-
-/** open(2): a descriptor that keeps the FIFO, and is neither an end that reads nor one that writes. Node does not name it. */
-const O_PATH = 0o10000000;
 
 /** Descriptors of the two ends of a pipe; whoever asked for them closes them. */
 export interface PipeEnds {

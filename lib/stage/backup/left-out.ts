@@ -2,15 +2,11 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ListedSubvolume, nestedAmong, type SubvolumeInfo } from '../../core/format/btrfs-output.ts';
+import type { Mount } from '../../core/format/mountinfo.ts';
 import { holdsSnapshotsOf, ignoredBy, mountsLine, nestedLine } from '../../core/plan/backup/left-out.ts';
 import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
-import {
-  listMounts,
-  type Mount,
-  mountsBelow,
-  pathsOf,
-  placeOf,
-} from '../../edge/btrfs/mounts/data-mounts.ts';
+import { dataMountsBelow } from '../../edge/btrfs/mounts/data-mounts.ts';
+import { mountOf, mountsOfSame, pathsOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { subvolumeRootInode } from '../../edge/btrfs/wrong-place.ts';
 import type { StageContext } from '../context.ts';
 import { type Covered, coveredBy } from './covered-subvolumes.ts';
@@ -38,9 +34,8 @@ export async function warnOfLeftOut(
   { name, info, at }: OuterSubvolume,
   everything: readonly ListedSubvolume[],
 ): Promise<readonly NestedSubvolume[]> {
-  const mounts = await listMounts();
-  const device = placeOf('path' in at ? at.path : at.snapshot, mounts)?.device;
-  const outer = 'path' in at ? at.path : await findMounted(info, device, mounts);
+  const { device } = await mountOf('path' in at ? at.path : at.snapshot);
+  const outer = 'path' in at ? at.path : await findMounted(info, device);
   const isIgnored = ignoredBy(settings.IGNORE_NESTED);
   const pathOf = (path: string) => join(outer ?? `/${info.topLevelPath}`, path);
   const nested = nestedAmong(everything, info).filter(
@@ -51,15 +46,15 @@ export async function warnOfLeftOut(
       !holdsSnapshotsOf(each, info.uuid, everything) &&
       !isIgnored(pathOf(each.path)),
   );
-  const below = outer === undefined ? [] : mountsBelow(outer, mounts);
+  const below = outer === undefined ? [] : await dataMountsBelow(outer);
   if (nested.length === 0 && below.length === 0) return [];
 
   const selected = settings.SUBVOLUMES ?? [];
-  const covered = coveredBy({ selected, outer, device, everything, mounts });
+  const covered = coveredBy({ selected, outer, device, everything });
   const uncovered = await uncoveredAmong(nested, pathOf, covered);
   const others: Mount[] = [];
   for (const mount of below) {
-    const { target, root, fstype } = mount;
+    const { target, root, type } = mount;
     const isNested = nested.some(({ path }) => pathOf(path) === target);
     const holdsSnapshotDir = `${settings.SNAPSHOT_DIR}/`.startsWith(`${target}/`);
     if (isIgnored(target) || isNested || holdsSnapshotDir) continue;
@@ -67,7 +62,7 @@ export async function warnOfLeftOut(
     const subvolume = isHere ? everything.find(({ path }) => `/${path}` === root) : undefined;
     if (subvolume && holdsSnapshotsOf(subvolume, info.uuid, everything)) continue;
     // Other filesystems may be on a network, and a look at them may never end.
-    if (fstype !== 'btrfs' || !(await covered(target, subvolume?.uuid))) others.push(mount);
+    if (type !== 'btrfs' || !(await covered(target, subvolume?.uuid))) others.push(mount);
   }
   const taken = selected.map((subvolume) => subvolume.name);
   const unmounted = outer === undefined ? info.topLevelPath : undefined;
@@ -95,8 +90,8 @@ async function uncoveredAmong(
 /** The mount points at which a subvolume is mounted, and not a directory of one or another filesystem. */
 async function subvolumesAmong(mounts: readonly Mount[]): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const { target, fstype } of mounts) {
-    const status = fstype === 'btrfs' && (await stat(target, { bigint: true }).catch(() => undefined));
+  for (const { target, type } of mounts) {
+    const status = type === 'btrfs' && (await stat(target, { bigint: true }).catch(() => undefined));
     if (status && status.ino === subvolumeRootInode) found.push(target);
   }
   return found;
@@ -105,11 +100,13 @@ async function subvolumesAmong(mounts: readonly Mount[]): Promise<readonly strin
 /** Where a subvolume of which there is a snapshot can be reached; undefined where it is not mounted. */
 async function findMounted(
   { topLevelPath, uuid }: SubvolumeInfo,
-  device: string | undefined,
-  mounts: readonly Mount[],
+  device: string,
 ): Promise<string | undefined> {
-  if (device === undefined) return undefined;
-  for (const path of pathsOf({ device, path: topLevelPath === '/' ? '' : topLevelPath }, mounts)) {
+  // Best its own mount, then those of directories above it.
+  const mounts = [...(await mountsOfSame({ device }))].sort(
+    (one, other) => other.root.length - one.root.length,
+  );
+  for (const path of pathsOf(topLevelPath === '/' ? '/' : `/${topLevelPath}`, mounts)) {
     if ((await subvolumeAt(path, '').catch(() => undefined))?.uuid === uuid) return path;
   }
   return undefined;

@@ -1,6 +1,7 @@
 /** What lies below a subvolume and is no part of its backup: nested subvolumes and mounts. Which of it people want to hear of, and how. */
 import picomatch from 'picomatch';
 import type { ListedSubvolume } from '../../format/btrfs-output.ts';
+import type { Mount } from '../../format/mountinfo.ts';
 import { isSubvolumeName } from '../../format/names.ts';
 import { printable } from '../../printable.ts';
 
@@ -80,13 +81,6 @@ export function nestedLine(
   return `${what} ${firstFew(written)}; add them to SUBVOLUMES as they stand here; ${silence}`;
 }
 
-/** A mount below a subvolume, for people. */
-interface NamedMount {
-  readonly target: string;
-  readonly source: string;
-  readonly fstype: string;
-}
-
 /**
  * The line for mounts, Btrfs first: what people take for a part of `/`, and is not, as /home, /var or a data disk. Undefined where there
  * are none.
@@ -94,14 +88,17 @@ interface NamedMount {
  */
 export function mountsLine(
   outer: string,
-  mounts: readonly NamedMount[],
+  mounts: readonly Pick<Mount, 'target' | 'source' | 'root' | 'type'>[],
   subvolumes: readonly string[],
   takenNames: readonly string[],
 ): string | undefined {
   if (mounts.length === 0) return undefined;
-  const isBtrfs = ({ fstype }: NamedMount) => fstype === 'btrfs';
+  const isBtrfs = ({ type }: Pick<Mount, 'type'>) => type === 'btrfs';
   const inOrder = [...mounts.filter(isBtrfs), ...mounts.filter((mount) => !isBtrfs(mount))];
-  const named = inOrder.map(({ target, source, fstype }) => `${target} (${fstype} on ${source})`);
+  const named = inOrder.map(({ target, source, root, type }) => {
+    const directory = root === '/' ? '' : `[${root}]`;
+    return `${target} (${type} on ${source}${directory})`;
+  });
   const items = [...subvolumeItems(subvolumes, takenNames).values()];
   const cure = items.length > 0 ? `add to SUBVOLUMES: ${firstFew(items)}; ` : '';
   return `what is mounted below ${outer} is not part of this backup: ${firstFew(named)}; ${cure}${silence}`;

@@ -3,12 +3,9 @@ import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { ToolError } from '../../../core/errors.ts';
 import { type Mount, parseMounts } from '../../../core/format/mountinfo.ts';
-import { fileError } from '../../files/files.ts';
+import { fileError, O_PATH } from '../../files/files.ts';
 
 export type { Mount } from '../../../core/format/mountinfo.ts';
-
-/** open(2): a descriptor that names a file and neither reads nor waits for it. Node has no constant for it. */
-const O_PATH = 0o10000000;
 
 /** All mounts that this process sees, in the order of the kernel: what covers another one comes later. */
 export async function listMounts(): Promise<readonly Mount[]> {

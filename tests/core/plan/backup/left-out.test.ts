@@ -94,8 +94,8 @@ test('below a subvolume that is mounted nowhere, it says what to mount', () => {
 
 test('mounts are named with source and type, those of Btrfs first, and those that can be backed up once more', () => {
   const mounts = [
-    { target: '/boot', source: '/dev/sda1', fstype: 'ext4' },
-    { target: '/home', source: '/dev/sda2[/@home]', fstype: 'btrfs' },
+    { target: '/boot', source: '/dev/sda1', root: '/', type: 'ext4' },
+    { target: '/home', source: '/dev/sda2', root: '/@home', type: 'btrfs' },
   ];
   const line = mountsLine('/', mounts, ['/home'], ['root']);
   assert.equal(
