@@ -18,12 +18,12 @@ Needs root, and some 7 times N GiB of disk below testing/run/. Exits 1 when a bo
 `;
 
 const cases: readonly MemoryCase[] = [
-  { partMib: 64, concurrency: 4, chunkMib: 200 * 1024, incrementals: 0 },
-  { partMib: 64, concurrency: 4, chunkMib: 200 * 1024, incrementals: 3 },
+  { partMib: 32, concurrency: 4, chunkMib: 200 * 1024, incrementals: 0 },
+  { partMib: 32, concurrency: 4, chunkMib: 200 * 1024, incrementals: 3 },
   { partMib: 64, concurrency: 4, chunkMib: 256, incrementals: 0 },
   { partMib: 16, concurrency: 2, chunkMib: 100 * 1024, incrementals: 0 },
   { partMib: 5, concurrency: 8, chunkMib: 8, incrementals: 0 },
-  { partMib: 64, concurrency: 4, chunkMib: 200 * 1024, incrementals: 0, isEncoded: true },
+  { partMib: 32, concurrency: 4, chunkMib: 200 * 1024, incrementals: 0, isEncoded: true },
   { partMib: 16, concurrency: 2, chunkMib: 256, incrementals: 1, isEncoded: true },
 ];
 
@@ -54,11 +54,17 @@ async function measure(gib: number, count: number, signal: AbortSignal): Promise
     try {
       const { mountPoint } = filesystem;
       for (const [index, what] of measured.entries()) {
-        process.stderr.write(`case ${index + 1} of ${measured.length}\n`);
         const directory = join(workspace.directory, `case-${index + 1}`);
         const { environment } = workspace;
         const ground = { directory, mountPoint, gib, environment, signal };
-        results.push([what, await measureMemory(what, ground)]);
+        const result = await measureMemory(what, ground);
+        results.push([what, result]);
+        const [up, down, bound] = [result.upload.peakBytes, result.restore.peakBytes, memoryBound(what)].map(
+          formatSize,
+        );
+        process.stderr.write(
+          `${index + 1} of ${measured.length}: upload ${up}, restore ${down}, of ${bound}\n`,
+        );
       }
     } finally {
       await filesystem.remove();

@@ -47,7 +47,8 @@ const faults: readonly (readonly [what: string, rule: FaultRule, meets: 'a failu
   ['a body that stands still', { ...some, fault: 'stall', bytes: 3000 }, 'a failure'],
   ['a body that breaks off', { ...some, fault: 'truncate', bytes: 3000 }, 'a failure'],
   ['a slow body', { ...some, fault: 'slow', bytesPerSecond: 200_000 }, 'no failure'],
-  ['another byte', { ...some, fault: 'corrupt', offset: 4000 }, 'no failure'],
+  // Once: a part that is damaged both times it is read is taken for damaged in the bucket.
+  ['another byte', { ...some, next: 1, fault: 'corrupt', offset: 4000 }, 'no failure'],
 ];
 
 for (const protocol of ['http', 'https'] as const) {
@@ -62,9 +63,9 @@ for (const protocol of ['http', 'https'] as const) {
       assert.equal(error, undefined);
       assert.ok(sunk.equals(Buffer.concat(chunks)), 'the stream is whole');
       assert.equal(progress.bytes, 125_001);
-      assert.equal(own.server.faults.list()[0]?.fired, 3);
+      assert.equal(own.server.faults.list()[0]?.fired, rule.next);
       assert.equal(failures.length > 0, meets === 'a failure', failures.join());
-      assert.equal(warnings.length, rule.fault === 'corrupt' ? 3 : 0);
+      assert.equal(warnings.length, rule.fault === 'corrupt' ? 1 : 0);
       // 14 parts, and those that came wrong: all of them past the SDK.
       assert.equal(direct.callCount(), 14 + failures.length + warnings.length);
     });
