@@ -39,11 +39,8 @@ function makeBundle() {
   } catch {
     return false;
   }
-  const builder = path.join(root, 'launcher', 'make-bundle.ts');
-  const made = spawnSync(process.execPath, ['--import', 'tsx', builder, script], {
-    cwd: root,
-    stdio: 'ignore',
-  });
+  const builder = path.join(root, 'launcher', 'make-bundle.cjs');
+  const made = spawnSync(process.execPath, [builder, script], { cwd: root, stdio: 'ignore' });
   return made.status === 0;
 }
 

@@ -1,15 +1,19 @@
+// @ts-check
 /**
- * Bundles a program with all that it imports: `node --import tsx launcher/make-bundle.ts /path/to/scripts/NAME.ts`. Every input is
- * noted as it was just before it was read, so that a change made meanwhile is found by the next start.
+ * Bundles a program with all that it imports: `node launcher/make-bundle.cjs /path/to/scripts/NAME.ts`. Every input is noted as it was
+ * just before it was read, so that a change made meanwhile is found by the next start. In JavaScript, because tsx would take longer to
+ * start than esbuild takes for a bundle.
  */
-import { randomUUID } from 'node:crypto';
-import { readdirSync, rmSync, statSync } from 'node:fs';
-import { builtinModules } from 'node:module';
-import { extname, join, relative } from 'node:path';
-import { build, type Loader, type Plugin } from 'esbuild';
-import { bundleName, directory, type Input, readInput, root, writeBundle } from './bundle-file.cjs';
+'use strict';
+const { randomUUID } = require('node:crypto');
+const { readdirSync, rmSync, statSync } = require('node:fs');
+const { builtinModules } = require('node:module');
+const { extname, join, relative } = require('node:path');
+const { build } = require('esbuild');
+const { bundleName, directory, readInput, root, writeBundle } = require('./bundle-file.cjs');
 
-const loaders: Readonly<Record<string, Loader>> = {
+/** @type {Readonly<Record<string, import('esbuild').Loader>>} */
+const loaders = {
   '.ts': 'ts',
   '.mts': 'ts',
   '.cts': 'ts',
@@ -24,8 +28,8 @@ const noMap = `\n//# sourceMappingURL=data:application/json;base64,${emptyMap}\n
 const alsoInputs = ['tsconfig.json', 'package.json', 'node_modules/.package-lock.json'];
 const ownFiles = ['bundle-file', 'run-bundle', 'stack-traces', 'start'].map((name) => `launcher/${name}.cjs`);
 
-/** Node's own modules come from the function that runs the bundle: `import` is not for use in a function. */
-const builtins: Plugin = {
+/** Node's own modules come from the function that runs the bundle: `import` is not for use in a function. @type {import('esbuild').Plugin} */
+const builtins = {
   name: 'builtins',
   setup({ onLoad, onResolve }) {
     const names = new RegExp(`^(node:.*|${builtinModules.join('|')})$`);
@@ -36,7 +40,12 @@ const builtins: Plugin = {
   },
 };
 
-function noting(inputs: Map<string, Input>): Plugin {
+/**
+ * Notes what is bundled.
+ * @param {Map<string, import('./bundle-file.cjs').Input>} inputs
+ * @returns {import('esbuild').Plugin}
+ */
+function noting(inputs) {
   return {
     name: 'noting',
     setup({ onLoad }) {
@@ -52,17 +61,22 @@ function noting(inputs: Map<string, Input>): Plugin {
   };
 }
 
-/** In a bundle, `import.meta` would be that of the program for each file. */
-function withOwnMeta(source: string, file: string): string {
+/**
+ * In a bundle, `import.meta` would be that of the program for each file.
+ * @param {string} source @param {string} file
+ */
+function withOwnMeta(source, file) {
   return source.replace(
     /\bimport\.meta\.(url|dirname|filename)\b/g,
     (_, name) => `meta_(${JSON.stringify(file)}).${name}`,
   );
 }
 
-async function makeBundle(script: string): Promise<void> {
-  const inputs = new Map<string, Input>();
-  for (const file of [...alsoInputs, ...ownFiles, 'launcher/make-bundle.ts']) {
+/** @param {string} script */
+async function makeBundle(script) {
+  /** @type {Map<string, import('./bundle-file.cjs').Input>} */
+  const inputs = new Map();
+  for (const file of [...alsoInputs, ...ownFiles, 'launcher/make-bundle.cjs']) {
     inputs.set(file, readInput(join(root, file)).input);
   }
   const { outputFiles } = await build({
@@ -92,7 +106,7 @@ async function makeBundle(script: string): Promise<void> {
     logLevel: 'silent',
     plugins: [builtins, noting(inputs)],
   });
-  const contentsOf = (end: string) => {
+  const contentsOf = (/** @type {string} */ end) => {
     const file = outputFiles.find(({ path }) => path.endsWith(end));
     if (!file) throw new Error(`esbuild wrote no ${end}`);
     return file.contents;
@@ -104,7 +118,7 @@ async function makeBundle(script: string): Promise<void> {
 }
 
 /** Files of builds that were killed. */
-function sweep(): void {
+function sweep() {
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
     const ageMs = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
@@ -112,5 +126,4 @@ function sweep(): void {
   }
 }
 
-await makeBundle(process.argv[2] ?? '');
-sweep();
+void makeBundle(process.argv[2] ?? '').then(sweep);
