@@ -43,7 +43,16 @@ export async function headObject(bucket: Bucket, key: string): Promise<ObjectHea
 }
 
 /** Looks at an object with a single request, and lets its error through as it is: for use within a request that is repeated. */
-export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+export function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
+  return look(bucket, key, [403, 404]);
+}
+
+/** @param staleStatuses of a refusal that is not believed when GET does not share it: the object was stored between the two requests */
+async function look(
+  bucket: Bucket,
+  key: string,
+  staleStatuses: readonly number[],
+): Promise<ObjectHead | undefined> {
   const before = bucket.habits.checksums;
   try {
     const request = { Bucket: bucket.name, Key: key, ChecksumMode: 'ENABLED' as const };
@@ -60,6 +69,7 @@ export async function headOnce(bucket: Bucket, key: string): Promise<ObjectHead 
     const reason = await reasonOfRefusal(bucket, key, error);
     // It was refused for the checksum that it asked for, which GET has found out.
     if (bucket.habits.checksums !== before) return headOnce(bucket, key);
+    if (reason === error && staleStatuses.includes(statusOf(error))) return look(bucket, key, []);
     if (isNamed(reason, 'NoSuchKey') || (isDenied(reason) && (await isUnlisted(bucket, key))))
       return undefined;
     throw reason;

@@ -82,6 +82,15 @@ test('what HEAD cannot say is asked with one GET: what has expired is named, and
   );
 });
 
+test('an object that is stored between HEAD and the GET that explains its answer is there', async () => {
+  await putAs(bucket, 'host/late', 'STANDARD');
+  for (const status of [403, 404]) {
+    const missing = { ...errorAnswer(status, 'NoSuchKey'), body: Buffer.alloc(0) };
+    proxy.expect({ matches: ({ method }) => method === 'HEAD', times: 1, before: () => missing });
+    assert.equal((await headObject(bucket, 'host/late'))?.sizeBytes, 3);
+  }
+});
+
 test('a refusal that GET does not share is reported as it was', async () => {
   await putAs(bucket, 'host/hot', 'STANDARD');
   await putAs(bucket, 'host/frozen', 'GLACIER');
