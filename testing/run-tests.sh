@@ -25,7 +25,7 @@ share() { # NAME PROCESSES FILES…
   done
 }
 alone='process\.env(\.\w+|\[\w+\])? = |delete process\.env|assign\(process\.env|mock\.method'
-for folder in end-to-end edge transfer stage core cli contract; do
+for folder in end-to-end edge transfer stage core cli contract house harness bench; do
   processes=1
   [[ $folder != end-to-end ]] || processes=9
   mapfile -t shared < <(printf '%s\n' "${files[@]}" | grep "^tests/$folder/" | xargs -r grep -LE "$alone")
