@@ -79,8 +79,16 @@ export async function whileRunning(
   });
 }
 
-/** Processes, this one aside, whose command line or directory names a path; zombies have neither. */
-export async function processesAbout(path: string, program = ''): Promise<readonly number[]> {
+/**
+ * Processes, this one aside, whose command line or directory names a path; zombies have neither.
+ * @param program how the command line begins
+ * @param without what stands nowhere in it
+ */
+export async function processesAbout(
+  path: string,
+  program = '',
+  without?: string,
+): Promise<readonly number[]> {
   const found: number[] = [];
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
@@ -88,9 +96,16 @@ export async function processesAbout(path: string, program = ''): Promise<readon
     const line = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
     const place = await readlink(`/proc/${entry}/cwd`).catch(() => '');
     const isAbout = line.includes(path) || place.includes(path);
-    if (isAbout && line.replaceAll('\0', ' ').startsWith(program)) found.push(Number(entry));
+    if (!isAbout || (without !== undefined && line.includes(without))) continue;
+    if (line.replaceAll('\0', ' ').startsWith(program)) found.push(Number(entry));
   }
   return found;
+}
+
+/** The `btrfs send` of an upload of something below a path, if it runs; those that only look at a snapshot are soon over. */
+export async function sendOfUpload(path: string): Promise<number | undefined> {
+  const [pid] = await processesAbout(path, 'btrfs send', '--no-data');
+  return pid;
 }
 
 /** Suspends a process, and waits until it stands still: a signal that comes right behind may otherwise be first. */

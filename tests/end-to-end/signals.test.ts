@@ -1,5 +1,6 @@
 /** SIGINT, SIGTERM and SIGHUP to each script in the middle of its work: it ends soon, says so, and leaves nothing behind. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,6 +10,7 @@ import { fetchedBytes } from './chain-of-five.ts';
 import {
   processesAbout,
   type RunningScript,
+  sendOfUpload,
   startScript,
   suspend,
   until,
@@ -53,6 +55,8 @@ test('snapshot.ts while the server stalls: no snapshot is taken, and the next ru
 
 test('send-chunk-upload.ts in the middle of parts, and of nothing: what is stored is not sent again', async (t) => {
   const world = await worldWithData(t);
+  // What the first run leaves to be stored must be more than there is memory for, or btrfs send ends before it is seen.
+  await writeFile(join(world.data, 'more'), randomBytes(40 * mib));
   const config = await world.settingsFile();
   await mustSucceed(world, 'snapshot.ts');
   const slow = { fault: 'slow', bytesPerSecond: 3 * mib, operation: ['UploadPart', 'PutObject'] } as const;
@@ -76,7 +80,7 @@ test('send-chunk-upload.ts in the middle of parts, and of nothing: what is store
       async (running) => {
         world.server.faults.set([{ ...slow, bytesPerSecond: mib }]);
         await whileRunning(running, 'btrfs send', async () => {
-          const [pid] = await processesAbout(world.mount, 'btrfs send');
+          const pid = await sendOfUpload(world.mount);
           if (pid !== undefined) await suspend(pid);
           return pid !== undefined;
         });
@@ -247,7 +251,7 @@ test('a second signal does not wait for an orderly end', async (t) => {
   const running = startScript(world, config, 'send-chunk-upload.ts');
   let send = 0;
   await whileRunning(running, 'btrfs send', async () => {
-    [send = 0] = await processesAbout(world.mount, 'btrfs send');
+    send = (await sendOfUpload(world.mount)) ?? 0;
     return send !== 0;
   });
   // It cannot end, so the first signal waits for it: for three seconds. A second within one counts as the same stop.
