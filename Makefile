@@ -153,10 +153,20 @@ test-files: $(READY_FOR_DEVELOPMENT) ## the three below in one go, which fills t
 	@testing/run-tests.sh $(filter-out $(addprefix tests/,faults slow support),$(wildcard tests/*))
 
 .PHONY: check
-check: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports, types, dead code
-	@npx biome check .
-	@npx tsc -p .
-	@npx knip
+check: $(READY_FOR_DEVELOPMENT) ## the three below, beside each other
+	@$(MAKE) -j --output-sync=target check-format check-types check-unused
+
+.PHONY: check-format
+check-format: $(READY_FOR_DEVELOPMENT) ## format, lint, direction of imports
+	@node_modules/.bin/biome check .
+
+.PHONY: check-types
+check-types: $(READY_FOR_DEVELOPMENT) ## types
+	@node_modules/.bin/tsc -p .
+
+.PHONY: check-unused
+check-unused: $(READY_FOR_DEVELOPMENT) ## dead code, packages that nothing uses
+	@node_modules/.bin/knip
 
 .PHONY: test-unit
 test-unit: $(READY_FOR_DEVELOPMENT) ## tests of lib/, scripts/ and the harness

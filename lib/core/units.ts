@@ -44,7 +44,12 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 86_400)}d ${pad(Math.floor((whole % 86_400) / 3600))}h`;
 }
 
-/** `1 chunk`, `2 chunks`: a count with its noun, thousands separated. */
+/** `1 chunk`, `2,000 chunks`: a count with its noun, thousands separated. */
 export function formatCount(count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+  return `${groupThousands(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `12,345`. Not by `toLocaleString`: its first call loads what ICU knows of languages, 13 ms of each start (node --cpu-prof). */
+function groupThousands(whole: number): string {
+  return String(whole).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }

@@ -3,7 +3,7 @@
  * output in memory. Children see a minimal environment, so that no credential of ours reaches them.
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
-import { $ } from 'zx/core';
+import { $, type Shell } from 'zx/core';
 import { ToolError } from '../../core/errors.ts';
 import { describeEnd } from './child-end.ts';
 
@@ -20,14 +20,36 @@ export function childEnvironment(): Record<string, string> {
  * a socket there, which is what a pipe of Node is, for a remote login and runs ~/.bashrc first. Like all of our children it is
  * no member of our process group: Ctrl-C is for us alone, and must not end what cleans up.
  */
-export const command = $({
-  env: childEnvironment(),
-  stdio: ['ignore', 'pipe', 'pipe'],
-  detached: true,
-  quiet: true,
-  nothrow: true,
-  verbose: false,
-});
+export const command = untraced(
+  $({
+    env: childEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    quiet: true,
+    nothrow: true,
+    verbose: false,
+  }),
+);
+
+/**
+ * zx without the stack trace that it takes for each command, to name the line in a message that `nothrow` never shows. Source maps are
+ * read for it, which takes 30 ms of a backup's start (node --cpu-prof).
+ */
+function untraced(shell: Shell): Shell {
+  return new Proxy(shell, {
+    apply(target, self, parameters) {
+      const limit = Error.stackTraceLimit;
+      Error.stackTraceLimit = 0;
+      try {
+        const made: unknown = Reflect.apply(target, self, parameters);
+        // With options it gives another shell.
+        return typeof made === 'function' ? untraced(made as Shell) : made;
+      } finally {
+        Error.stackTraceLimit = limit;
+      }
+    },
+  });
+}
 
 /** The error for a short command that failed; one that is not installed is named as such. @param stderr of the command */
 export function commandError(message: string, stderr: string): ToolError {

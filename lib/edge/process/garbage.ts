@@ -27,7 +27,7 @@ export function noteRequest(): void {
   if (requests % majorEveryRequests === 0) collect('major');
 }
 
-/** Collects everything: before a stream begins, what the last one left is garbage. */
+/** Collects everything: memory of parts that is in use no more, before as much again is made. */
 export function collectGarbage(): void {
   collect('major');
 }

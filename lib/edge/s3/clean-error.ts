@@ -74,10 +74,35 @@ export function cleanError(error: Error, secrets: readonly (string | undefined)[
   replace(error, 'message', clean(error.message));
   replace(error, 'name', clean(error.name));
   // For defects, which are shown with it.
-  replace(error, 'stack', (error.stack ?? '').split('\n').map(clean).join('\n    '));
+  const stackOf = takeStack(error);
+  let stack: string | undefined;
+  Object.defineProperty(error, 'stack', {
+    get: () => {
+      stack ??= stackOf().split('\n').map(clean).join('\n    ');
+      return stack;
+    },
+    configurable: true,
+  });
+}
+
+/**
+ * The stack trace of an error, as text when that is asked for. An object that is not there is an error for the SDK, and no run is without
+ * one; to name the files and lines takes 30 ms, as the source map is read for it (launcher/stack-traces.cjs).
+ */
+function takeStack(error: Error): () => string {
+  const prepare: unknown = Reflect.get(Error, 'prepareStackTrace');
+  if (typeof prepare !== 'function') {
+    const { stack = '' } = error;
+    return () => stack;
+  }
+  Reflect.set(Error, 'prepareStackTrace', (_: Error, frames: readonly NodeJS.CallSite[]) => frames);
+  const found: unknown = error.stack;
+  Reflect.set(Error, 'prepareStackTrace', prepare);
+  // It is a text where it was asked for before.
+  return () => String(Array.isArray(found) ? prepare(error, found) : (found ?? ''));
 }
 
 /** An abort is a DOMException, whose properties cannot be assigned to. */
-function replace(error: Error, property: 'message' | 'name' | 'stack', value: string): void {
+function replace(error: Error, property: 'message' | 'name', value: string): void {
   Object.defineProperty(error, property, { value, configurable: true, writable: true });
 }

@@ -20,6 +20,8 @@ import type { Staging } from './staging/staging.ts';
 /** A stream that was received whole. */
 export interface ReceivedStream {
   readonly path: string;
+  /** Its own, not what it was received as. */
+  readonly own: { readonly uuid: string; readonly id: number };
   /** As the stream was made. */
   readonly head: StreamHead;
   /** As it was received. */
@@ -91,7 +93,9 @@ export async function receiveBackup(
   }
   const path = join(staging.path, labels.name);
   const received = await subvolumeAt(path, labels.name);
-  if (received?.readOnly && received.receivedUuid === labels.uuid) return { path, head, labels };
+  if (received?.readOnly && received.receivedUuid === labels.uuid) {
+    return { path, own: { uuid: received.uuid, id: received.id }, head, labels };
+  }
   const found = received
     ? `a ${received.readOnly ? 'read-only' : 'writable'} subvolume with received UUID ${received.receivedUuid ?? 'none'}`
     : 'no subvolume';

@@ -33,10 +33,13 @@ export class TransferMemory {
     slotCount = this.#slotCount,
     { partsOnly = false } = {},
   ): Promise<StreamMemory> {
-    collectGarbage();
     if (bytesOf(this.#slots[0]) < partSizeBytes) {
       await this.#hasher?.close();
       this.#hasher = undefined;
+      const isFirst = this.#slots.length === 0;
+      this.#slots = [];
+      // Slots are too large to wait until V8 collects them; but a collection takes 50 ms, and most runs make slots once.
+      if (!isFirst) collectGarbage();
       this.#slots = makeSlots(this.#slotCount, partSizeBytes);
     }
     this.#hasher ??= new Hasher(this.#slots);

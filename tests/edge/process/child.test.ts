@@ -81,6 +81,22 @@ test('a command that fails is no exception: its exit code and words are there', 
   assert.deepEqual([exitCode, stderr], [9, 'why\n']);
 });
 
+test('a command takes no stack trace, with options or without, and leaves those of others alone', async (t) => {
+  const before: unknown = Reflect.get(Error, 'prepareStackTrace');
+  t.after(() => Reflect.set(Error, 'prepareStackTrace', before));
+  const depths: number[] = [];
+  Reflect.set(Error, 'prepareStackTrace', (_: Error, frames: readonly unknown[]) => {
+    depths.push(frames.length);
+    return '';
+  });
+  const running = [command`true`, command({ timeout: '1m' })`true`];
+  const taken = Math.max(0, ...depths.splice(0));
+  const own = new Error('ours').stack;
+  assert.deepEqual([taken, own, depths.length], [0, '', 1]);
+  assert.ok((depths[0] ?? 0) > 0);
+  await Promise.all(running);
+});
+
 test('a child that is done well resolves', async () => {
   const child = shell('cat; echo on stderr >&2');
   child.process.stdin?.end('through');

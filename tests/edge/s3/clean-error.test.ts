@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { cleanText } from '../../../lib/edge/s3/clean-error.ts';
+import { cleanError, cleanText } from '../../../lib/edge/s3/clean-error.ts';
 import { checkAccess } from '../../../lib/edge/s3/objects.ts';
 import { openTestBucket, startTestBucket } from '../../support/bucket.ts';
 import type { ProxiedRequest } from '../../support/faulty-proxy.ts';
@@ -56,6 +56,28 @@ test('a text becomes one line that a terminal can show, of bounded length', () =
   assert.equal(cleanText(' a\r\n  b\u001b[31m\u0007\u202ec\u2028d ', []), 'a b [31m c d');
   assert.equal(cleanText('x'.repeat(100_000), []), `${'x'.repeat(300)} …`);
 });
+
+for (const isTracedBySomebody of [false, true]) {
+  const how = isTracedBySomebody ? 'with' : 'without';
+  test(`a stack trace is made when it is asked for, and is clean (${how} a way of its own to make it)`, (t) => {
+    const before: unknown = Reflect.get(Error, 'prepareStackTrace');
+    t.after(() => Reflect.set(Error, 'prepareStackTrace', before));
+    let made = 0;
+    const trace = (error: Error, frames: readonly NodeJS.CallSite[]) => {
+      made++;
+      return `${error}\n    at ${frames[0]?.getFileName()}`;
+    };
+    Reflect.set(Error, 'prepareStackTrace', isTracedBySomebody ? trace : undefined);
+    const error = new Error(`Signature=${signature}`);
+    cleanError(error, []);
+    assert.equal(made, 0);
+    const stack = error.stack ?? '';
+    assert.match(stack, /^Error: Signature=\(removed\)\n {4}at .*clean-error\.test\.ts/);
+    assert.deepEqual([error.stack, made], [stack, isTracedBySomebody ? 1 : 0]);
+    cleanError(error, ['clean-error']);
+    assert.match(error.stack ?? '', /at .*\(removed\)\.test\.ts/, 'cleaned of another secret afterwards');
+  });
+}
 
 /** The answer of something that repeats the request. */
 function echo({ headers }: ProxiedRequest, asXml: boolean) {

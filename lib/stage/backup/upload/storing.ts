@@ -4,6 +4,7 @@ import { ToolError } from '../../../core/errors.ts';
 import { encodedSlotBytes, MAX_FRAMES } from '../../../core/format/frames.ts';
 import { SubvolumeKeys } from '../../../core/format/names.ts';
 import type { SnapshotFile } from '../../../core/format/run-files.ts';
+import { formatCount } from '../../../core/units.ts';
 import { encodingSteps } from '../../../edge/codec/steps.ts';
 import type { Journal } from '../../../edge/files/journal.ts';
 import { writeOptions } from '../../../edge/s3/s3-client.ts';
@@ -80,7 +81,7 @@ async function openEncoded(context: StageContext, tools: StoringTools): Promise<
   const placeOf = chunkPlaces(context, tools);
   const framesPerChunk = Math.ceil(layout.chunkSizeBytes / layout.partSizeBytes);
   const openObject = (index: number) => {
-    if ((index + 1) * framesPerChunk > MAX_FRAMES) throw tooMany('frames', 'raise PART_SIZE');
+    if ((index + 1) * framesPerChunk > MAX_FRAMES) throw tooMany('frame', 'raise PART_SIZE');
     return new ChunkObject(shared, placeOf(index), plan.earlier?.chunks.get(index));
   };
   const storeChunk = storingEncoded({ plain, encoded, frames, journal, openObject, onStored, signal });
@@ -113,13 +114,13 @@ function chunkPlaces(
 ): (index: number) => ChunkPlace {
   const keys = new SubvolumeKeys(bucket.prefix, snapshot.subvolume);
   return (index) => {
-    if (index >= maxChunks) throw tooMany('chunks', 'raise CHUNK_SIZE');
+    if (index >= maxChunks) throw tooMany('chunk', 'raise CHUNK_SIZE');
     const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
     return { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces: plan.own.get(key) };
   };
 }
 
-function tooMany(what: 'chunks' | 'frames', hint: string): ToolError {
-  const most = what === 'chunks' ? maxChunks : MAX_FRAMES;
-  return new ToolError(`the stream has more than ${most.toLocaleString('en-US')} ${what}`, { hint });
+function tooMany(what: 'chunk' | 'frame', hint: string): ToolError {
+  const most = what === 'chunk' ? maxChunks : MAX_FRAMES;
+  return new ToolError(`the stream has more than ${formatCount(most, what)}`, { hint });
 }

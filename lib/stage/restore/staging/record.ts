@@ -6,7 +6,7 @@ import type { Manifest, StoredManifest } from '../../../core/format/manifest.ts'
 import type { RestoreFile } from '../../../core/format/restore-file.ts';
 import { type ChainLink, resumePoint } from '../../../core/plan/restore-resume.ts';
 import { RootAttributes } from '../../../core/stream/root-attributes.ts';
-import { deleteSubvolume, showSubvolume, subvolumeAt, syncFilesystem } from '../../../edge/btrfs/btrfs.ts';
+import { deleteSubvolume, subvolumeAt, syncFilesystem } from '../../../edge/btrfs/btrfs.ts';
 import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';
 import { KeptParts } from '../../../edge/files/kept-parts.ts';
 import type { StageContext } from '../../context.ts';
@@ -100,7 +100,6 @@ export class RestoreRecord {
    */
   async advance(manifestKey: string, stream: ReceivedStream): Promise<number | undefined> {
     await syncFilesystem(stream.path);
-    const { uuid } = await showSubvolume(stream.path);
     const { transid } = await readStreamHead(stream.path);
     const { name, uuid: receivedAs, rootAttributes } = stream.labels;
     const attributes = rootAttributes.entries().map(([key, value]) => [key, toBase64(value)]);
@@ -108,7 +107,7 @@ export class RestoreRecord {
       received: {
         manifest_key: manifestKey,
         name,
-        own_uuid: uuid,
+        own_uuid: stream.own.uuid,
         received_as: receivedAs,
         transid,
         head: { ...stream.head, parent: stream.head.parent ?? null },
@@ -121,9 +120,8 @@ export class RestoreRecord {
     const before = this.#received;
     this.#received = stream;
     if (!before) return undefined;
-    const { id } = await showSubvolume(before.path);
     await deleteSubvolume(before.path);
-    return id;
+    return before.own.id;
   }
 
   /** Records further facts; they are on disk when it resolves. */
@@ -150,6 +148,7 @@ async function takeUp(staging: Staging, { received }: RestoreFile): Promise<Rece
   const attributes = Object.entries(received.root_attributes);
   return {
     path,
+    own: { uuid: found.uuid, id: found.id },
     head: { ...received.head, parent: received.head.parent ?? undefined },
     labels: {
       name: received.name,
