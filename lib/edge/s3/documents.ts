@@ -85,8 +85,11 @@ async function readIfThere(bucket: Bucket, key: string, maxBytes: number): Promi
   try {
     return await readOnce(bucket, key, maxBytes);
   } catch (error) {
-    if (isNamed(error, 'NoSuchKey') || (isDenied(error) && (await isUnlisted(bucket, key)))) return undefined;
-    throw error;
+    if (isNamed(error, 'NoSuchKey')) return undefined;
+    if (!isDenied(error)) throw error;
+    if (await isUnlisted(bucket, key)) return undefined;
+    // Denied, or stored between the two requests.
+    return readOnce(bucket, key, maxBytes);
   }
 }
 

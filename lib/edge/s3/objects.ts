@@ -44,14 +44,14 @@ export async function headObject(bucket: Bucket, key: string): Promise<ObjectHea
 
 /** Looks at an object with a single request, and lets its error through as it is: for use within a request that is repeated. */
 export function headOnce(bucket: Bucket, key: string): Promise<ObjectHead | undefined> {
-  return look(bucket, key, [403, 404]);
+  return look(bucket, key, { isFirst: true });
 }
 
-/** @param staleStatuses of a refusal that is not believed when GET does not share it: the object was stored between the two requests */
+/** The first time, a refusal that the next request does not share is not believed: the object was stored between the two. */
 async function look(
   bucket: Bucket,
   key: string,
-  staleStatuses: readonly number[],
+  { isFirst }: { readonly isFirst: boolean },
 ): Promise<ObjectHead | undefined> {
   const before = bucket.habits.checksums;
   try {
@@ -69,9 +69,12 @@ async function look(
     const reason = await reasonOfRefusal(bucket, key, error);
     // It was refused for the checksum that it asked for, which GET has found out.
     if (bucket.habits.checksums !== before) return headOnce(bucket, key);
-    if (reason === error && staleStatuses.includes(statusOf(error))) return look(bucket, key, []);
-    if (isNamed(reason, 'NoSuchKey') || (isDenied(reason) && (await isUnlisted(bucket, key))))
-      return undefined;
+    const again = () => look(bucket, key, { isFirst: false });
+    if (isFirst && reason === error && [403, 404].includes(statusOf(error))) return again();
+    if (isNamed(reason, 'NoSuchKey')) return undefined;
+    if (!isDenied(reason)) throw reason;
+    if (await isUnlisted(bucket, key)) return undefined;
+    if (isFirst) return again();
     throw reason;
   }
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { writeText } from '../../../lib/edge/s3/documents.ts';
+import { readDocument, writeText } from '../../../lib/edge/s3/documents.ts';
 import { headObject, listKeys } from '../../../lib/edge/s3/objects.ts';
 import { plainWrite, startTestBucket } from '../../support/bucket.ts';
-import { errorAnswer } from '../../support/faulty-proxy.ts';
+import { errorAnswer, type ProxiedRequest } from '../../support/faulty-proxy.ts';
 import { putAs } from '../../support/put-as.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -89,6 +89,22 @@ test('an object that is stored between HEAD and the GET that explains its answer
     proxy.expect({ matches: ({ method }) => method === 'HEAD', times: 1, before: () => missing });
     assert.equal((await headObject(bucket, 'host/late'))?.sizeBytes, 3);
   }
+});
+
+test('an object that is stored between a refusal of who gets 403 for what is missing, and the listing, is there', async () => {
+  await putAs(bucket, 'host/later', 'STANDARD');
+  const denied = errorAnswer(403, 'AccessDenied');
+  // A listing names the key in its query alone.
+  const refusing = (method: string, answer = denied) => ({
+    matches: (request: ProxiedRequest) => request.method === method && request.url.includes('/host/later'),
+    times: 1,
+    before: () => answer,
+  });
+  proxy.expect(refusing('HEAD', { ...denied, body: Buffer.alloc(0) }), refusing('GET'));
+  assert.equal((await headObject(bucket, 'host/later'))?.sizeBytes, 3);
+  proxy.expect(refusing('GET'));
+  assert.equal((await readDocument(bucket, 'host/later', 1000))?.text.length, 3);
+  proxy.expect();
 });
 
 test('a refusal that GET does not share is reported as it was', async () => {
