@@ -47,6 +47,11 @@ if (mode === 'wait') await new Promise(() => undefined);
 console.log(z.string().parse(answer), import.meta.dirname, ...process.argv.slice(1));
 `;
 
+/** Has the node that runs the tests, whatever is first in PATH. */
+const bin = join(directory, 'bin');
+mkdirSync(bin);
+symlinkSync(process.execPath, join(bin, 'node'));
+
 /** Packages of which zod is one line: most of a start would go to bundling the real one, and to loading it. */
 function makeModules(name: string, packages: readonly string[] = ['tsx', 'esbuild']): string {
   const link = join(directory, name);
@@ -73,12 +78,7 @@ function makeCheckout(place = join(directory, `checkout-${checkouts++}`), link =
 }
 
 async function start(place: string, command: string, args: readonly string[]) {
-  // The node that runs the tests, whatever is first in PATH.
-  const node = join(directory, 'bin');
-  mkdirSync(node, { recursive: true });
-  rmSync(join(node, 'node'), { force: true });
-  symlinkSync(process.execPath, join(node, 'node'));
-  const env = { PATH: `${node}:${process.env.PATH}` };
+  const env = { PATH: `${bin}:${process.env.PATH}` };
   const child = spawn(command, args, { cwd: place, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout),
