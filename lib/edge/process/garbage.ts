@@ -27,7 +27,7 @@ export function noteRequest(): void {
   if (requests % majorEveryRequests === 0) collect('major');
 }
 
-/** Collects everything: memory of parts that is in use no more, before as much again is made. */
+/** Collects everything: parts that are no longer used, before others are allocated. */
 export function collectGarbage(): void {
   collect('major');
 }
