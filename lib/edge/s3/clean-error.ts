@@ -81,6 +81,10 @@ export function cleanError(error: Error, secrets: readonly (string | undefined)[
       stack ??= stackOf().split('\n').map(clean).join('\n    ');
       return stack;
     },
+    // Node and others add to stack traces by assigning them.
+    set: (value: string) => {
+      stack = value;
+    },
     configurable: true,
   });
 }
@@ -96,8 +100,12 @@ function takeStack(error: Error): () => string {
     return () => stack;
   }
   Reflect.set(Error, 'prepareStackTrace', (_: Error, frames: readonly NodeJS.CallSite[]) => frames);
-  const found: unknown = error.stack;
-  Reflect.set(Error, 'prepareStackTrace', prepare);
+  let found: unknown;
+  try {
+    found = error.stack;
+  } finally {
+    Reflect.set(Error, 'prepareStackTrace', prepare);
+  }
   // It is a text where it was asked for before.
   return () => String(Array.isArray(found) ? prepare(error, found) : (found ?? ''));
 }

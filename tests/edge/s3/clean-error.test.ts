@@ -76,6 +76,8 @@ for (const isTracedBySomebody of [false, true]) {
     assert.deepEqual([error.stack, made], [stack, isTracedBySomebody ? 1 : 0]);
     cleanError(error, ['clean-error']);
     assert.match(error.stack ?? '', /at .*\(removed\)\.test\.ts/, 'cleaned of another secret afterwards');
+    error.stack = 'assigned';
+    assert.equal(error.stack, 'assigned');
   });
 }
 
