@@ -108,7 +108,7 @@ take_inventory() {
   done < <(jq -r --arg root "$root" '(. // [])[] | select(.[0] | startswith($root))
     | .[0] |= .[($root | length):]
     | select(.[0] | test("\\A[A-Za-z0-9._-]+/(full|incremental)/(chunk-[0-9]{8}T[0-9]{6}Z-[0-9]{1,8}\\.bin|manifest-[0-9]{8}T[0-9]{6}Z\\.json)\\z"))
-    | select(.[1] | type == "number") | [.[1], (.[2] // "STANDARD" | gsub("[^A-Z0-9_]"; "")), .[0]] | @tsv' "$scratch/listing")
+    | select(.[1] | type == "number") | [.[1], (.[2] // "STANDARD" | gsub("[^A-Z0-9_]"; "") | if . == "" then "OTHER" else . end), .[0]] | @tsv' "$scratch/listing")
   mapfile -t manifests < <(for rest in "${!size_of[@]}"; do
     name_backup "$rest" && printf '%s %s\n' "$time" "$rest"
   done | sort | cut -d ' ' -f 2-)
@@ -380,13 +380,14 @@ restore() {
   # With it, a run was stopped between its last two steps.
   [[ -e $staging/target || ! (-e $target || -L $target) ]] || die 2 "$target is there already, and nothing is restored over it"
   mkdir -p -- "$staging"
+  # Its owner decides what is in it, and so what is restored; a link could lead the lock to any file.
+  [[ ! -L $staging && -O $staging ]] || die 2 "$staging is not yours: whoever made it could change what is restored. Remove it, or choose a TARGET in a directory of your own"
   if command -v flock > /dev/null; then
     exec 9> "$staging/lock"
     flock -n 9 || die 3 "another recover.sh, or a btrfs receive that it left, works in $staging"
   fi
   if [[ -e $target || -L $target ]]; then
-    [[ $(property "$target" UUID) == "$(< "$staging/target")" ]] || die 2 "$target is there already, and nothing is restored over it"
-    finish "$target"
+    finish_earlier "$1"
     return
   fi
   follow_chain "$1"
@@ -398,15 +399,29 @@ restore() {
   btrfs subvolume snapshot "$staging/chain/$received_as" "$staging/new" > /dev/null || die 1 "no snapshot could be taken of $staging/chain/$received_as"
   [[ $mtime == -* ]] || touch -d "@$mtime" -- "$staging/new"
   btrfs filesystem sync "$staging" > /dev/null
-  property "$staging/new" UUID > "$staging/target"
+  printf '%s\n%s\n' "$(property "$staging/new" UUID)" "${chain[-1]}" > "$staging/target"
   mv -T -n -- "$staging/new" "$target"
   [[ ! -e $staging/new ]] || die 1 "$target came into being meanwhile: move it away, and run this again"
+  finish "$target"
+}
+
+# finish_earlier SUBVOLUME|MANIFEST: TARGET is in place since an earlier run, if it is the backup that is meant now.
+finish_earlier() {
+  local there_uuid='' there='' key=$1
+  { read -r there_uuid && IFS= read -r there; } < "$staging/target" || :
+  [[ -n $there_uuid && $(property "$target" UUID) == "$there_uuid" ]] || die 2 "$target is there already, and nothing is restored over it"
+  if [[ $key != */* ]]; then
+    take_inventory "$key"
+    newest_of "$key"
+  fi
+  [[ -z $there || $key == "$there" ]] || die 2 "$target is there already, from $there, and $key is meant: choose another TARGET, or name that MANIFEST to end its restore"
   finish "$target"
 }
 
 finish() {
   local each
   for each in "$staging"/chain/*; do btrfs subvolume delete -- "$each" > /dev/null || die 1 "$each could not be deleted, but $1 is restored"; done
+  [[ ! -e $staging/inherits ]] || say "the top directory of $1 has an ACL or a compression property, and btrfs receive hands both down: files may have them now that had none, and an ACL may let others in. Look through them with getfacl -R; btrfs-to-s3 itself restores them as they were"
   rm -rf -- "$staging"
   printf 'restored %s\n' "$1"
 }
@@ -538,6 +553,10 @@ receive_backup() {
   if [[ ${#found[@]} != 1 ]] || ! is_received "${found[0]}" "$uuid"; then
     sweep
     die 4 "btrfs receive made something else of $key than a read-only copy of its snapshot"
+  fi
+  # btrfs receive makes every file in the top directory before it moves it to its place, where it inherits these.
+  if [[ $(ls -ld -- "${found[0]}") =~ ^[^[:space:]]+[+] || -n $(btrfs property get -ti "${found[0]}" compression 2> /dev/null) ]]; then
+    : > "$staging/inherits"
   fi
   received_as=.received-$kind-$time
   # A read-only subvolume can be renamed in its directory, and chains may use one name for all.

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
@@ -115,7 +115,15 @@ test('TARGET, once it is there, is left alone; a run that only had to tidy up do
   // As after a kill between the last two steps.
   const staging = join(scene.place, '.recover-there');
   await mkdir(join(staging, 'chain'), { recursive: true });
-  await writeFile(join(staging, 'target'), (await showSubvolume(target)).uuid);
+  await writeFile(join(staging, 'target'), `${(await showSubvolume(target)).uuid}\n${full}\n`);
+  const newer = await host.recover('restore', 'home', target);
+  assert.deepEqual(
+    [newer.exitCode, newer.stderr],
+    [
+      2,
+      `recover.sh: ${target} is there already, from ${full}, and ${scene.keys.at(-1)} is meant: choose another TARGET, or name that MANIFEST to end its restore\n`,
+    ],
+  );
   assert.equal((await host.recover('restore', full, target)).stdout, `restored ${target}\n`);
   assert.deepEqual(await namesIn(scene.place), ['there']);
   await shell`btrfs subvolume delete ${target}`;
@@ -166,4 +174,46 @@ test('two runs to one TARGET: the second ends with exit 3', async () => {
   assert.match(stderr, /^recover\.sh: another recover\.sh, or a btrfs receive that it left, works in /);
   assert.deepEqual(bucket.calls(), []);
   await shell`rm -r ${staging}`;
+});
+
+test('a staging directory that another user has made, or a link, is refused, and nothing is written through it', async () => {
+  const { bucket, host } = await scene.copy();
+  const staging = join(scene.place, '.recover-prepared');
+  const victim = join(scene.place, 'victim');
+  await writeFile(victim, 'kept');
+  const refusal = new RegExp(`^recover\\.sh: ${staging} is not yours: `);
+  await mkdir(staging);
+  await symlink(victim, join(staging, 'lock'));
+  await chown(staging, 65534, 65534);
+  await host.has('flock');
+  const theirs = await host.recover('restore', 'home', join(scene.place, 'prepared'));
+  await rename(staging, join(scene.place, 'theirs'));
+  await mkdir(join(scene.place, 'elsewhere'));
+  await symlink('elsewhere', staging);
+  const linked = await host.recover('restore', 'home', join(scene.place, 'prepared'));
+  for (const { exitCode, stderr } of [theirs, linked]) {
+    assert.equal(exitCode, 2, stderr);
+    assert.match(stderr, refusal);
+  }
+  assert.equal(await readFile(victim, 'utf8'), 'kept');
+  assert.deepEqual(await namesIn(join(scene.place, 'elsewhere')), []);
+  assert.deepEqual(bucket.calls(), []);
+  await shell`rm -r ${['theirs', 'elsewhere', '.recover-prepared', 'victim'].map((name) => join(scene.place, name))}`;
+});
+
+test('where btrfs receive hands an ACL of the top directory down to files, that is said', async () => {
+  await shell`setfacl -d -m u:nobody:rwx ${scene.world.data}`;
+  const key = await scene.backUp();
+  const { host } = await scene.copy();
+  const target = join(scene.place, 'handed down');
+  for (const [manifest, expected] of [
+    [scene.keys.at(-1) ?? '', false],
+    [key, true],
+  ] as const) {
+    const { exitCode, stderr } = await host.recover('restore', manifest, target);
+    assert.equal(exitCode, 0, stderr);
+    const line = `recover.sh: the top directory of ${target} has an ACL or a compression property, and btrfs receive hands both down`;
+    assert.equal(stderr.includes(line), expected, stderr);
+    await shell`btrfs subvolume delete ${target}`;
+  }
 });

@@ -28,6 +28,8 @@ export interface RecoverScene {
   readonly place: string;
   /** What the snapshots hold, by the number of the backup. */
   readonly trees: readonly unknown[];
+  /** Takes one more snapshot and backs it up; gives the key of its manifest. */
+  backUp(): Promise<string>;
   /** A host that reaches the embedded server with the real aws command. */
   realHost(): Promise<BareHost>;
   /** A host with a copy of the bucket, and a stand-in for aws; `change` is made to its script. */
@@ -85,6 +87,10 @@ export async function makeRecoverScene(
     script,
     place: other.mountPoint,
     trees,
+    async backUp() {
+      await take(keys.length + 1);
+      return (await host.backUp()).key;
+    },
     async realHost() {
       return bareHost(join(world.directory, `real-${copies++}`), script, account);
     },

@@ -160,6 +160,10 @@ ${serverAdvice(place)}
        touch "$into.received"
      done
 
+   "btrfs receive" makes every file in the top directory, where it inherits an ACL or a compression property of that
+   directory. Where "ls -ld $into/*" shows a + behind the permissions, look through the files with getfacl -R: some may
+   have an ACL that they did not have, and that lets others in.
+
 8. The last of these directories now holds a read-only subvolume, which is the backup. Take a writable snapshot of it
    to where you want it, on the same filesystem; then what is in DIR can be deleted:
 
