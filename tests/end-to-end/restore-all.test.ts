@@ -50,6 +50,15 @@ test('one subvolume that cannot be restored does not stop the others, and the sa
   );
 
   await writeObject(world, chunkOf('home'), chunk);
+  // A newer backup of one that is done is another point in time.
+  const newer = await (await hostIn(world, { name: 'photos', path: paths.photos })).backUp();
+  const mixed = await restoreAll(world, directory, '--at', newer.manifest.created_at);
+  assert.equal(mixed.exitCode, 2, mixed.stderr);
+  assert.match(
+    errorLines(mixed).join(),
+    /^photos: \S+all\/photos holds \S+\/photos\/full\/manifest-\S+ of \S+, which an earlier run restored, and AT=\S+ means another backup/,
+  );
+  await shell`btrfs subvolume delete ${join(directory, 'home')}`;
   const since = world.server.requests.length;
   const second = await restoreAll(world, directory, '--json');
   assert.equal(second.exitCode, 0, second.stderr);

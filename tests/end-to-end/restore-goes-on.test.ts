@@ -136,6 +136,31 @@ test('what was received whole is not fetched again, whatever stopped the restore
     await removeTarget(target);
   });
 
+  await t.test('an older backup that is at TARGET is not given for the one that is named', async () => {
+    const killed = new Error('killed');
+    const onInPlace = () => Promise.reject(killed);
+    const third = { manifest: five[2]?.key };
+    await assert.rejects(host.restore(target, third, { onInPlace }), killed);
+    for (const named of [{ manifest: fifth.key }, { at: fourth.manifest.created_at }]) {
+      const before = host.warnings.length;
+      const error = await refusal(host.restore(target, named));
+      assert.equal(exitCodeOf(error), 2);
+      assert.match(
+        error.message,
+        /restored has the backup of \S+ already, from a restore that was interrupted/,
+      );
+      assert.equal(error.hint, `choose another TARGET, or finish that restore with MANIFEST=${five[2]?.key}`);
+      assert.deepEqual(host.warnings.slice(before), []);
+    }
+    // The newest may have come since.
+    const { chain } = await host.restore(target);
+    assert.equal(chain.length, 3);
+    assert.match(host.warnings.at(-1) ?? '', /it is finished now\. A newer one is of /);
+    assert.deepEqual(await treeDigest(target), five[2]?.tree);
+    assert.deepEqual(await namesIn(world.mount), ['data', 'restored', 'snapshots']);
+    await removeTarget(target);
+  });
+
   await t.test('what comes to TARGET meanwhile stays, and nothing is fetched again for it', async () => {
     const { settings } = host.context;
     assert.ok(settings);

@@ -48,7 +48,9 @@ export const restoreFileSchema = z.object({
 
 export type RestoreFile = z.output<typeof restoreFileSchema>;
 
-/** .btrfs-to-s3-restored.json, with ALL=1: the subvolumes that are in their places, by name, each with its UUID. */
-export const restoredAllSchema = z.object({ restored: z.record(z.string(), uuid) });
+/** .btrfs-to-s3-restored.json, with ALL=1: the subvolumes that are in their places, by name: each one's UUID, and the backup that it is. */
+export const restoredAllSchema = z.object({
+  restored: z.record(z.string(), z.object({ uuid, bucket: z.string(), manifest_key: z.string() })),
+});
 
 export type RestoredAllFile = z.output<typeof restoredAllSchema>;

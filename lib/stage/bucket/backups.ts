@@ -122,7 +122,11 @@ function hintAtKey(bucket: Bucket, key: string): string {
   return isElsewhere ? `set S3_PREFIX=${other}` : 'make list WIDE=1 shows the keys of its backups';
 }
 
-async function selectManifest(
+/**
+ * The key of the manifest of the backup that is meant.
+ * @throws ToolError when there is none
+ */
+export async function selectManifest(
   bucket: Bucket,
   subvolume: string,
   { at, manifest }: Selection,

@@ -10,7 +10,7 @@ import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
 import { compresses } from '../../edge/btrfs/mounts/mount-options.ts';
 import { seal, sealed } from '../../edge/files/checked-json.ts';
 import { fileError, pathExists, readJsonFile, writeJsonFile } from '../../edge/files/files.ts';
-import { listEverything, momentOf, nothingFound } from '../bucket/backups.ts';
+import { listEverything, momentOf, nothingFound, selectManifest } from '../bucket/backups.ts';
 import { checkReadable } from '../bucket/identity.ts';
 import { resolveTrustedChain } from '../bucket/signatures.ts';
 import type { StageContext } from '../context.ts';
@@ -65,8 +65,10 @@ export async function openRestoreOfAll(
   return {
     subvolumes,
     async restore({ name, path }) {
-      if (await record.has(name, path)) {
-        context.log.info(`${name} was restored to ${path} by an earlier run`);
+      const there = await record.find(name, path);
+      if (there) {
+        await checkIsMeant(context, request, { name, path }, there);
+        context.log.info(`${name} was restored to ${path} by an earlier run, from ${there.manifest_key}`);
         return undefined;
       }
       return restoreBackup(context, {
@@ -74,11 +76,35 @@ export async function openRestoreOfAll(
         subvolume: name,
         target: path,
         selection: { at },
-        onInPlace: () => record.add(name, path),
+        onInPlace: ({ key }) => record.add(name, path, { bucket: placeOf(context), manifest_key: key }),
       });
     },
     finish: () => record.remove(),
   };
+}
+
+/** @throws ToolError (usage) when an earlier run, for another point in time or another prefix, has restored another backup of that name */
+async function checkIsMeant(
+  context: StageContext,
+  { at }: RestoreAllRequest,
+  { name, path }: SubvolumeToRestore,
+  there: RestoredBackup,
+): Promise<void> {
+  const isOfBucket = there.bucket === placeOf(context);
+  // Without AT= each is the newest one of its time.
+  const isMeant =
+    isOfBucket &&
+    (at === undefined || (await selectManifest(context.bucket, name, { at })) === there.manifest_key);
+  if (isMeant) return;
+  throw new ToolError(
+    `${path} holds ${there.manifest_key} of ${there.bucket}, which an earlier run restored, and ${at === undefined ? 'that is not this prefix' : `AT=${at} means another backup`}`,
+    { kind: 'usage', hint: 'choose another TARGET, or repeat the command of that run' },
+  );
+}
+
+/** Where backups are, as records of restores name it. */
+function placeOf({ bucket }: StageContext): string {
+  return `${bucket.name}/${bucket.prefix}`;
 }
 
 /** Looks at the room for what is still to be restored, and requests its thaws, so that all are waited for at once. */
@@ -137,6 +163,9 @@ async function checkRoomForAll(
   );
 }
 
+/** A backup that an earlier run has restored. */
+type RestoredBackup = Omit<RestoredAllFile['restored'][string], 'uuid'>;
+
 /** Which subvolumes are there, for a run that comes after one that failed. */
 class RestoredAll {
   readonly #path: string;
@@ -145,15 +174,19 @@ class RestoredAll {
     this.#path = join(directory, '.btrfs-to-s3-restored.json');
   }
 
-  async has(name: string, path: string): Promise<boolean> {
-    const uuid = (await this.#read()).restored[name];
-    return uuid !== undefined && (await subvolumeAt(path, basename(path)))?.uuid === uuid;
+  /** The backup at a path, if it is there as it was restored. */
+  async find(name: string, path: string): Promise<RestoredBackup | undefined> {
+    const found = (await this.#read()).restored[name];
+    if (!found || (await subvolumeAt(path, basename(path)))?.uuid !== found.uuid) return undefined;
+    return found;
   }
 
-  async add(name: string, path: string): Promise<void> {
+  async add(name: string, path: string, backup: RestoredBackup): Promise<void> {
     const { restored } = await this.#read();
     const uuid = (await subvolumeAt(path, basename(path)))?.uuid;
-    if (uuid) await writeJsonFile(this.#path, seal({ restored: { ...restored, [name]: uuid } }));
+    if (uuid) {
+      await writeJsonFile(this.#path, seal({ restored: { ...restored, [name]: { uuid, ...backup } } }));
+    }
   }
 
   async remove(): Promise<void> {

@@ -47,8 +47,10 @@ export interface RestoreRequest {
   readonly thaw: Partial<ThawTerms>;
   /** False: chunks that are not thawed are requested, and the restore ends. */
   readonly mayWait: boolean;
-  /** Called when TARGET is in its place, before what knows of this restore is removed. */
-  readonly onInPlace?: () => Promise<void>;
+  /** True where the filesystem of TARGET goes with this run: a failure keeps nothing for another one. */
+  readonly isForOnce?: boolean;
+  /** Called with the backup that is at TARGET, before what knows of this restore is removed. */
+  readonly onInPlace?: (restored: StoredManifest) => Promise<void>;
 }
 
 /** What was restored; `proofs` say what was checked and what was not. */
@@ -80,6 +82,7 @@ export async function restoreBackup(context: StageContext, asked: RestoreRequest
   try {
     return await restoreWithin(context, request, { staging, found: chain, looking });
   } catch (error) {
+    if (asked.isForOnce) throw error;
     // What went wrong first is what the user must read.
     await leaveForLater(context, request.target, staging).catch((second: unknown) =>
       context.log.warn(describeError(second)),
@@ -108,6 +111,7 @@ async function restoreWithin(
   const record = await RestoreRecord.open(context, staging, request, found, isThere);
   // What is in place already was restored as of then.
   const chain = isThere ? found.slice(0, record.from) : found;
+  if (chain.length < found.length) noteOlder(context, request, chain.at(-1), found.at(-1));
   const newest = chain.at(-1);
   if (!newest) throw new Error('a chain has at least one manifest');
   if (request.continuesChain) checkContinuableBackup(newest.manifest);
@@ -146,10 +150,32 @@ async function restoreWithin(
     },
   );
   const missing = await findNestedBackups(context, newest.manifest);
-  await request.onInPlace?.();
+  await request.onInPlace?.(newest);
   await removeStaging(staging);
   const bytes = chain.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
   return { chain, bytes, proofs: [received, compared], missing, continued };
+}
+
+/**
+ * An earlier run, which was interrupted afterwards, has put an older backup to TARGET than is asked for now.
+ * @throws ToolError (usage) when the newer one was named; the newest may only have been published since
+ */
+function noteOlder(
+  { log }: StageContext,
+  { target, selection }: RestoreRequest,
+  there: StoredManifest | undefined,
+  asked: StoredManifest | undefined,
+): void {
+  const [is, wanted] = [there, asked].map((stored) => readableTimestamp(stored?.manifest.created_at ?? ''));
+  const message = `${target} has the backup of ${is} already, from a restore that was interrupted at its end`;
+  if (selection.at === undefined && selection.manifest === undefined) {
+    log.warn(`${message}; it is finished now. A newer one is of ${wanted}: restore it to another TARGET`);
+    return;
+  }
+  throw new ToolError(`${message}, not that of ${wanted}`, {
+    kind: 'usage',
+    hint: `choose another TARGET, or finish that restore with MANIFEST=${there?.key}`,
+  });
 }
 
 /** What the streams of a chain are received with. */

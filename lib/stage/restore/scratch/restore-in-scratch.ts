@@ -79,6 +79,7 @@ function restoreTo(
       selection: { manifest: newest.key },
       verifyMode: 'none',
       readOnly: true,
+      isForOnce: true,
       thaw,
       mayWait,
     },

@@ -22,6 +22,8 @@ export async function leaveForLater({ log }: StageContext, target: string, stagi
   const record = await staging.readRecord();
   if (!record || !(await isWorthKeeping(record))) return removeStaging(staging);
   await staging.keepOnly(record.received?.name);
+  // Then nothing is to be received any more.
+  if (await isInPlace(target, record.target_uuid)) return;
   log.warn(
     `kept in ${staging.path}: ${describeProgress(record)}; run the same command again to continue, or make restore TARGET=${target} ABANDON=1 to remove it`,
   );
