@@ -12,7 +12,7 @@ import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { makeIdentity, makeSshKey } from '../support/age-keys.ts';
 import { proveIs, refusal, smallWorld } from './small-world.ts';
 import { hostIn } from './within-process.ts';
-import { allKeys, createWorld, readObject, type World } from './world.ts';
+import { allKeys, createWorld, readObject, type World, writeObject } from './world.ts';
 
 const mib = 2 ** 20;
 const words = 'the words of a file that everybody knows';
@@ -78,6 +78,21 @@ test('one chain of every codec, with both protocols, is verified and restored to
     await host.restore(target, { manifest: made[at]?.key });
     assert.deepEqual(await treeDigest(target), made[at]?.tree);
   }
+
+  // What a restore refuses by its manifest alone is not sound.
+  const key = made[7]?.key ?? '';
+  const exchanged = { ...JSON.parse(await readObject(world, key)), sealed: made[6]?.manifest.sealed };
+  await writeObject(world, key, JSON.stringify(exchanged));
+  assert.deepEqual(
+    (await host.verify()).findings.map(({ object, problem }) => [object, problem.split(':')[0]]),
+    [[key, 'cannot be used']],
+  );
+  const unable = await hostIn(world, { settings: { DECRYPT_WITH: join(world.directory, 'nowhere') } });
+  assert.deepEqual((await unable.verify()).findings, []);
+  assert.match(
+    unable.warnings.join('\n'),
+    /the sealed digests of encrypted backups are not looked at: .*nowhere/,
+  );
 });
 
 test('nothing of what was backed up, and no digest of it, can be seen in the bucket', async (t) => {

@@ -3,7 +3,7 @@
  * recovered alone. A stored part is one frame, or several whole ones where they are below the smallest part that S3 takes.
  */
 import { z } from 'zod';
-import { type PartRange, partRanges, S3_LIMITS } from '../stream/part-sizes.ts';
+import { type Layout, type PartRange, partRanges, S3_LIMITS } from '../stream/part-sizes.ts';
 import { formatSize, GIB, MIB } from '../units.ts';
 
 /** The most plain bytes of a frame: it is decoded in memory. */
@@ -12,16 +12,34 @@ export const MAX_PLAIN_FRAME_BYTES = GIB;
 /** The most frames of one backup: more do not fit a manifest. In frames of 32 MiB they hold 30 TiB. */
 export const MAX_FRAMES = 1_000_000;
 
+/** The most parts of one backup without a codec: each takes 56 bytes of a manifest. In parts of 32 MiB they hold 91 TiB. */
+export const MAX_PARTS = 3_000_000;
+
+/** True where the parts, or with a codec the frames, of a chunk do not fit the manifest any more, after as many full chunks as its index says. */
+export function exceedsManifest(
+  index: number,
+  { chunkSizeBytes, partSizeBytes }: Layout,
+  isEncoded: boolean,
+): boolean {
+  return (index + 1) * Math.ceil(chunkSizeBytes / partSizeBytes) > (isEncoded ? MAX_FRAMES : MAX_PARTS);
+}
+
 /**
- * What there is to be said before a stream is cut into frames, where only the room that its filesystem takes is known: too many frames
- * show otherwise when terabytes have been sent.
+ * What there is to be said before a stream is cut into parts or frames, where only the room that its filesystem takes is known: too many
+ * of them show otherwise when terabytes have been sent.
  * @returns undefined when all of it fits
  */
-export function tooFewFrames(usedBytes: number, partSizeBytes: number): string | undefined {
-  const mostBytes = MAX_FRAMES * partSizeBytes;
+export function tooManyParts(
+  usedBytes: number,
+  partSizeBytes: number,
+  isEncoded: boolean,
+): string | undefined {
+  const most = isEncoded ? MAX_FRAMES : MAX_PARTS;
+  const mostBytes = most * partSizeBytes;
   if (usedBytes <= mostBytes) return undefined;
-  const enoughMib = Math.ceil((1.25 * usedBytes) / MAX_FRAMES / MIB);
-  return `its filesystem holds ${formatSize(usedBytes)}, and a backup with COMPRESS or ENCRYPT_TO at most ${formatSize(mostBytes)} in parts of ${formatSize(partSizeBytes)}: set PART_SIZE=${enoughMib}MiB`;
+  const enoughMib = Math.ceil((1.25 * usedBytes) / most / MIB);
+  const codec = isEncoded ? ' with COMPRESS or ENCRYPT_TO' : '';
+  return `its filesystem holds ${formatSize(usedBytes)}, and a backup${codec} at most ${formatSize(mostBytes)} in parts of ${formatSize(partSizeBytes)}: set PART_SIZE=${enoughMib}MiB`;
 }
 
 /** What a manifest says of a frame: its bytes in the bucket, and the bytes of the stream that they make. */

@@ -13,7 +13,7 @@ import { TOOL } from './tool.ts';
 export type { Manifest, ManifestChunk, Pointer, StoredManifest } from './manifest-schema.ts';
 export { isSnapshotName, MAX_NESTED, manifestSchema } from './manifest-schema.ts';
 
-/** A manifest larger than this is refused unread; 5 million parts fit (about 1 PiB in parts of 200 MiB). */
+/** A manifest larger than this is refused unread; one with the most parts that a backup can have is smaller. */
 export const MAX_MANIFEST_BYTES = 256 * 2 ** 20;
 
 /** What another version of the tool may have written; the rest of it is not ours to judge. */
@@ -95,6 +95,7 @@ function unknownFormat(json: unknown): string | undefined {
  * limits are above what fits a manifest: three brackets for each of its chunks and one for each frame, and a comma for each part.
  */
 function isWithinBounds(text: string): boolean {
+  if (text.length > MAX_MANIFEST_BYTES) return false;
   let [brackets, commas] = [0, 0];
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);

@@ -1,6 +1,7 @@
 /** Whether encrypted backups can be read here: asked before anything costs. */
-
-import { ToolError } from '../../core/errors.ts';
+import { availableParallelism } from 'node:os';
+import pMap from 'p-map';
+import { describeError, ToolError } from '../../core/errors.ts';
 import { PLAIN } from '../../core/format/codec.ts';
 import type { StoredManifest } from '../../core/format/manifest.ts';
 import { checkIdentityFile, WrongIdentity } from '../../edge/codec/identity.ts';
@@ -58,6 +59,36 @@ export async function findSealed(
   }
   if (wrong && sealed.size === encrypted.length) throw wrong;
   return sealed;
+}
+
+/**
+ * What is wrong with the sealed digests of encrypted backups, by key: a restore refuses such a manifest before it fetches a byte. Looked at
+ * as far as DECRYPT_WITH opens them; where age or the identity is not there, nothing is known.
+ */
+export async function sealProblems(
+  { settings: { DECRYPT_WITH: identity }, log, signal }: StageContext,
+  stored: readonly StoredManifest[],
+): Promise<ReadonlyMap<string, string>> {
+  const problems = new Map<string, string>();
+  const encrypted = stored.filter(isEncrypted);
+  if (identity === '' || encrypted.length === 0) return problems;
+  try {
+    await checkPrograms(encrypted);
+    await checkIdentityFile(identity);
+  } catch (error) {
+    log.warn(`the sealed digests of encrypted backups are not looked at: ${describeError(error)}`);
+    return problems;
+  }
+  const look = async ({ key, manifest }: StoredManifest) => {
+    try {
+      await openDigests(manifest, identity);
+    } catch (error) {
+      if (!(error instanceof ToolError) || error.kind === 'interrupted') throw error;
+      if (error.kind === 'damage') problems.set(key, error.problem);
+    }
+  };
+  await pMap(encrypted, look, { concurrency: availableParallelism(), signal });
+  return problems;
 }
 
 function isEncrypted({ manifest: { codec = PLAIN } }: StoredManifest): boolean {

@@ -26,7 +26,7 @@ import { expectedOfManifest, streamProblem } from '../../transfer/stream-check.t
 import type { StageContext } from '../context.ts';
 import { warnOfDownloadMemory } from '../memory-need.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
-import { findSealed } from './identity.ts';
+import { findSealed, sealProblems } from './identity.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
 import { readBackup } from './read-backup.ts';
 import { demandSignatures, olderPointer } from './signatures.ts';
@@ -106,6 +106,12 @@ export async function verifyBackups(
   });
   const sealed = deep ? await findSealed(context, stored) : new Set<string>();
   const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings, deep);
+  if (!deep) {
+    for (const [object, problem] of await sealProblems(context, stored)) {
+      findings.push({ object, problem });
+      damaged.add(object);
+    }
+  }
   const cold = [...archived.keys(), ...(deep ? unreadable : [])];
   const heads = new Map<string, StreamHead>();
   if (deep) {

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   endsPart,
+  exceedsManifest,
   frameSchema,
   largestFrameBytes,
+  MAX_FRAMES,
+  MAX_PARTS,
   MAX_PLAIN_FRAME_BYTES,
   partRangesOf,
   partsOfFrames,
-  tooFewFrames,
+  tooManyParts,
 } from '../../../lib/core/format/frames.ts';
 import { GIB, MIB } from '../../../lib/core/units.ts';
 
@@ -85,14 +88,31 @@ test('a frame is bounded by what is held in memory', () => {
     assert.equal(frameSchema.safeParse({ ...most, ...change }).success, false);
 });
 
-test('a filesystem that holds more than its frames may is named before anything is sent', () => {
-  const limit = 1_000_000 * 32 * MIB;
-  assert.equal(tooFewFrames(limit, 32 * MIB), undefined);
-  const said = tooFewFrames(limit + 1, 32 * MIB) ?? '';
-  assert.match(
-    said,
-    /^its filesystem holds 30\.5 TiB, and a backup .* at most 30\.5 TiB in parts of 32\.0 MiB: /,
-  );
-  const [, mib = ''] = /: set PART_SIZE=(\d+)MiB$/.exec(said) ?? [];
-  assert.equal(tooFewFrames(limit + 1, Number(mib) * MIB), undefined);
+test('a filesystem that holds more than its parts or frames may is named before anything is sent', () => {
+  for (const [isEncoded, most, size, codec] of [
+    [true, MAX_FRAMES, '30.5 TiB', ' with COMPRESS or ENCRYPT_TO'],
+    [false, MAX_PARTS, '91.6 TiB', ''],
+  ] as const) {
+    const limit = most * 32 * MIB;
+    assert.equal(tooManyParts(limit, 32 * MIB, isEncoded), undefined);
+    const said = tooManyParts(limit + 1, 32 * MIB, isEncoded) ?? '';
+    const expected = `its filesystem holds ${size}, and a backup${codec} at most ${size} in parts of 32.0 MiB: `;
+    assert.ok(said.startsWith(expected), said);
+    const [, mib = ''] = /: set PART_SIZE=(\d+)MiB$/.exec(said) ?? [];
+    assert.equal(tooManyParts(limit + 1, Number(mib) * MIB, isEncoded), undefined);
+  }
+});
+
+test('the last chunk that the manifest has room for', () => {
+  const layout = { chunkSizeBytes: 10 * GIB, partSizeBytes: 32 * MIB };
+  for (const [isEncoded, most] of [
+    [true, MAX_FRAMES],
+    [false, MAX_PARTS],
+  ] as const) {
+    const last = Math.floor(most / 320) - 1;
+    assert.deepEqual(
+      [last, last + 1].map((index) => exceedsManifest(index, layout, isEncoded)),
+      [false, true],
+    );
+  }
 });

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ToolError } from '../../../lib/core/errors.ts';
-import { parseManifest, serialiseDocument, streamUuid } from '../../../lib/core/format/manifest.ts';
+import { MAX_PARTS } from '../../../lib/core/format/frames.ts';
+import {
+  MAX_MANIFEST_BYTES,
+  type Manifest,
+  parseManifest,
+  serialiseDocument,
+  streamUuid,
+} from '../../../lib/core/format/manifest.ts';
 import { incremental, set } from '../changed-manifest.ts';
 import {
   dayStamp,
@@ -33,6 +40,17 @@ test('a manifest with every optional field is accepted as it is', () => {
     const manifest = manifestOfDay(day);
     assert.deepEqual(parseManifest(serialiseDocument(manifest), keyOfDay(day), prefix), manifest);
   }
+});
+
+test('as many parts as a backup may have, in as many chunks, make a manifest that is read', () => {
+  const bytesOf = (chunks: Manifest['chunks']) => serialiseDocument({ ...manifestOfDay(1), chunks }).length;
+  const [chunk] = manifestOfDay(1).chunks;
+  assert.ok(chunk);
+  const parts = Array.from({ length: 1001 }, () => `${'A'.repeat(43)}=`);
+  const perPart = (bytesOf([{ ...chunk, parts }]) - bytesOf([{ ...chunk, parts: parts.slice(0, 1) }])) / 1000;
+  const key = 'k'.repeat(500);
+  const perChunk = bytesOf([chunk, { ...chunk, key, parts: [] }]) - bytesOf([chunk]);
+  assert.ok(MAX_PARTS * perPart + 100_000 * perChunk < MAX_MANIFEST_BYTES, `${perPart} and ${perChunk}`);
 });
 
 test('a manifest of the Python tool is accepted as it is: no UUID, unpadded chunk numbers', () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ToolError } from '../../../lib/core/errors.ts';
-import { parseManifest, parsePointer } from '../../../lib/core/format/manifest.ts';
+import { MAX_MANIFEST_BYTES, parseManifest, parsePointer } from '../../../lib/core/format/manifest.ts';
 import { runs } from '../../support/fuzz.ts';
 import { incremental, set } from '../changed-manifest.ts';
 import { keyOfDay, manifestOfDay, pointer, pointerKey, prefix } from '../samples.ts';
@@ -82,6 +82,7 @@ test('what would take up gigabytes once it is read is damage, and is not read', 
   for (const [what, text] of [
     ['arrays', `[${'[],'.repeat(2_000_001)}1]`],
     ['objects', `{"version":1,"chunks":[${'{},'.repeat(2_000_001)}{}]}`],
+    ['bytes', `{"version":1${' '.repeat(MAX_MANIFEST_BYTES)}}`],
     ['numbers', `{"version":1,"chunks":[${'1,'.repeat(7_000_001)}1]}`],
   ] as const) {
     assert.throws(() => parseManifest(text, keyOfDay(2), prefix), /it holds more values than/, what);

@@ -1,7 +1,7 @@
 /** How the chunks of one upload are stored: as pieces of the stream, or as frames that a codec makes of it. */
 import { availableParallelism } from 'node:os';
 import { ToolError } from '../../../core/errors.ts';
-import { encodedSlotBytes, MAX_FRAMES } from '../../../core/format/frames.ts';
+import { encodedSlotBytes, exceedsManifest, MAX_FRAMES, MAX_PARTS } from '../../../core/format/frames.ts';
 import { SubvolumeKeys } from '../../../core/format/names.ts';
 import type { SnapshotFile } from '../../../core/format/run-files.ts';
 import { formatCount } from '../../../core/units.ts';
@@ -20,8 +20,8 @@ import type { StageContext } from '../../context.ts';
 import { warnOfEndedUpload } from './ended-upload.ts';
 import type { UploadPlan } from './upload-plan.ts';
 
-/** More chunks than this do not fit the manifest. */
-const maxChunks = 100_000;
+/** More than this do not fit the manifest. */
+const most = { chunk: 100_000, frame: MAX_FRAMES, part: MAX_PARTS } as const;
 
 /** What an upload is made with. */
 export interface StoringTools {
@@ -53,8 +53,10 @@ function openPlain(context: StageContext, tools: StoringTools): Storing {
   const writer = openWriter(context, tools, add);
   const shared = { writer, journal, hasher: memory.hasher, onReused: add, ...losses(context, tools) };
   const placeOf = chunkPlaces(context, tools);
-  const openChunk = (index: number) =>
-    new ChunkUpload(shared, placeOf(index), plan.earlier?.chunks.get(index));
+  const openChunk = (index: number) => {
+    if (exceedsManifest(index, plan.layout, false)) throw tooMany('part', 'raise PART_SIZE');
+    return new ChunkUpload(shared, placeOf(index), plan.earlier?.chunks.get(index));
+  };
   return { writer, storeChunk: storingPlain(memory, openChunk), close: () => undefined };
 }
 
@@ -79,9 +81,8 @@ async function openEncoded(context: StageContext, tools: StoringTools): Promise<
     ...losses(context, tools),
   };
   const placeOf = chunkPlaces(context, tools);
-  const framesPerChunk = Math.ceil(layout.chunkSizeBytes / layout.partSizeBytes);
   const openObject = (index: number) => {
-    if ((index + 1) * framesPerChunk > MAX_FRAMES) throw tooMany('frame', 'raise PART_SIZE');
+    if (exceedsManifest(index, layout, true)) throw tooMany('frame', 'raise PART_SIZE');
     return new ChunkObject(shared, placeOf(index), plan.earlier?.chunks.get(index));
   };
   const storeChunk = storingEncoded({ plain, encoded, frames, journal, openObject, onStored, signal });
@@ -114,13 +115,12 @@ function chunkPlaces(
 ): (index: number) => ChunkPlace {
   const keys = new SubvolumeKeys(bucket.prefix, snapshot.subvolume);
   return (index) => {
-    if (index >= maxChunks) throw tooMany('chunk', 'raise CHUNK_SIZE');
+    if (index >= most.chunk) throw tooMany('chunk', 'raise CHUNK_SIZE');
     const key = keys.chunk(snapshot.kind, snapshot.created_at, index);
     return { index, key, partSizeBytes: plan.layout.partSizeBytes, replaces: plan.own.get(key) };
   };
 }
 
-function tooMany(what: 'chunk' | 'frame', hint: string): ToolError {
-  const most = what === 'chunk' ? maxChunks : MAX_FRAMES;
-  return new ToolError(`the stream has more than ${formatCount(most, what)}`, { hint });
+function tooMany(what: keyof typeof most, hint: string): ToolError {
+  return new ToolError(`the stream has more than ${formatCount(most[what], what)}`, { hint });
 }

@@ -2,7 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { ToolError } from '../../../core/errors.ts';
 import { isEncoded, zstdLevelOf } from '../../../core/format/codec.ts';
-import { tooFewFrames } from '../../../core/format/frames.ts';
+import { tooManyParts } from '../../../core/format/frames.ts';
 import type { SnapshotFile, UploadIdentity } from '../../../core/format/run-files.ts';
 import { differencesOf, type EarlierUpload, replayJournal } from '../../../core/plan/resume.ts';
 import { chooseLayout, type Layout } from '../../../core/stream/part-sizes.ts';
@@ -43,7 +43,7 @@ export async function planUpload(
   const earlier = replayJournal(await readJournal(run.journalPath));
   const layout = layoutFor(context, earlier);
   const encoding = await encodingOf(context);
-  if (isEncoded(codecOf(encoding))) await warnOfFrames(context, snapshot, layout);
+  await warnOfParts(context, snapshot, layout, isEncoded(codecOf(encoding)));
   const identity = {
     snapshot_uuid: snapshot.snapshot.uuid,
     parent_uuid: snapshot.parent?.uuid ?? null,
@@ -83,13 +83,14 @@ function layoutFor({ settings }: StageContext, { identity }: EarlierUpload): Lay
   return { ...layout, partSizeBytes: identity.part_size };
 }
 
-async function warnOfFrames(
+async function warnOfParts(
   { log }: StageContext,
   { subvolume, snapshot: { path } }: SnapshotFile,
   { partSizeBytes }: Layout,
+  encoded: boolean,
 ): Promise<void> {
   const { blocks, bfree, bsize } = await statfs(path);
-  const warning = tooFewFrames((blocks - bfree) * bsize, partSizeBytes);
+  const warning = tooManyParts((blocks - bfree) * bsize, partSizeBytes, encoded);
   if (warning) log.warn(`${subvolume}: ${warning}`);
 }
 
