@@ -502,7 +502,16 @@ is_received() {
   if [[ $2 == - ]]; then [[ $(property "$1" 'Received UUID') != - ]]; else [[ $(property "$1" 'Received UUID') == "$2" ]]; fi
 }
 
-# Receives what is not received yet. staging/received says what is: the key and digest of a manifest, and the UUID of the subvolume.
+# digest_up_to POSITION: of the manifests of the chain up to there. Any of them may have been another one, unsigned, in an earlier run.
+digest_up_to() {
+  local key
+  for key in "${chain[@]:0:$1+1}"; do
+    get_manifest "$key"
+    sha256sum < "$file"
+  done | sha256sum | cut -d ' ' -f 1
+}
+
+# Receives what is not received yet. staging/received says what is: the digest of manifests, the UUID of the subvolume, and the key of the last one.
 received_as=
 receive_chain() {
   local key done_key='' done_sha='' done_uuid='' first=0 position entry
@@ -512,17 +521,17 @@ receive_chain() {
     [[ ${chain[position]} == "$done_key" ]] || continue
     get_manifest "$done_key"
     entry=$staging/chain/.received-$kind-$time
-    if [[ $(sha256sum < "$file") == "$done_sha "* && $(property "$entry" UUID) == "$done_uuid" ]] && is_received "$entry" "$uuid"; then
+    if [[ $(digest_up_to "$position") == "$done_sha" && $(property "$entry" UUID) == "$done_uuid" ]] && is_received "$entry" "$uuid"; then
       say "$done_key is received already"
       first=$((position + 1)) received_as=${entry##*/}
     fi
   done
   sweep
-  for ((position = first; position < ${#chain[@]}; position++)); do receive_backup "${chain[position]}"; done
+  for ((position = first; position < ${#chain[@]}; position++)); do receive_backup "${chain[position]}" "$position"; done
   get_manifest "${chain[-1]}"
 }
 
-# receive_backup KEY: one stream, into staging/chain, where its parent is; then its parent goes.
+# receive_backup KEY POSITION: one stream, into staging/chain, where its parent is; then its parent goes.
 receive_backup() {
   local key=$1 before=$received_as entry found=() digest
   get_manifest "$key"
@@ -562,7 +571,7 @@ receive_backup() {
   # A read-only subvolume can be renamed in its directory, and chains may use one name for all.
   mv -T -- "${found[0]}" "$staging/chain/$received_as"
   btrfs filesystem sync "$staging" > /dev/null
-  printf '%s %s\n%s\n' "$(sha256sum < "$file" | cut -d ' ' -f 1)" "$(property "$staging/chain/$received_as" UUID)" "$key" > "$staging/received.tmp"
+  printf '%s %s\n%s\n' "$(digest_up_to "$2")" "$(property "$staging/chain/$received_as" UUID)" "$key" > "$staging/received.tmp"
   mv -f -- "$staging/received.tmp" "$staging/received"
   [[ -z $before ]] || btrfs subvolume delete -- "$staging/chain/$before" > /dev/null
   rm -rf -- "$work"

@@ -98,6 +98,25 @@ test('a restore that stopped goes on with the next backup, and fetches nothing a
   await proveRestored(scene, target);
 });
 
+test('what was received by other manifests than those of now is not built on', async () => {
+  const { bucket, host } = await scene.copy();
+  const target = join(scene.place, 'again');
+  const [full = '', , last = ''] = scene.keys;
+  const [lastChunk = ''] = chunksOf(bucket, last);
+  bucket.fail(`get-object ${lastChunk.slice(-30)} (AccessDenied) when calling GetObject: not now`);
+  assert.equal((await host.recover('restore', 'home', target)).exitCode, 1);
+  bucket.fail();
+  fetched(bucket);
+  bucket.put(full, bucket.read(full).toString().replace('"version"', '"note": 1, "version"'));
+  const { exitCode, stderr } = await host.recover('restore', 'home', target);
+  assert.equal(exitCode, 0, stderr);
+  assert.ok(
+    fetched(bucket).some((call) => call.includes('/full/')),
+    'the full backup is received anew',
+  );
+  await proveRestored(scene, target);
+});
+
 test('TARGET, once it is there, is left alone; a run that only had to tidy up does that', async () => {
   const { bucket, host } = await scene.copy();
   const [full = ''] = scene.keys;
