@@ -1,13 +1,15 @@
 /**
- * Reports a run: pings at its start and end, the record in RUN_DIR, METRICS_FILE, NOTIFY_COMMAND. None of it can fail a run, nor
- * hold it up for more than a moment.
+ * Reports a run: pings at its start and end, the record in RUN_DIR, METRICS_FILE, NOTIFY_COMMAND. None of it can fail a run, and each
+ * has a limit of time.
  */
 import type { Logger } from 'pino';
-import { describeError } from '../../core/errors.ts';
+import { describeError, ToolError } from '../../core/errors.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
+import { formatDuration } from '../../core/units.ts';
 import { type RunFacts, recordRun } from '../../core/watch/run-record.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { WatchFiles } from '../../edge/files/watch-files.ts';
+import { endingWithin } from '../../edge/process/abort-scope.ts';
 import type { StageContext } from '../../stage/context.ts';
 import { isFailure, isStopped, type WatchedCommand } from './watched-commands.ts';
 
@@ -23,8 +25,14 @@ export interface RunWatchOptions {
   readonly errors: readonly string[];
 }
 
-/** The bucket is asked for the metrics that long at most: a run that failed because it cannot be reached has waited enough. */
-const lookForMs = 30_000;
+/** A request for the metrics is repeated that long at most: a run that failed because the bucket cannot be reached has waited enough. */
+const retryForMs = 30_000;
+
+/**
+ * As long as the whole look may take while the bucket answers: it reads every manifest, which are 100 MiB and more for terabytes in parts
+ * of 32 MiB, and the network may be slow. The lock is held, and the ping waits, so long.
+ */
+const lookForMs = 900_000;
 
 /** The watch over one run. */
 export class RunWatch {
@@ -60,8 +68,18 @@ export class RunWatch {
     if (!this.#options.values.METRICS_FILE || this.#isSkipped) return;
     await this.#unharmed('cannot look at the bucket for METRICS_FILE', async () => {
       const { updateHealth } = await import('../../stage/watch/health/update-health.ts');
-      const signal = AbortSignal.any([context.signal, AbortSignal.timeout(lookForMs)]);
-      await updateHealth({ ...context, signal, bucket: { ...context.bucket, signal } }, this.#files);
+      const { ending, signal } = endingWithin(context.signal);
+      const late = new ToolError(`the time limit of ${formatDuration(lookForMs / 1000)} was reached`, {
+        hint: 'METRICS_FILE keeps what the last look found',
+      });
+      const timer = setTimeout(() => ending.abort(late), lookForMs);
+      const bucket = { ...context.bucket, signal, retrier: context.bucket.retrier.within(retryForMs) };
+      try {
+        await updateHealth({ ...context, signal, bucket }, this.#files);
+      } finally {
+        clearTimeout(timer);
+        ending.abort();
+      }
     });
   }
 

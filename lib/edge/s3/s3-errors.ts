@@ -20,9 +20,17 @@ export class StalledError extends Error {
   override readonly name = 'TimeoutError';
 }
 
-/** What the SDK and Node put into an error, as far as it is there: anything may be thrown. */
+/** What the SDK and Node put into an error, as far as it is there: anything may be thrown, and the code of a DOMException is a number. */
 export function detailsOf(error: unknown): S3ErrorShape {
-  return (error ?? {}) as S3ErrorShape;
+  const { name, code, message, $metadata, $retryable, $response } = (error ?? {}) as S3ErrorShape;
+  return {
+    ...(typeof name === 'string' && { name }),
+    ...(typeof code === 'string' && { code }),
+    ...(typeof message === 'string' && { message }),
+    ...($metadata && { $metadata }),
+    ...($response && { $response }),
+    $retryable,
+  };
 }
 
 /** What a ToolError was made of; any other error as it is. */

@@ -4,7 +4,16 @@ import { createServer, connect as openTcp } from 'node:net';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { ToolError } from '../../../lib/core/errors.ts';
-import { isDenied, isNamed, isTlsError, isTransient, reasonOf } from '../../../lib/edge/s3/s3-errors.ts';
+import {
+  detailsOf,
+  isCertificateError,
+  isDenied,
+  isGarbled,
+  isNamed,
+  isTlsError,
+  isTransient,
+  reasonOf,
+} from '../../../lib/edge/s3/s3-errors.ts';
 
 test('what the SDK calls retryable is', () => {
   assert.ok(isTransient(Object.assign(new Error('x'), { $retryable: {} })));
@@ -72,4 +81,17 @@ test('a name is found in an error and in a ToolError that was made of it', () =>
   assert.ok(isNamed(told, 'NoSuchKey', 'AccessDenied'));
   assert.ok(!isNamed(new ToolError('by itself'), 'AccessDenied'));
   assert.ok(!isNamed('AccessDenied', 'AccessDenied'));
+});
+
+test('whatever is thrown can be asked: the code of a DOMException is a number', () => {
+  const late = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
+  assert.equal(late.code, 23);
+  assert.equal(detailsOf(late).code, undefined);
+  assert.ok(isTransient(late));
+  for (const thrown of [late, { code: 23, message: {}, name: null }, 'a text', 7, null, undefined]) {
+    assert.deepEqual(
+      [isGarbled, isTlsError, isCertificateError].map((ask) => ask(thrown)),
+      [false, false, false],
+    );
+  }
 });

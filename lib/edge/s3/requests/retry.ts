@@ -64,6 +64,12 @@ export class Retrier {
     this.#throttle = new Throttle(options.concurrency);
   }
 
+  /** One that repeats a request for a shorter time, for work that is not worth such a wait. */
+  within(retryForMs: number): Retrier {
+    const { retryForMs: usual, ...rest } = this.#options;
+    return new Retrier({ ...rest, retryForMs: Math.min(retryForMs, usual) });
+  }
+
   /**
    * Sends a small request, again and again with longer and longer waits while it may pass.
    * @param what for messages: `list the backups`, `store part 3 of …`.

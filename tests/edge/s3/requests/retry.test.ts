@@ -360,3 +360,11 @@ test('the clock of RETRY_FOR does not follow the time of day', async () => {
     Date.now = real;
   }
 });
+
+test('work that is not worth a long wait repeats its requests for less, and no others', async () => {
+  const { retrier, limits } = createRetrier();
+  await assert.rejects(retrier.within(30_000).run('ask', failing(1000, down).request, never));
+  assert.deepEqual([...new Set(limits.splice(0))], [30_000]);
+  await assert.rejects(retrier.within(3_600_000).run('ask', failing(1000, down).request, never));
+  assert.deepEqual([...new Set(limits)], [1_800_000]);
+});
