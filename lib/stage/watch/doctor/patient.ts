@@ -23,3 +23,8 @@ export function readsPlainBytes(role: Role): boolean {
 export function touchesBtrfs(role: Role): boolean {
   return role === 'backup' || role === 'restore' || role === 'drill';
 }
+
+/** Roles whose policy in config/iam/ allows them to read what drills have found. */
+export function readsDrills(role: Role): boolean {
+  return role !== 'prune';
+}

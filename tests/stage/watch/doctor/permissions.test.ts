@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import type { DrillRecord } from '../../../../lib/core/format/drill-record.ts';
+import { drillKey } from '../../../../lib/core/format/names.ts';
 import type { Role } from '../../../../lib/stage/watch/doctor/patient.ts';
 import { openTestBucket, startTestBucket } from '../../../support/bucket.ts';
 import { examineBucketWith, linesOf } from '../../../support/doctor.ts';
@@ -14,11 +16,30 @@ const directory = temporaryDirectory('doctor-permissions');
 const { bucket, server } = await startTestBucket(directory, { S3_PREFIX: prefix });
 await publish(bucket, { day: 1 });
 await put(bucket, `${prefix}/RESTORE.txt`, 'text');
+const drill: DrillRecord = {
+  version: 1,
+  subvolume: 'data',
+  manifest_key: `${prefix}/subvol/data/full/manifest-20260101T020000Z.json`,
+  created_at: '20260101T020000Z',
+  backups: 1,
+  bytes: 2000,
+  result: 'sound',
+  proofs: ['every part matched'],
+  problem: null,
+  host: 'host-1',
+  tool: { name: 'btrfs-to-s3', version: '0.1.0' },
+  started_at: '2026-01-02T02:00:00.000Z',
+  finished_at: '2026-01-02T03:00:00.000Z',
+};
+await put(bucket, drillKey(prefix, 'data', '20260102T020000Z'), JSON.stringify(drill));
+
+async function examineAll(role: Role) {
+  const open = () => openTestBucket(server.endpoint, { S3_PREFIX: prefix });
+  return examineBucketWith(open, { S3_BUCKET: bucket.name, RUN_DIR: directory }, { role });
+}
 
 async function examine(role: Role) {
-  const open = () => openTestBucket(server.endpoint, { S3_PREFIX: prefix });
-  const found = await examineBucketWith(open, { S3_BUCKET: bucket.name, RUN_DIR: directory }, { role });
-  return linesOf(found, 'bucket', 'permissions', 'the rest');
+  return linesOf(await examineAll(role), 'bucket', 'permissions', 'the rest');
 }
 
 async function contents() {
@@ -55,7 +76,13 @@ for (const role of Object.keys(needed) as Role[]) {
     server.permissions.clear();
     const before = await contents();
     server.permissions.set(permissionsOf(role, bucket.name, prefix));
-    const [reached, permissions, ...more] = await examine(role);
+    const found = await examineAll(role);
+    assert.deepEqual(linesOf(found), [], 'nothing is broken');
+    assert.match(
+      linesOf(found, 'last drill').join(),
+      role === 'prune' ? /^skipped last drill: make prune needs no/ : /: the last drill of data, .*sound/,
+    );
+    const [reached, permissions, ...more] = linesOf(found, 'bucket', 'permissions', 'the rest');
     assert.match(reached ?? '', /^fine bucket: /);
     for (const action of needed[role])
       assert.ok(permissions?.includes(action), `${permissions} has ${action}`);

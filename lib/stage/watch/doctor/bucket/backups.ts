@@ -8,7 +8,7 @@ import type { Bucket } from '../../../../edge/s3/s3-client.ts';
 import { listEverything, readManifest, readPointer } from '../../../bucket/backups.ts';
 import { earlierDrills } from '../../drill/records.ts';
 import { broken, doubtful, type Finding, failure, fine, skipped } from '../check.ts';
-import type { Patient } from '../patient.ts';
+import { type Patient, readsDrills } from '../patient.ts';
 
 /** The last backup of a subvolume; undefined where there is none, or an error where it cannot be read. */
 export interface LastOfName {
@@ -72,8 +72,11 @@ const staleDrillMs = 180 * DAY_MS;
 export async function lookAtDrills(
   bucket: Bucket,
   last: readonly LastOfName[],
-  { now, hostId, hostName }: Patient,
+  { role, now, hostId, hostName }: Patient,
 ): Promise<readonly Finding[]> {
+  if (!readsDrills(role)) {
+    return [skipped(`make ${role} needs no records of drills, and its policy does not let it read them`)];
+  }
   const backedUp = last.filter(({ stored }) => stored !== undefined);
   if (backedUp.length === 0) return [skipped('there is no backup yet')];
   return Promise.all(
