@@ -4,6 +4,7 @@ import type { ManifestChunk } from '../../core/format/manifest.ts';
 import { chunkProblem, isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ReadManifest } from '../../core/plan/restorability.ts';
 import { headObject, type ObjectHead } from '../../edge/s3/objects.ts';
+import { isDenied } from '../../edge/s3/s3-errors.ts';
 import type { StageContext } from '../context.ts';
 import { REQUESTS_AT_ONCE } from './backups.ts';
 
@@ -32,11 +33,15 @@ export function lookAtChunks(
 /**
  * A listing whose ETags can be held against manifests: some servers list others than HEAD gives, by which backups were published. Chunks
  * that seem to be others are looked at one by one, and those that are right get the ETag of their manifest.
+ * @param onDenied for credentials that may list but not read: called once, with the first chunk that is denied; those that were not
+ *   looked at keep the ETag of the listing, and so the doubt
+ * @throws ToolError when a chunk cannot be looked at; also where that is denied, without `onDenied`
  */
 export async function withEtagsOfHead<Listed extends { key: string; sizeBytes: number; etag: string }>(
-  context: Pick<StageContext, 'bucket' | 'signal'>,
+  { bucket, signal }: Pick<StageContext, 'bucket' | 'signal'>,
   listed: readonly Listed[],
   manifests: Iterable<ReadManifest>,
+  onDenied?: (key: string) => void,
 ): Promise<readonly Listed[]> {
   const objects = new Map(listed.map((object) => [object.key, { ...object, sha256: undefined }]));
   const doubtful = [...manifests].flatMap((manifest) => {
@@ -46,9 +51,20 @@ export async function withEtagsOfHead<Listed extends { key: string; sizeBytes: n
       return isWorthReading(chunk, object) && chunkProblem(chunk, object) !== undefined;
     });
   });
-  const looked = await lookAtChunks(context, doubtful);
-  const right = new Map(
-    looked.flatMap(({ chunk, problem }) => (problem === undefined ? [[chunk.key, chunk.etag ?? '']] : [])),
-  );
+  const right = new Map<string, string>();
+  let isDeniedOnce = false;
+  const look = async (chunk: ManifestChunk) => {
+    // A look that is denied takes six requests, and a copied bucket may have thousands of such chunks.
+    if (isDeniedOnce) return;
+    try {
+      const head = await headObject(bucket, chunk.key);
+      if (chunkProblem(chunk, head) === undefined) right.set(chunk.key, chunk.etag ?? '');
+    } catch (error) {
+      if (!onDenied || !isDenied(error)) throw error;
+      if (!isDeniedOnce) onDenied(chunk.key);
+      isDeniedOnce = true;
+    }
+  };
+  await pMap(doubtful, look, { concurrency: REQUESTS_AT_ONCE, signal });
   return listed.map((object) => ({ ...object, etag: right.get(object.key) ?? object.etag }));
 }

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { serialiseDocument } from '../../../lib/core/format/manifest.ts';
 import { RunDirectory } from '../../../lib/edge/files/run-directory.ts';
-import { publish, publishGeneration } from '../../support/fake-backups.ts';
+import { publish, publishGeneration, put } from '../../support/fake-backups.ts';
 import { errorAnswer } from '../../support/faulty-proxy.ts';
+import { permissionsOf } from '../../support/iam-policy.ts';
 import { keysIn, startPruning } from '../../support/pruning.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -44,6 +46,39 @@ test('keys that may not be deleted are named one by one, and the rest goes', asy
     (await keysIn(bucket)).filter((key) => /2026010[123]/.test(key)),
     [],
   );
+});
+
+test('what may not be looked at stays in doubt: its backup is kept and named, and the rest is pruned', async () => {
+  const { bucket, prune } = await place('copied');
+  const [odd] = await publishGeneration(bucket, { day: 1, backups: 1 });
+  assert.ok(odd, 'a backup');
+  const [chunk, ...others] = odd.manifest.chunks;
+  assert.ok(chunk, 'of two chunks');
+  // As in a copy of the bucket whose objects were sent in other parts.
+  const chunks = [{ ...chunk, etag: `${'0'.repeat(32)}-2` }, ...others];
+  await put(bucket, odd.key, serialiseDocument({ ...odd.manifest, chunks }));
+  for (const at of [5, 9, 13]) await publishGeneration(bucket, { day: at, backups: 1 });
+  for (const at of [1, 5, 9]) await publishGeneration(bucket, { subvolume: 'home', day: at, backups: 1 });
+  server.permissions.set(permissionsOf('prune', bucket.name, 'copied'));
+  warnings.length = 0;
+  const { outcomes, problem } = await prune(true);
+  server.permissions.clear();
+  assert.match(
+    warnings.splice(0).join(),
+    /^these credentials may not look at \S+-00000\.bin, whose ETag .*make verify/,
+  );
+  assert.equal(problem?.kind, 'damage');
+  assert.match(
+    problem?.message ?? '',
+    /^\S+manifest-20260101T020000Z\.json is kept, .*: chunk \S+-00000\.bin was replaced: its ETag is [^\n]+$/,
+  );
+  assert.deepEqual(
+    ['data', 'home'].map((name) => outcomes.get(name)?.manifests),
+    [1, 1],
+  );
+  const left = await keysIn(bucket);
+  for (const key of [odd.key, ...chunks.map((named) => named.key)]) assert.ok(left.includes(key), key);
+  assert.ok(!left.some((key) => /data.*20260105/.test(key)), 'what is not in doubt goes');
 });
 
 test('without leave to list uploads the rest is done, and that is reported', async () => {
