@@ -22,3 +22,29 @@ export function untilAborted<Result>(promise: Promise<Result>, signal: AbortSign
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
+
+/** As long as cleaning up may take once a run is stopped: whoever stops it does not wait for more. */
+export const CLEAN_UP_MS = 4000;
+
+/**
+ * Cleans up after a piece of work. The signal for that is aborted only a moment after the outer one: what a stopped run has begun in
+ * the bucket would stay there otherwise.
+ */
+export async function outlasting<Result>(
+  outer: AbortSignal,
+  cleanUp: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const ending = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const startToEnd = () => {
+    timer = setTimeout(() => ending.abort(outer.reason), CLEAN_UP_MS);
+  };
+  if (outer.aborted) startToEnd();
+  else outer.addEventListener('abort', startToEnd, { once: true });
+  try {
+    return await cleanUp(ending.signal);
+  } finally {
+    clearTimeout(timer);
+    outer.removeEventListener('abort', startToEnd);
+  }
+}

@@ -6,6 +6,7 @@ import {
   ListPartsCommand,
   type ListPartsCommandOutput,
 } from '@aws-sdk/client-s3';
+import { outlasting } from '../process/abort-scope.ts';
 import { pagesOf } from './requests/pages.ts';
 import { send } from './requests/send.ts';
 import type { Bucket } from './s3-client.ts';
@@ -81,6 +82,11 @@ export async function abortUpload(bucket: Bucket, { key, uploadId }: MultipartUp
   } catch (error) {
     if (!isUnknownUpload(error)) throw error;
   }
+}
+
+/** Aborts an upload that was begun to try something, also while the run is being stopped: its parts would stay. @throws ToolError */
+export function abandonUpload(bucket: Bucket, upload: MultipartUpload): Promise<void> {
+  return outlasting(bucket.signal, (signal) => abortUpload({ ...bucket, signal }, upload));
 }
 
 /** The gateway of Ceph 16 says NoSuchKey where S3 says NoSuchUpload (measured; the contract tests have it as error-codes). */

@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { MIB } from '../../../core/units.ts';
-import { abortUpload } from '../multipart-uploads.ts';
+import { endingWithin } from '../../process/abort-scope.ts';
+import { abandonUpload } from '../multipart-uploads.ts';
 import { send, sendOnce, transfer } from '../requests/send.ts';
 import type { Bucket, WriteOptions } from '../s3-client.ts';
 
@@ -34,6 +35,8 @@ export async function measureUpload(
   const startedMs = performance.now();
   let number = 0;
   let sent = 0;
+  const { ending, signal } = endingWithin(bucket.signal);
+  const sending = { ...bucket, signal };
   const isDone = () => performance.now() - startedMs >= forMs || number * partBytes >= mostBytes;
   const sendParts = async () => {
     // One part each at least: a line that is slower than the time allows is measured by those.
@@ -41,18 +44,22 @@ export async function measureUpload(
       number += 1;
       const part = new UploadPartCommand({ ...place, UploadId, PartNumber: number, Body: bytes });
       await transfer(
-        bucket,
+        sending,
         `send part ${number} of ${key}`,
         () => undefined,
-        () => sendOnce(bucket, part),
+        () => sendOnce(sending, part),
       );
       sent += partBytes;
     } while (!isDone());
   };
+  const senders = Array.from({ length: concurrency }, sendParts);
   try {
-    await Promise.all(Array.from({ length: concurrency }, sendParts));
+    await Promise.all(senders);
     return sent / ((performance.now() - startedMs) / 1000);
   } finally {
-    await abortUpload(bucket, { key, uploadId: UploadId });
+    // A part that is still on its way may be stored after its upload was aborted.
+    ending.abort();
+    await Promise.allSettled(senders);
+    await abandonUpload(bucket, { key, uploadId: UploadId });
   }
 }

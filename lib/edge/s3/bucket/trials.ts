@@ -14,7 +14,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { conditionOf, mayBeForCondition } from '../conditional-write.ts';
-import { listUploads } from '../multipart-uploads.ts';
+import { abandonUpload, listUploads } from '../multipart-uploads.ts';
 import { send } from '../requests/send.ts';
 import type { Bucket, WriteOptions } from '../s3-client.ts';
 import { detailsOf, isNamed, reasonOf, statusOf } from '../s3-errors.ts';
@@ -155,11 +155,17 @@ export async function tryUpload(
     MultipartUpload: { Parts: [{ PartNumber: 1, ETag: noEtag, ChecksumSHA256: digestOfX }] },
   });
   const passes = ['InvalidPart', 'InvalidRequest', 'MalformedXML', 'BadDigest', 'PreconditionFailed'];
-  await attempt('s3:PutObject', [], () => send(bucket, `send a part of ${key}`, part));
-  await attempt('s3:ListMultipartUploadParts', ['NoSuchUpload', 'NoSuchKey'], () =>
-    send(bucket, `list the parts of ${key}`, new ListPartsCommand(upload)),
-  );
-  await attempt('s3:PutObject', passes, () => send(bucket, `complete ${key}`, complete));
+  try {
+    await attempt('s3:PutObject', [], () => send(bucket, `send a part of ${key}`, part));
+    await attempt('s3:ListMultipartUploadParts', ['NoSuchUpload', 'NoSuchKey'], () =>
+      send(bucket, `list the parts of ${key}`, new ListPartsCommand(upload)),
+    );
+    await attempt('s3:PutObject', passes, () => send(bucket, `complete ${key}`, complete));
+  } catch (error) {
+    // What went wrong first is what the user must read.
+    await abandonUpload(bucket, { key, uploadId: uploadId ?? '' }).catch(() => undefined);
+    throw error;
+  }
   return [...trials, await tryAbort(bucket, key, uploadId)];
 }
 

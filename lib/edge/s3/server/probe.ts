@@ -9,7 +9,7 @@ import { archiveOf } from '../../../core/thaw/archive-classes.ts';
 import { formatSize } from '../../../core/units.ts';
 import { writeDocument } from '../documents.ts';
 import { chooseClass, explainS3Error } from '../explain-error.ts';
-import { abortUpload, type MultipartUpload } from '../multipart-uploads.ts';
+import { abandonUpload, type MultipartUpload } from '../multipart-uploads.ts';
 import { send } from '../requests/send.ts';
 import type { Bucket, WriteOptions } from '../s3-client.ts';
 import { detailsOf, isDenied, reasonOf, statusOf } from '../s3-errors.ts';
@@ -78,7 +78,7 @@ async function tryChunk(bucket: Bucket, { chunk: { key, options }, partSizeBytes
   };
   const giveUp = (upload: MultipartUpload) =>
     // Whoever may not end uploads has one of no bytes for as long as the bucket's rules keep it.
-    abortUpload(bucket, upload).catch(() => bucket.signal.throwIfAborted());
+    abandonUpload(bucket, upload).catch(() => bucket.signal.throwIfAborted());
   try {
     const upload = await begin(options).catch((error: unknown) =>
       blame(error, options, async (chosen) => giveUp(await begin(chosen))),

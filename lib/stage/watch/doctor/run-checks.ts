@@ -1,7 +1,7 @@
 /** Runs checks beside each other. None waits for another, and none hides what another has found. */
 import pMap from 'p-map';
 import { formatDuration } from '../../../core/units.ts';
-import { endingWithin } from '../../../edge/process/abort-scope.ts';
+import { CLEAN_UP_MS, endingWithin } from '../../../edge/process/abort-scope.ts';
 import { broken, type Check, type Diagnosis, type Finding, failure } from './check.ts';
 
 const checksAtOnce = 8;
@@ -10,15 +10,18 @@ const checksAtOnce = 8;
 export const CHECK_LIMIT_MS = 30_000;
 
 /**
- * Runs all checks; what they found is in their order.
+ * Runs all checks; what they found is in their order. One that is late is stopped, and has a moment to clean up.
  * @throws the reason of the signal
  */
 export async function runChecks(
   checks: readonly Check[],
   signal: AbortSignal,
   limitMs = CHECK_LIMIT_MS,
+  cleanUpMs = CLEAN_UP_MS,
 ): Promise<readonly Diagnosis[]> {
-  const found = await pMap(checks, (check) => runOne(check, signal, limitMs), { concurrency: checksAtOnce });
+  const found = await pMap(checks, (check) => runOne(check, signal, { limitMs, cleanUpMs }), {
+    concurrency: checksAtOnce,
+  });
   signal.throwIfAborted();
   return found.flat();
 }
@@ -26,7 +29,7 @@ export async function runChecks(
 async function runOne(
   { name, look }: Check,
   outer: AbortSignal,
-  limitMs: number,
+  { limitMs, cleanUpMs }: { readonly limitMs: number; readonly cleanUpMs: number },
 ): Promise<readonly Diagnosis[]> {
   const { ending, signal } = endingWithin(outer);
   let timer: NodeJS.Timeout | undefined;
@@ -37,11 +40,15 @@ async function runOne(
       limitMs,
     );
   });
-  try {
-    const findings = await Promise.race([look(signal).catch((error: unknown) => [failure(error)]), late]);
-    return findings.map((finding) => ({ check: name, ...finding }));
-  } finally {
-    clearTimeout(timer);
-    ending.abort();
-  }
+  const looked = look(signal).catch((error: unknown) => [failure(error)]);
+  const findings = await Promise.race([looked, late]);
+  clearTimeout(timer);
+  ending.abort();
+  // The process may end soon, and what a late check has begun in the bucket would stay there.
+  const moment = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, cleanUpMs);
+  });
+  await Promise.race([looked, moment]);
+  clearTimeout(timer);
+  return findings.map((finding) => ({ check: name, ...finding }));
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { ToolError } from '../../../../lib/core/errors.ts';
 import { judgeRoom } from '../../../../lib/core/plan/room-verdict.ts';
 import { GIB, MIB } from '../../../../lib/core/units.ts';
@@ -36,7 +37,7 @@ test('a check that fails, or never ends, hides no other, and the findings keep t
     { name: 'defect', look: defect },
     { name: 'good', look: async () => [fine('one'), fine('two')] },
   ];
-  const found = await runChecks(checks, signal, 50);
+  const found = await runChecks(checks, signal, 50, 50);
   assert.deepEqual(linesOf(found, ...checks.map(({ name }) => name)), [
     'broken fails: it is broken: ERROR: last words | mend it',
     'broken never: there was no result within 0s | look for a network mount or a server that does not answer',
@@ -45,6 +46,18 @@ test('a check that fails, or never ends, hides no other, and the findings keep t
     'fine good: two',
   ]);
   assert.deepEqual(ended, ['never'], 'what is late is stopped');
+});
+
+test('what is late has a moment to clean up before the result is there', async () => {
+  let isCleanedUp = false;
+  const look = async (ending: AbortSignal) => {
+    await new Promise((resolve) => ending.addEventListener('abort', resolve));
+    await setTimeout(20);
+    isCleanedUp = true;
+    return [];
+  };
+  const [found] = await runChecks([{ name: 'late', look }], signal, 20);
+  assert.deepEqual([found?.verdict, isCleanedUp], ['broken', true]);
 });
 
 test('256 MiB of memory are too little for the defaults, and enough with the settings that are named', async () => {
