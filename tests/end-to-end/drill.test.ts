@@ -11,6 +11,7 @@ import { type DrillResult, type DrillsRequest, drillEach } from '../../lib/stage
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { permissionsOf } from '../support/iam-policy.ts';
 import { assertUnderWay, requestedKeys, untilTold } from './archived-world.ts';
+import { startScript, whileRunning } from './running-script.ts';
 import { edit, refusal, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
 import {
@@ -234,6 +235,44 @@ test('a drill that waits for a thaw is begun once, and what cannot be recorded i
   assert.equal((await drillKeys(world)).length, 1);
   assertNothingLeft(scene);
   assert.ok(chunkReads(world) > 0);
+});
+
+test('one drill of a subvolume runs at a time, its wait for a thaw included; backups run meanwhile', async (t) => {
+  const scene = await makeScene(t, { STORAGE_CLASS_CHUNKS: 'DEEP_ARCHIVE' });
+  const { world, spool } = scene;
+  const mail = join(world.directory, 'mail');
+  const config = await world.settingsFile({
+    SPOOL_DIR: spool,
+    DRILL: 'weekly',
+    NOTIFY_COMMAND: `echo $COMMAND $RESULT $EXIT_CODE >> ${mail}`,
+  });
+  const run = (...args: readonly string[]) =>
+    startScript(world, config, 'drill.ts', '--subvolume', 'data', ...args);
+  const first = run();
+  // Where this fails, the scratch image goes as well.
+  world.cleanUp(async () => first.child.kill('SIGTERM') && (await first.ended));
+  await whileRunning(first, 'the requests of a thaw', () => requestedKeys(world).length === 2);
+
+  const second = await run('--no-wait').ended;
+  assert.deepEqual([second.exitCode, second.stdout], [3, ''], second.stderr);
+  const holder = `another drill of data holds the lock \\S+: process ${first.child.pid}, since \\S+`;
+  assert.equal(errorLines(second).length, 1, second.stderr);
+  assert.match(errorLines(second)[0] ?? '', new RegExp(`${holder}; wait until it has finished$`));
+  const ifDue = await run('--if-due', '--no-wait').ended;
+  assert.deepEqual([ifDue.exitCode, ifDue.stderr], [0, '']);
+  assert.match(ifDue.stdout, new RegExp(`^data: nothing is due, as ${holder}\n$`));
+  assert.equal(readFileSync(mail, 'utf8'), 'drill success 3\n', 'it is no failure');
+  await write(world, 'four');
+  await world.backup();
+  assert.equal(first.child.exitCode, null);
+
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const next = await run('--if-due', '--no-wait').ended;
+  assert.equal(next.exitCode, 5, next.stderr);
+  assert.equal((await drillKeys(world)).length, 1);
+  assert.equal(new Set(requestedKeys(world)).size, requestedKeys(world).length);
+  assertNothingLeft(scene);
 });
 
 test('all subvolumes are drilled where none is named; one that fails does not stop the others', async (t) => {

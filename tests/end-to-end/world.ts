@@ -242,7 +242,7 @@ export async function namesIn(directory: string): Promise<readonly string[]> {
 /** What is in RUN_DIR of backups: neither the lock nor the record of the last runs, which is kept whatever becomes of them. */
 export async function runFilesOf({ runDirectory }: World): Promise<readonly string[]> {
   const names = await namesIn(runDirectory).catch(() => []);
-  return names.filter((name) => name !== 'lock' && name !== '@watch');
+  return names.filter((name) => !['lock', '@watch', '@drill'].includes(name));
 }
 
 /** The log lines of a result that are errors; the log is JSON because stderr is no terminal. */

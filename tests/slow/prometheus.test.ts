@@ -65,11 +65,12 @@ function textsNow(): readonly string[] {
   const well = {
     ...wellKnown,
     prefix: 'well',
-    // A verify that waits for a thaw, a prune that waits for a backup, and a backup that was stopped, need no one.
+    // A verify that waits for a thaw, a prune that waits for a backup, a drill for another one, and a backup that was stopped, need no one.
     runs: [
       runAt('backup', 0, 143, 'published'),
       runAt('verify', 0, 5, 'sound'),
       runAt('prune', 0, 3, 'sound'),
+      runAt('drill', 0, 3, 'sound'),
     ],
     health: {
       data: {

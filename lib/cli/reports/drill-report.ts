@@ -26,6 +26,8 @@ function linesOf(result: DrillResult): readonly string[] {
   switch (result.did) {
     case 'nothing':
       return [`${result.subvolume}: next drill due ${result.nextAt}`];
+    case 'leave':
+      return [`${result.subvolume}: nothing is due, as ${result.why}`];
     case 'plan':
       return scratchPlanLines(result.plan);
     case 'drill':
@@ -57,6 +59,8 @@ function jsonOf(result: DrillResult) {
   switch (result.did) {
     case 'nothing':
       return { subvolume, next_due_at: result.nextAt };
+    case 'leave':
+      return { subvolume, under_way: result.why };
     case 'plan':
       return scratchPlanJson(result.plan);
     case 'drill':

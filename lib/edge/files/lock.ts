@@ -21,9 +21,10 @@ const conflictCode = 75;
 /**
  * Takes the lock, and one on RUN_DIR itself: the file can be deleted while it is held, and a new file of that name would have
  * another lock.
+ * @param who says what else may hold it
  * @throws ToolError (locked) with the holder's process id and start time.
  */
-export async function takeLock(runDirectory: string): Promise<Lock> {
+export async function takeLock(runDirectory: string, who = 'another run'): Promise<Lock> {
   const path = join(runDirectory, 'lock');
   const opened: FileHandle[] = [];
   const close = async () => {
@@ -31,7 +32,7 @@ export async function takeLock(runDirectory: string): Promise<Lock> {
   };
   try {
     const file = await openWithin(runDirectory, path, opened);
-    for (const each of opened) await lock(each, path, each === file);
+    for (const each of opened) await lock(each, path, { who, isNeeded: each === file });
     const before = await readFile(path, 'utf8').catch(() => '');
     await file.truncate(0);
     await file.write(`process ${process.pid}, since ${new Date().toISOString()}\n${heldMark}`);
@@ -78,14 +79,18 @@ export async function lockFile({ fd }: FileHandle, path: string): Promise<boolea
   throw commandError(`cannot lock ${path}`, stderr);
 }
 
-async function lock(file: FileHandle, path: string, isNeeded: boolean): Promise<void> {
+async function lock(
+  file: FileHandle,
+  path: string,
+  { who, isNeeded }: { readonly who: string; readonly isNeeded: boolean },
+): Promise<void> {
   const isOurs = await lockFile(file, path).catch((error: unknown) => {
     // Some network filesystems lock files, but no directories.
     if (isNeeded) throw error;
     return true;
   });
   if (!isOurs) {
-    throw new ToolError(`another run holds the lock ${path}: ${await nameHolder(path)}`, {
+    throw new ToolError(`${who} holds the lock ${path}: ${await nameHolder(path)}`, {
       kind: 'locked',
       hint: 'wait until it has finished',
     });

@@ -5,6 +5,7 @@ import { listEverything, nothingFound } from '../../bucket/backups.ts';
 import type { StageContext } from '../../context.ts';
 import { planScratch, type ScratchPlan, type ScratchRequest } from '../../restore/scratch/scratch-plan.ts';
 import { type DrillOptions, type DrillOutcome, drill, nextDrill } from './drill.ts';
+import { lockDrill } from './drill-lock.ts';
 
 /** Which drills, and how they are done. */
 export interface DrillsRequest extends DrillOptions, Omit<ScratchRequest, 'subvolume'> {
@@ -18,6 +19,8 @@ export interface DrillsRequest extends DrillOptions, Omit<ScratchRequest, 'subvo
 /** What became of one. */
 export type DrillResult =
   | { readonly subvolume: string; readonly did: 'nothing'; readonly nextAt: string }
+  /** Another drill of it runs, so that none is due. */
+  | { readonly subvolume: string; readonly did: 'leave'; readonly why: string }
   | { readonly subvolume: string; readonly did: 'plan'; readonly plan: ScratchPlan }
   | { readonly subvolume: string; readonly did: 'drill'; readonly outcome: DrillOutcome }
   | { readonly subvolume: string; readonly did: 'fail'; readonly failure: ToolError };
@@ -49,9 +52,33 @@ export async function drillEach(
   return results;
 }
 
+interface OneDrill extends DrillsRequest {
+  readonly subvolume: string;
+}
+
+/** Whether one is due is asked under the lock: another drill may have come to its conclusion just before. */
 async function drillOne(
   context: StageContext,
-  request: DrillsRequest & { readonly subvolume: string },
+  request: OneDrill,
+  onPlan: (plan: ScratchPlan) => void,
+): Promise<DrillResult> {
+  const { subvolume, cadence, isDryRun } = request;
+  if (isDryRun) return drillIfDue(context, request, onPlan);
+  const lock = await lockDrill(context, subvolume).catch((error: unknown) => {
+    if (cadence !== undefined && error instanceof ToolError && error.kind === 'locked') return error.message;
+    throw error;
+  });
+  if (typeof lock === 'string') return { subvolume, did: 'leave', why: lock };
+  try {
+    return await drillIfDue(context, request, onPlan);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function drillIfDue(
+  context: StageContext,
+  request: OneDrill,
   onPlan: (plan: ScratchPlan) => void,
 ): Promise<DrillResult> {
   const { subvolume, selection, thaw, cadence, isDryRun } = request;
