@@ -1,10 +1,11 @@
 /** Signed backups: who can write to the bucket, and has no key, can neither change one nor pass an older one off as the last. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { makeIdentity, makeSshKey } from '../support/age-keys.ts';
 import { proveIs, refusal, smallWorld } from './small-world.ts';
@@ -217,6 +218,33 @@ test('no backup builds on a chain that a restore would refuse for want of a sign
   const last = await backUp('e', demanding);
   assert.equal(last.kind, 'full');
   assert.match(last.reason, /the last backup in the bucket is not signed as VERIFY_SIGNERS demands/);
+  const reader = { ...world, settings: { ...world.settings, VERIFY_SIGNERS: signers } };
+  await proveIs(reader, await treeDigest(world.data));
+});
+
+test('what was restored without its signature is not built on: the next backup is a full one, and says why', async (t) => {
+  const world = await smallWorld(t);
+  const publicKey = await makeSshKey(world.directory, 'key', 'ed25519');
+  const signers = join(world.directory, 'signers');
+  await writeFile(signers, `nas ${publicKey}\n`);
+  const unsigned = await hostIn(world, { settings: { RETRY_FOR: '1s' } });
+  const demanding = await hostIn(world, {
+    settings: { SIGN_WITH: join(world.directory, 'key'), VERIFY_SIGNERS: signers, RETRY_FOR: '1s' },
+  });
+  const old = await unsigned.backUp();
+  await demanding.backUp();
+  // As `make restore CONTINUE=1 SET="VERIFY_SIGNERS="` does it, moved into place.
+  const target = join(world.mount, 'restored');
+  await unsigned.restore(target, { manifest: old.key }, { continuesChain: true });
+  await shell`btrfs subvolume delete ${world.data}`;
+  await rename(target, world.data);
+  const refused = await refusal(demanding.plan('incremental'));
+  const why = 'the backup that the subvolume was restored from is not signed as VERIFY_SIGNERS demands';
+  assert.ok(refused.message.endsWith(`is not possible: ${why}`), refused.message);
+  const next = await demanding.backUp();
+  assert.deepEqual([next.manifest.kind, next.reason], ['full', why]);
+  await writeFile(join(world.data, 'later'), randomBytes(1000));
+  assert.equal((await demanding.backUp()).manifest.parent_manifest, next.key);
   const reader = { ...world, settings: { ...world.settings, VERIFY_SIGNERS: signers } };
   await proveIs(reader, await treeDigest(world.data));
 });

@@ -34,10 +34,13 @@ export async function findLastBackup(
   } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
     context.log.warn(`${subvolume}: the last backup cannot be built on: ${describeError(error)}`);
-    const what =
-      error instanceof SignatureProblem ? 'not signed as VERIFY_SIGNERS demands' : 'damaged or missing';
-    return { unreadable: `the last backup in the bucket is ${what}` };
+    return { unreadable: `the last backup in the bucket is ${whyUnusable(error)}` };
   }
+}
+
+/** Of a manifest that was refused as damage: what is wrong with it, for the reason of a plan. */
+export function whyUnusable(error: ToolError): string {
+  return error instanceof SignatureProblem ? 'not signed as VERIFY_SIGNERS demands' : 'damaged or missing';
 }
 
 /** A line that fell out of the settings must not go unnoticed: the bucket sees what it did not see, or a restore refuses the backup. */
@@ -93,11 +96,13 @@ export async function lookAtBackup(
  * Makes the checks of a restore that need no bytes: the links of a chain, and whether the bucket has every chunk in its size. One
  * listing, and a small object for each backup of the chain. A chain that fails them is reported. So is one with an archived manifest,
  * which is checked as far as it can be: that it needs a thaw before a restore is no reason for a full backup.
+ * @param what the backup is called in warnings
  */
 export async function lookAtChain(
   context: StageContext,
   manifestKey: string,
   manifest: Manifest,
+  what = 'the last backup',
 ): Promise<PublishedBackup['chain']> {
   const { bucket, log } = context;
   const trust = await demandSignatures(context);
@@ -117,9 +122,7 @@ export async function lookAtChain(
       isPartial = true;
       manifests.set(error.key, { unusable: error.problem, isArchived: true });
       const { hint } = error;
-      log.warn(
-        `${manifest.subvolume}: the last backup builds on ${error.key}, which ${error.problem}; ${hint}`,
-      );
+      log.warn(`${manifest.subvolume}: ${what} builds on ${error.key}, which ${error.problem}; ${hint}`);
     }
     const listed = await listObjects(bucket, rootOf(bucket, manifest.subvolume));
     const objects = new Map(listed.map((object) => [object.key, { ...object, sha256: undefined }]));
@@ -157,7 +160,7 @@ export async function lookAtChain(
   }
 
   function unrestorable(problem: string): PublishedBackup['chain'] {
-    log.warn(`${manifest.subvolume}: the last backup cannot be restored: ${problem}`);
+    log.warn(`${manifest.subvolume}: ${what} cannot be restored: ${problem}`);
     return { problem };
   }
 }

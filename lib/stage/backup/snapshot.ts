@@ -110,7 +110,11 @@ async function planSnapshot(
       return { kind: 'none', reason, snapshotPath: undefined };
     }
   }
-  const { base, candidate } = await lookForParent(context, source, last, { own, continued });
+  // A full backup needs no parent: nothing that is wrong with one may stand in its way.
+  const { base, candidate } =
+    request.kind === 'full'
+      ? { base: last, candidate: undefined }
+      : await lookForParent(context, source, last, { own, continued });
   const possible = planBackup(request.kind, source.subvolume, base, candidate);
   if ('impossible' in possible) throw impossible(subvolume.name, request.kind, possible);
   // Planned all the same: what stands in the way of the next backup is reported while there is still time to fix it.

@@ -7,8 +7,9 @@ import { copyProblem } from '../../../core/plan/backup/received-copy.ts';
 import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
 import { isChangedSince } from '../../../edge/btrfs/changed-since.ts';
 import { readManifest } from '../../bucket/backups.ts';
+import { demandSignatures } from '../../bucket/signatures.ts';
 import type { StageContext } from '../../context.ts';
-import { lookAtChain } from '../last-backup.ts';
+import { lookAtChain, whyUnusable } from '../last-backup.ts';
 import type { SnapshotSource } from '../snapshot-source.ts';
 import { findSnapshot } from './find-snapshot.ts';
 import { relationTo } from './relation.ts';
@@ -119,14 +120,26 @@ async function restoredFrom(
   return recorded === undefined ? memberOf(last, made.receivedUuid) : readBackup(context, recorded);
 }
 
-/** The backup at a key, where nothing is damaged. */
-async function readBackup(context: StageContext, manifestKey: string): Promise<PublishedBackup | undefined> {
-  const manifest = await readManifest(context.bucket, manifestKey).catch((error: unknown) => {
+/**
+ * The backup at a key, under the demands that a restore makes of it: what it would refuse is found before anything is uploaded. Where
+ * nothing can build on it, the plan says why.
+ */
+async function readBackup(
+  context: StageContext,
+  manifestKey: string,
+): Promise<Exclude<LastBackup, undefined>> {
+  const what = 'the backup that the subvolume was restored from';
+  try {
+    const manifest = await readManifest(context.bucket, manifestKey, await demandSignatures(context));
+    const chain = await lookAtChain(context, manifestKey, manifest, what);
+    return 'problem' in chain
+      ? { unreadable: `${what} cannot be restored again` }
+      : { manifestKey, manifest, chain };
+  } catch (error) {
     if (!(error instanceof ToolError) || error.kind !== 'damage') throw error;
-    context.log.warn(`the backup that was restored here cannot be built on: ${describeError(error)}`);
-    return undefined;
-  });
-  return manifest && { manifestKey, manifest, chain: await lookAtChain(context, manifestKey, manifest) };
+    context.log.warn(`${what} cannot be built on: ${describeError(error)}`);
+    return { unreadable: `${what} is ${whyUnusable(error)}` };
+  }
 }
 
 /** The newest backup of the last one's chain whose snapshot has a UUID, as the end of a chain of its own. */
