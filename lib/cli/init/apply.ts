@@ -71,7 +71,8 @@ async function makePrivate(directory: string): Promise<void> {
     await mkdir(dirname(directory), { recursive: true });
     await mkdir(directory, { mode: 0o700 });
   } catch (cause) {
-    throw fileError(`cannot make ${directory}`, cause, 'choose another SNAPSHOT_DIR');
+    const hint = 'choose another SNAPSHOT_DIR';
+    throw fileError(`cannot make ${directory}`, cause, hint, `make room there, or ${hint}`);
   }
 }
 
@@ -82,7 +83,8 @@ async function writeNew(path: string, text: string): Promise<void> {
     await writeFlushed(path, text);
   } catch (cause) {
     if (codeOf(cause) === 'EEXIST') throw existing(path);
-    throw fileError(`cannot write ${path}`, cause);
+    const fullHint = 'make room there, or name a file on another disk with CONFIG=, and run again';
+    throw fileError(`cannot write ${path}`, cause, undefined, fullHint);
   }
 }
 

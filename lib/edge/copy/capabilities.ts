@@ -31,7 +31,8 @@ export async function capabilitiesOf(directory: string): Promise<Capabilities> {
     });
     return { owners, symlinks, hardLinks };
   } catch (cause) {
-    throw fileError(`cannot write to ${directory}`, cause);
+    const fullHint = 'make room there, or name another directory, and run again';
+    throw fileError(`cannot write to ${directory}`, cause, undefined, fullHint);
   } finally {
     await rm(other, { force: true });
     await rm(file, { force: true });

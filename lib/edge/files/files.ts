@@ -122,14 +122,23 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** Writes a new file, 0600, and waits until it is on disk. @throws the system's error, `EEXIST` where the path is taken */
+/**
+ * Writes a new file, 0600, and waits until it is on disk.
+ * @throws the system's error, `EEXIST` where the path is taken; nothing of it is left then, as an empty file would take the path
+ */
 export async function writeFlushed(path: string, text: string): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    // Where this fails too, the first failure is the one to report.
+    await rm(path, { force: true }).catch(() => undefined);
+    throw error;
   }
 }
 
