@@ -1,17 +1,16 @@
 /** What to do after make init: the plan, the first backup, and the proof that it can be restored. */
-import { dirname, join } from 'node:path';
-import { placeOf } from '../../core/settings/rules.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
+import { restoreTargetFor } from '../../stage/setup/machine-facts.ts';
 
 /** The commands, a line each. @param identityFile of a key that was made, which a restore needs */
-export function nextSteps(
+export async function nextSteps(
   { SUBVOLUMES = [] }: SettingValues,
   config: string,
   identityFile: string | undefined,
-): readonly string[] {
+): Promise<readonly string[]> {
   const where = config === 'config/backup.env' ? '' : ` CONFIG=${config}`;
   const [first] = SUBVOLUMES;
-  const target = first && join(dirname(placeOf(first)), `restored-${first.name}`);
+  const target = first && (await restoreTargetFor(first));
   const key = identityFile === undefined ? '' : ` SET="DECRYPT_WITH=${identityFile}"`;
   return [
     'Next:',

@@ -86,7 +86,7 @@ async function makeSettings(
       throw new ToolError('stopped: no settings were written', { kind: 'interrupted' });
     }
     await makeAll(answers, { config, snapshotDirectory, identityFile, bucket });
-    return nextSteps(resolveSettings(answers.lines()).values, config, identityFile);
+    return await nextSteps(resolveSettings(answers.lines()).values, config, identityFile);
   } finally {
     bucket?.close();
   }

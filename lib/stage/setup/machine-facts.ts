@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isSubvolumeName } from '../../core/format/names.ts';
+import { placeOf, type SelectedSubvolume } from '../../core/settings/rules.ts';
 import { isSubvolumeRoot } from '../../edge/btrfs/btrfs.ts';
 import { btrfsMounts, mountOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { pathExists } from '../../edge/files/files.ts';
@@ -33,6 +34,20 @@ export async function lookAtMachine(): Promise<MachineFacts> {
 /** A directory for snapshots beside the data of a subvolume: within it, as a subvolume is not part of its own snapshots. */
 export function snapshotDirectoryFor(path: string): string {
   return join(path, '.btrfs-to-s3');
+}
+
+/**
+ * A path for the first restore of a subvolume: beside it, or within it where what is beside is on another filesystem, as with a Btrfs
+ * filesystem mounted at /data, or cannot be written.
+ */
+export async function restoreTargetFor(selected: SelectedSubvolume): Promise<string> {
+  const path = placeOf(selected);
+  const [beside, within] = [join(dirname(path), `restored-${selected.name}`), join(path, 'restored')];
+  // Only a proposal: where no mount is found, it is not for that to fail what has been done by now.
+  const seenAt = async (each: string) => mountOf(await nearestThatExists(each)).catch(() => undefined);
+  const [own, above] = await Promise.all([seenAt(path), seenAt(dirname(path))]);
+  const isSame = own !== undefined && above?.device === own.device && above.type === 'btrfs';
+  return isSame && !above.options.includes('ro') ? beside : within;
 }
 
 /** The path, or the nearest directory above it that is there. */
