@@ -1,5 +1,6 @@
 /** Runs the doctor: settings that are wrong are a finding as well, and keep it from no other. */
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { exitCodeOf, ToolError } from '../core/errors.ts';
 import type { SettingValues } from '../core/settings/settings.ts';
 import { readHostId } from '../edge/btrfs/host-identity.ts';
@@ -62,6 +63,7 @@ export async function examineFile(
   const hostName = hostname();
   const patient: Patient = {
     settings: values,
+    config: resolve(config),
     ...asked,
     now: () => new Date(),
     hostName,

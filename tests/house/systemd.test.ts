@@ -119,6 +119,33 @@ test('another settings file needs no copies: an instance of the template reads i
   assert.doesNotMatch(service, /^RequiresMountsFor=$/m);
 });
 
+test('units of one settings file are not turned over to another by installing them again', async (t) => {
+  const [used, stale] = ['used', 'stale'].map((name) =>
+    join(temporaryDirectory('systemd-other'), `${name}.env`),
+  );
+  writeFileSync(used ?? '', 'PRUNE_EVERY=30d\n');
+  writeFileSync(stale ?? '', '');
+  const destination = await installed(t, `CONFIG=${used}`);
+  const contents = () =>
+    [...units, ...pruneUnits].map((unit) => readFileSync(join(destination, folder, unit), 'utf8'));
+  const before = contents();
+  const refused = await make('install-systemd', `DESTDIR=${destination}`, `CONFIG=${stale}`);
+  assert.match(refused.stderr, /Error 2\b/);
+  const again = `make install-systemd DESTDIR=${destination} CONFIG=`;
+  assert.equal(
+    refused.stderr.split('\n')[0],
+    `systemd.ts: the units that are installed use ${used}, not ${stale}; ${again}${used} installs them again; to change the file: make uninstall-systemd DESTDIR=${destination}, then ${again}${stale}`,
+  );
+  assert.deepEqual(contents(), before);
+  assert.equal(
+    (await make('install-systemd', `DESTDIR=${destination}`, `CONFIG=${used}`)).exitCode,
+    0,
+    'the same',
+  );
+  assert.equal((await make('uninstall-systemd', `DESTDIR=${destination}`)).exitCode, 0);
+  assert.equal((await make('install-systemd', `DESTDIR=${destination}`, `CONFIG=${stale}`)).exitCode, 0);
+});
+
 test('what prunes is installed only where PRUNE_EVERY is set, and goes when that is taken back', async (t) => {
   const file = join(temporaryDirectory('systemd-prune'), 'backup.env');
   writeFileSync(file, 'PRUNE_EVERY=30d\n');

@@ -7,12 +7,21 @@ import { settingsOf } from './settings.ts';
 
 type Settings = Readonly<Record<string, string>>;
 type Options = Partial<Pick<Patient, 'role' | 'now' | 'measuresRate'>>;
+const config = '/etc/btrfs-to-s3.env';
 
 function patientWith(
   settings: Settings,
   { role = 'backup', now = () => new Date(), measuresRate = false }: Options,
 ): Patient {
-  return { settings: settingsOf(settings), role, now, measuresRate, hostName: 'host-1', hostId: 'one' };
+  return {
+    settings: settingsOf(settings),
+    config,
+    role,
+    now,
+    measuresRate,
+    hostName: 'host-1',
+    hostId: 'one',
+  };
 }
 
 /** Examines a bucket, and a host with these settings. */

@@ -16,12 +16,12 @@ export interface StatusPlace
 }
 
 /** The screen. */
-export function statusText({ subvolumes }: HostStatus, place: StatusPlace): string {
+export function statusText({ subvolumes, runs }: HostStatus, place: StatusPlace): string {
   const blocks = subvolumes.map((subvolume) => blockOf(subvolume, place).join('\n'));
   const nothing = `no backups in ${place.bucket} under ${place.prefix}/`;
-  return [...(blocks.length === 0 ? [nothing] : blocks), generalLines(subvolumes, place).join('\n')].join(
-    '\n\n',
-  );
+  const pruned = runs.find(({ command }) => command === 'prune')?.done_at ?? undefined;
+  const general = generalLines(subvolumes, pruneText(pruned, place)).join('\n');
+  return [...(blocks.length === 0 ? [nothing] : blocks), general].join('\n\n');
 }
 
 function blockOf(
@@ -77,12 +77,20 @@ function verifyText({ outcome, finished_at, ok_at }: SubvolumeRun, ago: (ms: num
   return `${verdict} ${minuteOf(ms)}, ${ago(ms)}`;
 }
 
-function generalLines(subvolumes: readonly SubvolumeStatus[], place: StatusPlace): readonly string[] {
-  const { PRUNE_EVERY, KEEP_GENERATIONS } = place;
-  const prune =
-    PRUNE_EVERY === 'never'
-      ? `nothing prunes, as PRUNE_EVERY=never; make prune shows what is beyond ${formatCount(KEEP_GENERATIONS, 'generation')}`
-      : `make prune runs every ${formatDuration(PRUNE_EVERY)} and keeps ${formatCount(KEEP_GENERATIONS, 'generation')}`;
+/** What prunes by itself cannot be known, as it may be cron; when it last did is. @param doneAt ISO 8601 */
+function pruneText(doneAt: string | undefined, { PRUNE_EVERY, KEEP_GENERATIONS, now }: StatusPlace): string {
+  const generations = formatCount(KEEP_GENERATIONS, 'generation');
+  if (PRUNE_EVERY === 'never') {
+    return `nothing prunes, as PRUNE_EVERY=never; make prune shows what is beyond ${generations}`;
+  }
+  const ms = Date.parse(doneAt ?? '');
+  const last = Number.isNaN(ms)
+    ? 'none was made here yet: its timer, cron or you must call make prune IF_DUE=1 APPLY=1'
+    : `the last was ${minuteOf(ms)}, ${formatDuration((now.getTime() - ms) / 1000)} ago`;
+  return `due every ${formatDuration(PRUNE_EVERY)}, keeps ${generations}; ${last}`;
+}
+
+function generalLines(subvolumes: readonly SubvolumeStatus[], prune: string): readonly string[] {
   const costs = subvolumes.map(({ health }) => (health ? health.dollars_per_month : 0));
   const sum = costs.every((cost) => cost !== null)
     ? costs.reduce((total: number, cost) => total + (cost ?? 0), 0)

@@ -2,7 +2,8 @@
 import { dirname, join, resolve } from 'node:path';
 import { $, fs, which } from 'zx';
 import { ToolError } from '../../core/errors.ts';
-import { fileError } from './files.ts';
+import { configIn, isSameFile } from '../process/systemd-state.ts';
+import { codeOf, fileError } from './files.ts';
 
 /** A unit, and the file of config/systemd/ that it is made from. */
 interface Unit {
@@ -49,7 +50,8 @@ export interface UnitContents {
 /**
  * Installs the units and the manual page, readable by all.
  * @returns the report, line by line.
- * @throws ToolError of the kind `usage`, before anything is written, for a path that cannot stand in a unit.
+ * @throws ToolError of the kind `usage`, before anything is written, for a path that cannot stand in a unit, and where the units
+ * that are installed are of another settings file.
  */
 export async function installUnits(
   checkout: string,
@@ -67,6 +69,7 @@ export async function installUnits(
     const message = `${path} cannot be used in a systemd unit: use a path of letters, digits and /._+:@- only`;
     throw new ToolError(message, { kind: 'usage' });
   }
+  await refuseOtherConfig(config, places);
   const { target, manualPath } = directoriesOf(places);
   const wanted = prunes ? [...units, ...pruneUnits] : units;
   for (const { name, from, isTemplate } of wanted) {
@@ -87,6 +90,24 @@ export async function installUnits(
     ...((await fs.pathExists(config)) ? [] : [missing]),
     `then: systemctl enable --now ${named.join(' ')}`,
   ];
+}
+
+/** A second `make install-systemd`, without its CONFIG, would silently back up what another file says from then on. */
+async function refuseOtherConfig(config: string, places: UnitPlaces): Promise<void> {
+  const path = join(directoriesOf(places).target, 'btrfs-to-s3.service');
+  const unit = await fs.readFile(path, 'utf8').catch((cause: unknown) => {
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(cause))) return '';
+    throw fileError(`cannot read ${path}`, cause);
+  });
+  const installed = configIn(unit);
+  if (installed === undefined || (await isSameFile(installed, config))) return;
+  const { prefix, destdir } = places;
+  const where = `${prefix === '/usr/local' ? '' : ` PREFIX=${prefix}`}${destdir ? ` DESTDIR=${destdir}` : ''}`;
+  const install = `make install-systemd${where} CONFIG=`;
+  throw new ToolError(`the units that are installed use ${installed}, not ${config}`, {
+    kind: 'usage',
+    hint: `${install}${installed} installs them again; to change the file: make uninstall-systemd${where}, then ${install}${config}`,
+  });
 }
 
 /** Without paths there is no line for them: an empty one would take back those before it. */

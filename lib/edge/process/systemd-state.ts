@@ -1,4 +1,5 @@
-/** What systemd says of a unit. */
+/** What systemd says of a unit, and what a unit of ours says of itself. */
+import { realpath } from 'node:fs/promises';
 import { pathExists } from '../files/files.ts';
 import { command } from './child.ts';
 
@@ -23,4 +24,15 @@ export function parseProperties(text: string): UnitProperties {
       return at > 0 ? [[line.slice(0, at), line.slice(at + 1)]] : [];
     }),
   );
+}
+
+/** The settings file that a service starts a script with: in a unit, or in the ExecStart that `systemctl show` prints. */
+export function configIn(text: string): string | undefined {
+  return /\/scripts\/tsx\.sh scripts\/\S+\.ts --config (\S+)/.exec(text)?.[1];
+}
+
+/** True for two paths of one file; one that is not there has no other. */
+export async function isSameFile(one: string, other: string): Promise<boolean> {
+  const [first, second] = await Promise.all([one, other].map((path) => realpath(path).catch(() => path)));
+  return first === second;
 }

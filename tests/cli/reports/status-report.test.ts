@@ -75,15 +75,28 @@ test('no line is wider than 80 columns, whatever is wrong', () => {
   assert.ok(!statusText(worst, place).includes('\u001b'));
 });
 
-test('a prune that runs by itself is named, and so is a backup that is due', () => {
+test('a prune is named with its period and the last one, and so is a backup that is due', () => {
   const due = { kind: 'full' as const, at: '2026-11-28T00:00:00Z' };
   const [data] = status.subvolumes;
   assert.ok(data);
-  const text = statusText(
-    { ...status, subvolumes: [{ ...data, health: { ...healthy, due } }] },
-    { ...place, PRUNE_EVERY: 604_800 },
+  const withRuns = (...commands: readonly string[]) =>
+    statusText(
+      {
+        subvolumes: [{ ...data, health: { ...healthy, due } }],
+        runs: commands.map((command) => goodRun(command, 'sound')),
+      },
+      { ...place, PRUNE_EVERY: 604_800 },
+    );
+  // No timer calls it for an instance.
+  assert.match(
+    withRuns('backup').replace(/\s+/g, ' '),
+    / prune due every 7d 00h, keeps 2 generations; none was made here yet: its timer, cron or you must call /,
   );
-  assert.match(text, /make prune runs every 7d 00h and keeps 2 generations/);
+  const text = withRuns('backup', 'prune');
+  assert.match(
+    text.replace(/\s+/g, ' '),
+    / keeps 2 generations; the last was 2026-11-28 03:00 UTC, 9h 00m ago /,
+  );
   assert.match(text, /next {11}full, due since 2026-11-28 00:00 UTC, now/);
   assert.match(text, /in all {11}\$1\.50 a month\n/);
   assert.match(text, /state {12}nothing is known to be wrong$/);

@@ -10,6 +10,8 @@ export type Role = (typeof roles)[number];
 /** Handed to every check of the host. */
 export interface Patient extends Pick<StageContext, 'settings' | 'now' | 'hostName' | 'hostId'> {
   readonly role: Role;
+  /** The settings file, as an absolute path. */
+  readonly config: string;
   /** Whether the upload rate is measured. */
   readonly measuresRate: boolean;
 }

@@ -1,6 +1,6 @@
 /** What is judged of the host, where the host of the tests cannot be made to have it. */
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -8,11 +8,11 @@ import { ToolError } from '../../../../lib/core/errors.ts';
 import { judgeRoom } from '../../../../lib/core/plan/room-verdict.ts';
 import { GIB, MIB } from '../../../../lib/core/units.ts';
 import { activeSwapFiles, parseSwaps } from '../../../../lib/edge/btrfs/swap-files.ts';
-import { parseProperties } from '../../../../lib/edge/process/systemd-state.ts';
+import { configIn, isSameFile, parseProperties } from '../../../../lib/edge/process/systemd-state.ts';
 import { fine } from '../../../../lib/stage/watch/doctor/check.ts';
 import { lookAtNode } from '../../../../lib/stage/watch/doctor/host/machine.ts';
 import { lookAtMemory } from '../../../../lib/stage/watch/doctor/host/resources.ts';
-import { judgeTimer } from '../../../../lib/stage/watch/doctor/host/timer.ts';
+import { instanceOf, judgeTimer, timerCheck } from '../../../../lib/stage/watch/doctor/host/timer.ts';
 import { runChecks } from '../../../../lib/stage/watch/doctor/run-checks.ts';
 import { linesOf } from '../../../support/doctor.ts';
 import { settingsOf } from '../../../support/settings.ts';
@@ -108,16 +108,32 @@ test('swap files are read with their blanks, partitions are left out, and anothe
   assert.deepEqual(await activeSwapFiles(directory, own), [own]);
 });
 
-test('the timer: not installed, not active, not enabled, a run that failed, and one that is fine', () => {
-  const judge = (timer: string, service = 'Result=success') =>
-    judgeTimer(parseProperties(timer), parseProperties(service), 'btrfs-to-s3').map(
-      ({ verdict, says, cure }) => `${verdict}: ${says} | ${cure}`,
-    );
+test('the timer: not installed, of another file, not active, not enabled, a run that failed, and one that is fine', () => {
+  const config = '/etc/btrfs-to-s3.env';
+  const judge = (
+    timer: string,
+    service = 'Result=success',
+    { name = 'btrfs-to-s3', isOther = false, installed = config } = {},
+  ) =>
+    judgeTimer(
+      { timer: parseProperties(timer), service: parseProperties(service), config: '/opt/b/x.env', isOther },
+      name,
+      { config, installed },
+    ).map(({ verdict, says, cure }) => `${verdict}: ${says} | ${cure}`);
   const good =
     'LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNextElapseUSecRealtime=Mon 2026-11-30 02:14:11 UTC\nLastTriggerUSec=';
   assert.match(
     judge('LoadState=not-found')[0] ?? '',
-    /^doubtful: .* not installed.*\| make install-systemd, then: systemctl enable --now btrfs-to-s3\.timer$/,
+    /^doubtful: .* not installed.*\| make install-systemd CONFIG=\/etc\/btrfs-to-s3\.env, then: systemctl enable --now btrfs-to-s3\.timer$/,
+  );
+  // The template comes with the units of another file, which must keep it.
+  assert.match(
+    judge('LoadState=not-found', '', { name: 'btrfs-to-s3@two', installed: '/etc/one.env' })[0] ?? '',
+    /make install-systemd CONFIG=\/etc\/one\.env, then: systemctl enable --now btrfs-to-s3@two\.timer$/,
+  );
+  assert.match(
+    judge(good, undefined, { isOther: true }).join('\n'),
+    /^doubtful: btrfs-to-s3\.service uses \/opt\/b\/x\.env, and no unit uses \/etc\/btrfs-to-s3\.env \| make doctor CONFIG=\/opt\/b\/x\.env .*$/,
   );
   assert.match(
     judge(good.replace('=active', '=inactive'))[0] ?? '',
@@ -134,4 +150,48 @@ test('the timer: not installed, not active, not enabled, a run that failed, and 
   assert.deepEqual(judge(good), [
     'fine: btrfs-to-s3.timer is active, comes next Mon 2026-11-30 02:14:11 UTC; it has not run yet | undefined',
   ]);
+});
+
+test('the units that are looked at are those of the settings file', async () => {
+  const look = async (config: string, installed: string | undefined) => {
+    const asked = new Set<string>();
+    const show = async (unit: string) => {
+      const [name = ''] = unit.split('.');
+      asked.add(name);
+      const file = name.includes('@') ? '/etc/btrfs-to-s3/two.env' : installed;
+      if (file === undefined) return parseProperties('LoadState=not-found');
+      return parseProperties(
+        `LoadState=loaded\nActiveState=active\nResult=success\nExecStart=/opt/b/scripts/tsx.sh scripts/x.ts --config ${file} --if-due`,
+      );
+    };
+    const settings = settingsOf({ PRUNE_EVERY: '30d' });
+    const check = timerCheck({ settings, config }, { isRunning: async () => true, show });
+    const verdicts = (await check.look(signal)).map(({ verdict }) => verdict);
+    return [[...asked].join(' '), verdicts.join(' ')];
+  };
+  const all = 'btrfs-to-s3 btrfs-to-s3-verify btrfs-to-s3-prune';
+  assert.deepEqual(await look('/etc/one.env', '/etc/one.env'), [all, 'fine fine fine']);
+  assert.deepEqual(await look('/opt/b/config/backup.env', '/etc/one.env'), ['btrfs-to-s3', 'doubtful']);
+  const two = '/etc/btrfs-to-s3/two.env';
+  assert.deepEqual(await look(two, '/etc/one.env'), ['btrfs-to-s3 btrfs-to-s3@two', 'fine skipped']);
+  assert.deepEqual(await look(two, two), [all, 'fine fine fine']);
+  assert.deepEqual(await look(two, undefined), ['btrfs-to-s3', 'doubtful']);
+});
+
+test('a unit is known by the settings file in it, and an instance by the name of that file', async () => {
+  const unit = 'ExecStart=/opt/b/scripts/tsx.sh scripts/backup.ts --config /etc/b.env --if-due\n';
+  // As systemctl show prints it.
+  const shown = parseProperties(
+    'ExecStart={ path=/opt/b/scripts/tsx.sh ; argv[]=/opt/b/scripts/tsx.sh scripts/verify.ts --config /etc/b.env --if-due ; ignore_errors=no ; pid=0 }',
+  );
+  for (const text of [unit, shown.ExecStart ?? '']) assert.equal(configIn(text), '/etc/b.env');
+  assert.equal(configIn('ExecStart=/usr/bin/other --config /etc/b.env'), undefined);
+  assert.equal(instanceOf('/etc/btrfs-to-s3/my-nas.env'), 'my-nas');
+  for (const path of ['/etc/btrfs-to-s3.env', '/etc/btrfs-to-s3/a/b.env', '/etc/btrfs-to-s3/a b.env'])
+    assert.equal(instanceOf(path), undefined);
+  const [file, link] = [join(directory, 'file.env'), join(directory, 'link.env')];
+  await writeFile(file, '');
+  await symlink(file, link);
+  assert.equal(await isSameFile(file, link), true);
+  assert.equal(await isSameFile(file, join(directory, 'none.env')), false);
 });
