@@ -46,7 +46,7 @@ class Session {
 }
 
 /** Answers everything up to the last question for the world's server. */
-async function answerAll(session: Session, world: World, bucket: string): Promise<void> {
+async function answerAll(session: Session, world: World, bucket: string, key = secret): Promise<void> {
   await session.answer(/What to back up.*:/, world.data);
   await session.answer(/Directory for its read-only snapshots.*:/, '');
   await session.answer(/Number.*:/, '5');
@@ -54,7 +54,7 @@ async function answerAll(session: Session, world: World, bucket: string): Promis
   await session.answer(/Region that the server calls itself.*:/, '');
   await session.answer(/Number.*:/, 'keys');
   await session.answer(/Access key ID.*:/, 'end-to-end');
-  await session.answer(/Secret access key.*:/, secret);
+  await session.answer(/Secret access key.*:/, key);
   await session.answer(/Bucket; one that does not exist.*:/, bucket);
   await session.answer(/Prefix of this host.*:/, 'fleet/host-9');
 }
@@ -117,6 +117,23 @@ test('an answer that its rule refuses is asked for again; Ctrl-C leaves nothing'
   assert.match(screen, /answer 1 to 5/);
   assert.match(screen, /stopped: no settings were written$/m);
   assert.deepEqual(await namesIn(world.data), []);
+  await assert.rejects(stat(config), { code: 'ENOENT' });
+});
+
+test('credentials that the server refuses are said so, and are written only where that is asked for', async (t) => {
+  const world = await smallWorld(t);
+  const config = join(world.directory, 'backup.env');
+  const session = new Session(t, world, config);
+  await answerAll(session, world, 'backups', 'mistyped-secret');
+  await session.answer(/Encrypt backups with age.*:/, 'n');
+  await session.answer(/How often the timer takes.*:/, '');
+  await session.answer(/How often a full backup is due.*:/, '');
+  await session.answer(
+    /! cannot use the bucket: the signature was refused.*all the same\? \(y\/n\) \[n\]:/,
+    '',
+  );
+  assert.equal(await session.terminal.ended, 130);
+  assert.match(await session.screen(), /stopped: no settings were written$/m);
   await assert.rejects(stat(config), { code: 'ENOENT' });
 });
 
@@ -184,6 +201,13 @@ test('without a terminal SET= answers, what is missing is one line, and nothing 
     `${sets.join(' ')} PART_SIZE=1GiB CHUNK_SIZE=5MiB SSE=aws:kms`,
     /aws:kms needs SSE_KMS_KEY_ID/,
   );
+  const mistyped = await init(sets.join(' '), { ...keys, AWS_SECRET_ACCESS_KEY: 'mistyped-secret' });
+  assert.equal(mistyped.exitCode, 1, mistyped.stderr);
+  assert.match(
+    errorLines(mistyped)[0] ?? '',
+    /^no settings were written: cannot use the bucket: the signature was refused .*; check AWS_SECRET_ACCESS_KEY, and run again$/,
+  );
+  await assert.rejects(stat(config), { code: 'ENOENT' });
   const done = await init(`${sets.join(' ')} S3_PREFIX=fleet/host-1 RUN_DIR=${world.runDirectory}`, keys);
   assert.equal(done.exitCode, 0, done.stdout + done.stderr);
   assert.match(done.stdout, /^nothing is broken/m);

@@ -11,16 +11,25 @@ import type { Answers } from './answers.ts';
 /** As long as a person waits for a server that does not answer. */
 const retryForSeconds = 5;
 
-/** Looks for the bucket, and offers to make it. @returns the one that has to be made; to be closed */
+/** What was found. */
+export interface FoundBucket {
+  /** The one that has to be made; to be closed. */
+  readonly toMake?: Bucket;
+  /** Why no server will ever take these credentials; what else is wrong, such as a policy that is missing, may be mended later. */
+  readonly refusal?: ToolError;
+}
+
+/** Looks for the bucket, and offers to make it. */
 export async function findBucket(
   answers: Answers,
   { hostName, makesBucket }: { readonly hostName: string; readonly makesBucket: boolean },
   signal: AbortSignal,
-): Promise<Bucket | undefined> {
+): Promise<FoundBucket> {
   const { prompter } = answers;
   const { values, aws } = resolveSettings(answers.lines());
   handToSdk(aws, 'these settings', process.env);
   let bucket: Bucket | undefined;
+  let refusal: ToolError | undefined;
   try {
     bucket = await openBucket({ ...values, RETRY_FOR: retryForSeconds }, hostName, {
       signal,
@@ -34,9 +43,10 @@ export async function findBucket(
     if (!(error instanceof ToolError)) throw error;
     if (bucket && isNamed(error, 'NoSuchBucket')) {
       const text = `There is no bucket ${bucket.name}. Make it, private and without versions?`;
-      if (makesBucket || (await prompter?.confirm(text, true))) return bucket;
+      if (makesBucket || (await prompter?.confirm(text, true))) return { toMake: bucket };
     } else prompter?.say(`! ${describeError(error)}`);
+    if (isNamed(error, 'InvalidAccessKeyId', 'SignatureDoesNotMatch')) refusal = error;
   }
   bucket?.close();
-  return undefined;
+  return refusal ? { refusal } : {};
 }

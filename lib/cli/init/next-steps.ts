@@ -8,7 +8,7 @@ export async function nextSteps(
   config: string,
   identityFile: string | undefined,
 ): Promise<readonly string[]> {
-  const where = config === 'config/backup.env' ? '' : ` CONFIG=${config}`;
+  const where = settingsOf(config);
   const [first] = SUBVOLUMES;
   const target = first && (await restoreTargetFor(first));
   const key = identityFile === undefined ? '' : ` SET="DECRYPT_WITH=${identityFile}"`;
@@ -24,4 +24,13 @@ export async function nextSteps(
     'docs/scheduling.md says how to do this every night.',
     `Keep a copy of ${config}${identityFile === undefined ? '' : ` and ${identityFile}`} outside this house: a restore on another machine needs what is in ${identityFile === undefined ? 'it' : 'them'}.`,
   ];
+}
+
+/** What comes before that where the doctor has found something broken. */
+export function mendFirst(config: string): string {
+  return `Mend what has ✗ first: edit ${config}, then make doctor${settingsOf(config)} looks again. make init writes no file twice.`;
+}
+
+function settingsOf(config: string): string {
+  return config === 'config/backup.env' ? '' : ` CONFIG=${config}`;
 }

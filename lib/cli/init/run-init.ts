@@ -16,7 +16,7 @@ import { askEncryption, askHowOften } from './ask-rest.ts';
 import { askSources } from './ask-sources.ts';
 import { askCredentials, askPlace, askServer } from './ask-target.ts';
 import { findBucket } from './find-bucket.ts';
-import { nextSteps } from './next-steps.ts';
+import { mendFirst, nextSteps } from './next-steps.ts';
 import { offerPolicy } from './offer-policy.ts';
 import { Prompter } from './prompter.ts';
 import { runEstimate } from './run-estimate.ts';
@@ -51,6 +51,7 @@ export async function runInit(notes: ScriptNotes<'make-bucket'>, checkout: strin
       say('What the first backup will take and cost (Ctrl-C skips it):\n');
       await runEstimate(checkout, config);
     }
+    if (report.isBroken) say(mendFirst(config));
     say(steps.join('\n'));
     return report.isBroken ? 1 : 0;
   } catch (error) {
@@ -80,9 +81,11 @@ async function makeSettings(
   const identityFile = await askEncryption(answers);
   await askHowOften(answers);
   answers.finish();
-  const bucket = await findBucket(answers, { hostName, makesBucket }, signal);
+  const { toMake: bucket, refusal } = await findBucket(answers, { hostName, makesBucket }, signal);
   try {
-    if (prompter && !(await prompter.confirm(`Write ${config}?`, true))) {
+    if (!prompter && refusal) throw unwritten(refusal);
+    const text = refusal ? `Write ${config} all the same?` : `Write ${config}?`;
+    if (prompter && !(await prompter.confirm(text, refusal === undefined))) {
       throw new ToolError('stopped: no settings were written', { kind: 'interrupted' });
     }
     await makeAll(answers, { config, snapshotDirectory, identityFile, bucket });
@@ -90,4 +93,13 @@ async function makeSettings(
   } finally {
     bucket?.close();
   }
+}
+
+/** A script mends the credentials and runs again, which a settings file that is there already would refuse. */
+function unwritten({ message, kind, hint = '', cause }: ToolError): ToolError {
+  return new ToolError(`no settings were written: ${message}`, {
+    kind,
+    hint: `${hint}, and run again`,
+    cause,
+  });
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { nextSteps } from '../../../lib/cli/init/next-steps.ts';
+import { mendFirst, nextSteps } from '../../../lib/cli/init/next-steps.ts';
 import { restoreTargetFor } from '../../../lib/stage/setup/machine-facts.ts';
 import { btrfs, loopBtrfs } from '../../support/loop-btrfs.ts';
 import { settingsOf } from '../../support/settings.ts';
@@ -21,5 +21,9 @@ test('the first restore goes beside the subvolume, or within it where that would
 test('the restore that make init ends with names that path', async () => {
   const settings = settingsOf({ SUBVOLUMES: `all=${mount},${data}` });
   const steps = (await nextSteps(settings, 'config/backup.env', undefined)).join('\n');
+  assert.match(
+    mendFirst('/etc/x.env'),
+    /^Mend what has ✗ first: edit \/etc\/x\.env, .* make doctor CONFIG=\/etc\/x\.env /,
+  );
   assert.match(steps, new RegExp(`make restore SUBVOLUME=all TARGET=${mount}/restored +#`));
 });
