@@ -1,6 +1,6 @@
 /** A backup that failed behind its manifest: it must be published in the end, whatever has changed meanwhile, and never be overwritten. */
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parseManifest, serialiseDocument } from '../../lib/core/format/manifest.ts';
@@ -129,11 +129,55 @@ test('a run that was killed behind its pointer is over: its snapshot stays, what
   await proveIs(world, await treeDigest(world.data));
 });
 
+for (const stage of ['upload', 'publish'] as const) {
+  for (const left of [['snapshot.json'], ['snapshot.json', 'upload.jsonl']]) {
+    test(`${stage} alone keeps the snapshot of a run that was killed while it removed its files, with ${left.join(' and ')} left`, async (t) => {
+      const world = await smallWorld(t);
+      const host = await hostIn(world);
+      await write(world, 'a');
+      await host.plan();
+      await host.upload();
+      const run = join(world.runDirectory, 'data');
+      const files = await saved(run);
+      const subvolume = { name: 'data', path: world.data };
+      const { manifestKey } = await publishBackup(host.context, subvolume);
+      await files.restore(left);
+      const since = world.server.requests.length;
+      if (stage === 'upload') await host.upload();
+      else assert.equal((await publishBackup(host.context, subvolume)).manifestKey, manifestKey);
+      const sent = world.server.requests.slice(since).filter(({ key }) => key?.endsWith('.bin'));
+      assert.deepEqual(sent, []);
+      assert.deepEqual(
+        (await readdir(run)).filter((name) => left.includes(name)),
+        [],
+      );
+      await write(world, 'b');
+      const next = await host.backUp();
+      assert.equal(next.manifest.parent_manifest, manifestKey, next.reason);
+    });
+  }
+}
+
+test('upload alone gives up a backup of ours that is not the last one, when it knows nothing of its upload', async (t) => {
+  const { world, host } = await stuckBehindManifest(t);
+  const run = join(world.runDirectory, 'data');
+  for (const name of ['chunks.json', 'upload.jsonl']) await rm(join(run, name));
+  assert.match(
+    (await refusal(host.upload())).message,
+    /is in the bucket, and not the last one: it is given up/,
+  );
+  assert.equal((await namesIn(world.snapshots)).length, 1);
+});
+
 /** Keeps the files of a directory, to be put back later. */
-async function saved(directory: string): Promise<{ restore: () => Promise<void> }> {
-  const { cp, mkdtemp } = await import('node:fs/promises');
+async function saved(directory: string): Promise<{ restore: (names?: readonly string[]) => Promise<void> }> {
   const copy = await mkdtemp(`${directory}-`);
   await cp(directory, copy, { recursive: true });
-  assert.ok((await readdir(copy)).includes('chunks.json'));
-  return { restore: () => cp(copy, directory, { recursive: true }) };
+  const all = await readdir(copy);
+  assert.ok(all.includes('chunks.json'));
+  return {
+    async restore(names = all) {
+      for (const name of names) await cp(join(copy, name), join(directory, name), { recursive: true });
+    },
+  };
 }

@@ -2,7 +2,7 @@
 import type { ChunksFile, SnapshotFile } from '../../core/format/run-files.ts';
 import { DamagedFile } from '../../edge/files/files.ts';
 import type { RunDirectory } from '../../edge/files/run-directory.ts';
-import type { FoundPointer } from '../bucket/backups.ts';
+import { type FoundPointer, readPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import { findManifest, manifestKeyOf } from './publish/own-manifest.ts';
 
@@ -24,22 +24,47 @@ export async function findUnfinished(
   pointer: FoundPointer,
   isDryRun: boolean,
 ): Promise<UnfinishedBackup | undefined> {
-  const { bucket, log, now } = context;
+  const { bucket } = context;
   const file = await readOrSetAside(context, run, 'snapshot.json', () => run.readSnapshot(), isDryRun);
   if (!file) return undefined;
   const chunks = await readOrSetAside(context, run, 'chunks.json', () => run.readChunks(), isDryRun);
   const found = await findManifest(bucket, file, chunks);
   if (found && 'theirs' in found) return { file, obstacle: found.theirs };
-  const manifest_key = manifestKeyOf(bucket, file);
-  const isPublished =
-    found && pointer && 'pointer' in pointer && pointer.pointer.manifest_key === manifest_key;
-  if (!isPublished) return { file, obstacle: undefined };
-  log.info(`${manifest_key} was published by the last run`);
-  if (!isDryRun) {
-    const { server, name, prefix } = bucket;
-    await run.finish({ manifest_key, published_at: now().toISOString(), server, bucket: name, prefix });
-  }
+  if (!found || !isNamed(context, file, pointer)) return { file, obstacle: undefined };
+  if (!isDryRun) await finishPublished(context, run, file);
   return undefined;
+}
+
+/** Whether the pointer names the backup of a run. */
+function isNamed({ bucket }: StageContext, file: SnapshotFile, pointer: FoundPointer): boolean {
+  return (
+    pointer !== undefined &&
+    'pointer' in pointer &&
+    pointer.pointer.manifest_key === manifestKeyOf(bucket, file)
+  );
+}
+
+/** Ends the run of a backup that is published: its files go, and its snapshot stays. */
+export async function finishPublished(
+  { bucket, log, now }: StageContext,
+  run: RunDirectory,
+  file: SnapshotFile,
+): Promise<void> {
+  const manifest_key = manifestKeyOf(bucket, file);
+  log.info(`${manifest_key} was published by the last run`);
+  const { server, name, prefix } = bucket;
+  const published_at = now().toISOString();
+  const { upload_rate } = (await run.readPublished()) ?? {};
+  await run.finish({ manifest_key, published_at, server, bucket: name, prefix, upload_rate });
+}
+
+/**
+ * Whether a backup whose manifest stands in the bucket is the last one: then its run is over, and its snapshot is what the next backup
+ * builds on. Of the run files any may be gone, since they are removed one by one.
+ * @throws ToolError when the pointer cannot be read: what is not known to be superfluous is not deleted
+ */
+export async function isLastPublished(context: StageContext, file: SnapshotFile): Promise<boolean> {
+  return isNamed(context, file, await readPointer(context.bucket, file.subvolume));
 }
 
 /** Reads the finished upload of a run; undefined when there is none, and after a warning when it is damaged. */

@@ -22,8 +22,9 @@ import { readPointer } from '../../bucket/backups.ts';
 import { type LookedAtChunk, lookAtChunks } from '../../bucket/look-at-chunks.ts';
 import type { StageContext } from '../../context.ts';
 import { lookAtBackup } from '../last-backup.ts';
+import { finishPublished, isLastPublished } from '../unfinished.ts';
 import { anotherWriter } from './another-writer.ts';
-import { manifestKeyOf } from './own-manifest.ts';
+import { findManifest, manifestKeyOf } from './own-manifest.ts';
 import { type TidyOutcome, tidyUp } from './tidy-up.ts';
 import { writeManifest } from './write-manifest.ts';
 
@@ -49,6 +50,8 @@ export async function publishBackup(
   const snapshot = await run.readSnapshot();
   const upload = snapshot && (await run.readChunks());
   if (!snapshot || !upload) {
+    const earlier = snapshot && (await concludeEarlier(context, run, snapshot));
+    if (earlier) return earlier;
     const missing = snapshot ? 'its upload is not finished' : 'no snapshot is prepared';
     throw new ToolError(`nothing to publish for ${subvolume.name}: ${missing}`, { hint: 'run: make backup' });
   }
@@ -86,8 +89,35 @@ export async function publishBackup(
     upload_rate: upload.rate ?? (await run.readPublished())?.upload_rate,
   });
   const tidied = await tidyUp(context, run, snapshot, { key: manifestKey, text });
-  const seconds = (context.now().getTime() - Date.parse(snapshot.started_at)) / 1000;
-  return { manifestKey, manifest, chainLength, seconds, ...tidied };
+  return { manifestKey, manifest, chainLength, seconds: secondsSince(context, snapshot), ...tidied };
+}
+
+/**
+ * Ends a run that was cut off while it removed its files, behind its publish: chunks.json goes first.
+ * @returns undefined when its backup is not the last one of the bucket
+ */
+async function concludeEarlier(
+  context: StageContext,
+  run: RunDirectory,
+  snapshot: SnapshotFile,
+): Promise<PublishOutcome | undefined> {
+  const found = await findManifest(context.bucket, snapshot, undefined);
+  if (!found || !('ours' in found) || !(await isLastPublished(context, snapshot))) return undefined;
+  await finishPublished(context, run, snapshot);
+  const { ours: manifest, text } = found;
+  const manifestKey = manifestKeyOf(context.bucket, snapshot);
+  const tidied = await tidyUp(context, run, snapshot, { key: manifestKey, text });
+  return {
+    manifestKey,
+    manifest,
+    chainLength: undefined,
+    seconds: secondsSince(context, snapshot),
+    ...tidied,
+  };
+}
+
+function secondsSince({ now }: StageContext, { started_at }: SnapshotFile): number {
+  return (now().getTime() - Date.parse(started_at)) / 1000;
 }
 
 /** @throws ToolError that says what is published all the same */

@@ -21,7 +21,7 @@ import type { StageContext } from '../../context.ts';
 import { probeOnce } from '../probe-server.ts';
 import { anotherWriter, mayNotReplace } from '../publish/another-writer.ts';
 import { findManifest } from '../publish/own-manifest.ts';
-import { readFinishedUpload } from '../unfinished.ts';
+import { finishPublished, isLastPublished, readFinishedUpload } from '../unfinished.ts';
 import { CheckedStream } from './checked-stream.ts';
 import { describeCodec } from './describe-codec.ts';
 import { endedUpload, warnOfShortRule } from './ended-upload.ts';
@@ -59,11 +59,8 @@ export async function uploadSnapshot(
   }
   const plan = await planUpload(context, run, snapshot);
   const finished = await readFinishedUpload(context, run);
-  const isSame = finished && differencesOf(finished.identity, plan.identity).length === 0;
-  const isPublished = await refuseTakenKey(context, run, snapshot, { plan, finished });
-  if (finished && (isSame || isPublished)) {
-    return { chunks: finished.chunks.length, bytes: finished.stream.bytes, alreadyDone: true };
-  }
+  const done = await whatIsDone(context, run, snapshot, { plan, finished });
+  if (done) return done;
   await probeOnce(context, subvolume.name);
   const progress = context.startProgress(`upload ${subvolume.name}`);
   try {
@@ -98,20 +95,30 @@ export async function uploadSnapshot(
 }
 
 /**
- * Looks at whether the manifest of this backup is in the bucket: the chunks that one names must never be written over, and where
- * another's is, nothing that is sent could be published.
- * @returns true when it is there and ours.
+ * Looks at whether there is anything to upload, and whether the manifest of this backup is in the bucket: the chunks that one names must
+ * never be written over, and where another's is, nothing that is sent could be published.
+ * @returns what an earlier run has uploaded; undefined when there is something to do.
  * @throws ToolError when this backup is given up.
  */
-async function refuseTakenKey(
+async function whatIsDone(
   context: StageContext,
   run: RunDirectory,
   snapshot: SnapshotFile,
   { plan, finished }: { readonly plan: UploadPlan; readonly finished: ChunksFile | undefined },
-): Promise<boolean> {
+): Promise<UploadOutcome | undefined> {
   const found = await findManifest(context.bucket, snapshot, finished);
-  if (!found) return false;
-  if ('ours' in found && (finished || plan.earlier)) return true;
+  const isSame = finished && differencesOf(finished.identity, plan.identity).length === 0;
+  const earlier = finished && outcomeOf(finished.chunks, finished.stream.bytes);
+  if (!found) return isSame ? earlier : undefined;
+  if ('ours' in found) {
+    if (earlier) return earlier;
+    // A run that ended while it removed its files: giving it up would delete the snapshot that the next backup builds on.
+    if (await isLastPublished(context, snapshot)) {
+      await finishPublished(context, run, snapshot);
+      return outcomeOf(found.ours.chunks, found.ours.stream?.bytes ?? found.ours.total_bytes);
+    }
+    if (plan.earlier) return undefined;
+  }
   await giveUpRun(context, run, snapshot);
   if ('theirs' in found) throw anotherWriter(found.theirs);
   throw new ToolError(
@@ -120,6 +127,10 @@ async function refuseTakenKey(
       hint: 'run make backup: it begins another one',
     },
   );
+}
+
+function outcomeOf({ length }: { readonly length: number }, bytes: number): UploadOutcome {
+  return { chunks: length, bytes, alreadyDone: true };
 }
 
 /** Opens what the bytes pass through, lets them pass, and closes it again, whatever happens. */
