@@ -1,13 +1,13 @@
 /** What exits 0 can be restored, to the bit: of sources and layouts that people have, each of which once could not. */
 import assert from 'node:assert/strict';
-import { mkdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { exitCodeOf } from '../../lib/core/errors.ts';
 import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { edit, markReceived, proveIs, refusal, smallWorld, write } from './small-world.ts';
+import { dedupe, edit, markReceived, proveIs, refusal, smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { allKeys } from './world.ts';
 
@@ -76,12 +76,32 @@ test('a parent that was changed in place is none, however it was touched', async
   await shell`mv ${join(world.data, 'iso')} ${join(world.data, 'images')}`;
   const second = await host.backUp();
   assert.equal(second.manifest.kind, 'full');
-  assert.match(second.reason, /was changed after it was backed up$/);
+  assert.match(second.reason, /was changed after it was backed up, by hand or by deduplication; /);
   await proveIs(world, await treeDigest(second.manifest.snapshot.path));
   await edit(second.manifest.snapshot.path, async () => undefined);
   await write(world, 'c');
   const third = await host.backUp();
   assert.equal(third.manifest.kind, 'incremental', 'flags alone change nothing');
+  await proveIs(world, await treeDigest(world.data));
+});
+
+test('deduplication inside a snapshot moves its state: it is no parent any more, and the reason says what did that', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  await copyFile(join(world.data, 'a'), join(world.data, 'twin'));
+  const host = await hostIn(world);
+  const full = await host.backUp();
+  await write(world, 'b');
+  await host.plan('incremental');
+  const { path } = full.manifest.snapshot;
+  const before = await treeDigest(path);
+  await dedupe(join(path, 'a'), join(path, 'twin'));
+  assert.deepEqual(await treeDigest(path), before, 'its files are what they were');
+  const next = await host.backUp();
+  assert.equal(next.manifest.kind, 'full');
+  const cause = /changed .*, by hand or by deduplication; .*bees --workaround-btrfs-send, and duperemove/;
+  assert.match(next.reason, cause);
+  assert.match(host.warnings.join('\n'), cause, 'nor does an unfinished backup build on it');
   await proveIs(world, await treeDigest(world.data));
 });
 

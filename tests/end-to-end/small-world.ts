@@ -34,6 +34,18 @@ export async function proveIs(world: World, tree: unknown, manifest?: string): P
   await shell`btrfs subvolume delete ${target}`;
 }
 
+/** Lets two files of one content share its first 4 KiB, as deduplication does: root may, in read-only snapshots as well. FIDEDUPERANGE. */
+export async function dedupe(source: string, path: string): Promise<void> {
+  const program = [
+    'import fcntl, os, struct, sys',
+    'source, file = (os.open(path, os.O_RDONLY) for path in sys.argv[1:])',
+    "request = bytearray(struct.pack('QQHHIqQQiI', 0, 4096, 1, 0, 0, file, 0, 0, 0, 0))",
+    'fcntl.ioctl(source, 0xc0189436, request)',
+    "sys.exit(struct.unpack('QQHHIqQQiI', request)[7] != 4096)",
+  ].join('\n');
+  await shell`python3 -c ${program} ${source} ${path}`;
+}
+
 /** Gives a writable subvolume a received UUID, as btrfs-progs before 5.14.2 left them: BTRFS_IOC_SET_RECEIVED_SUBVOL. */
 export async function markReceived(
   path: string,

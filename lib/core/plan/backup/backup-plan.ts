@@ -2,6 +2,7 @@
 import { type Manifest, type StoredManifest, streamUuid } from '../../format/manifest.ts';
 import { type BackupKind, parseSnapshotName, readableTimestamp } from '../../format/names.ts';
 import type { SubvolumeState } from '../../stream/stream-head.ts';
+import { HOW_CHANGED } from './changed-in-place.ts';
 import type { Relation } from './lineage.ts';
 
 /** The subvolume that is backed up: of which the next snapshot to send is one. */
@@ -168,7 +169,7 @@ function changeSince(
   if (uuid !== streamUuid(snapshot))
     return 'is known to btrfs send by another UUID than when it was backed up';
   if (snapshot.transid !== undefined) {
-    return transid === snapshot.transid ? undefined : 'was changed after it was backed up';
+    return transid === snapshot.transid ? undefined : `was changed after it was backed up, ${HOW_CHANGED}`;
   }
   if (parent.generation === snapshot.generation) return undefined;
   if (parent.settledTransid !== undefined && transid <= parent.settledTransid) return undefined;

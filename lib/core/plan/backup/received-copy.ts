@@ -2,6 +2,7 @@
 import { type Manifest, streamUuid } from '../../format/manifest.ts';
 import type { SubvolumeState } from '../../stream/stream-head.ts';
 import type { LocalSnapshot } from './backup-plan.ts';
+import { HOW_CHANGED } from './changed-in-place.ts';
 
 /** What is known of a copy beside what it says of itself. */
 export interface CopyEvidence {
@@ -23,7 +24,9 @@ export function copyProblem(
     return { problem: 'is known to btrfs send by another UUID than when it was backed up' };
   }
   if (recordedTransid !== undefined) {
-    return state.transid === recordedTransid ? undefined : { problem: 'was changed after it was restored' };
+    return state.transid === recordedTransid
+      ? undefined
+      : { problem: `was changed after it was restored, ${HOW_CHANGED}` };
   }
   if (snapshot.transid === undefined) {
     return { problem: 'was received here, and its manifest does not record of which state' };

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { ToolError } from '../../../core/errors.ts';
 import type { BackupKind } from '../../../core/format/names.ts';
 import type { SnapshotFile } from '../../../core/format/run-files.ts';
+import { HOW_CHANGED } from '../../../core/plan/backup/changed-in-place.ts';
 import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
 import type { RunDirectory } from '../../../edge/files/run-directory.ts';
 import type { FoundPointer } from '../../bucket/backups.ts';
@@ -123,7 +124,7 @@ async function obstacleInParent(
   const state = await stateOf(context, parent.path);
   if (!state) return 'the state of its parent snapshot cannot be read';
   if (parent.transid !== undefined && state.transid !== parent.transid) {
-    return 'its parent snapshot was changed since it was planned';
+    return `its parent snapshot was changed since it was planned, ${HOW_CHANGED}`;
   }
   const looked = await lookAtBackup(context, parent.manifest_key);
   return 'problem' in looked
