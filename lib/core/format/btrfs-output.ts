@@ -1,10 +1,14 @@
 /** What the `btrfs` command prints, read into values. Formats as of btrfs-progs 5.10 … 6.x. */
 
 /** A subvolume as `btrfs subvolume show` describes it. */
-export interface SubvolumeInfo {
+export interface ShownSubvolume {
   /** Its place below the filesystem's top level, `/` for that itself. Cut short where it has a line break in it. */
   readonly topLevelPath: string;
-  readonly uuid: string;
+  /**
+   * Undefined for the top level where mkfs.btrfs was older than 4.16, and for what kernels before 3.6 made. Its snapshots have a UUID of
+   * their own, and name no parent.
+   */
+  readonly uuid: string | undefined;
   readonly parentUuid: string | undefined;
   readonly receivedUuid: string | undefined;
   readonly id: number;
@@ -22,6 +26,11 @@ export interface SubvolumeInfo {
   readonly createdAt: Date | undefined;
 }
 
+/** A subvolume with a UUID, by which it can be found again. Every snapshot has one. */
+export interface SubvolumeInfo extends ShownSubvolume {
+  readonly uuid: string;
+}
+
 /** Where the fields begin. The path and the name before them, and the snapshots' names behind, are printed as they are. */
 const uuidLines = /^[ \t]+UUID:(.*)\n[ \t]+Parent UUID:(.*)\n[ \t]+Received UUID:(.*)\n/gm;
 
@@ -29,7 +38,7 @@ const uuidLines = /^[ \t]+UUID:(.*)\n[ \t]+Parent UUID:(.*)\n[ \t]+Received UUID
  * Reads `btrfs subvolume show`; undefined when a field that it always prints is missing, or when there are two of what is
  * there once: then a name with line breaks in it passes itself off for fields.
  */
-export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
+export function parseSubvolumeShow(text: string): ShownSubvolume | undefined {
   const [found, another] = text.matchAll(uuidLines);
   if (!found || another) return undefined;
   const [uuid, parentUuid, receivedUuid] = found.slice(1).map(known);
@@ -37,7 +46,7 @@ export function parseSubvolumeShow(text: string): SubvolumeInfo | undefined {
   const field = (name: string) => known(new RegExp(`^[ \\t]+${name}:(.*)$`, 'm').exec(rest)?.[1]);
   const id = field('Subvolume ID');
   const generation = field('Generation');
-  if (!uuid || !id || !generation) return undefined;
+  if (!id || !generation) return undefined;
   return {
     topLevelPath: text.slice(0, text.indexOf('\n')),
     uuid,
@@ -83,7 +92,8 @@ export interface ListedSubvolume {
   readonly createdTransid: number;
   /** ID of the subvolume that it lies in. */
   readonly containerId: number;
-  readonly uuid: string;
+  /** Undefined for what kernels before 3.6 made. */
+  readonly uuid: string | undefined;
   /** UUID of what it is a snapshot of. */
   readonly parentUuid: string | undefined;
   /** Relative to the filesystem's top level. */
@@ -94,7 +104,7 @@ export interface ListedSubvolume {
 export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
   return text.split('\n').flatMap((line) => {
     const [, id, createdTransid, containerId, parentUuid, uuid, path] =
-      /^ID (\d+) gen \d+ cgen (\d+) top level (\d+) parent_uuid +(\S+) +uuid (\S+) path (.+)$/.exec(line) ??
+      /^ID (\d+) gen \d+ cgen (\d+) top level (\d+) parent_uuid +(\S+) +uuid (\S+) +path (.+)$/.exec(line) ??
       [];
     if (!uuid || !path) return [];
     return [
@@ -102,7 +112,7 @@ export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
         id: Number(id),
         createdTransid: Number(createdTransid),
         containerId: Number(containerId),
-        uuid,
+        uuid: known(uuid),
         parentUuid: known(parentUuid),
         path: path.replace(/^<FS_TREE>\//, ''),
       },
@@ -113,7 +123,7 @@ export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
 /** Those of the subvolumes that lie in one, directly or in another one that does, with their paths below it. */
 export function nestedAmong(
   listed: readonly ListedSubvolume[],
-  { id, topLevelPath }: Pick<SubvolumeInfo, 'id' | 'topLevelPath'>,
+  { id, topLevelPath }: Pick<ShownSubvolume, 'id' | 'topLevelPath'>,
 ): readonly ListedSubvolume[] {
   const inside = new Set([id]);
   // What lies in another may have been listed, and made, before it: renaming moves subvolumes.

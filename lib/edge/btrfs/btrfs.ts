@@ -7,6 +7,7 @@ import {
   parseBtrfsVersion,
   parseSubvolumeList,
   parseSubvolumeShow,
+  type ShownSubvolume,
   type SubvolumeInfo,
 } from '../../core/format/btrfs-output.ts';
 import { isAtLeast, PROGS_FOR_PROTOCOL_2 } from '../../core/plan/receivable.ts';
@@ -19,10 +20,10 @@ import { knownHint, refusalOf } from './refusal.ts';
 import { notASubvolume, subvolumeRootInode } from './wrong-place.ts';
 
 /**
- * Describes a subvolume.
+ * Describes a subvolume, which need not have a UUID.
  * @throws ToolError when the path is not one.
  */
-export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
+export async function describeSubvolume(path: string): Promise<ShownSubvolume> {
   const status = await stat(path, { bigint: true }).catch(async (cause: unknown) => {
     await refuseMissingMount('', path);
     throw fileError(`cannot use ${path}`, cause, 'check SUBVOLUMES and whether its filesystem is mounted');
@@ -34,6 +35,25 @@ export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
   const info = parseSubvolumeShow(shown.stdout);
   if (shown.exitCode !== 0 || !info) throw btrfsError(`cannot read the subvolume ${path}`, shown.stderr);
   return info;
+}
+
+/**
+ * Describes a subvolume that has a UUID.
+ * @throws ToolError when the path is not one.
+ */
+export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
+  const info = await describeSubvolume(path);
+  if (hasUuid(info)) return info;
+  throw new ToolError(
+    `the subvolume ${path} has no UUID, as the top level where mkfs.btrfs was older than 4.16`,
+    {
+      hint: 'name a snapshot of it, which has one: btrfs subvolume snapshot -r',
+    },
+  );
+}
+
+function hasUuid(info: ShownSubvolume): info is SubvolumeInfo {
+  return info.uuid !== undefined;
 }
 
 /** Every subvolume of the filesystem that a path is on. Without `-a` some paths would begin at the subvolume that is mounted. */
@@ -49,7 +69,7 @@ export interface FoundSubvolume extends SubvolumeInfo {
   readonly path: string;
 }
 
-/** The subvolumes that lie directly in a directory. */
+/** The subvolumes that lie directly in a directory, and have a UUID. */
 export async function findSubvolumes(directory: string): Promise<readonly FoundSubvolume[]> {
   const found: FoundSubvolume[] = [];
   for (const name of (await readdir(directory)).sort()) {
@@ -65,16 +85,18 @@ export async function isSubvolumeRoot(path: string): Promise<boolean> {
   return status?.isDirectory() === true && status.ino === subvolumeRootInode;
 }
 
-/** The subvolume at a path; undefined for what is none. */
+/** The subvolume at a path; undefined for what is none, or has no UUID: nothing could build on it or find it again. */
 export async function subvolumeAt(path: string, name: string): Promise<FoundSubvolume | undefined> {
   if (!(await isSubvolumeRoot(path))) return undefined;
-  return { ...(await showSubvolume(path)), name, path };
+  const info = await describeSubvolume(path);
+  return hasUuid(info) ? { ...info, name, path } : undefined;
 }
 
 /** The subvolume with a UUID, wherever on the filesystem of a path; undefined when there is none, or it is out of reach. */
 export async function findByUuid(uuid: string, path: string): Promise<SubvolumeInfo | undefined> {
   const shown = await command`btrfs subvolume show -u ${uuid} -- ${path}`;
-  return shown.exitCode === 0 ? parseSubvolumeShow(shown.stdout) : undefined;
+  const info = shown.exitCode === 0 ? parseSubvolumeShow(shown.stdout) : undefined;
+  return info && hasUuid(info) ? info : undefined;
 }
 
 /**

@@ -7,7 +7,9 @@ import { mountOf, mountsOfSame, pathsOf } from './mounts/mounts.ts';
 
 /** A filesystem, as it was when it was looked at. */
 export interface WholeFilesystem {
-  /** By UUID; the top level itself is not among them. */
+  /** All but the top level itself. */
+  readonly listed: readonly ListedSubvolume[];
+  /** Those that have a UUID, by that. */
   readonly subvolumes: ReadonlyMap<string, ListedSubvolume>;
   /**
    * The subvolume with a UUID, by a path under which it can be reached; undefined when the filesystem has none.
@@ -21,14 +23,18 @@ export interface WholeFilesystem {
  * @throws ToolError when its subvolumes cannot be listed.
  */
 export async function lookAtFilesystem(path: string): Promise<WholeFilesystem> {
-  const subvolumes = new Map((await listSubvolumes(path)).map((each) => [each.uuid, each]));
+  const listed = await listSubvolumes(path);
+  const subvolumes = new Map(
+    listed.flatMap((each): [string, ListedSubvolume][] => (each.uuid ? [[each.uuid, each]] : [])),
+  );
   return {
+    listed,
     subvolumes,
     async find(uuid) {
-      const listed = subvolumes.get(uuid);
-      if (!listed) return undefined;
+      const known = subvolumes.get(uuid);
+      if (!known) return undefined;
       const mount = await mountOf(path);
-      const place = `/${listed.path}`;
+      const place = `/${known.path}`;
       for (const candidate of pathsOf(place, await mountsOfSame(mount))) {
         const found = await subvolumeAt(candidate, basename(candidate)).catch(() => undefined);
         if (found?.uuid === uuid) return found;

@@ -1,7 +1,7 @@
 /** Warns of what lies below a subvolume and will not be in its backup, as far as it is neither backed up itself nor ignored. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ListedSubvolume, nestedAmong, type SubvolumeInfo } from '../../core/format/btrfs-output.ts';
+import { type ListedSubvolume, nestedAmong, type ShownSubvolume } from '../../core/format/btrfs-output.ts';
 import type { Mount } from '../../core/format/mountinfo.ts';
 import { holdsSnapshotsOf, ignoredBy, mountsLine, nestedLine } from '../../core/plan/backup/left-out.ts';
 import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
@@ -20,7 +20,7 @@ export interface NestedSubvolume {
 /** The subvolume that is backed up, and where it is: a path of its own, or one of its snapshots where it may not be mounted. */
 export interface OuterSubvolume {
   readonly name: string;
-  readonly info: SubvolumeInfo;
+  readonly info: ShownSubvolume;
   readonly at: { readonly path: string } | { readonly snapshot: string };
 }
 
@@ -40,7 +40,8 @@ export async function warnOfLeftOut(
   const pathOf = (path: string) => join(outer ?? `/${info.topLevelPath}`, path);
   const nested = nestedAmong(everything, info).filter(
     (each) =>
-      each.parentUuid !== info.uuid &&
+      // Snapshots of one without a UUID look like any other subvolume: rather one warning too many.
+      (info.uuid === undefined || each.parentUuid !== info.uuid) &&
       !/__\w{16}__(full|inc)$/.test(each.path) &&
       pathOf(each.path) !== settings.SNAPSHOT_DIR &&
       !holdsSnapshotsOf(each, info.uuid, everything) &&
@@ -71,7 +72,7 @@ export async function warnOfLeftOut(
     mountsLine(outer ?? '', others, await subvolumesAmong(others), taken),
   ];
   for (const line of lines) if (line !== undefined) log.warn(`${name}: ${line}`);
-  return nested.map(({ path, uuid }) => ({ path, uuid }));
+  return nested.flatMap(({ path, uuid }) => (uuid === undefined ? [] : [{ path, uuid }]));
 }
 
 /** The paths of those that are not backed up themselves; those in one that is are its own to warn of. */
@@ -99,7 +100,7 @@ async function subvolumesAmong(mounts: readonly Mount[]): Promise<readonly strin
 
 /** Where a subvolume of which there is a snapshot can be reached; undefined where it is not mounted. */
 async function findMounted(
-  { topLevelPath, uuid }: SubvolumeInfo,
+  { topLevelPath, uuid }: ShownSubvolume,
   device: string,
 ): Promise<string | undefined> {
   // Best its own mount, then those of directories above it.
@@ -107,7 +108,8 @@ async function findMounted(
     (one, other) => other.root.length - one.root.length,
   );
   for (const path of pathsOf(topLevelPath === '/' ? '/' : `/${topLevelPath}`, mounts)) {
-    if ((await subvolumeAt(path, '').catch(() => undefined))?.uuid === uuid) return path;
+    const found = await subvolumeAt(path, '').catch(() => undefined);
+    if (found && found.uuid === uuid) return path;
   }
   return undefined;
 }

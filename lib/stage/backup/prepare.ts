@@ -93,7 +93,7 @@ async function confirmed(
   if (!plan.parent || plan.parent.isProven) return plan;
   const { path } = plan.parent;
   context.log.info(
-    `${subvolume}: comparing the inodes of ${path} and ${snapshotPath}, because the snapshots between them are gone or were written to`,
+    `${subvolume}: comparing the inodes of ${path} and ${snapshotPath}, because the snapshots between them are gone, were written to or have no UUID`,
   );
   const why = await whyNotIncremental(path, snapshotPath, context.signal);
   return why === undefined ? plan : otherwise(why);

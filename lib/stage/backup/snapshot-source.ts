@@ -15,7 +15,12 @@ import {
 } from '../../core/settings/rules.ts';
 import { formatCount } from '../../core/units.ts';
 import { letterOf, locksOn } from '../../edge/btrfs/attributes.ts';
-import { type FoundSubvolume, findByUuid, findSubvolumes, showSubvolume } from '../../edge/btrfs/btrfs.ts';
+import {
+  describeSubvolume,
+  type FoundSubvolume,
+  findByUuid,
+  findSubvolumes,
+} from '../../edge/btrfs/btrfs.ts';
 import { readFilesystemUuid } from '../../edge/btrfs/host-identity.ts';
 import { findMatchingSubvolumes } from '../../edge/btrfs/matching-subvolumes.ts';
 import { refuseMissingMount } from '../../edge/btrfs/mounts/missing-mount.ts';
@@ -95,7 +100,7 @@ async function lookForSnapshots(context: SourceContext, selected: AdoptedSubvolu
   }
   const live = parentUuid === undefined ? undefined : await findByUuid(parentUuid, path);
   const filesystem = await lookAtFilesystem(path);
-  const everything = [...filesystem.subvolumes.values()];
+  const everything = filesystem.listed;
   const sources = sourcesAmong(found, everything);
   if (sources.length > 1) {
     throw new ToolError(
@@ -126,7 +131,8 @@ async function lookAtSubvolume(
   if (!directory) throw new ToolError('SNAPSHOT_DIR is not set', { kind: 'usage' });
   await refuseMissingMount('the subvolume', path);
   await refuseMissingMount('SNAPSHOT_DIR', directory);
-  const info = await showSubvolume(path);
+  // Nothing needs a UUID of it: a snapshot has its own.
+  const info = await describeSubvolume(path);
   if (!(await pathExists(directory))) {
     throw new ToolError(`SNAPSHOT_DIR ${directory} does not exist`, {
       hint: `make it with: mkdir -p -m 0700 ${directory}, or mount what it is on`,
@@ -140,7 +146,7 @@ async function lookAtSubvolume(
     );
   }
   const filesystem = await lookAtFilesystem(path);
-  const everything = [...filesystem.subvolumes.values()];
+  const everything = filesystem.listed;
   const nested = await warnOfLeftOut(context, { name, info, at: { path } }, everything);
   const here = await findSubvolumes(directory);
   if (!here.some(({ parentUuid }) => parentUuid === info.uuid)) await warnOfLocks(context, name, path);
@@ -156,11 +162,12 @@ async function lookAtSubvolume(
 }
 
 function lineageOf(
-  { uuid, parentUuid }: Omit<LineageSubvolume, 'createdTransid'>,
+  { uuid, parentUuid, receivedUuid }: Omit<LineageSubvolume, 'createdTransid'>,
   path: string,
   { subvolumes }: WholeFilesystem,
 ): SnapshotSource['sent'] {
-  return { uuid, parentUuid, createdTransid: subvolumes.get(uuid)?.createdTransid ?? 0, path };
+  const createdTransid = subvolumes.get(uuid ?? '')?.createdTransid ?? 0;
+  return { uuid, parentUuid, receivedUuid, createdTransid, path };
 }
 
 /** Before the first snapshot: afterwards it is too late to have none that is locked. */
@@ -194,7 +201,7 @@ function sourcesAmong(
       const found = byUuid.get(at);
       if (found && !matched.has(at)) source = found;
     }
-    if (source) roots.set(source.uuid, source.path);
+    if (source?.uuid !== undefined) roots.set(source.uuid, source.path);
   }
   return [...roots.values()].sort();
 }

@@ -83,8 +83,32 @@ test('subvolume show of a received snapshot names its received UUID', () => {
   assert.equal(info?.uuid, '3a87e00f-d2f7-b845-9885-e84a4efc50bf');
 });
 
-test('the parent UUID does not stand in for a missing UUID', () => {
-  assert.equal(parseSubvolumeShow(withField('UUID', '-')), undefined);
+/** btrfs-progs 6.2, of a filesystem that mkfs.btrfs 4.15 made. */
+const oldTopLevel = `/
+	Name: 			<FS_TREE>
+	UUID: 			-
+	Parent UUID: 		-
+	Received UUID: 		-
+	Creation time: 		2016-11-30 10:26:36 +0000
+	Subvolume ID: 		5
+	Generation: 		9
+	Gen at creation: 	0
+	Parent ID: 		0
+	Top level ID: 		0
+	Flags: 			-
+	Send transid: 		0
+	Send time: 		2016-11-30 10:26:36 +0000
+	Receive transid: 	0
+	Receive time: 		-
+	Snapshot(s):
+				s/one
+`;
+
+test('a top level without a UUID is understood, and the parent UUID does not stand in for one', () => {
+  const { topLevelPath, uuid, parentUuid, id, readOnly } = parseSubvolumeShow(oldTopLevel) ?? {};
+  assert.deepEqual([topLevelPath, uuid, parentUuid, id, readOnly], ['/', undefined, undefined, 5, false]);
+  assert.ok(parseSubvolumeShow(withField('UUID', '-')), 'it has a parent');
+  assert.equal(parseSubvolumeShow(withField('UUID', '-'))?.uuid, undefined);
 });
 
 test('a subvolume that was never a snapshot has no parent', () => {
@@ -147,7 +171,7 @@ test('no output makes the readers throw, and what they give is of the right kind
   fc.assert(
     fc.property(anything, (text) => {
       const info = parseSubvolumeShow(text);
-      assert.ok(info === undefined || info.uuid.length > 0, 'a UUID');
+      assert.ok(info?.uuid === undefined || info.uuid.length > 0, 'a UUID');
       assert.ok(
         parseSubvolumeList(text).every(({ path }) => path.length > 0),
         'paths',
@@ -195,6 +219,12 @@ test('nested subvolumes are those in a subvolume, and those in them, with paths 
   );
   assert.equal(nestedAmong(all, { id: 5, topLevelPath: '/' }).length, 5);
   assert.deepEqual(nestedAmong(all, { id: 257, topLevelPath: 'data/nested' }), []);
+});
+
+test('a subvolume without a UUID is listed, and of none', () => {
+  const old = `ID 258 gen 9 cgen 9 top level 5 parent_uuid -${' '.repeat(36)}uuid -${' '.repeat(36)}path old`;
+  const [found] = parseSubvolumeList(old);
+  assert.deepEqual([found?.path, found?.uuid, found?.parentUuid], ['old', undefined, undefined]);
 });
 
 test('subvolume list of none, and lines of another kind, give no paths', () => {

@@ -18,10 +18,10 @@ export function ignoredBy(globs: readonly string[]): (path: string) => boolean {
 /** Whether a subvolume is where snapshots of another are kept, in the way of snapper: it needs no backup. */
 export function holdsSnapshotsOf(
   { id, path }: Pick<ListedSubvolume, 'id' | 'path'>,
-  outerUuid: string,
+  outerUuid: string | undefined,
   everything: readonly ListedSubvolume[],
 ): boolean {
-  if (path.slice(path.lastIndexOf('/') + 1) !== '.snapshots') return false;
+  if (outerUuid === undefined || path.slice(path.lastIndexOf('/') + 1) !== '.snapshots') return false;
   return everything.some(({ containerId, parentUuid }) => containerId === id && parentUuid === outerUuid);
 }
 

@@ -7,9 +7,12 @@
 
 /** What the filesystem knows of a subvolume. */
 export interface LineageSubvolume {
-  readonly uuid: string;
-  /** UUID of what it was made from, whether that is still there or not; undefined for what was made empty. */
+  /** Undefined for a top level that mkfs.btrfs before 4.16 made. */
+  readonly uuid: string | undefined;
+  /** UUID of what it was made from, whether that is still there or not; undefined for what was made empty, or from what has none. */
   readonly parentUuid: string | undefined;
+  /** What has one and no parent was received in full. Undefined also where it is not known. */
+  readonly receivedUuid?: string | undefined;
   /** Transaction in which it was made (`otransid`); what is written into it has a later one. 0 where it is not known. */
   readonly createdTransid: number;
 }
@@ -54,7 +57,9 @@ export function relate(
   const isRollback = leftAt !== undefined && parentLeftAt !== undefined && leftAt < parentLeftAt;
   /** The first transactions in which something may have been written that the source has and the parent has not. */
   const firstWrites = [
-    ...own.flatMap(({ uuid, createdTransid }) => (asMade.has(uuid) ? [] : [createdTransid + 1])),
+    ...own.flatMap(({ uuid, createdTransid }) =>
+      uuid !== undefined && asMade.has(uuid) ? [] : [createdTransid + 1],
+    ),
     ...(parentLeftAt !== undefined && !isRollback ? [parentLeftAt + 1] : []),
   ];
   const isProven = firstWrites.every((transid) => transid > parent.transid);
@@ -69,7 +74,7 @@ interface Line {
 }
 
 function lineOf(first: LineageSubvolume, known: ReadonlyMap<string, LineageSubvolume>): Line {
-  const present = new Map([[first.uuid, first]]);
+  const present = new Map<string | undefined, LineageSubvolume>([[first.uuid, first]]);
   for (let at = first; ; ) {
     if (at.parentUuid === undefined) return { present: [...present.values()], gone: undefined };
     const next = known.get(at.parentUuid);
@@ -80,7 +85,7 @@ function lineOf(first: LineageSubvolume, known: ReadonlyMap<string, LineageSubvo
 }
 
 function namesOf({ present, gone }: Line): readonly string[] {
-  return [...present.map(({ uuid }) => uuid), ...(gone === undefined ? [] : [gone])];
+  return [...present.map(({ uuid }) => uuid), gone].filter((uuid) => uuid !== undefined);
 }
 
 function before({ present }: Line, common: string): readonly LineageSubvolume[] {
@@ -89,7 +94,17 @@ function before({ present }: Line, common: string): readonly LineageSubvolume[] 
 }
 
 function haveOtherOrigins(source: Line, parent: Line, parentTransid: number): boolean {
-  if (source.gone !== undefined) return false;
   const origin = source.present.at(-1);
-  return parent.gone === undefined || (origin !== undefined && origin.createdTransid > parentTransid);
+  if (source.gone !== undefined || origin === undefined) return false;
+  if (parent.gone !== undefined) return origin.createdTransid > parentTransid;
+  const [snapshot] = parent.present;
+  return !(isOfUnknownOrigin(snapshot) && isOfUnknownOrigin(origin));
+}
+
+/**
+ * Whether it may be a top level without a UUID, or a snapshot of that, which names no parent. What was made empty looks the same here; the
+ * time at which its top directory was made distinguishes it.
+ */
+function isOfUnknownOrigin(subvolume: LineageSubvolume | undefined): boolean {
+  return subvolume?.parentUuid === undefined && subvolume?.receivedUuid === undefined;
 }

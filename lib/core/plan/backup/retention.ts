@@ -40,7 +40,7 @@ export function snapshotsToThin(
 
 /** A subvolume, as far as this is about. */
 interface Related {
-  readonly uuid: string;
+  readonly uuid: string | undefined;
   readonly parentUuid: string | undefined;
 }
 
@@ -58,7 +58,9 @@ export function isAwaited(
   if (snapshot.receivedUuid === undefined) return false;
   const here = new Set(snapshots.map(({ uuid }) => uuid));
   const made = everything.filter(({ uuid, parentUuid }) => parentUuid === snapshot.uuid && !here.has(uuid));
-  return made.some(({ uuid }) => !snapshots.some(({ parentUuid }) => parentUuid === uuid));
+  return made.some(
+    ({ uuid }) => !snapshots.some(({ parentUuid }) => uuid !== undefined && parentUuid === uuid),
+  );
 }
 
 function timestampOf(subvolume: string, name: string): string {

@@ -31,6 +31,7 @@ async function unwrittenAmong(
 ): Promise<ReadonlySet<string>> {
   const unwritten = new Set<string>();
   for (const { uuid, createdTransid } of subvolumes) {
+    if (uuid === undefined) continue;
     const found = await filesystem.find(uuid).catch(() => undefined);
     if (!found?.readOnly) continue;
     const head = await readStreamHead(found.path).catch(() => undefined);

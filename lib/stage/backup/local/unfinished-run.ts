@@ -105,7 +105,8 @@ async function obstacleInSnapshot(
     return `its snapshot ${snapshot.path} has another received UUID than when it was planned`;
   }
   // It need not be of the subvolume as it is now, which may have been rolled back since.
-  if (adopted || found.parentUuid === source.subvolume.uuid) return undefined;
+  const { uuid } = source.subvolume;
+  if (adopted || (uuid !== undefined && found.parentUuid === uuid)) return undefined;
   const state = await stateOf(context, found.path);
   const isRelated = state && (await relationTo(source, found, state)).is !== 'none';
   return isRelated ? undefined : 'its snapshot is of another subvolume';

@@ -6,6 +6,12 @@ import { type LineageSubvolume, relate } from '../../../../lib/core/plan/backup/
 /** `name: [made from, in which transaction]`; what is made from nothing was made empty. */
 type Family = Readonly<Record<string, readonly [parent: string | undefined, createdTransid: number]>>;
 
+interface Options {
+  readonly gone?: readonly string[];
+  readonly asMade?: readonly string[];
+  readonly received?: readonly string[];
+}
+
 function known(family: Family, gone: readonly string[] = []): ReadonlyMap<string, LineageSubvolume> {
   const present = Object.entries(family).filter(([uuid]) => !gone.includes(uuid));
   return new Map(
@@ -38,6 +44,16 @@ const received: Family = {
   three: ['p', 30],
   four: ['three', 40],
   n: ['four', 50],
+};
+
+/** Two snapshots of a top level without a UUID, and a subvolume that is made from a third, of which `ofMoved` is a snapshot. */
+const old: Family = {
+  p: [undefined, 20],
+  next: [undefined, 30],
+  before: [undefined, 15],
+  moved: ['before', 40],
+  ofMoved: ['moved', 50],
+  copy: [undefined, 60],
 };
 
 for (const [what, family, source, transid, expected, options] of [
@@ -74,22 +90,28 @@ for (const [what, family, source, transid, expected, options] of [
   ['the same, when one of the steps is gone', received, 'n', 25, 'unproven', { gone: ['three'] }],
   ['the next that was received', received, 'three', 25, 'proven'],
   ['a parent of a state later than the steps', received, 'n', 45, 'unproven'],
-] as const satisfies readonly (readonly [
-  string,
-  Family,
-  string,
-  number,
-  string,
-  { readonly gone?: readonly string[]; readonly asMade?: readonly string[] }?,
-])[]) {
+  ['another snapshot of a top level without a UUID', old, 'next', 20, 'unproven'],
+  ['what was made from another one', old, 'ofMoved', 20, 'unproven'],
+  ['what was received in full beside it', old, 'copy', 20, 'none', { received: ['copy'] }],
+  ['a snapshot, when the parent was received in full', old, 'next', 20, 'none', { received: ['p'] }],
+] as const satisfies readonly (readonly [string, Family, string, number, string, Options?])[]) {
   test(`an increment is ${expected}: ${what}`, () => {
-    const { gone = [], asMade = [] }: { gone?: readonly string[]; asMade?: readonly string[] } =
-      options ?? {};
-    const parent = { ...member(family, 'p'), transid };
-    const relation = relate(member(family, source), parent, known(family, gone), new Set(asMade));
+    const { gone = [], asMade = [], received = [] }: Options = options ?? {};
+    const one = (uuid: string) => ({
+      ...member(family, uuid),
+      receivedUuid: received.includes(uuid) ? `of ${uuid}` : undefined,
+    });
+    const relation = relate(one(source), { ...one('p'), transid }, known(family, gone), new Set(asMade));
     assert.equal(relation.is, expected);
   });
 }
+
+test('the top level itself has no name by which its snapshot could be taken for it', () => {
+  const topLevel: LineageSubvolume = { uuid: undefined, parentUuid: undefined, createdTransid: 0 };
+  const parent = { ...member(old, 'p'), transid: 20 };
+  assert.equal(relate(topLevel, parent, known(old)).is, 'unproven');
+  assert.equal(relate(topLevel, { ...member(home, 'p'), transid: 30 }, known(home)).is, 'none');
+});
 
 test('a rollback is distinguished from what simply continued, and from a rollback to the parent, which lacks nothing', () => {
   const isRollback = (source: string) =>
