@@ -1,6 +1,7 @@
 /** What the lifecycle rules of a bucket do to backups: some are missed, some would destroy them. */
 
 import { DAY_MS, formatDuration, formatSize, GIB, MIB } from '../units.ts';
+import { type RuleReach, reachOf } from './rule-reach.ts';
 import { secondsBeyondRule } from './upload-rate.ts';
 
 /** A rule that is enabled, as far as it matters here. */
@@ -82,13 +83,14 @@ export function judgeLifecycle(
 
 function problemsOf(rule: LifecycleRule, needs: LifecycleNeeds): readonly LifecycleProblem[] {
   const problems: LifecycleProblem[] = [];
+  const reach = reachOf(rule.prefix, needs.prefix);
   const name = `rule "${rule.id}"`;
   const where = needs.prefix === '' ? 'this bucket' : `${needs.prefix}/`;
-  if (rule.endsUploadsAfterDays !== undefined) {
+  if (rule.endsUploadsAfterDays !== undefined && reach.chunks) {
     const short = tooShort(rule.endsUploadsAfterDays, needs);
     if (short) problems.push({ ...short, problem: `${name} ${short.problem}` });
   }
-  if (rule.expires) {
+  if (rule.expires && reach.backups) {
     problems.push({
       level: rule.isPartial ? 'doubtful' : 'broken',
       problem: `${name} deletes objects below ${where}: backups become unrestorable`,
@@ -96,14 +98,32 @@ function problemsOf(rule: LifecycleRule, needs: LifecycleNeeds): readonly Lifecy
     });
   }
   const archive = rule.movesTo.find((each) => archives.includes(each));
-  if (archive !== undefined) {
+  const harm = archive === undefined ? undefined : harmOfArchiving(reach);
+  if (harm !== undefined) {
     problems.push({
-      level: rule.isPartial ? 'doubtful' : 'broken',
-      problem: `${name} moves objects below ${where} to ${archive}, manifests among them: no command could read them`,
-      cure: `take this prefix out of the rule, and set STORAGE_CLASS_CHUNKS=${archive}`,
+      level: rule.isPartial || !harm.isOfBackups ? 'doubtful' : 'broken',
+      problem: `${name} moves objects below ${where} to ${archive}, ${harm.says}`,
+      cure: `take this prefix out of the rule${reach.chunks ? `, and set STORAGE_CLASS_CHUNKS=${archive}` : ''}`,
     });
   }
   return problems;
+}
+
+/** What must stay readable and would not be; undefined for a rule that is about chunks alone, which may be archived by it as well. */
+function harmOfArchiving({
+  manifests,
+  recovery,
+  drills,
+}: RuleReach): { readonly says: string; readonly isOfBackups: boolean } | undefined {
+  if (manifests) return { says: 'manifests among them: no command could read them', isOfBackups: true };
+  if (recovery) {
+    return {
+      says: 'among them RESTORE.txt or recover.sh, which backups read and a recovery begins with',
+      isOfBackups: true,
+    };
+  }
+  if (drills) return { says: 'the records of drills among them: they could not be read', isOfBackups: false };
+  return undefined;
 }
 
 /** Whether an upload lasts longer than a rule lets it live. */

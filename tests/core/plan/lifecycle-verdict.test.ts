@@ -83,6 +83,79 @@ test('rules that delete or archive what is below the prefix are named, those of 
   );
 });
 
+const level = (changes: Partial<LifecycleRule>) =>
+  judge([ends, rule(changes)])[0]?.replace(/:.*/, '') ?? 'fine';
+
+for (const [prefix, expiring, archiving] of [
+  // Parts of ours, and what they are parts of.
+  ['', 'broken', 'broken'],
+  ['fl', 'broken', 'broken'],
+  ['fleet/', 'broken', 'broken'],
+  ['fleet/a', 'broken', 'broken'],
+  ['fleet/a/', 'broken', 'broken'],
+  ['fleet/a/sub', 'broken', 'broken'],
+  ['fleet/a/subvol/', 'broken', 'broken'],
+  ['fleet/a/subvol/da', 'broken', 'broken'],
+  ['fleet/a/subvol/data/', 'broken', 'broken'],
+  ['fleet/a/subvol/data/c', 'broken', 'broken'],
+  ['fleet/a/subvol/data/current.json', 'broken', 'broken'],
+  ['fleet/a/subvol/data/f', 'broken', 'broken'],
+  ['fleet/a/subvol/data/incremental', 'broken', 'broken'],
+  ['fleet/a/subvol/data/full/', 'broken', 'broken'],
+  ['fleet/a/subvol/data/full/m', 'broken', 'broken'],
+  ['fleet/a/subvol/data/full/manifest-2026', 'broken', 'broken'],
+  ['fleet/a/subvol/data/full/manifest-20260101T020000Z.json.sig', 'broken', 'broken'],
+  // Chunks alone may be archived, but not deleted.
+  ['fleet/a/subvol/data/full/c', 'broken', 'fine'],
+  ['fleet/a/subvol/data/full/chunk-', 'broken', 'fine'],
+  ['fleet/a/subvol/data/incremental/chunk-2026', 'broken', 'fine'],
+  ['fleet/a/subvol/data/full/index-', 'broken', 'fine'],
+  // What says how to recover is written again where it is missing.
+  ['fleet/a/R', 'fine', 'broken'],
+  ['fleet/a/recover.sh', 'fine', 'broken'],
+  ['fleet/a/drill/', 'fine', 'doubtful'],
+  ['fleet/a/drill/data/2026', 'fine', 'doubtful'],
+  // Nothing of ours.
+  ['fleet/a/notes/', 'fine', 'fine'],
+  ['fleet/a/subvolumes/', 'fine', 'fine'],
+  ['fleet/ab/', 'fine', 'fine'],
+  ['fleet/b/subvol/', 'fine', 'fine'],
+  ['a/', 'fine', 'fine'],
+] as const) {
+  test(`a rule for "${prefix}" that deletes is ${expiring}, and one that archives ${archiving}`, () => {
+    assert.equal(level({ prefix, expires: true }), expiring);
+    for (const archive of ['GLACIER', 'DEEP_ARCHIVE'])
+      assert.equal(level({ prefix, movesTo: ['STANDARD_IA', archive] }), archiving);
+    // Tags and sizes may leave out what matters, which is not known.
+    const softened = (verdict: string) => (verdict === 'broken' ? 'doubtful' : verdict);
+    assert.equal(level({ prefix, expires: true, isPartial: true }), softened(expiring));
+    assert.equal(level({ prefix, movesTo: ['GLACIER'], isPartial: true }), softened(archiving));
+    // What is read at once, and versions that were replaced.
+    assert.equal(level({ prefix, movesTo: ['GLACIER_IR'], expiresVersions: true }), 'fine');
+  });
+}
+
+test('in a whole bucket any rule may be about the objects of some host', () => {
+  for (const changes of [{ expires: true }, { movesTo: ['DEEP_ARCHIVE'] }]) {
+    const [line] = judge([ends, rule({ prefix: 'b/subvol/data/full/chunk-', ...changes })], { prefix: '' });
+    assert.match(line ?? '', /^broken: /);
+  }
+});
+
+test('a short rule for uploads is judged where chunks are uploaded', () => {
+  const short = (prefix: string) => judge([ends, { ...ends, prefix, endsUploadsAfterDays: 1 }]).length;
+  assert.deepEqual(
+    [
+      'fleet/a/subvol/data/full/chunk-',
+      'fleet/a/subvol/',
+      '',
+      'fleet/a/drill/',
+      'fleet/a/subvol/data/full/manifest-',
+    ].map(short),
+    [1, 1, 1, 0, 0],
+  );
+});
+
 test('versions that nothing ends are charged for', () => {
   assert.match(
     judge([ends], { versions: 'enabled' })[0] ?? '',

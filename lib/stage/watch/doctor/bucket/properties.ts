@@ -60,6 +60,6 @@ export async function lookAtLifecycle(
     rate: rates.length === 0 ? undefined : Math.min(...rates),
     versions: await readVersioning(bucket),
   });
-  if (problems.length === 0) return [fine('rules end incomplete uploads, and touch nothing else')];
+  if (problems.length === 0) return [fine('rules end incomplete uploads, and harm nothing')];
   return problems.map(({ level, problem, cure }) => (level === 'broken' ? broken : doubtful)(problem, cure));
 }
