@@ -47,10 +47,14 @@ async function unrestricted<Result>(world: World, work: () => Promise<Result>): 
 function refusedSince(world: World, since: number, there: readonly string[]): readonly string[] {
   const isAbsence = (operation: string, key: string | undefined) =>
     ['GetObject', 'HeadObject'].includes(operation) && key !== undefined && !there.includes(key);
+  // A server that is not AWS is asked whether it knows thaws at all, at a key that is never there; a refusal says nothing, and is put up with.
+  const isTrial = (operation: string, key: string | undefined) =>
+    operation === 'RestoreObject' && key?.endsWith('/chunk-19700101T000000Z-00000.bin');
   return world.server.requests
     .slice(since)
     .filter(
-      ({ status, operation, key }) => status === 403 && !isAbsence(operation, key) && operation !== advice,
+      ({ status, operation, key }) =>
+        status === 403 && !isAbsence(operation, key) && operation !== advice && !isTrial(operation, key),
     )
     .map(({ operation, key }) => `${operation} ${key}`);
 }
@@ -179,7 +183,7 @@ test('a chunk that has to be stored anew, and may not be, ends its backup; the n
   assert.equal(lines.length, 1, refused.stderr);
   assert.match(
     lines[0] ?? '',
-    /this backup is given up: .*chunk-.*-00000\.bin has to be stored anew.*may not.*; run make backup/,
+    /this backup is given up: .*chunk-.*-00000\.bin has to be stored again.*may not.*; run make backup/,
   );
   assert.ok((await unrestricted(world, () => readBytes(world, first))).equals(bytes), 'it is as it was');
   const { manifest } = await world.backup();
