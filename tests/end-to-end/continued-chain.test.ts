@@ -1,6 +1,6 @@
 /** CONTINUE=1: a restored host continues the chain that it restored, and uploads only what has changed. */
 import assert from 'node:assert/strict';
-import { readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -196,6 +196,65 @@ test('a snapshot that was received by hand continues the chain as well, unless i
   assert.equal('kind' in again && again.kind, 'full');
   assert.match('reason' in again ? again.reason : '', /was changed after it was received$/);
 });
+
+for (const how of ['restored', 'moved by send and receive']) {
+  test(`what was ${how} to a new disk continues the chain while the old one is attached and not mounted`, async (t) => {
+    const world = await smallWorld(t);
+    const old = await hostIn(world);
+    const five = await backUpFive(world, old);
+    const { own } = await newMachine(t, world);
+    // The machine is the same, with all that it remembers.
+    const host = await hostIn(world, { settings: { SNAPSHOT_DIR: own.snapshots }, path: own.data });
+    const copy = join(own.snapshots, five[4]?.manifest.snapshot.name ?? '');
+    if (how === 'restored') await host.restore(own.data, {}, continuing);
+    else {
+      const { path } = five[4]?.manifest.snapshot ?? assert.fail();
+      await shell`btrfs send -q ${path} | btrfs receive -q ${own.snapshots}`;
+      await shell`btrfs subvolume snapshot ${copy} ${own.data}`;
+    }
+    const image = (await shell`losetup -n -O BACK-FILE ${await deviceOf(world.mount)}`).stdout.trim();
+    const device = (await shell`losetup --find --show ${image}`).stdout.trim();
+    world.cleanUp(() => shell`losetup -d ${device}`);
+    await shell`umount ${world.mount}`;
+
+    await write({ ...world, data: own.data }, 'new');
+    const sixth = await host.backUp();
+    assert.equal(sixth.manifest.parent_manifest, five[4]?.key, sixth.reason);
+    assert.ok(share(sixth, five[0] ?? assert.fail()) < 0.2);
+  });
+}
+
+test('a copy that was changed takes the place of nothing: what is out of reach is named, and no full backup begins', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a', 'same');
+  const { manifest } = await (await hostIn(world)).backUp();
+  const device = await deviceOf(world.mount);
+  const mount = join(world.directory, 'data');
+  await mkdir(mount);
+  await shell`mount -o subvol=data ${device} ${mount}`;
+  world.cleanUp(() => shell`umount ${mount}`);
+  const snapshots = join(mount, 'new-snapshots');
+  await mkdir(snapshots);
+  const path = join(mount, 'restored');
+  const host = await hostIn(world, { settings: { SNAPSHOT_DIR: snapshots }, path });
+  await shell`umount ${world.mount}`;
+  world.cleanUp(() => shell`mount -o subvolid=5 ${device} ${world.mount}`);
+  const { continued } = await host.restore(path, {}, continuing);
+  const planned = await host.plan('auto', false, true);
+  assert.match(planned.reason, /^on the full of .*, as it was restored to /);
+  assert.equal(continued, join(snapshots, manifest.snapshot.name));
+
+  await changeReceived(continued ?? '');
+  for (const kind of ['auto', 'incremental'] as const) {
+    const { message, hint } = await refusal(host.plan(kind));
+    assert.match(message, /which no mount shows, and no copy of it that is here can take its place: parent /);
+    assert.match(hint ?? '', /^mount it, .*, or begin a new chain with KIND=full$/);
+  }
+});
+
+async function deviceOf(mount: string): Promise<string> {
+  return (await shell`findmnt -n -o SOURCE ${mount}`).stdout.trim();
+}
 
 /** Changes a received snapshot and keeps its received UUID, as btrfs-progs before 5.14.2 let people do: BTRFS_IOC_SUBVOL_SETFLAGS. */
 async function changeReceived(path: string): Promise<void> {

@@ -12,7 +12,7 @@ import type { StageContext } from '../context.ts';
 import { requestingThaws } from '../restore/thaw-documents.ts';
 import { checkClock, passSecondOf } from './backup-time.ts';
 import { findLastBackup, isRemembered, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
-import { findOwnSnapshot, lookForParent } from './local/parent.ts';
+import { findOwnSnapshot, lookForParent, withoutCopy } from './local/parent.ts';
 import { lookAtUnfinished, nameForPeople } from './local/unfinished-run.ts';
 import { warnOfOtherName } from './other-name.ts';
 import { type NothingDue, planIfDue, tellIfOverdue } from './plan-if-due.ts';
@@ -95,7 +95,7 @@ async function planSnapshot(
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
   if (!pointer && !last) await warnOfOtherName(context, subvolume.name, source);
   const { next } = source;
-  const own = await findOwnSnapshot(source, last);
+  const { snapshot: own, outOfReach } = await findOwnSnapshot(source, last);
   const here = own ? [...source.here, own] : source.here;
   if (last && 'manifest' in last) {
     refuseStranger(context, last, here, source.filesystemUuid, published, continued);
@@ -116,6 +116,9 @@ async function planSnapshot(
       ? { base: last, candidate: undefined }
       : await lookForParent(context, source, last, { own, continued });
   const possible = planBackup(request.kind, source.subvolume, base, candidate);
+  if (outOfReach && !('parent' in possible && possible.parent)) {
+    throw withoutCopy(outOfReach, 'impossible' in possible ? possible.impossible : possible.reason);
+  }
   if ('impossible' in possible) throw impossible(subvolume.name, request.kind, possible);
   // Planned all the same: what stands in the way of the next backup is reported while there is still time to fix it.
   const plan =
@@ -129,6 +132,7 @@ async function planSnapshot(
   return prepare(planned, request.dryRun, (why) => {
     const instead = base && 'manifest' in base && withoutParent(request.kind, base, why);
     if (!instead) throw new Error('an increment builds on the last backup');
+    if (outOfReach) throw withoutCopy(outOfReach, why);
     if ('impossible' in instead) throw impossible(subvolume.name, request.kind, instead);
     return instead;
   });

@@ -24,19 +24,45 @@ export interface ParentToPlan {
   readonly candidate: FoundCandidate | undefined;
 }
 
+/** The snapshot of the last backup. */
+export interface OwnSnapshot {
+  /** Undefined when it is gone. */
+  readonly snapshot?: FoundSubvolume | undefined;
+  /** Why it cannot be reached, where a copy that is here may stand for it. */
+  readonly outOfReach?: ToolError;
+}
+
 /**
- * The snapshot of a backup, wherever it is; undefined when it is gone.
- * @throws ToolError when it is not mounted
+ * The snapshot of a backup, wherever it is.
+ * @throws ToolError when it is not mounted, and nothing that is here was received
  */
-export async function findOwnSnapshot(
-  source: SnapshotSource,
-  last: LastBackup,
-): Promise<FoundSubvolume | undefined> {
-  if (!last || 'unreadable' in last || last.manifest.snapshot.uuid === null) return undefined;
-  return findSnapshot(source, {
-    uuid: last.manifest.snapshot.uuid,
-    filesystemUuid: last.manifest.filesystem_uuid,
+export async function findOwnSnapshot(source: SnapshotSource, last: LastBackup): Promise<OwnSnapshot> {
+  if (!last || 'unreadable' in last) return {};
+  const { snapshot, filesystem_uuid: filesystemUuid } = last.manifest;
+  if (snapshot.uuid === null) return {};
+  const sought = {
+    uuid: snapshot.uuid,
+    filesystemUuid,
     otherwise: 'or begin a new chain with KIND=full',
+  };
+  try {
+    return { snapshot: await findSnapshot(source, sought) };
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    // As after a restore to a new disk, or a move by btrfs send and receive, while the old disk is still attached.
+    const hasCopy = copiesOf(source, streamUuid(snapshot)).length > 0 || originOf(source) !== undefined;
+    if (hasCopy) return { outOfReach: error };
+    throw error;
+  }
+}
+
+/**
+ * The error for a snapshot that is out of reach, where no copy can stand for it.
+ * @param why as a clause
+ */
+export function withoutCopy({ message, hint }: ToolError, why: string): ToolError {
+  return new ToolError(`${message}, and no copy of it that is here can take its place: ${why}`, {
+    ...(hint && { hint }),
   });
 }
 
@@ -70,9 +96,7 @@ async function candidateOf(
 ): Promise<FoundCandidate | undefined> {
   if (!backup || 'unreadable' in backup) return undefined;
   const known = streamUuid(backup.manifest.snapshot);
-  const copies = source.here.filter(
-    ({ uuid, receivedUuid }) => uuid !== own?.uuid && known !== null && receivedUuid === known,
-  );
+  const copies = copiesOf(source, known).filter(({ uuid }) => uuid !== own?.uuid);
   const related: FoundCandidate[] = [];
   for (const snapshot of [...(own ? [own] : []), ...copies]) {
     const state = snapshot.readOnly ? await stateOf(context, snapshot.path) : undefined;
@@ -94,6 +118,19 @@ async function candidateOf(
   return { ...best, copy: { problem } };
 }
 
+/** What is here of a stream, by the UUID that this carried. */
+function copiesOf({ here }: SnapshotSource, known: string | null): readonly FoundSubvolume[] {
+  return here.filter(({ receivedUuid }) => known !== null && receivedUuid === known);
+}
+
+/** The received snapshot of which was made what is sent, or a snapshot of that. */
+function originOf({ sent, filesystem, here }: SnapshotSource): FoundSubvolume | undefined {
+  const origins = [sent.parentUuid, filesystem.subvolumes.get(sent.parentUuid ?? '')?.parentUuid];
+  return origins
+    .map((origin) => here.find(({ uuid, receivedUuid }) => receivedUuid !== undefined && uuid === origin))
+    .find((found) => found !== undefined);
+}
+
 /** What a copy has become since it was received, where no restore wrote down its state. */
 async function changeOf(
   { log, signal }: StageContext,
@@ -107,14 +144,11 @@ async function changeOf(
 /** The backup that what is sent was restored from, by the copy that it was made of; undefined when it was not. */
 async function restoredFrom(
   context: StageContext,
-  { sent, filesystem, here }: SnapshotSource,
+  source: SnapshotSource,
   last: LastBackup,
   continued: ContinuedFile | undefined,
 ): Promise<LastBackup> {
-  const origins = [sent.parentUuid, filesystem.subvolumes.get(sent.parentUuid ?? '')?.parentUuid];
-  const made = origins
-    .map((origin) => here.find(({ uuid, receivedUuid }) => receivedUuid !== undefined && uuid === origin))
-    .find((found) => found !== undefined);
+  const made = originOf(source);
   if (!made) return undefined;
   const recorded = continued?.snapshot_uuid === made.uuid ? continued.manifest_key : undefined;
   return recorded === undefined ? memberOf(last, made.receivedUuid) : readBackup(context, recorded);
