@@ -422,8 +422,24 @@ finish() {
   local each
   for each in "$staging"/chain/*; do btrfs subvolume delete -- "$each" > /dev/null || die 1 "$each could not be deleted, but $1 is restored"; done
   [[ ! -e $staging/inherits ]] || say "the top directory of $1 has an ACL or a compression property, and btrfs receive hands both down: files may have them now that had none, and an ACL may let others in. Look through them with getfacl -R; btrfs-to-s3 itself restores them as they were"
+  name_strays "$1"
   rm -rf -- "$staging"
   printf 'restored %s\n' "$1"
+}
+
+# name_strays TARGET: names the empty directories at its top that look like those that btrfs send leaves behind. Only their owner knows
+# whether they are.
+name_strays() {
+  local each within found=()
+  for each in "$1"/o*-*-*; do
+    [[ ${each##*/} =~ ^o[0-9]+-[0-9]+-[0-9]+$ && -d $each && ! -L $each ]] || continue
+    within=("$each"/*)
+    ((${#within[@]} > 0)) || found+=("$each")
+  done
+  ((${#found[@]} > 0)) || return 0
+  each=${found[0]}
+  ((${#found[@]} == 1)) || each="$each, like $((${#found[@]} - 1)) more beside it,"
+  say "$each is empty, and most likely not in the backup: btrfs send leaves such a directory where one was deleted that had held a nested subvolume. Unless the name is yours, remove it with rmdir"
 }
 
 # ---- before the first byte

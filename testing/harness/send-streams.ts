@@ -56,6 +56,35 @@ export function rename(from: string, to: string): Uint8Array {
   return buildCommand(9, [path(ATTRIBUTES.path, from), path(ATTRIBUTES.pathTo, to)]);
 }
 
+/** A command that makes a directory. */
+export function makeDirectory(name: string): Uint8Array {
+  return buildCommand(COMMANDS.makeDirectory, [path(ATTRIBUTES.path, name), attribute(3, u64(257))]);
+}
+
+/** Removes a file's name. */
+export function unlink(name: string): Uint8Array {
+  return buildCommand(11, [path(ATTRIBUTES.path, name)]);
+}
+
+/** Removes a directory. */
+export function removeDirectory(name: string): Uint8Array {
+  return buildCommand(COMMANDS.removeDirectory, [path(ATTRIBUTES.path, name)]);
+}
+
+/** A hard link to a file. */
+export function link(name: string, to: string): Uint8Array {
+  return buildCommand(COMMANDS.link, [path(ATTRIBUTES.path, name), path(ATTRIBUTES.pathLink, to)]);
+}
+
+/** The times of a file or directory. */
+export function setTimes(name: string): Uint8Array {
+  const times = [ATTRIBUTES.accessTime, ATTRIBUTES.modificationTime, ATTRIBUTES.changeTime];
+  return buildCommand(COMMANDS.setTimes, [
+    path(ATTRIBUTES.path, name),
+    ...times.map((type) => attribute(type, new Uint8Array(12))),
+  ]);
+}
+
 /** A symbolic link. */
 export function symlink(name: string, target: string): Uint8Array {
   return buildCommand(COMMANDS.symlink, [path(ATTRIBUTES.path, name), path(ATTRIBUTES.pathLink, target)]);

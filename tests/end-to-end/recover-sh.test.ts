@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rename, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import type { StandIn } from '../support/aws-standin.ts';
+import { makeNested, removeNested, strayName } from '../support/nested-subvolume.ts';
 import { makeRecoverScene, type RecoverScene } from '../support/recover-scene.ts';
 import { namesIn } from './world.ts';
 
@@ -235,4 +236,29 @@ test('where btrfs receive hands an ACL of the top directory down to files, that 
     assert.equal(stderr.includes(line), expected, stderr);
     await shell`btrfs subvolume delete ${target}`;
   }
+});
+
+test('what btrfs send leaves behind of a directory with a nested subvolume is named, and stays', async () => {
+  const { data } = scene.world;
+  // The user's, one with something in it and one without that is none of these names.
+  await mkdir(join(data, 'o9-9-0/full'), { recursive: true });
+  await mkdir(join(data, 'o9-9'));
+  await makeNested(data);
+  const before = await scene.backUp();
+  await removeNested(data);
+  const after = await scene.backUp();
+  const { host } = await scene.copy();
+  const target = join(scene.place, 'left behind');
+  const said =
+    /recover\.sh: (.*) is empty, and most likely not in the backup: btrfs send leaves such a directory/;
+  const intact = await host.recover('restore', before, target);
+  assert.equal(intact.exitCode, 0, intact.stderr);
+  assert.doesNotMatch(intact.stderr, said);
+  await shell`btrfs subvolume delete ${target}`;
+  const { exitCode, stderr } = await host.recover('restore', after, target);
+  assert.equal(exitCode, 0, stderr);
+  const [stray = ''] = (await namesIn(target)).filter((name) => name !== 'o9-9-0' && strayName.test(name));
+  assert.equal(said.exec(stderr)?.[1], join(target, stray), stderr);
+  await rmdir(join(target, stray));
+  await shell`btrfs subvolume delete ${target}`;
 });

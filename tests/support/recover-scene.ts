@@ -81,6 +81,7 @@ export async function makeRecoverScene(
   world.cleanUp(() => other.remove());
   const script = (await readDocument(bucket, recoverScriptKey(bucket.prefix), mib))?.text ?? '';
   let copies = 0;
+  let taken = keys.length;
   return {
     world,
     keys,
@@ -88,7 +89,7 @@ export async function makeRecoverScene(
     place: other.mountPoint,
     trees,
     async backUp() {
-      await take(keys.length + 1);
+      await take(++taken);
       return (await host.backUp()).key;
     },
     async realHost() {

@@ -3,6 +3,7 @@
  * was stopped goes on, and nothing else takes what is there for its own.
  */
 import { z } from 'zod';
+import { strayName } from '../stream/stray-directories.ts';
 
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 const transid = z.int().nonnegative();
@@ -22,6 +23,8 @@ const receivedSchema = z.object({
   head: state.extend({ version: z.int(), parent: state.nullable() }),
   /** Attributes of the top directory that are set last, in base64 by name. */
   root_attributes: z.record(z.string(), z.string()),
+  /** Empty directories at its top that the snapshot does not have. Earlier versions took no note of them: theirs stay. */
+  stray_directories: z.array(z.string().regex(strayName)).default([]),
 });
 
 export const restoreFileSchema = z.object({

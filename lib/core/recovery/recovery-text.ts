@@ -169,6 +169,9 @@ ${serverAdvice(place)}
 
      btrfs subvolume snapshot "$into"/* TARGET
      btrfs subvolume delete manifest-*/*; rm -f chunk-*.bin stream
+
+   An empty directory at the top of TARGET with a name such as o257-7-0 is most likely not in the backup: "btrfs send"
+   leaves one where a directory was deleted that had held a nested subvolume. rmdir removes it.
 `;
 }
 

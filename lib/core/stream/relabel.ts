@@ -64,7 +64,8 @@ export function relabelClone(command: Uint8Array, head: StreamHead, labels: Labe
   return rebuild(COMMANDS.clone, command, new Map([[ATTRIBUTES.cloneUuid, parseUuid(label)]]));
 }
 
-function concatenate(...pieces: readonly Uint8Array[]): Uint8Array {
+/** Commands in a row. */
+export function concatenate(...pieces: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const piece of pieces) {

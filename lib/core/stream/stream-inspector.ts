@@ -2,7 +2,8 @@
 import { CommandScanner, type Memory } from './command-scanner.ts';
 import { COMMANDS } from './commands.ts';
 import { checkPaths } from './path-limits.ts';
-import { type Labels, relabelClone, relabelEnd, relabelFirstCommand } from './relabel.ts';
+import { concatenate, type Labels, relabelClone, relabelEnd, relabelFirstCommand } from './relabel.ts';
+import type { StrayDirectories } from './stray-directories.ts';
 import { StreamDemands } from './stream-demands.ts';
 import { parseFirstCommand, type StreamHead } from './stream-head.ts';
 
@@ -19,6 +20,8 @@ export interface Inspection {
   readonly onHead?: (head: StreamHead) => void;
   /** Passes the stream on with other labels. */
   readonly labels?: Labels;
+  /** Takes note of the directories that an incremental stream leaves behind. */
+  readonly strays?: StrayDirectories;
 }
 
 /** The inspection of one stream. */
@@ -49,7 +52,7 @@ export class StreamInspector {
   }
 
   #visit(type: number, memory: Memory, from: number, to: number): Uint8Array | undefined {
-    const { labels, onHead } = this.#inspection;
+    const { labels, onHead, strays } = this.#inspection;
     if (!this.#head) {
       const command = memory.bytes.subarray(from, to);
       this.#head = parseFirstCommand(this.#scanner.version ?? 0, command);
@@ -58,6 +61,9 @@ export class StreamInspector {
     }
     checkPaths(type, memory, from, to, this.#head.uuid);
     this.demands.see(type, memory, from, to);
+    // A full stream deletes nothing.
+    const before = this.#head.parent && strays?.see(type, memory, from, to);
+    if (before) return concatenate(before, memory.bytes.subarray(from, to));
     if (!labels || !relabelled.has(type)) return undefined;
     const command = memory.bytes.subarray(from, to);
     if (type === COMMANDS.clone) return relabelClone(command, this.#head, labels);

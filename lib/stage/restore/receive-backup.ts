@@ -5,6 +5,7 @@ import { ToolError } from '../../core/errors.ts';
 import type { Manifest, ManifestChunk } from '../../core/format/manifest.ts';
 import type { Labels } from '../../core/stream/relabel.ts';
 import { RootAttributes } from '../../core/stream/root-attributes.ts';
+import { StrayDirectories } from '../../core/stream/stray-directories.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { StreamInspector } from '../../core/stream/stream-inspector.ts';
 import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
@@ -26,6 +27,8 @@ export interface ReceivedStream {
   readonly head: StreamHead;
   /** As it was received. */
   readonly labels: Labels;
+  /** Empty directories at its top that the snapshot does not have. */
+  readonly strays: readonly string[];
 }
 
 /** Where the bytes come from. */
@@ -56,9 +59,12 @@ export async function receiveBackup(
     rootAttributes: before?.labels.rootAttributes ?? new RootAttributes(),
     mtime: manifest.snapshot.mtime,
   };
+  // Of a copy that was received it is not known whether it had them, so they may be directories of the snapshot by now.
+  const strays = new StrayDirectories(manifest.snapshot.parent_continued ? [] : before?.strays);
   const what = `the stream of ${label}`;
   const inspector = new StreamInspector({
     labels,
+    strays,
     onHead: (head) => {
       const problem = streamProblem(head, expectedOfManifest(manifest, before?.head));
       if (problem)
@@ -94,7 +100,7 @@ export async function receiveBackup(
   const path = join(staging.path, labels.name);
   const received = await subvolumeAt(path, labels.name);
   if (received?.readOnly && received.receivedUuid === labels.uuid) {
-    return { path, own: { uuid: received.uuid, id: received.id }, head, labels };
+    return { path, own: { uuid: received.uuid, id: received.id }, head, labels, strays: strays.names };
   }
   const found = received
     ? `a ${received.readOnly ? 'read-only' : 'writable'} subvolume with received UUID ${received.receivedUuid ?? 'none'}`

@@ -127,7 +127,7 @@ async function restoreWithin(
     const source = request.continuesChain
       ? await putCopy(context, staging, record, newest, received)
       : received.path;
-    await putInPlace(target, source, staging, record);
+    await putInPlace(context, target, source, staging, record);
   }
   const continued = request.continuesChain ? record.file.continued?.path : undefined;
   if (continued !== undefined) await rememberContinued(context, newest, continued);

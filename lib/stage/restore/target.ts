@@ -1,10 +1,13 @@
 /** TARGET: a path at which nothing is, on Btrfs; and how what was received becomes it in one step. */
 import { basename, dirname, isAbsolute, resolve } from 'node:path';
-import { ToolError } from '../../core/errors.ts';
+import { describeError, ToolError } from '../../core/errors.ts';
+import { formatCount } from '../../core/units.ts';
 import { makeReadOnly, showSubvolume, subvolumeAt, takeSnapshot } from '../../edge/btrfs/btrfs.ts';
 import { refuseMissingMount } from '../../edge/btrfs/mounts/missing-mount.ts';
 import { mountOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { pathExists } from '../../edge/files/files.ts';
+import { removeEmptyDirectories } from '../../edge/files/remove-empty-directories.ts';
+import type { StageContext } from '../context.ts';
 import type { RestoreRecord } from './staging/record.ts';
 import { moveOut, type Staging } from './staging/staging.ts';
 
@@ -50,9 +53,11 @@ export async function isInPlace(target: string, uuid: string | null | undefined)
 
 /**
  * Makes TARGET of a received subvolume, in one step: it is whole from the moment at which it is there.
- * @param source what was received, or a read-only snapshot of it that the next backup is to build on
+ * @param source what was received, or a read-only snapshot of it that the next backup is to build on. Both keep the directories that
+ *   `btrfs send` has left behind: the streams that follow are applied to what `btrfs receive` makes, and may name them.
  */
 export async function putInPlace(
+  { log }: StageContext,
   target: string,
   source: string,
   staging: Staging,
@@ -60,9 +65,30 @@ export async function putInPlace(
 ): Promise<void> {
   const path = staging.freePath();
   await takeSnapshot(source, path, 'writable');
+  const strays = record.received?.strays ?? [];
+  await removeStrays({ log }, path, strays, source).catch((error: unknown) => {
+    // All data are there: nothing that is only untidy may stop a restore.
+    log.warn(
+      `the empty directories that btrfs send left at the top of ${target} stay: ${describeError(error)}; rmdir removes them`,
+    );
+  });
   await record.write({ target_uuid: (await showSubvolume(path)).uuid });
   await checkFree(target);
   await moveOut(path, target);
+}
+
+async function removeStrays(
+  { log }: Pick<StageContext, 'log'>,
+  path: string,
+  strays: readonly string[],
+  source: string,
+): Promise<void> {
+  const [first, ...others] = await removeEmptyDirectories(path, strays, source);
+  if (first === undefined) return;
+  const also = others.length > 0 ? ` and ${formatCount(others.length, 'other')}` : '';
+  log.info(
+    `removed ${first}${also} from the top: empty directories that btrfs send left behind, and that the snapshot does not have`,
+  );
 }
 
 /** Made read-only last: a read-only snapshot would inherit received_uuid and be taken for the chain's own, and cannot be moved. */

@@ -28,6 +28,7 @@ function left(received: number): RestoreFile {
             transid: 9,
             head: { uuid: uuidOf(received), transid: 7, version: 2, parent: null },
             root_attributes: {},
+            stray_directories: [],
           },
     kept_parts: null,
     continued: null,

@@ -112,6 +112,7 @@ export class RestoreRecord {
         transid,
         head: { ...stream.head, parent: stream.head.parent ?? null },
         root_attributes: Object.fromEntries(attributes),
+        stray_directories: [...stream.strays],
       },
       // Of the stream before, if it was the last of another chain.
       continued: null,
@@ -158,6 +159,7 @@ async function takeUp(staging: Staging, { received }: RestoreFile): Promise<Rece
         attributes.map(([name, value]) => [name, new Uint8Array(Buffer.from(value, 'base64'))]),
       ),
     },
+    strays: received.stray_directories,
   };
 }
 
