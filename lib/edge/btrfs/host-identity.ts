@@ -29,23 +29,35 @@ export async function readHostId(): Promise<string | undefined> {
 /** The kernel has a directory here for each Btrfs filesystem that is mounted. */
 const mountedRoot = '/sys/fs/btrfs';
 
-/** The device of a Btrfs filesystem that is attached and not mounted; undefined when it is mounted, or not there. */
+/**
+ * The device of a Btrfs filesystem that is attached and not mounted; undefined when it is mounted, or not there. Where there are no device
+ * nodes to read, as in a service with PrivateDevices=, what udev has found on the devices counts, which lsblk shows.
+ */
 export async function findUnmounted(filesystemUuid: string): Promise<string | undefined> {
   if (!/^[0-9a-f-]+$/.test(filesystemUuid) || (await pathExists(`${mountedRoot}/${filesystemUuid}`)))
     return undefined;
   const { exitCode, stdout } = await command`blkid --uuid ${filesystemUuid}`;
-  return exitCode === 0 ? stdout.trim() || undefined : undefined;
+  if (exitCode === 0) return stdout.trim() || undefined;
+  const listed = await command`lsblk --noheadings --raw --paths --output NAME,UUID`;
+  const found = listed.stdout.split('\n').find((line) => line.endsWith(` ${filesystemUuid}`));
+  return found?.slice(0, found.indexOf(' '));
 }
 
-/** UUID of the Btrfs filesystem that a path is on, as sysfs lists it by its devices; undefined where that cannot be seen. */
+/**
+ * UUID of the Btrfs filesystem that a path is on, as sysfs lists it by its devices; undefined where that cannot be seen. A mapped device
+ * has another name there, which its node leads to; without the node, the filesystem itself is asked.
+ */
 export async function readFilesystemUuid(path: string): Promise<string | undefined> {
-  const { source } = await mountOf(path);
+  const { source, target, type } = await mountOf(path);
+  if (type !== 'btrfs') return undefined;
   const device = basename(await realpath(source).catch(() => source));
   for (const uuid of await readdir(mountedRoot).catch((): string[] => [])) {
     const devices = await readdir(`${mountedRoot}/${uuid}/devices`).catch((): string[] => []);
     if (devices.includes(device)) return uuid;
   }
-  return undefined;
+  const { stdout } = await command`btrfs filesystem show --mounted -- ${target}`;
+  const uuid = /^Label: .* uuid: ([0-9a-f-]{36})$/m.exec(stdout)?.[1];
+  return uuid !== undefined && (await pathExists(`${mountedRoot}/${uuid}`)) ? uuid : undefined;
 }
 
 /** Bytes of the metadata nodes of the filesystem that a path is on; undefined where sysfs does not show it. */
