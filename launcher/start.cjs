@@ -11,6 +11,9 @@ const { pathToFileURL } = require('node:url');
 const { bundleName, directory, readBundle, root } = require('./bundle-file.cjs');
 const { runBundle } = require('./run-bundle.cjs');
 
+// Before anything else, which takes seconds when the bundle has to be made (scripts/tsx.sh, lib/cli/signals.ts).
+if (process.env.BTRFS_TO_S3_NOHUP) process.on('SIGHUP', () => undefined);
+
 process.argv.splice(1, 1);
 const script = path.resolve(process.argv[1] ?? '');
 process.argv[1] = script;

@@ -2,7 +2,7 @@
 import { helpText } from './options/help.ts';
 import { parseOptions } from './options/parse-options.ts';
 import type { ScriptDefinition } from './options/script-definition.ts';
-import { watchOutput } from './output.ts';
+import { surviveClosedTerminal, watchOutput } from './output.ts';
 
 /** What a script is called, what it does, and its flags. */
 export type ScriptNotes<Name extends string> = Pick<ScriptDefinition<Name>, 'file' | 'summary' | 'options'>;
@@ -21,6 +21,7 @@ export async function runWith<Name extends string>(
   work: () => Promise<number>,
 ): Promise<void> {
   const outputFailure = watchOutput();
+  surviveClosedTerminal();
   let exitCode = 0;
   if (isAskedForHelp(notes)) {
     process.stdout.write(`${helpText(notes.file, notes.summary, notes.options)}\n`);

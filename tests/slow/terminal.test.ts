@@ -43,7 +43,8 @@ test('a terminal that is closed takes nothing to write to with it: the restore s
   const config = await world.settingsFile();
   world.server.faults.set([{ fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' }]);
   const target = join(world.mount, 'restored');
-  const command = `exec scripts/tsx.sh scripts/restore.ts --config ${config} --subvolume data --target ${target}`;
+  // Nothing is drawn where the terminal has no size.
+  const command = `stty rows 24 columns 80; exec scripts/tsx.sh scripts/restore.ts --config ${config} --subvolume data --target ${target}`;
   // script(1) owns a terminal for the command; when it dies, the kernel hangs that up.
   const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null'], {
     cwd: repositoryRoot,
@@ -65,6 +66,22 @@ test('a terminal that is closed takes nothing to write to with it: the restore s
   const gone = async () => (await processesAbout(world.mount)).length === 0;
   await until('restore and btrfs receive are gone', gone);
   assert.deepEqual(await namesIn(world.mount), ['data', 'snapshots']);
+});
+
+test('nohup make backup goes on when every process of it gets SIGHUP', async (t) => {
+  const world = await worldWithData(t);
+  const config = await world.settingsFile();
+  const { faults } = world.server;
+  faults.set([
+    { fault: 'slow', bytesPerSecond: 2 * mib, operation: ['UploadPart', 'PutObject'], key: '*.bin' },
+  ]);
+  const make = start(world, 'nohup', ['make', 'backup', `CONFIG=${config}`]);
+  await whileRunning(make, 'parts', () => storedBytes(world) > 6 * mib);
+  process.kill(-(make.child.pid ?? assert.fail('no process')), 'SIGHUP');
+  faults.clear();
+  const { exitCode, stderr } = await make.ended;
+  assert.equal(exitCode, 0, stderr);
+  await mustSucceed(world, 'verify.ts', '--deep');
 });
 
 for (const [who, target] of [

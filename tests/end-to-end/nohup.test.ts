@@ -1,0 +1,89 @@
+/** A run that was started with nohup survives its connection, and its terminal: SIGHUP neither ends it nor its children. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { repositoryRoot } from '../../testing/harness/test-directory.ts';
+import { processesAbout, sendOfUpload, start, until, whileRunning } from './running-script.ts';
+import { assertStopped, worldWithData } from './stopped-script.ts';
+import { allKeys } from './world.ts';
+
+const mib = 2 ** 20;
+const slow = { fault: 'slow', bytesPerSecond: mib, operation: ['UploadPart', 'PutObject'] } as const;
+/** As nohup(1) does it; that would also redirect what is a terminal. */
+const nohup = "trap '' HUP;";
+
+test('with nohup a backup goes on after SIGHUP, and is stopped by SIGTERM; without, SIGHUP stops it', async (t) => {
+  const world = await worldWithData(t);
+  const command = `exec scripts/tsx.sh scripts/backup.ts --config ${await world.settingsFile()}`;
+  world.server.faults.set([slow]);
+  for (const [before, name] of [
+    [nohup, 'SIGTERM'],
+    ['', 'SIGHUP'],
+  ] as const) {
+    const running = start(world, 'bash', ['-c', `${before} ${command}`]);
+    await whileRunning(running, 'btrfs send', async () => (await sendOfUpload(world.mount)) !== undefined);
+    const group = -(running.child.pid ?? assert.fail('no process'));
+    if (before === nohup) {
+      const send = await sendOfUpload(world.mount);
+      process.kill(group, 'SIGHUP');
+      await sleep(1500);
+      process.kill(group, 'SIGHUP');
+      await sleep(500);
+      assert.equal(running.child.exitCode, null, running.said());
+      assert.equal(await sendOfUpload(world.mount), send, 'its child lives');
+    }
+    process.kill(group, name);
+    await assertStopped(world, running, name);
+  }
+});
+
+for (const [what, trap, code] of [
+  ['with nohup a backup is published although its terminal, to which it writes, was closed', nohup, 0],
+  // The shell takes note of it, and what it starts knows nothing of that.
+  ['without, a closed terminal stops it', 'trap : HUP;', 129],
+] as const) {
+  test(what, async (t) => {
+    const world = await worldWithData(t);
+    const config = await world.settingsFile();
+    const result = join(world.directory, 'exit-code');
+    // Nothing is drawn where the terminal has no size.
+    const backup = `scripts/tsx.sh scripts/backup.ts --config ${config}; echo $? > ${result}`;
+    // The outer shell leads the session: it is ended first, and then the kernel sends SIGHUP to all that it started.
+    const command = `stty rows 24 columns 80; (${trap} ${backup}); true`;
+    world.server.faults.set([slow]);
+    // script(1) owns a terminal for the command; when it dies, the kernel hangs that up.
+    const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null'], {
+      cwd: repositoryRoot,
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: { PATH: process.env.PATH, SHELL: '/bin/bash', TERM: 'xterm', AWS_EC2_METADATA_DISABLED: 'true' },
+    });
+    let shown = '';
+    terminal.stdout.on('data', (text: Buffer) => {
+      shown += text.toString();
+    });
+    const closed = once(terminal, 'close');
+    world.cleanUp(async () => {
+      terminal.kill('SIGKILL');
+      for (const pid of await processesAbout(config)) process.kill(pid, 'SIGKILL');
+      await closed;
+    });
+    await until('the bar is drawn', () => / of about |\d%/.test(shown));
+    terminal.kill('SIGKILL');
+    await closed;
+    // Some pictures of the bar are drawn for nobody.
+    await sleep(1000);
+    world.server.faults.clear();
+    let exitCode = '';
+    await until('the backup has ended', async () => {
+      exitCode = await readFile(result, 'utf8').catch(() => '');
+      return exitCode !== '';
+    });
+    assert.equal(exitCode, `${code}\n`);
+    const isPublished = (await allKeys(world)).some((key) => key.endsWith('current.json'));
+    assert.equal(isPublished, code === 0);
+  });
+}
