@@ -1,13 +1,17 @@
 /** A run that was started with nohup survives its connection, and its terminal: SIGHUP neither ends it nor its children. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { repositoryRoot } from '../../testing/harness/test-directory.ts';
-import { processesAbout, sendOfUpload, start, until, whileRunning } from './running-script.ts';
+import {
+  processesAbout,
+  sendOfUpload,
+  start,
+  startInTerminal,
+  until,
+  whileRunning,
+} from './running-script.ts';
 import { assertStopped, worldWithData } from './stopped-script.ts';
 import { allKeys } from './world.ts';
 
@@ -50,30 +54,15 @@ for (const [what, trap, code] of [
     const world = await worldWithData(t);
     const config = await world.settingsFile();
     const result = join(world.directory, 'exit-code');
-    // Nothing is drawn where the terminal has no size.
     const backup = `scripts/tsx.sh scripts/backup.ts --config ${config}; echo $? > ${result}`;
-    // The outer shell leads the session: it is ended first, and then the kernel sends SIGHUP to all that it started.
-    const command = `stty rows 24 columns 80; (${trap} ${backup}); true`;
     world.server.faults.set([slow]);
-    // script(1) owns a terminal for the command; when it dies, the kernel hangs that up.
-    const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null'], {
-      cwd: repositoryRoot,
-      stdio: ['pipe', 'pipe', 'ignore'],
-      env: { PATH: process.env.PATH, SHELL: '/bin/bash', TERM: 'xterm', AWS_EC2_METADATA_DISABLED: 'true' },
-    });
-    let shown = '';
-    terminal.stdout.on('data', (text: Buffer) => {
-      shown += text.toString();
-    });
-    const closed = once(terminal, 'close');
+    // The outer shell leads the session: it is ended first, and then the kernel sends SIGHUP to all that it started.
+    const terminal = startInTerminal(world, `(${trap} ${backup}); true`);
     world.cleanUp(async () => {
-      terminal.kill('SIGKILL');
       for (const pid of await processesAbout(config)) process.kill(pid, 'SIGKILL');
-      await closed;
     });
-    await until('the bar is drawn', () => / of about |\d%/.test(shown));
-    terminal.kill('SIGKILL');
-    await closed;
+    await terminal.drawn();
+    await terminal.close();
     // Some pictures of the bar are drawn for nobody.
     await sleep(1000);
     world.server.faults.clear();

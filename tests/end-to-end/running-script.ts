@@ -1,5 +1,6 @@
 /** A script while it runs: to be watched, and to be ended in the middle of its work. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
@@ -55,6 +56,36 @@ export function start(world: World, command: string, args: readonly string[]): R
     await ended;
   });
   return { child, said: () => stderr, ended };
+}
+
+/** A command that has a terminal of its own. */
+export interface InTerminal {
+  /** Waits until a progress bar is drawn. */
+  readonly drawn: () => Promise<void>;
+  /** Closes the terminal: the kernel hangs it up. */
+  readonly close: () => Promise<void>;
+}
+
+/** Starts a command of bash in a terminal, in the repository; the terminal is closed with the world. */
+export function startInTerminal(world: World, command: string): InTerminal {
+  // Nothing is drawn where the terminal has no size. script(1) owns it, until it dies.
+  const sized = `stty rows 24 columns 80; ${command}`;
+  const terminal = spawn('script', ['--quiet', '--command', sized, '/dev/null'], {
+    cwd: repositoryRoot,
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { PATH: process.env.PATH, SHELL: '/bin/bash', TERM: 'xterm', AWS_EC2_METADATA_DISABLED: 'true' },
+  });
+  let shown = '';
+  terminal.stdout.on('data', (text: Buffer) => {
+    shown += text.toString();
+  });
+  const closed = once(terminal, 'close');
+  const close = async () => {
+    terminal.kill('SIGKILL');
+    await closed;
+  };
+  world.cleanUp(close);
+  return { drawn: () => until('the bar is drawn', () => / of about |\d%/.test(shown)), close };
 }
 
 /** Waits until something is so; for as long as a slow machine may take. */

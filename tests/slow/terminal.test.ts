@@ -1,11 +1,15 @@
 /** Signals as they come from a terminal, and through make, to whole groups of processes. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { repositoryRoot } from '../../testing/harness/test-directory.ts';
-import { processesAbout, start, startScript, until, whileRunning } from '../end-to-end/running-script.ts';
+import {
+  processesAbout,
+  start,
+  startInTerminal,
+  startScript,
+  until,
+  whileRunning,
+} from '../end-to-end/running-script.ts';
 import { assertStopped, endOf, storedBytes, worldWithData } from '../end-to-end/stopped-script.ts';
 import { mustSucceed, namesIn } from '../end-to-end/world.ts';
 
@@ -43,26 +47,11 @@ test('a terminal that is closed takes nothing to write to with it: the restore s
   const config = await world.settingsFile();
   world.server.faults.set([{ fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' }]);
   const target = join(world.mount, 'restored');
-  // Nothing is drawn where the terminal has no size.
-  const command = `stty rows 24 columns 80; exec scripts/tsx.sh scripts/restore.ts --config ${config} --subvolume data --target ${target}`;
-  // script(1) owns a terminal for the command; when it dies, the kernel hangs that up.
-  const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null'], {
-    cwd: repositoryRoot,
-    stdio: ['pipe', 'pipe', 'ignore'],
-    env: { PATH: process.env.PATH, SHELL: '/bin/sh', TERM: 'xterm', AWS_EC2_METADATA_DISABLED: 'true' },
-  });
-  let shown = '';
-  terminal.stdout.on('data', (text: Buffer) => {
-    shown += text.toString();
-  });
-  const closed = once(terminal, 'close');
-  world.cleanUp(async () => {
-    terminal.kill('SIGKILL');
-    await closed;
-  });
-  await until('the bar is drawn', () => / of about |\d%/.test(shown));
+  const command = `exec scripts/tsx.sh scripts/restore.ts --config ${config} --subvolume data --target ${target}`;
+  const terminal = startInTerminal(world, command);
+  await terminal.drawn();
   await until('btrfs receive', async () => (await processesAbout(world.mount, 'btrfs receive')).length > 0);
-  terminal.kill('SIGKILL');
+  await terminal.close();
   const gone = async () => (await processesAbout(world.mount)).length === 0;
   await until('restore and btrfs receive are gone', gone);
   assert.deepEqual(await namesIn(world.mount), ['data', 'snapshots']);
