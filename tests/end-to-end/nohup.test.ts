@@ -16,14 +16,15 @@ import { assertStopped, worldWithData } from './stopped-script.ts';
 import { allKeys } from './world.ts';
 
 const mib = 2 ** 20;
-const slow = { fault: 'slow', bytesPerSecond: mib, operation: ['UploadPart', 'PutObject'] } as const;
+const slow = { fault: 'slow', operation: ['UploadPart', 'PutObject'] } as const;
 /** As nohup(1) does it; that would also redirect what is a terminal. */
 const nohup = "trap '' HUP;";
 
 test('with nohup a backup goes on after SIGHUP, and is stopped by SIGTERM; without, SIGHUP stops it', async (t) => {
   const world = await worldWithData(t);
   const command = `exec scripts/tsx.sh scripts/backup.ts --config ${await world.settingsFile()}`;
-  world.server.faults.set([slow]);
+  // However slow this machine is, parts must not be stored, nor btrfs send end, while it is looked at.
+  world.server.faults.set([{ ...slow, bytesPerSecond: mib / 16 }]);
   for (const [before, name] of [
     [nohup, 'SIGTERM'],
     ['', 'SIGHUP'],
@@ -45,17 +46,17 @@ test('with nohup a backup goes on after SIGHUP, and is stopped by SIGTERM; witho
   }
 });
 
-for (const [what, trap, code] of [
-  ['with nohup a backup is published although its terminal, to which it writes, was closed', nohup, 0],
+for (const [what, trap, code, bytesPerSecond] of [
+  ['with nohup a backup is published although its terminal, to which it writes, was closed', nohup, 0, mib],
   // The shell takes note of it, and what it starts knows nothing of that.
-  ['without, a closed terminal stops it', 'trap : HUP;', 129],
+  ['without, a closed terminal stops it', 'trap : HUP;', 129, mib / 16],
 ] as const) {
   test(what, async (t) => {
     const world = await worldWithData(t);
     const config = await world.settingsFile();
     const result = join(world.directory, 'exit-code');
     const backup = `scripts/tsx.sh scripts/backup.ts --config ${config}; echo $? > ${result}`;
-    world.server.faults.set([slow]);
+    world.server.faults.set([{ ...slow, bytesPerSecond }]);
     // The outer shell leads the session: it is ended first, and then the kernel sends SIGHUP to all that it started.
     const terminal = startInTerminal(world, `(${trap} ${backup}); true`);
     world.cleanUp(async () => {

@@ -5,7 +5,6 @@ import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { fetchedBytes } from './chain-of-five.ts';
 import {
   processesAbout,
@@ -13,7 +12,6 @@ import {
   sendOfUpload,
   startScript,
   suspend,
-  until,
   whileRunning,
 } from './running-script.ts';
 import { assertStopped, endOf, type Signal, storedBytes, worldWithData } from './stopped-script.ts';
@@ -241,40 +239,6 @@ test('verify.ts --deep in the middle of a chunk', async (t) => {
     running.child.kill(name);
     await assertStopped(world, running, name);
   }
-});
-
-test('a second signal does not wait for an orderly end', async (t) => {
-  const world = await worldWithData(t);
-  const config = await world.settingsFile();
-  await mustSucceed(world, 'snapshot.ts');
-  world.server.faults.set([{ fault: 'slow', bytesPerSecond: mib, operation: ['UploadPart', 'PutObject'] }]);
-  const running = startScript(world, config, 'send-chunk-upload.ts');
-  let send = 0;
-  await whileRunning(running, 'btrfs send', async () => {
-    send = (await sendOfUpload(world.mount)) ?? 0;
-    return send !== 0;
-  });
-  // It cannot end, so the first signal waits for it: for three seconds. A second within one counts as the same stop.
-  await suspend(send);
-  running.child.kill('SIGTERM');
-  await sleep(300);
-  running.child.kill('SIGTERM');
-  await sleep(1000);
-  assert.equal(running.child.exitCode, null, 'the first signal waits for btrfs send');
-  running.child.kill('SIGINT');
-  const ended = await endOf(running);
-  assert.deepEqual([ended.exitCode, ended.signal], [130, null]);
-  process.kill(send, 'SIGCONT');
-  await until(
-    'btrfs send is gone',
-    async () => (await processesAbout(world.mount, 'btrfs send')).length === 0,
-  );
-  world.server.faults.clear();
-  await world.backup();
-  assert.deepEqual(
-    await treeDigest(join(world.snapshots, (await namesIn(world.snapshots))[0] ?? '')),
-    await treeDigest(world.data),
-  );
 });
 
 test('a signal before anything has begun: nothing is taken, sent or left', async (t) => {
