@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { seal } from '../../lib/edge/files/checked-json.ts';
+import { writeJsonFile } from '../../lib/edge/files/files.ts';
 import { openRestoreOfAll } from '../../lib/stage/restore/restore-all.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
@@ -58,6 +60,18 @@ test('one subvolume that cannot be restored does not stop the others, and the sa
     errorLines(mixed).join(),
     /^photos: \S+all\/photos holds \S+\/photos\/full\/manifest-\S+ of \S+, which an earlier run restored, and AT=\S+ means another backup/,
   );
+  // So is a backup of another host that has a subvolume of the same name.
+  const record = join(directory, '.btrfs-to-s3-restored.json');
+  const { restored } = JSON.parse(await readFile(record, 'utf8'));
+  const other = { ...restored, data: { ...restored.data, bucket: 'backups/another-host' } };
+  await writeJsonFile(record, seal({ restored: other }));
+  const foreign = await restoreAll(world, directory);
+  assert.equal(foreign.exitCode, 2, foreign.stderr);
+  assert.match(
+    errorLines(foreign).join(),
+    /^data: .* of backups\/another-host, .* that is another bucket or prefix/,
+  );
+  await writeJsonFile(record, seal({ restored }));
   await shell`btrfs subvolume delete ${join(directory, 'home')}`;
   const since = world.server.requests.length;
   const second = await restoreAll(world, directory, '--json');

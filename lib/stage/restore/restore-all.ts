@@ -97,7 +97,7 @@ async function checkIsMeant(
     (at === undefined || (await selectManifest(context.bucket, name, { at })) === there.manifest_key);
   if (isMeant) return;
   throw new ToolError(
-    `${path} holds ${there.manifest_key} of ${there.bucket}, which an earlier run restored, and ${at === undefined ? 'that is not this prefix' : `AT=${at} means another backup`}`,
+    `${path} holds ${there.manifest_key} of ${there.bucket}, which an earlier run restored, and ${isOfBucket ? `AT=${at} means another backup` : 'that is another bucket or prefix'}`,
     { kind: 'usage', hint: 'choose another TARGET, or repeat the command of that run' },
   );
 }
