@@ -127,6 +127,16 @@ name_backup() {
 # is_name NAME: whether a subvolume can be called so.
 is_name() { [[ $1 =~ ^[A-Za-z0-9._-]+$ && $1 != . && $1 != .. ]]; }
 
+# check_which SUBVOLUME|MANIFEST: sets subvolume.
+check_which() {
+  if [[ $1 == */* ]]; then
+    name_backup "$1" || die 2 "$1 is not the key of a manifest under $prefix/: recover.sh list shows them"
+  else
+    is_name "$1" || die 2 "$1 is neither a subvolume nor the key of a manifest"
+    subvolume=$1
+  fi
+}
+
 # What jq does with a manifest. `facts` gives one line, or `bad` and why; the others what there is to fetch, part by part and frame by frame.
 # shellcheck disable=SC2016 # jq's variables
 manifest_program='
@@ -276,12 +286,7 @@ chain=()
 declare -A uuid_of
 follow_chain() {
   local key=$1 child='' child_uuid child_state whose
-  if [[ $key == */* ]]; then
-    name_backup "$key" || die 2 "$key is not the key of a manifest under $prefix/: recover.sh list shows them"
-  else
-    is_name "$key" || die 2 "$key is neither a subvolume nor the key of a manifest"
-    subvolume=$key
-  fi
+  check_which "$key"
   take_inventory "$subvolume"
   [[ $1 == */* ]] || newest_of "$1"
   while :; do
@@ -410,6 +415,7 @@ finish_earlier() {
   local there_uuid='' there='' key=$1
   { read -r there_uuid && IFS= read -r there; } < "$staging/target" || :
   [[ -n $there_uuid && $(property "$target" UUID) == "$there_uuid" ]] || die 2 "$target is there already, and nothing is restored over it"
+  check_which "$key"
   if [[ $key != */* ]]; then
     take_inventory "$key"
     newest_of "$key"

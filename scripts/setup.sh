@@ -18,6 +18,23 @@ if [[ "${1:-}" == "--ceph" ]]; then
   packages+=(radosgw ceph-mon ceph-osd ceph-common)
 fi
 
+# Seconds. A host that has just started updates its lists and packages by itself, and apt has one lock for each.
+apt_patience=600
+
+# The lock of the lists is one that apt-get does not wait for, whatever its options (apt 2.6).
+update_lists() {
+  local said deadline=$((SECONDS + apt_patience)) is_announced=''
+  until said=$("${as_root[@]}" apt-get update -qq 2>&1); do
+    if [[ $said != */lists/lock* ]] || ((SECONDS >= deadline)); then
+      printf '%s\n' "$said" >&2
+      exit 1
+    fi
+    [[ $is_announced ]] || echo 'setup: another apt is updating the package lists; waiting for it' >&2
+    is_announced=yes
+    sleep 3
+  done
+}
+
 missing=()
 for command in "${commands[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null || missing+=("$command")
@@ -29,8 +46,8 @@ if ((${#missing[@]} > 0)); then
   if ((EUID != 0)); then as_root=(sudo -n); fi
   if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
     export DEBIAN_FRONTEND=noninteractive
-    "${as_root[@]}" apt-get update -qq >&2
-    "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+    update_lists
+    "${as_root[@]}" apt-get install -y -qq -o DPkg::Lock::Timeout="$apt_patience" --no-install-recommends "${packages[@]}" >&2
   else
     echo "setup: install them as root, then run make setup again:" >&2
     if command -v apt-get >/dev/null; then echo "  apt-get install ${packages[*]}" >&2

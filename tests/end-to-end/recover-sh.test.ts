@@ -144,6 +144,11 @@ test('TARGET, once it is there, is left alone; a run that only had to tidy up do
       `recover.sh: ${target} is there already, from ${full}, and ${scene.keys.at(-1)} is meant: choose another TARGET, or name that MANIFEST to end its restore\n`,
     ],
   );
+  const misspelt = await host.recover('restore', 'ho me', target);
+  assert.deepEqual(
+    [misspelt.exitCode, misspelt.stderr],
+    [2, 'recover.sh: ho me is neither a subvolume nor the key of a manifest\n'],
+  );
   assert.equal((await host.recover('restore', full, target)).stdout, `restored ${target}\n`);
   assert.deepEqual(await namesIn(scene.place), ['there']);
   await shell`btrfs subvolume delete ${target}`;

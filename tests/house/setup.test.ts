@@ -11,6 +11,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -49,12 +50,19 @@ function makeCheckout(): string {
   return place;
 }
 
-async function setUp(place: string, version: string): Promise<{ exitCode: number; stderr: string }> {
+async function setUp(
+  place: string,
+  version: string,
+  path = `${bin}:${process.env.PATH}`,
+): Promise<{ exitCode: number; stderr: string }> {
   // A setup that runs beside this one must not find half a file.
   const lockfile = join(place, 'package-lock.json');
   if (!existsSync(lockfile) || readFileSync(lockfile, 'utf8') !== version) writeFileSync(lockfile, version);
-  const env = { PATH: `${bin}:${process.env.PATH}` };
-  const child = spawn('scripts/setup.sh', { cwd: place, env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn('scripts/setup.sh', {
+    cwd: place,
+    env: { PATH: path },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const [stderr, [exitCode]] = await Promise.all([text(child.stderr), once(child, 'close')]);
   return { exitCode, stderr };
 }
@@ -169,4 +177,34 @@ test('setups at once wait for each other', async () => {
   const results = await Promise.all(Array.from({ length: 4 }, () => setUp(place, 'one')));
   for (const result of results) assert.deepEqual(result, { exitCode: 0, stderr: '' });
   assert.equal(trees(place).length, 1);
+});
+
+test('an apt that is at work already is waited for', async () => {
+  const place = makeCheckout();
+  // A host without age, whose apt-get installs it.
+  const host = join(directory, 'host');
+  mkdirSync(host);
+  for (const name of readdirSync('/usr/bin')) symlinkSync(join('/usr/bin', name), join(host, name));
+  const calls = join(directory, 'calls');
+  const aptGet = `#!/bin/bash
+echo "$*" >> '${calls}'
+if [[ $1 == update ]]; then
+  [[ -e '${directory}/tried' ]] && exit 0
+  touch '${directory}/tried'
+  echo 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 1 (apt-get)' >&2
+  exit 100
+fi
+ln -s /usr/bin/true '${host}/age'
+`;
+  for (const name of ['age', 'apt-get', 'sleep']) rmSync(join(host, name), { force: true });
+  writeFileSync(join(host, 'apt-get'), aptGet, { mode: 0o755 });
+  symlinkSync('/usr/bin/true', join(host, 'sleep'));
+  assert.deepEqual(await setUp(place, 'one', `${bin}:${host}`), {
+    exitCode: 0,
+    stderr:
+      'setup: missing commands: age\nsetup: another apt is updating the package lists; waiting for it\n',
+  });
+  const [first, second, third, ...more] = readFileSync(calls, 'utf8').trimEnd().split('\n');
+  assert.deepEqual([first, second, more], ['update -qq', 'update -qq', []]);
+  assert.match(third ?? '', /^install .*DPkg::Lock::Timeout=\d+ /);
 });
