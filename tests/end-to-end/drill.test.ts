@@ -10,6 +10,7 @@ import type { StageContext } from '../../lib/stage/context.ts';
 import { type DrillResult, type DrillsRequest, drillEach } from '../../lib/stage/watch/drill/drills.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { permissionsOf } from '../support/iam-policy.ts';
+import { unmountEverywhere } from '../support/unmount-everywhere.ts';
 import { assertUnderWay, requestedKeys, untilTold } from './archived-world.ts';
 import { startScript, whileRunning } from './running-script.ts';
 import { edit, refusal, write } from './small-world.ts';
@@ -154,7 +155,7 @@ test('a tree that differs from its snapshot is damage, though its state has not 
   await shell`touch ${file} && chattr +C ${file}`;
   appendFileSync(file, 'pattern\n'.repeat(8192));
   await host.backUp();
-  await shell`umount ${world.mount}`;
+  await unmountEverywhere(world.mount);
   const image = join(world.mount, '../image');
   const bytes = readFileSync(image);
   const at = bytes.indexOf('pattern\npattern\n');

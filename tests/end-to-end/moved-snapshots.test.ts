@@ -1,13 +1,12 @@
 /** Snapshots that are not where they were: their directory was moved, or is not mounted. No upload is lost, and nothing is sent in full. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { until } from './running-script.ts';
+import { unmountEverywhere } from '../support/unmount-everywhere.ts';
 import { proveIs, refusal, smallWorld, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
 import { allKeys, namesIn, runProcess, type World } from './world.ts';
@@ -164,12 +163,8 @@ test('another filesystem in the place of the one that is not mounted is no reaso
   ).stdout.trim();
   const device = (await shell`losetup --find --show ${image}`).stdout.trim();
   world.cleanUp(() => shell`losetup -d ${device}`);
-  await shell`umount ${world.mount}`;
+  await unmountEverywhere(world.mount);
   world.cleanUp(() => shell`mount ${device} ${world.mount}`);
-  // Other tests have namespaces of mounts for a moment, in which it may still be mounted.
-  const uuid = (await shell`blkid --probe --match-tag UUID --output value ${device}`).stdout.trim();
-  assert.ok(uuid);
-  await until('it is mounted nowhere', () => !existsSync(`/sys/fs/btrfs/${uuid}`));
   const other = await createLoopFilesystem({ name: 'other', sizeBytes: 128 * 2 ** 20 });
   world.cleanUp(() => other.remove());
   await shell`btrfs subvolume create ${join(other.mountPoint, 'data')}`;

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { removeTopLevelUuid } from '../support/top-level-without-uuid.ts';
+import { unmountEverywhere } from '../support/unmount-everywhere.ts';
 import { proveIs, smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import type { World } from './world.ts';
@@ -16,12 +16,7 @@ async function oldWorld(t: TestContext): Promise<World> {
   const world = await smallWorld(t);
   const device = (await shell`findmnt -n -o SOURCE ${world.mount}`).stdout.trim();
   const image = (await shell`losetup -n -O BACK-FILE ${device}`).stdout.trim();
-  await shell`umount ${world.mount}`;
-  // A loop device that is still attached would be mounted again, with what it remembers of the image.
-  for (let looks = 0; (await shell`losetup -n -O NAME -j ${image}`).stdout.trim() !== ''; looks++) {
-    assert.ok(looks < 300, `the loop device of ${image} is still attached`);
-    await sleep(100);
-  }
+  await unmountEverywhere(world.mount);
   await removeTopLevelUuid(image);
   await shell`mount -o loop ${image} ${world.mount}`;
   assert.match((await shell`btrfs subvolume show ${world.mount}`).stdout, /^\s+UUID:\s+-$/m);

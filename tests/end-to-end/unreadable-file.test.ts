@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { unmountEverywhere } from '../support/unmount-everywhere.ts';
 import { proveIs, refusal, smallWorld } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 
@@ -16,7 +17,7 @@ test('a file that cannot be read is named, with what to do, and once that is don
   const [image = ''] = (
     await shell`losetup -n -O BACK-FILE ${(await shell`findmnt -n -v -o SOURCE ${world.mount}`).stdout.trim()}`
   ).stdout.split('\n');
-  await shell`umount ${world.mount}`;
+  await unmountEverywhere(world.mount);
   const file = await open(image, 'r+');
   await file.write('X', (await readFile(image)).indexOf(marked.repeat(100)));
   await file.close();
