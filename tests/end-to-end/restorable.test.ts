@@ -218,6 +218,20 @@ test('files do not inherit on a restore what the top directory was given after t
   }
 });
 
+test('a restore does not inherit the compression property of the subvolume in which TARGET is', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  const host = await hostIn(world);
+  const first = await host.backUp();
+  await write(world, 'b');
+  const second = await host.backUp();
+  assert.equal(second.manifest.kind, 'incremental');
+  await shell`btrfs property set ${world.mount} compression zstd`;
+  for (const { key, manifest } of [first, second]) {
+    await proveIs(world, await treeDigest(manifest.snapshot.path), key);
+  }
+});
+
 test('a snapshot that was made writable while its upload waits is left to whoever did so, and another is taken', async (t) => {
   const world = await smallWorld(t);
   await write(world, 'a');

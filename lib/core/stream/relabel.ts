@@ -13,7 +13,7 @@ import {
   parseUuid,
   readTransid,
 } from './commands.ts';
-import type { RootAttributes } from './root-attributes.ts';
+import { clearInherited, type RootAttributes } from './root-attributes.ts';
 import { setRootTimes } from './root-times.ts';
 import type { StreamHead, SubvolumeState } from './stream-head.ts';
 
@@ -39,7 +39,9 @@ export function relabelFirstCommand(type: number, command: Uint8Array, labels: L
       ? []
       : [[ATTRIBUTES.cloneUuid, parseUuid(labels.parentUuid)] as const]),
   ]);
-  return concatenate(rebuild(type, command, replaced), ...labels.rootAttributes.removing());
+  // A snapshot inherits from its source alone.
+  const first = type === COMMANDS.subvolume ? [clearInherited()] : labels.rootAttributes.removing();
+  return concatenate(rebuild(type, command, replaced), ...first);
 }
 
 /** The last command of a stream, and what has to come before it. */

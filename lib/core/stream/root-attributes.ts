@@ -1,11 +1,22 @@
 /**
  * Attributes of a subvolume's top directory that what is made in it inherits. `btrfs receive` makes every file there, under a
  * temporary name, before it moves it to its place; so files would get a compression property or an ACL that they do not have in
- * the snapshot. They are held back while a stream is received, and set as its last step.
+ * the snapshot. They are held back while a stream is received, and set as its last step. What the top directory itself inherits from where
+ * it is received is taken away first.
  */
 import { ATTRIBUTES, attributesOf, buildCommand, COMMANDS } from './commands.ts';
 
-const inherited: ReadonlySet<string> = new Set(['btrfs.compression', 'system.posix_acl_default']);
+const compression = 'btrfs.compression';
+const inherited: ReadonlySet<string> = new Set([compression, 'system.posix_acl_default']);
+
+/**
+ * The command that a new subvolume begins with. It has the compression property of the subvolume that it is made in (btrfs_new_inode_prepare
+ * and what follows it in fs/btrfs/inode.c), but no ACL. An empty value removes the property, and is no error where there is none
+ * (fs/btrfs/props.c), on a mount with nodatacow either.
+ */
+export function clearInherited(): Uint8Array {
+  return command(COMMANDS.setXattr, compression, new Uint8Array());
+}
 
 /** The held attributes of one chain, from stream to stream. */
 export class RootAttributes {

@@ -207,7 +207,7 @@ function flip(bytes: Uint8Array, at: number): Buffer {
   return flipped;
 }
 
-test('what files would inherit of the top directory is set last, and taken away before the next stream', () => {
+test('what files would inherit of the top directory is set last, and taken away first of what it inherits and before the next stream', () => {
   const rootAttributes = new RootAttributes();
   const passed = (parentUuid: string | undefined, ...commands: readonly Uint8Array[]) => {
     const labels = { name: 'a', uuid: label, parentUuid, rootAttributes };
@@ -223,7 +223,8 @@ test('what files would inherit of the top directory is set last, and taken away 
   };
   const zstd = setXattr('', 'btrfs.compression', 'zstd');
   const others = [setXattr('f', 'btrfs.compression', 'lzo'), setXattr('', 'user.a', 'b')];
-  assert.deepEqual(passed(undefined, zstd, ...others), Buffer.concat([...others, zstd, end]));
+  const cleared = setXattr('', 'btrfs.compression', '');
+  assert.deepEqual(passed(undefined, zstd, ...others), Buffer.concat([cleared, ...others, zstd, end]));
   const lzo = setXattr('', 'btrfs.compression', 'lzo');
   const acl = setXattr('', 'system.posix_acl_default', 'acl');
   const [removeCompression, removeAcl] = ['btrfs.compression', 'system.posix_acl_default'].map((name) =>
