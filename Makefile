@@ -21,6 +21,13 @@ unknown := $(filter-out $(taken),$(variables:%=%=))
 ifneq ($(unknown),)
 $(error make $(strict) takes no $(unknown) (make help lists what it takes; settings are given as SET="KEY=VALUE"))
 endif
+# Of TARGET=/data/a$b make would leave /data/a, because it has no variable b. What is written $(b) is meant so.
+open := (
+unmeant = $(findstring $$,$(subst $${,,$(subst $$$(open),,$(subst $$$$,,$(value $1)))))
+cut := $(strip $(foreach name,$(variables),$(if $(call unmeant,$(name)),$(name))))
+ifneq ($(cut),)
+$(error $(cut): make takes a $$ for the beginning of a variable: write $$$$ for each $$)
+endif
 endif
 
 TSX := scripts/tsx.sh

@@ -74,6 +74,19 @@ for (const [what, args, name] of [
   });
 }
 
+test('make refuses a value of which it would take a part for a variable, instead of cutting it', () => {
+  for (const cut of ['/a$b', '/a$', '/a$$$b']) {
+    const { status, stdout, stderr } = dryMake('restore', 'SUBVOLUME=data', `TARGET=${cut}`);
+    assert.equal(status, 2, cut);
+    assert.equal(stdout, '');
+    assert.match(stderr, /TARGET: make takes a \$ for the beginning of a variable: write \$\$ for each \$/);
+  }
+  for (const meant of ['/a$$b', '/a$(HOME)', '/a (b) {c}']) {
+    const { status, stderr } = dryMake('restore', 'SUBVOLUME=data', `TARGET=${meant}`);
+    assert.equal(status, 0, stderr);
+  }
+});
+
 test("NODE= installs that version of Node.js, and puts it before the system's", () => {
   const { stdout, stderr } = dryMake('test-unit', 'NODE=99');
   assert.match(stdout, /^testing\/install-node\.sh 99$/m, stderr);
