@@ -58,9 +58,9 @@ export function worstExitCode(errors: readonly unknown[]): number {
   return worstOfCodes(errors.map(exitCodeOf));
 }
 
-/** The most telling of some exit codes. */
+/** The most telling of some exit codes. What only has to wait, for a lock or a thaw, must not hide what has failed. */
 export function worstOfCodes(codes: readonly number[]): number {
-  const order: readonly number[] = [130, 4, 2, 3, 5, 1];
+  const order: readonly number[] = [130, 4, 2, 1, 3, 5];
   return order.find((code) => codes.includes(code)) ?? 0;
 }
 

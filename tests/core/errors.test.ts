@@ -33,9 +33,10 @@ test('a failure without a kind, a defect and a thrown text exit 1', () => {
 for (const [kinds, code] of [
   [[], 0],
   [['failed'], 1],
-  [['failed', 'thaw'], 5],
+  [['failed', 'thaw'], 1],
+  [['failed', 'locked'], 1],
   [['thaw', 'locked'], 3],
-  [['locked', 'usage'], 2],
+  [['failed', 'usage'], 2],
   [['usage', 'damage'], 4],
   [['damage', 'interrupted'], 130],
 ] as const) {

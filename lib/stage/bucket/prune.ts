@@ -174,7 +174,11 @@ export function problemsOf(
   const isDamage = plans.some(
     ({ broken, blocked }) => broken.some(({ isArchived }) => !isArchived) || blocked?.where === 'bucket',
   );
-  const isCold = failures.length === 0 && plans.some(({ broken }) => broken.length > 0);
+  // What is archived can wait; that must not hide what cannot.
+  const isCold =
+    failures.length === 0 &&
+    uploadsProblem === undefined &&
+    !plans.some(({ blocked }) => blocked?.where === 'host');
   return new ToolError(lines.join('\n'), {
     kind: isDamage ? 'damage' : isCold ? 'thaw' : 'failed',
     isList: true,

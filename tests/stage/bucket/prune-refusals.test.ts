@@ -4,7 +4,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { serialiseDocument } from '../../../lib/core/format/manifest.ts';
+import type { PrunePlan } from '../../../lib/core/plan/prune/prune-plan.ts';
 import { RunDirectory } from '../../../lib/edge/files/run-directory.ts';
+import { problemsOf } from '../../../lib/stage/bucket/prune.ts';
 import { publish, publishGeneration, put } from '../../support/fake-backups.ts';
 import { errorAnswer } from '../../support/faulty-proxy.ts';
 import { permissionsOf } from '../../support/iam-policy.ts';
@@ -117,3 +119,39 @@ test('a damaged record of an interrupted prune is reported of, and is no reason 
   assert.equal(await run.readPruning(), undefined);
   rmSync(run.path, { recursive: true });
 });
+
+const emptyPlan = (changes: Partial<PrunePlan> = {}): PrunePlan => ({
+  subvolume: 'data',
+  blocked: undefined,
+  generations: [],
+  broken: [],
+  orphans: [],
+  removals: [],
+  ...changes,
+});
+const cold = emptyPlan({ broken: [{ key: 'k', problem: 'is archived', isArchived: true }] });
+const refusal = { manifests: 0, objects: 0, bytes: 0, uploads: 0, refused: [{ key: 'k', problem: 'no' }] };
+
+for (const [what, kind, plans, others] of [
+  ['an archived manifest alone', 'thaw', [cold], {}],
+  ['an archived pointer', 'thaw', [emptyPlan({ blocked: { where: 'archive', problem: 'p' } })], {}],
+  ['uploads that cannot be listed beside it', 'failed', [cold], { uploadsProblem: 'denied' }],
+  [
+    'an unreadable run file beside it',
+    'failed',
+    [cold, emptyPlan({ blocked: { where: 'host', problem: 'p' } })],
+    {},
+  ],
+  ['a key that may not be deleted beside it', 'failed', [cold], { outcomes: new Map([['data', refusal]]) }],
+  [
+    'damage beside all of that',
+    'damage',
+    [cold, emptyPlan({ blocked: { where: 'bucket', problem: 'p' } })],
+    { uploadsProblem: 'denied' },
+  ],
+] as const) {
+  test(`${what} makes of a prune a failure of the kind ${kind}`, () => {
+    const { uploadsProblem, outcomes } = { uploadsProblem: undefined, outcomes: undefined, ...others };
+    assert.equal(problemsOf({ versioning: 'off', plans, uploadsProblem }, outcomes)?.kind, kind);
+  });
+}
