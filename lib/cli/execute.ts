@@ -89,7 +89,8 @@ async function startWatch(
   const watched = watchedCommand(file, own);
   if (!watched || !run.values.RUN_DIR) return undefined;
   const { RunWatch } = await import('./watch/run-watch.ts');
-  const watch = new RunWatch({ watched, hostName: hostname(), isWhole: !('subvolume' in own), ...run });
+  const isWhole = !('subvolume' in own || 'retire' in own);
+  const watch = new RunWatch({ watched, hostName: hostname(), isWhole, ...run });
   watch.start();
   return watch;
 }

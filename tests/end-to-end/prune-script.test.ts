@@ -257,3 +257,13 @@ test('RETIRE shows what goes and what is still charged, and with APPLY=1 nothing
     assert.match(errorsOf(refused)[0] ?? '', says);
   }
 });
+
+test('RETIRE is no prune of the rest, which stays due', async () => {
+  const { bucket, prune } = await scene('retired-first');
+  await publishGeneration(bucket, { subvolume: 'old', day: 1, backups: 1 });
+  const retired = await prune('--retire', 'old', '--apply');
+  assert.equal(retired.exitCode, 0, retired.stderr);
+  const due = ['--if-due', '--apply', '--set', 'PRUNE_EVERY=7d'];
+  assert.match((await prune(...due)).stdout, /^removed: 3 manifests/m);
+  assert.match((await prune(...due)).stdout, /^next prune due /);
+});
