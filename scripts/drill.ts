@@ -3,7 +3,7 @@ import { drillOptions, readDrillOptions } from '../lib/cli/options/drill-options
 import { drillReport } from '../lib/cli/reports/drill-report.ts';
 import { scratchPlanLines } from '../lib/cli/reports/scratch-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { describeError, worstExitCode } from '../lib/core/errors.ts';
+import { worstExitCode } from '../lib/core/errors.ts';
 import { printable } from '../lib/core/printable.ts';
 
 await runScript({
@@ -15,7 +15,7 @@ records in the bucket what that proved. Exits 4 when the backup is damaged.`,
   root: true,
   // A backup may run meanwhile: each drill has a lock of its own.
   locked: false,
-  async run({ context, options, json, skip }) {
+  async run({ context, options, json, skip, logFailure }) {
     const { drillEach } = await import('../lib/stage/watch/drill/drills.ts');
     const request = readDrillOptions(options, context.settings);
     const results = await drillEach(context, request, (plan) => {
@@ -28,7 +28,7 @@ records in the bucket what that proved. Exits 4 when the backup is damaged.`,
     if (json) console.log(JSON.stringify(report.json));
     else for (const line of report.lines) console.log(printable(line));
     if (failure && others.length === 0) throw failure;
-    for (const each of report.failures) context.log.warn(describeError(each));
+    for (const each of report.failures) logFailure(each);
     return worstExitCode(report.failures);
   },
 });

@@ -5,7 +5,7 @@ import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/options/point-op
 import { hostsReport, listReport, pointerProblems } from '../lib/cli/reports/list-report.ts';
 import { tableWidth } from '../lib/cli/reports/table.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { describeError, worstExitCode } from '../lib/core/errors.ts';
+import { worstExitCode } from '../lib/core/errors.ts';
 
 await runScript({
   file: 'list.ts',
@@ -23,7 +23,7 @@ await runScript({
   },
   needs: 'bucket',
   locked: false,
-  async run({ context, options, json }) {
+  async run({ context, options, json, logFailure }) {
     const { hintAtPrefixes, nothingFound } = await import('../lib/stage/bucket/backups.ts');
     const { listBackups } = await import('../lib/stage/bucket/list.ts');
     const { rememberedPrefix } = await import('../lib/stage/backup/last-backup.ts');
@@ -42,7 +42,7 @@ await runScript({
     if (hostPrefix !== undefined) {
       const hosts = await listHosts(context, hostPrefix, subvolume);
       const failures = hosts.flatMap(({ failure }) => failure ?? []);
-      for (const failure of failures) context.log.warn(describeError(failure));
+      for (const failure of failures) logFailure(failure);
       for (const problem of hosts.flatMap(pointerProblems)) context.log.warn(problem);
       const report = hostsReport(name, hostPrefix, hosts, width, costing);
       console.log(json ? JSON.stringify(report.json) : report.text);

@@ -3,7 +3,7 @@ import { pointOptions, thawOptions } from '../lib/cli/options/point-options.ts';
 import { readThawOptions } from '../lib/cli/options/thaw-options.ts';
 import { exportReport, thawReport } from '../lib/cli/reports/thaw-report.ts';
 import { runScript } from '../lib/cli/run-script.ts';
-import { describeError, worstExitCode } from '../lib/core/errors.ts';
+import { worstExitCode } from '../lib/core/errors.ts';
 
 await runScript({
   file: 'thaw.ts',
@@ -22,7 +22,7 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
   },
   needs: 'bucket',
   locked: false,
-  async run({ context, options, json }) {
+  async run({ context, options, json, logFailure }) {
     const { checkReadable } = await import('../lib/stage/bucket/identity.ts');
     const { resolveTrustedChain } = await import('../lib/stage/bucket/signatures.ts');
     const { resolveThawedChain } = await import('../lib/stage/restore/thaw-documents.ts');
@@ -32,7 +32,7 @@ for long enough, is not requested again. Exits 5 until all can be read.`,
     const choice = readThawOptions(options);
     if (choice.mode === 'export') {
       const outcome = await exportThaw(context, choice);
-      for (const failure of outcome.failures) context.log.warn(describeError(failure));
+      for (const failure of outcome.failures) logFailure(failure);
       const failures = outcome.failures.map(({ message }) => message);
       console.log(
         json

@@ -2,6 +2,7 @@
 import { anySubvolumeOption, refuseEmptyName } from '../lib/cli/options/point-options.ts';
 import { runScript } from '../lib/cli/run-script.ts';
 import { ifDueOption, whyNotDue } from '../lib/cli/watch/if-due.ts';
+import { ToolError } from '../lib/core/errors.ts';
 import { printable } from '../lib/core/printable.ts';
 import { formatCount, formatSize } from '../lib/core/units.ts';
 
@@ -16,7 +17,7 @@ await runScript({
   },
   needs: 'bucket',
   locked: false,
-  async run({ context, options, json, note, skip }) {
+  async run({ context, options, json, note, skip, logFailure }) {
     const { verifyBackups } = await import('../lib/stage/bucket/verify.ts');
     const { noteVerify } = await import('../lib/cli/watch/note-verify.ts');
     refuseEmptyName(options.subvolume);
@@ -57,7 +58,12 @@ await runScript({
         `${formatCount(cold.length, 'object')} could not be read, archived and not thawed; make thaw SUBVOLUME=name requests those of a chain`,
       );
     }
-    if (findings.length > 0) return 4;
+    const [first] = findings;
+    if (first) {
+      const message = `${formatCount(findings.length, 'finding')} of damage, the first: ${first.object}: ${first.problem}`;
+      logFailure(new ToolError(message, { kind: 'damage', hint: 'make verify lists all of them' }));
+      return 4;
+    }
     return cold.length > 0 ? 5 : 0;
   },
 });

@@ -165,6 +165,7 @@ async function runWithBucket<Name extends string>(
       json,
       note: (subvolume, facts) => watch?.note(subvolume, facts),
       skip: () => watch?.skip(),
+      logFailure: (failure) => logError(log, failure),
       event: (fields, message) => {
         if (!isPretty(values.LOG_FORMAT)) log.info(fields, message);
       },

@@ -108,6 +108,7 @@ test('successes and failures are reported, and what was known of the rest is kep
     await damageStoredBytes(world, await readBytes(world, key), 5000);
     const found = await world.run('verify.ts', '--config', config, '--deep');
     assert.equal(found.exitCode, 4, found.stderr);
+    assert.match(server.pings.at(-1)?.body ?? '', /^1 finding of damage, the first: \S+-00000\.bin: .*/);
     assert.deepEqual(paths(), ['/…/fail']);
     const text = readFileSync(metrics, 'utf8');
     assert.equal(metric(text, 'verify_sound', 'subvolume="data"'), '0');
@@ -134,6 +135,24 @@ test('successes and failures are reported, and what was known of the rest is kep
     const prune = await world.run('prune.ts', '--config', config, '--if-due', '--apply');
     assert.deepEqual([prune.exitCode, prune.stdout], [0, 'nothing is due: PRUNE_EVERY=never\n']);
     assert.deepEqual(paths(), []);
+  });
+
+  await t.test('drills of several subvolumes that fail: the body has the error of each', async () => {
+    const key = join(world.directory, 'signer');
+    await shell`ssh-keygen -q -t ed25519 -N ${''} -f ${key}`;
+    await writeFile(`${key}s`, `nas ${readFileSync(`${key}.pub`, 'utf8')}`);
+    const signed = await world.settingsFile({ ...settings, VERIFY_SIGNERS: `${key}s` });
+    const done = await world.run('drill.ts', '--config', signed);
+    assert.equal(done.exitCode, 4, done.stderr);
+    const lines = (server.pings.at(-1)?.body ?? '').split('\n');
+    assert.equal(lines.length, 2);
+    for (const [index, name] of ['data', 'home'].entries()) {
+      assert.match(
+        lines[index] ?? '',
+        new RegExp(`${name}/full/manifest-\\S+ cannot be trusted: it is not signed`),
+      );
+    }
+    assert.deepEqual(paths(), ['/…/fail']);
   });
 
   await t.test('a subvolume that fails: the body has its error, the others keep their values', async () => {

@@ -31,6 +31,8 @@ export interface RunningScript<Name extends string> {
   readonly note: (subvolume: string, facts: RunFacts) => void;
   /** Says that nothing was due, so that this run is not recorded. */
   readonly skip: () => void;
+  /** Logs a failure that does not end the run, as one that does is logged: NOTIFY_COMMAND and pings pass it on. */
+  readonly logFailure: (failure: unknown) => void;
   /** A line with fields for the JSON log alone. */
   readonly event: (fields: Readonly<Record<string, unknown>>, message: string) => void;
   /** Runs a stage for each selected subvolume, or for those among them that are named. */
