@@ -189,7 +189,7 @@ def problem:
   elif ((.codec // {} | [.[]] | any(.[]; . != "none")) as $encoded | any(.chunks[]; (.frames != null) != $encoded)) then "its frames do not fit its codec"
   elif ([.chunks[].size] | add) != .total_bytes or .total_bytes > 1000000000000000 then "its chunks do not add up"
   elif (.snapshot | type) != "object" or (.snapshot | [.uuid, .parent_uuid, .received_uuid] | any(.[]; . != null and (uuid | not))) then "its snapshot has no UUIDs"
-  elif .snapshot.mtime != null and (.snapshot.mtime | word("-?[0-9]{1,12}\\.[0-9]{9}") | not) then "its time is none"
+  elif .snapshot.mtime != null and (.snapshot.mtime | word("-?[0-9]{1,16}\\.[0-9]{9}") | not) then "its time is none"
   elif .snapshot | [.transid, .parent_transid] | any(.[]; . != null and (whole(0; 9007199254740992) | not)) then "a state of its snapshot is none"
   elif .stream != null and ((.stream.protocol | whole(1; 99) | not) or (.stream.sha256 != null and (.stream.sha256 | word("[0-9a-f]{64}") | not))) then "its stream is none"
   elif .sealed != null and (.sealed | word("[A-Za-z0-9+/]+={0,2}") | not) then "its sealed digests are none"

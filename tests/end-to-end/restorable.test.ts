@@ -232,6 +232,22 @@ test('a restore does not inherit the compression property of the subvolume in wh
   }
 });
 
+test('a top directory dated by a program that takes milliseconds, or nanoseconds, for seconds', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  const host = await hostIn(world);
+  for (const [seconds, recorded] of [
+    ['1796063326123', '1796063326123.000000000'],
+    // More than can be read exactly: the stream itself has it.
+    ['1796063326123456789', undefined],
+  ] as const) {
+    await shell`touch -d @${seconds} ${world.data}`;
+    const { key, manifest } = await host.backUp('full');
+    assert.equal(manifest.snapshot.mtime, recorded);
+    await proveIs(world, await treeDigest(manifest.snapshot.path), key);
+  }
+});
+
 test('a snapshot that was made writable while its upload waits is left to whoever did so, and another is taken', async (t) => {
   const world = await smallWorld(t);
   await write(world, 'a');

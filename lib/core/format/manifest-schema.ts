@@ -67,11 +67,12 @@ export const manifestSchema = z.object({
     generation: z.int().nonnegative().optional(),
     /**
      * Modification time of the top directory, in seconds since 1970. An incremental stream that moves entries through the top
-     * directory does not set it again (measured with kernel 6.18), so that restore has to.
+     * directory does not set it again (measured with kernel 6.18), so that restore has to. Programs that take milliseconds for seconds
+     * make times of 13 digits.
      */
     mtime: z
       .string()
-      .regex(/^-?\d{1,12}\.\d{9}$/, 'is not a number of seconds with nine decimals')
+      .regex(/^-?\d{1,16}\.\d{9}$/, 'is not a number of seconds with nine decimals')
       .optional(),
     received_uuid: uuid.nullish(),
     /** `ctransid` of the snapshot, and of the parent that its stream was made against: the states of both. */

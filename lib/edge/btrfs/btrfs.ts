@@ -126,9 +126,17 @@ export async function makeReadOnly(path: string): Promise<void> {
   if (set.exitCode !== 0) throw await refusalOf(`cannot make ${path} read-only`, set.stderr, path);
 }
 
-/** A file's modification time in seconds since 1970 with nine decimals, which a number of JavaScript could not hold. */
-export async function readMtime(path: string): Promise<string> {
+/** Seconds that Node gives to the second: it takes them through a number of JavaScript. */
+const mostSeconds = BigInt(Number.MAX_SAFE_INTEGER);
+
+/**
+ * A file's modification time in seconds since 1970 with nine decimals, which a number of JavaScript could not hold. Undefined where it is so
+ * far away that it cannot be read exactly.
+ */
+export async function readMtime(path: string): Promise<string | undefined> {
   const { mtimeNs } = await lstat(path, { bigint: true });
+  const seconds = mtimeNs / 1_000_000_000n;
+  if (seconds > mostSeconds || seconds < -mostSeconds) return undefined;
   const digits = String(mtimeNs < 0n ? -mtimeNs : mtimeNs).padStart(10, '0');
   return `${mtimeNs < 0n ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
 }

@@ -21,7 +21,7 @@ const pathHint =
 export class CheckedStream {
   readonly #file: SnapshotFile;
   readonly #inspector: StreamInspector;
-  #mtime: Promise<string> | undefined;
+  #mtime: ReturnType<typeof readMtime> | undefined;
   #bytes = 0;
 
   constructor(file: SnapshotFile) {
