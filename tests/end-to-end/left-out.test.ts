@@ -1,6 +1,6 @@
 /** What lies below a subvolume and is no part of its backup: one warning, in words that can be put into the settings. */
 import assert from 'node:assert/strict';
-import { mkdir, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
@@ -117,6 +117,29 @@ test('mounts are named with source and type, unless they are backed up, ignored,
   assert.doesNotMatch(fewer.join(), /home|mine/, 'neither the subvolume nor a directory of it');
   const IGNORE_NESTED = `${data}/b*`;
   assert.deepEqual((await planned(world, { ...settings, SUBVOLUMES, IGNORE_NESTED })).warnings, []);
+});
+
+test('by a link to the subvolume, and to SNAPSHOT_DIR, the same is named, and ignored by either path', async (t) => {
+  const world = await smallWorld(t);
+  const { data, directory, mount } = world;
+  const [link, snapshots] = [join(directory, 'link'), join(directory, 'snapshots')];
+  await symlink(data, link);
+  for (const name of ['vm', 'kept']) await subvolume(join(data, name));
+  await symlink(join(data, 'kept'), snapshots);
+  await mkdir(join(mount, 'other'));
+  await mkdir(join(data, 'bound'));
+  await shell`mount --bind ${join(mount, 'other')} ${join(data, 'bound')}`;
+  world.cleanUp(() => shell`umount ${join(data, 'bound')}`);
+  const settings = { SUBVOLUMES: `data=${link}`, SNAPSHOT_DIR: snapshots };
+  const named = async (IGNORE_NESTED: string) =>
+    (await planned(world, { ...settings, IGNORE_NESTED }, { path: link })).warnings.map((line) =>
+      line.split(';')[0]?.replace(/ \(btrfs on .*/, ''),
+    );
+  assert.deepEqual(await named(''), [
+    `data: nested subvolumes are not part of this backup: ${data}/vm`,
+    `data: what is mounted below ${data} is not part of this backup: ${data}/bound`,
+  ]);
+  assert.deepEqual(await named(`${link}/vm,${data}/bound`), []);
 });
 
 test('below the source of the snapshots of others the same is named, by the path where it is mounted', async (t) => {

@@ -1,6 +1,6 @@
 /** What would make a restore fail is found before a byte of a chunk is fetched, or got round. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { exitCodeOf } from '../../lib/core/errors.ts';
@@ -56,6 +56,10 @@ test('below a mount of a directory a chain is restored by the mount of its subvo
   assert.deepEqual(await treeDigest(join(bound, 'chain')), tree);
   const left = (await shell`ls -A ${directory}`).stdout.trim();
   assert.equal(left, 'chain', 'nothing is left beside it');
+  const link = join(world.directory, 'another-name');
+  await symlink(bound, link);
+  await host.restore(join(link, 'by-link'));
+  assert.deepEqual(await treeDigest(join(directory, 'by-link')), tree);
 
   // A bind mount of a subvolume is one of a subvolume.
   const [nested, boundNested] = [join(world.mount, 'nested'), join(world.directory, 'bound-nested')];

@@ -1,6 +1,6 @@
 /** Warns of what lies below a subvolume and will not be in its backup, as far as it is neither backed up itself nor ignored. */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { type ListedSubvolume, nestedAmong, type ShownSubvolume } from '../../core/format/btrfs-output.ts';
 import type { Mount } from '../../core/format/mountinfo.ts';
 import { holdsSnapshotsOf, ignoredBy, mountsLine, nestedLine } from '../../core/plan/backup/left-out.ts';
@@ -35,15 +35,19 @@ export async function warnOfLeftOut(
   everything: readonly ListedSubvolume[],
 ): Promise<readonly NestedSubvolume[]> {
   const { device } = await mountOf('path' in at ? at.path : at.snapshot);
-  const outer = 'path' in at ? at.path : await findMounted(info, device);
-  const isIgnored = ignoredBy(settings.IGNORE_NESTED);
+  // The kernel lists mounts by their real paths; settings may name others, as by a link.
+  const outer = 'path' in at ? await realpath(at.path) : await findMounted(info, device);
+  const snapshotDir = await realOf(settings.SNAPSHOT_DIR);
+  const matches = ignoredBy(settings.IGNORE_NESTED);
+  const isIgnored = (path: string) =>
+    matches(path) || ('path' in at && matches(join(at.path, relative(outer ?? '', path))));
   const pathOf = (path: string) => join(outer ?? `/${info.topLevelPath}`, path);
   const nested = nestedAmong(everything, info).filter(
     (each) =>
       // Snapshots of one without a UUID look like any other subvolume: rather one warning too many.
       (info.uuid === undefined || each.parentUuid !== info.uuid) &&
       !/__\w{16}__(full|inc)$/.test(each.path) &&
-      pathOf(each.path) !== settings.SNAPSHOT_DIR &&
+      pathOf(each.path) !== snapshotDir &&
       !holdsSnapshotsOf(each, info.uuid, everything) &&
       !isIgnored(pathOf(each.path)),
   );
@@ -57,7 +61,7 @@ export async function warnOfLeftOut(
   for (const mount of below) {
     const { target, root, type } = mount;
     const isNested = nested.some(({ path }) => pathOf(path) === target);
-    const holdsSnapshotDir = `${settings.SNAPSHOT_DIR}/`.startsWith(`${target}/`);
+    const holdsSnapshotDir = `${snapshotDir}/`.startsWith(`${target}/`);
     if (isIgnored(target) || isNested || holdsSnapshotDir) continue;
     const isHere = mount.device === device;
     const subvolume = isHere ? everything.find(({ path }) => `/${path}` === root) : undefined;
@@ -73,6 +77,11 @@ export async function warnOfLeftOut(
   ];
   for (const line of lines) if (line !== undefined) log.warn(`${name}: ${line}`);
   return nested.flatMap(({ path, uuid }) => (uuid === undefined ? [] : [{ path, uuid }]));
+}
+
+/** A path without links, as far as there is something at it. */
+async function realOf(path: string | undefined): Promise<string | undefined> {
+  return path === undefined ? undefined : realpath(path).catch(() => path);
 }
 
 /** The paths of those that are not backed up themselves; those in one that is are its own to warn of. */

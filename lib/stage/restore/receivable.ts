@@ -1,5 +1,5 @@
 /** Whether a chain can be received at TARGET: looked at before the first request that costs, and not when all is downloaded. */
-import { constants, open, stat } from 'node:fs/promises';
+import { constants, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import type { StoredManifest } from '../../core/format/manifest.ts';
@@ -69,10 +69,11 @@ async function checkWritable(directory: string): Promise<void> {
  * @throws ToolError (usage) when there is none.
  */
 async function pathThroughSubvolume(directory: string, mount: Mount): Promise<string> {
+  const place = placeOf(await realpath(directory), mount);
   const here = await stat(directory, { bigint: true });
   for (const other of await mountsOfSame(mount)) {
     if (!(await isSubvolumeRoot(other.target))) continue;
-    for (const path of pathsOf(placeOf(directory, mount), [other])) {
+    for (const path of pathsOf(place, [other])) {
       const there = await stat(path, { bigint: true }).catch(() => undefined);
       if (there?.ino === here.ino && there.dev === here.dev) return path;
     }
