@@ -13,6 +13,7 @@ import { thawStates } from '../../edge/s3/thaw-requests.ts';
 import type { StageContext } from '../context.ts';
 import { everythingAmong, findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
 import { withEtagsOfHead } from './look-at-chunks.ts';
+import { listedWith } from './meanwhile.ts';
 
 /** Whether the chain of a backup can be read now, or why it cannot be restored at all. */
 export type Restorability =
@@ -53,22 +54,25 @@ export async function listBackups(
   return backupsAmong(bucket, await listObjects(bucket, rootOf(bucket, subvolume)));
 }
 
-/** The backups under the bucket's prefix that a listing holds. @throws ToolError when one cannot be asked about */
+/** The backups under the bucket's prefix that a listing holds, and what was published since. @throws ToolError when one cannot be asked about */
 export async function backupsAmong(
   bucket: Bucket,
-  listed: readonly ListedObject[],
+  before: readonly ListedObject[],
 ): Promise<readonly ListedBackup[]> {
-  const { keys } = everythingAmong(
-    bucket.prefix,
-    listed.map(({ key }) => key),
-  );
-  const names = [...new Set(keys.map((key) => key.subvolume))].sort();
+  const keysAmong = (objects: readonly ListedObject[]) =>
+    everythingAmong(
+      bucket.prefix,
+      objects.map(({ key }) => key),
+    ).keys;
+  const names = [...new Set(keysAmong(before).map((key) => key.subvolume))].sort();
   const pointers = await pMap(names, (name) => findPointer(bucket, name).catch(nothingIfArchived), {
     concurrency: REQUESTS_AT_ONCE,
   });
   const current = new Set(
-    pointers.map((read) => (read && 'pointer' in read ? read.pointer.manifest_key : undefined)),
+    pointers.flatMap((read) => (read && 'pointer' in read ? [read.pointer.manifest_key] : [])),
   );
+  const listed = await listedWith(bucket, before, [...current]);
+  const keys = keysAmong(listed);
   const read = await pMap(keys, async ({ key }) => [key, await readForOverview(bucket, key)] as const, {
     concurrency: REQUESTS_AT_ONCE,
   });

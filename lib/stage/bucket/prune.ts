@@ -24,6 +24,7 @@ import type { StageContext } from '../context.ts';
 import type { PruneOutcome } from './apply-prune.ts';
 import { findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
 import { withEtagsOfHead } from './look-at-chunks.ts';
+import { listedWith } from './meanwhile.ts';
 
 /** The plans for all subvolumes, by name. */
 export interface PruneSurvey<Plan extends PrunePlan = PrunePlan> {
@@ -84,9 +85,10 @@ async function lookAt(
 ): Promise<PruneInput> {
   const { bucket, settings, now, signal, log } = context;
   const run = new RunDirectory(settings.RUN_DIR, subvolume);
-  // Soon after the listing, which must have what it names: a backup may be published while a plan is made.
   const pointer = await pointerOf(context, subvolume);
-  const keys = known.objects
+  const named = pointer && 'manifestKey' in pointer ? [pointer.manifestKey] : [];
+  const listed = await listedWith(bucket, known.objects, named);
+  const keys = listed
     .map(({ key }) => key)
     .filter((key) => parseKey(bucket.prefix, key)?.type === 'manifest');
   const manifests = await pMap(keys, async (key) => [key, await readForOverview(bucket, key)] as const, {
@@ -95,7 +97,7 @@ async function lookAt(
   });
   const objects = await withEtagsOfHead(
     context,
-    known.objects,
+    listed,
     manifests.map(([, manifest]) => manifest),
     // Whoever prunes need not read chunks (config/iam/prune.json). The doubt stays, and a backup that is in doubt is kept.
     (key) =>

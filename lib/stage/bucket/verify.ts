@@ -28,6 +28,7 @@ import { warnOfDownloadMemory } from '../memory-need.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import { findSealed, sealProblems } from './identity.ts';
 import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
+import { lookForDeleted, readPublishedSince } from './meanwhile.ts';
 import { readBackup } from './read-backup.ts';
 import { demandSignatures, olderPointer } from './signatures.ts';
 
@@ -68,7 +69,7 @@ export async function verifyBackups(
   deep: boolean,
 ): Promise<VerifyOutcome> {
   const { bucket } = context;
-  const { names, unfinished, keys } = await listEverything(bucket, subvolume);
+  const { names, unfinished, keys: listed } = await listEverything(bucket, subvolume);
   for (const name of unfinished) {
     context.log.warn(
       `${name}: there are chunks, but neither a manifest nor a pointer: no backup of it is finished`,
@@ -82,25 +83,32 @@ export async function verifyBackups(
   const trust = await demandSignatures(context);
   const manifests = new Map<string, Manifest>();
   const archived = new Map<string, UnusableManifest>();
-  const unlessArchived = (key: string, check: () => Promise<void>) =>
-    collect(findings, key, check).catch((error: unknown) => {
+  const unlessArchived = (key: string, check: () => Promise<void>, found = findings) =>
+    collect(found, key, check).catch((error: unknown) => {
       if (!(error instanceof ArchivedDocument)) throw error;
       archived.set(error.key, { unusable: error.problem, isArchived: true });
     });
-  await pMap(
-    keys,
-    ({ key }) =>
-      unlessArchived(key, async () => void manifests.set(key, await readManifest(bucket, key, trust))),
-    { concurrency: REQUESTS_AT_ONCE, signal: context.signal },
-  );
+  const read = async (key: string, found?: Finding[]) => {
+    const take = async () => void manifests.set(key, await readManifest(bucket, key, trust));
+    await unlessArchived(key, take, found);
+    return manifests.get(key);
+  };
+  await pMap(listed, ({ key }) => read(key), { concurrency: REQUESTS_AT_ONCE, signal: context.signal });
+  const keys = listed.map(({ key }) => key);
   for (const name of names) {
     const object = new SubvolumeKeys(bucket.prefix, name).current;
-    await unlessArchived(object, () => checkPointer(context, name, { manifests, archived, findings }));
+    await unlessArchived(object, async () => {
+      const named = (await readPointer(bucket, name))?.pointer.manifest_key;
+      // Where that cannot be used, the pointer is what is wrong.
+      const readSince = (key: string) => read(key, []);
+      if (named !== undefined) keys.push(...(await readPublishedSince(named, new Set(keys), readSince)));
+      checkPointer(context, object, named, { manifests, archived, findings });
+    });
     if (!trust) continue;
     const problem = await olderPointer(bucket, name, manifests);
     if (problem !== undefined) findings.push({ object, problem });
   }
-  const stored = keys.flatMap(({ key }) => {
+  const stored = keys.flatMap((key) => {
     const manifest = manifests.get(key);
     return manifest ? [{ key, manifest }] : [];
   });
@@ -134,9 +142,17 @@ export async function verifyBackups(
     for (const { object } of unfit) damaged.add(object);
     findings.push(...unfit);
   }
-  const readManifests = new Map<string, ReadManifest>(stored.map(({ key, manifest }) => [key, manifest]));
-  findings.push(...chainFindings(new Map([...readManifests, ...archived]), damaged));
-  const unproven = stored.filter(({ key, manifest }) => {
+  const isDeleted =
+    findings.length > 0 ? await lookForDeleted(context, subvolume, keys) : (_key: string) => false;
+  const left = stored.filter(({ key }) => !isDeleted(key));
+  const judged = new Map<string, ReadManifest>(
+    [...manifests, ...archived].filter(([key]) => !isDeleted(key)),
+  );
+  const problems = [
+    ...findings.filter(({ object }) => !isDeleted(object)),
+    ...chainFindings(judged, damaged),
+  ];
+  const unproven = left.filter(({ key, manifest }) => {
     const parent = manifests.get(manifest.parent_manifest ?? '');
     return (
       parent &&
@@ -144,24 +160,25 @@ export async function verifyBackups(
       !(heads.has(key) && heads.has(manifest.parent_manifest ?? ''))
     );
   }).length;
-  warnOfRepeatedUuids(context, stored, manifests);
-  const chunks = stored.reduce((sum, { manifest }) => sum + manifest.chunks.length, 0);
-  const bytes = stored.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
+  warnOfRepeatedUuids(context, left, manifests);
+  const chunks = left.reduce((sum, { manifest }) => sum + manifest.chunks.length, 0);
+  const bytes = left.reduce((sum, { manifest }) => sum + manifest.total_bytes, 0);
+  const unread = cold.filter((key) => !isDeleted(key));
   const subvolumes = names.map((name) => {
     const isOwn = (key: string) => parseKey(bucket.prefix, key)?.subvolume === name;
-    const own = findings.filter(({ object }) => isOwn(object));
-    return { name, findings: own.length, cold: cold.filter(isOwn).length };
+    const own = problems.filter(({ object }) => isOwn(object));
+    return { name, findings: own.length, cold: unread.filter(isOwn).length };
   });
   return {
     subvolumes,
-    manifests: keys.length,
+    manifests: keys.filter((key) => !isDeleted(key)).length,
     chunks,
     bytes,
     deep,
-    findings,
+    findings: problems,
     unproven,
-    sealed: sealed.size,
-    cold,
+    sealed: left.filter(({ key }) => sealed.has(key)).length,
+    cold: unread,
   };
 }
 
@@ -210,10 +227,11 @@ function chainFindings(
   );
 }
 
-/** @throws ArchivedDocument where current.json itself is archived */
-async function checkPointer(
-  { bucket, log }: StageContext,
-  subvolume: string,
+/** @param named key of the manifest that the pointer names; undefined where there is none */
+function checkPointer(
+  { log }: StageContext,
+  object: string,
+  named: string | undefined,
   {
     manifests,
     archived,
@@ -223,14 +241,11 @@ async function checkPointer(
     readonly archived: ReadonlyMap<string, unknown>;
     readonly findings: Finding[];
   },
-): Promise<void> {
-  const object = new SubvolumeKeys(bucket.prefix, subvolume).current;
-  const read = await readPointer(bucket, subvolume);
-  if (!read) {
+): void {
+  if (named === undefined) {
     findings.push({ object, problem: 'is missing; AT= and MANIFEST= still restore' });
     return;
   }
-  const named = read.pointer.manifest_key;
   if (!manifests.has(named) && !archived.has(named)) {
     findings.push({ object, problem: `names ${named}, which is missing or damaged` });
     return;
