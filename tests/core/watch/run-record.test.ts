@@ -34,10 +34,19 @@ const first = recordRun(
 
 test('a run of one subvolume keeps what is known of the others', () => {
   const facts = new Map<string, RunFacts>([['data', { outcome: 'nothing due', problem: null }]]);
-  const second = recordRun(first, runAt('2026-11-29T02:10:00Z'), facts);
+  const run = { ...runAt('2026-11-29T02:10:00Z'), isWhole: false };
+  const second = recordRun(first, run, facts);
   assert.deepEqual(second.subvolumes.home, first.subvolumes.home);
   assert.equal(second.subvolumes.data?.ok_at, '2026-11-29T02:10:00Z');
   assert.deepEqual(second.subvolumes.data?.published, published, 'and the last backup of its own');
+});
+
+test('a run of all forgets those that there are no longer; one that ended before it looked at any keeps them', () => {
+  const facts = new Map<string, RunFacts>([['data', { outcome: 'nothing due', problem: null }]]);
+  const second = recordRun(first, runAt('2026-11-29T02:10:00Z'), facts);
+  assert.deepEqual(Object.keys(second.subvolumes), ['data']);
+  const failed = recordRun(first, runAt('2026-11-29T02:10:00Z', 1), new Map());
+  assert.deepEqual(failed.subvolumes, first.subvolumes);
 });
 
 test('a failure keeps when it last went well, and says what failed', () => {

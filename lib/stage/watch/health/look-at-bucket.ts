@@ -24,13 +24,20 @@ export async function lookAtBucket(context: StageContext): Promise<ReadonlyMap<s
     if (name === undefined) continue;
     const own = backups.filter(({ subvolume }) => subvolume === name);
     const dollars_per_month = storageCost(storedBytes(objects), prices) ?? null;
+    const health = healthOf(context, own, objects);
     found.set(name, {
-      ...healthOf(context, own, objects),
+      ...health,
+      due: isBackedUp(context, name) ? health.due : null,
       dollars_per_month,
       drill: await lastDrill(context, name),
     });
   }
   return found;
+}
+
+/** Of what SUBVOLUMES does not name any more no backup is due. A host that backs nothing up watches all. */
+function isBackedUp({ settings: { SUBVOLUMES } }: StageContext, name: string): boolean {
+  return SUBVOLUMES === undefined || SUBVOLUMES.some((selected) => selected.name === name);
 }
 
 function healthOf(
