@@ -23,16 +23,16 @@ export async function compareWithSource(
   mode: VerifyMode,
 ): Promise<string> {
   if (mode === 'none') return 'not compared file by file: VERIFY=none';
-  const source = (await findSource(context, manifest))?.path;
-  if (!source) return 'not compared file by file: the source snapshot is not on this host';
+  const found = await findSource(context, manifest);
+  if (!found) return 'not compared file by file: the source snapshot is not on this host';
+  const { path: source } = found;
   const { VERIFY_SAMPLE_FILES: sampleFiles } = context.settings;
-  const comparison = await compareTrees({
-    expected: source,
-    actual: target,
-    mode,
-    sampleFiles,
-    signal: context.signal,
-  });
+  const comparison = await unlessDeleted(context, found, () =>
+    compareTrees({ expected: source, actual: target, mode, sampleFiles, signal: context.signal }),
+  );
+  if (!comparison) {
+    return 'not compared file by file: the source snapshot was deleted meanwhile, as a backup does with old ones';
+  }
   const [first] = comparison.differences;
   // Manifests that do not name this time, such as those of the Python tool, leave it to the stream, which may not carry it.
   const onlyTopMtime =
@@ -58,6 +58,26 @@ export async function compareWithSource(
     ? ', except for the modification time of the top directory, which its manifest does not record'
     : '';
   return `compared with ${source}: metadata of ${formatCount(comparison.entries, 'path')} and ${content} files are equal${but}`;
+}
+
+/**
+ * Does something with a snapshot; undefined where that fails because the snapshot is gone: a backup that is published meanwhile deletes old
+ * ones, and a comparison may take hours.
+ * @throws what failed for another reason
+ */
+export async function unlessDeleted<Result>(
+  { signal }: Pick<StageContext, 'signal'>,
+  { path, uuid }: FoundSubvolume,
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    const there = await subvolumeAt(path, basename(path)).catch(() => undefined);
+    if (there?.uuid === uuid) throw error;
+    return undefined;
+  }
 }
 
 /** The snapshot that a backup was made of, when it is still on this host and read-only. */

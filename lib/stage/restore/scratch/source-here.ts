@@ -3,7 +3,7 @@ import type { Manifest } from '../../../core/format/manifest.ts';
 import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
 import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';
 import type { StageContext } from '../../context.ts';
-import { findSource } from '../compare-restored.ts';
+import { findSource, unlessDeleted } from '../compare-restored.ts';
 
 /** A snapshot that a backup was made of. */
 export interface SourceHere {
@@ -15,7 +15,9 @@ export interface SourceHere {
 /** Looks for it; undefined when it is not here. */
 export async function sourceHere(context: StageContext, manifest: Manifest): Promise<SourceHere | undefined> {
   const found = await findSource(context, manifest);
-  return found && { path: found.path, isUnchanged: await isUnchanged(found, manifest) };
+  if (!found) return undefined;
+  const unchanged = await unlessDeleted(context, found, () => isUnchanged(found, manifest));
+  return unchanged === undefined ? undefined : { path: found.path, isUnchanged: unchanged };
 }
 
 /** By its state, which the stream named; manifests that do not record it have the generation, which only ever says too much. */
