@@ -21,12 +21,14 @@ await runScript({
     const { noteBackups } = await import('../lib/cli/watch/note-backups.ts');
     const { worstOfCodes } = await import('../lib/core/errors.ts');
     const { checkAccess } = await import('../lib/edge/s3/objects.ts');
+    const { warnOfAbandoned } = await import('../lib/stage/backup/abandoned-runs.ts');
     const { prepareSnapshot } = await import('../lib/stage/backup/snapshot.ts');
     const { planMemory } = await import('../lib/stage/memory-need.ts');
     const { forecastPlans } = await import('../lib/stage/watch/estimate/plan-forecasts.ts');
     const request = readSnapshotRequest(options);
     const rate = readRate(options.rate);
     await checkAccess(context.bucket);
+    await warnOfAbandoned(context);
     const planned = await forEachSubvolume((subvolume) => prepareSnapshot(context, subvolume, request));
     const memoryBytes = await planMemory(context, planned.results);
     const forecasts = request.dryRun ? await forecastPlans(context, planned.results, rate) : new Map();

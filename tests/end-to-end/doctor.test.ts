@@ -90,6 +90,10 @@ test('each thing that keeps a subvolume from being backed up is named with its c
     await examine(world),
     /^doubtful unfinished backups: the full backup of data of 2\S+ is not finished \| make backup SUBVOLUME=data resumes it$/,
   );
+  assert.match(
+    await examine(world, { SUBVOLUMES: `home=${data}` }),
+    /^doubtful unfinished backups: .* SUBVOLUMES does not name data any more \| name it again/,
+  );
   await rm(world.runDirectory, { recursive: true });
 
   await markReceived(data);

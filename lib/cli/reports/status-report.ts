@@ -43,8 +43,12 @@ function blockOf(
     const when = isPast ? 'now' : `in ${formatDuration((ms - now.getTime()) / 1000)}`;
     say('next', `${health.due.kind}, due ${isPast ? 'since ' : ''}${minuteOf(ms)}, ${when}`);
   }
-  if (unfinished !== undefined)
-    say('unfinished', `an upload of ${minuteOf(msOf(unfinished))}: make backup resumes it`);
+  if (unfinished !== undefined) {
+    const next = isSelected
+      ? 'make backup resumes it'
+      : 'nothing resumes it, and make doctor says what to do';
+    say('unfinished', `an upload of ${minuteOf(msOf(unfinished))}: ${next}`);
+  }
   if (health?.chain) {
     const { backups, bytes, full_at } = health.chain;
     say('chain', `${formatCount(backups, 'backup')} since ${minuteOf(msOf(full_at))}, ${formatSize(bytes)}`);

@@ -20,6 +20,7 @@ import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { type ListedUpload, listUploads } from '../../edge/s3/multipart-uploads.ts';
 import { listObjects } from '../../edge/s3/objects.ts';
 import { isDenied, isNamed } from '../../edge/s3/s3-errors.ts';
+import { isResumed } from '../backup/abandoned-runs.ts';
 import type { StageContext } from '../context.ts';
 import type { PruneOutcome } from './apply-prune.ts';
 import { findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
@@ -114,7 +115,9 @@ async function lookAt(
     now: now(),
     manifests: new Map(manifests),
     pointer,
-    begun: await begunIn(run, subvolume, bucket.prefix),
+    begun: isResumed(settings, subvolume)
+      ? await begunIn(run, subvolume, bucket.prefix)
+      : { manifestKeys: [], parentKey: undefined },
     pruned: await prunedBefore(context, run),
   };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { readableTimestamp } from '../../../../core/format/names.ts';
 import { RunDirectory } from '../../../../edge/files/run-directory.ts';
 import { listAbandonedScratch } from '../../../../edge/scratch/scratch-filesystem.ts';
+import { describeAbandoned, isResumed } from '../../../backup/abandoned-runs.ts';
 import { scratchDirectory } from '../../../restore/scratch/scratch-plan.ts';
 import { nameLeftRestores } from '../../../restore/staging/left-behind.ts';
 import { type Check, doubtful, type Finding, failure, fine, listen } from '../check.ts';
@@ -12,19 +13,25 @@ import type { Patient } from '../patient.ts';
 /** The checks for what is left. */
 export function leftoverChecks({ settings }: Patient): readonly Check[] {
   return [
-    { name: 'unfinished backups', look: () => lookForBackups(settings.RUN_DIR) },
+    { name: 'unfinished backups', look: () => lookForBackups(settings) },
     { name: 'unfinished restores', look: lookForRestores },
     { name: 'scratch images', look: () => lookForScratch(scratchDirectory(settings)) },
   ];
 }
 
-async function lookForBackups(runDirectory: string): Promise<readonly Finding[]> {
+async function lookForBackups(settings: Patient['settings']): Promise<readonly Finding[]> {
+  const { RUN_DIR: runDirectory } = settings;
   const names = await readdir(runDirectory, { withFileTypes: true }).catch(() => []);
   const found: Finding[] = [];
   for (const { name } of names.filter((entry) => entry.isDirectory())) {
     try {
       const file = await new RunDirectory(runDirectory, name).readSnapshot();
       if (!file) continue;
+      if (!isResumed(settings, name)) {
+        const { says, cure } = describeAbandoned(settings, file);
+        found.push(doubtful(says, cure));
+        continue;
+      }
       found.push(
         doubtful(
           `the ${file.kind} backup of ${name} of ${readableTimestamp(file.created_at)} is not finished`,

@@ -1,0 +1,65 @@
+/** A subvolume that is taken out of SUBVOLUMES, or called otherwise, while its backup is not finished. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { SubvolumeKeys, snapshotName } from '../../../lib/core/format/names.ts';
+import { DAY_MS } from '../../../lib/core/units.ts';
+import { RunDirectory } from '../../../lib/edge/files/run-directory.ts';
+import { warnOfAbandoned } from '../../../lib/stage/backup/abandoned-runs.ts';
+import { planPrunes } from '../../../lib/stage/bucket/prune.ts';
+import { startTestBucket } from '../../support/bucket.ts';
+import { putChunks } from '../../support/fake-backups.ts';
+import { beginUpload } from '../../support/pruning.ts';
+import { stageContext } from '../../support/stage-context.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const directory = temporaryDirectory('abandoned');
+const { bucket } = await startTestBucket(join(directory, 's3'));
+const runDirectory = join(directory, 'run');
+const timestamp = '20260120T020000Z';
+await putChunks(bucket, { day: 20 });
+await beginUpload(bucket, new SubvolumeKeys(bucket.prefix, 'data').chunk('full', timestamp, 2));
+const name = snapshotName('data', timestamp, 'full');
+const run = new RunDirectory(runDirectory, 'data');
+await run.writeSnapshot({
+  subvolume: 'data',
+  kind: 'full',
+  created_at: timestamp,
+  snapshot: {
+    name,
+    path: `/snapshots/${name}`,
+    uuid: 'u',
+    parent_uuid: null,
+    received_uuid: null,
+    generation: 1,
+  },
+  parent: null,
+  pointer_etag: null,
+  started_at: '2026-01-20T02:00:00Z',
+});
+
+/** What a prune a year later makes of it, and what a backup warns of. */
+async function lookWith(settings: Readonly<Record<string, string>>) {
+  const { context, warnings } = stageContext(bucket, { ...settings, RUN_DIR: runDirectory });
+  const { plans } = await planPrunes({ ...context, now: () => new Date(Date.now() + 365 * DAY_MS) });
+  const decisions = plans.flatMap(({ orphans }) => orphans.map(({ action, reason }) => [action, reason]));
+  warnings.length = 0;
+  await warnOfAbandoned(context);
+  return { decisions, warnings };
+}
+
+test('as long as SUBVOLUMES names it, or is not set, what it has stored stays', async () => {
+  for (const settings of [{ SUBVOLUMES: 'data=/data', SNAPSHOT_DIR: '/snapshots' }, {}]) {
+    const { decisions, warnings } = await lookWith(settings);
+    assert.deepEqual(decisions, [['keep', 'this host will resume it']]);
+    assert.deepEqual(warnings, []);
+  }
+});
+
+test('under another name nothing resumes it: prune removes what it has stored, and each backup says what else is left', async () => {
+  const { decisions, warnings } = await lookWith({ SUBVOLUMES: 'home=/data', SNAPSHOT_DIR: '/snapshots' });
+  assert.deepEqual(decisions, [['remove', 'named by no manifest, older than 7 days']]);
+  assert.deepEqual(warnings, [
+    `the full backup of data of 2026-01-20T02:00:00Z is not finished, and SUBVOLUMES does not name data any more: name it again, and make backup resumes it; to give it up: btrfs subvolume delete /snapshots/${name}; rm -r ${run.path}; what it has stored goes with make prune after 7 days`,
+  ]);
+});
