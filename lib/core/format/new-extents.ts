@@ -10,11 +10,20 @@ export interface NewExtents {
   readonly diskBytes: number;
 }
 
-/** Adds up lines. */
+/** Extents that are held at most, in some MiB. A terabyte of compressed data has 8 million. */
+export const MAX_HELD_EXTENTS = 100_000;
+
+/** Where there are more, those of some stretches of the disk stand for all: neighbours tell how long an extent is. */
+const stretchBytes = 4 * 2 ** 20;
+
+/** Adds up lines, in memory that does not grow with their number. */
 export class ExtentTally {
   #bytes = 0;
+  #compressedBytes = 0;
   /** Plain length of each compressed extent, by its place on disk; of all others only the place matters. */
   readonly #extents = new Map<number, number>();
+  /** Stretches whose lot is below it are looked at. */
+  #lotsBelow = 2 ** 32;
 
   /** Takes a line; others than those of extents are passed over. */
   add(line: string): void {
@@ -26,7 +35,15 @@ export class ExtentTally {
     this.#bytes += bytes;
     if (flags.includes('INLINE')) return;
     const plain = flags.includes('COMPRESS') ? bytes : 0;
+    this.#compressedBytes += plain;
+    if (lotOf(place) >= this.#lotsBelow) return;
     this.#extents.set(place, (this.#extents.get(place) ?? 0) + plain);
+    while (this.#extents.size > MAX_HELD_EXTENTS) this.#lookAtHalf();
+  }
+
+  /** How many extents are held. */
+  get heldExtents(): number {
+    return this.#extents.size;
   }
 
   /**
@@ -35,18 +52,30 @@ export class ExtentTally {
    */
   result(): NewExtents {
     const places = [...this.#extents.keys()].sort((a, b) => a - b);
-    let [compressedBytes, knownBytes, knownDiskBytes] = [0, 0, 0];
+    let [knownBytes, knownDiskBytes] = [0, 0];
     for (const [index, place] of places.entries()) {
       const plain = this.#extents.get(place) ?? 0;
       const diskBytes = (places[index + 1] ?? Number.POSITIVE_INFINITY) - place;
-      compressedBytes += plain;
       if (diskBytes >= plain) continue;
       knownBytes += plain;
       knownDiskBytes += diskBytes;
     }
     const share = knownBytes === 0 ? 1 : knownDiskBytes / knownBytes;
+    const compressedBytes = this.#compressedBytes;
     return { bytes: this.#bytes, compressedBytes, diskBytes: Math.round(compressedBytes * share) };
   }
+
+  #lookAtHalf(): void {
+    this.#lotsBelow /= 2;
+    for (const place of this.#extents.keys()) {
+      if (lotOf(place) >= this.#lotsBelow) this.#extents.delete(place);
+    }
+  }
+}
+
+/** The same for all of a stretch, and evenly spread below 2^32 (Knuth's multiplicative hash). */
+function lotOf(place: number): number {
+  return Math.imul(Math.floor(place / stretchBytes), 2_654_435_761) >>> 0;
 }
 
 /** What part of its plain length file data has when compressed extents are sent as they are; 1 where none are. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ExtentTally, sentShare } from '../../../lib/core/format/new-extents.ts';
+import { ExtentTally, MAX_HELD_EXTENTS, sentShare } from '../../../lib/core/format/new-extents.ts';
 
 const line = (len: number, start: number, flags: string) =>
   `inode 257 file offset 0 len ${len} disk start ${start} offset 0 gen 7 flags ${flags} name with gen 9 flags`;
@@ -28,6 +28,24 @@ test('a compressed extent is as long on disk as up to the next one, and else as 
 test('what is not compressed is sent as it is', () => {
   assert.equal(sentShare(resultOf(line(4096, 1, 'NONE'), line(10, 0, 'INLINE'))), 1);
   assert.equal(sentShare(resultOf()), 1);
+});
+
+test('of many extents some stretches of the disk stand for all, and no more are held than fit', () => {
+  const tally = new ExtentTally();
+  const count = 5 * MAX_HELD_EXTENTS;
+  let most = 0;
+  let [place, disk] = [2 ** 40, 0];
+  for (let index = 0; index < count; index++) {
+    tally.add(line(131_072, place, 'COMPRESS'));
+    const length = 4096 * (1 + (index % 20));
+    place += length;
+    disk += length;
+    most = Math.max(most, tally.heldExtents);
+  }
+  const { bytes, compressedBytes, diskBytes } = tally.result();
+  assert.deepEqual([bytes, compressedBytes], [count * 131_072, count * 131_072]);
+  assert.ok(most <= MAX_HELD_EXTENTS + 1 && tally.heldExtents > MAX_HELD_EXTENTS / 8);
+  assert.ok(Math.abs(diskBytes / disk - 1) < 0.02, `${diskBytes} instead of ${disk}`);
 });
 
 for (const [line, bytes] of [
