@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ListBucketsCommand } from '@aws-sdk/client-s3';
+import { pathExists } from '../../lib/edge/files/files.ts';
 import { type RunningTerminal, startInTerminal } from '../../testing/harness/processes/terminal.ts';
+import { until } from './running-script.ts';
 import { smallWorld, write } from './small-world.ts';
 import { errorLines, namesIn, runProcess, secret, type World } from './world.ts';
 
@@ -157,6 +159,10 @@ test('a new key is shown, and nothing goes on before there is a copy of it; with
   assert.equal(await stopped.terminal.ended, 130);
   for (const path of [key, config, join(world.data, '.btrfs-to-s3')])
     await assert.rejects(stat(path), { code: 'ENOENT' });
+
+  const closed = await upToKey();
+  closed.terminal.child.kill('SIGKILL');
+  await until('the key is gone', async () => !(await pathExists(key)));
 
   const session = await upToKey();
   const shown = await session.screen();

@@ -1,4 +1,4 @@
-/** Questions on a terminal. Ctrl-C and Ctrl-D end them as a signal ends a run. */
+/** Questions on a terminal. Ctrl-C, Ctrl-D and a terminal that is closed end them as a signal ends a run. */
 import { createInterface, type Interface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { ToolError } from '../../core/errors.ts';
@@ -41,6 +41,8 @@ export class Prompter {
     const stop = () => this.#ended.abort();
     this.#lines.once('SIGINT', stop);
     this.#lines.once('close', stop);
+    // Of a terminal that was closed (EIO). Unheard it would end the process before what was made is removed.
+    this.#lines.on('error', stop);
   }
 
   say(text: string): void {
