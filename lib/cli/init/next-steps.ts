@@ -28,7 +28,7 @@ export async function nextSteps(
 
 /** What comes before that where the doctor has found something broken. */
 export function mendFirst(config: string): string {
-  return `Mend what has ✗ first: edit ${config}, then make doctor${settingsOf(config)} looks again. make init writes no file twice.`;
+  return `Mend what has ✗ first: edit ${config}, then make doctor${settingsOf(config)} looks again. make init does not overwrite it.`;
 }
 
 function settingsOf(config: string): string {

@@ -1,6 +1,7 @@
 /** What a machine has that could be backed up, and who takes snapshots there already: for defaults that are right most often. */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { Mount } from '../../core/format/mountinfo.ts';
 import { isSubvolumeName } from '../../core/format/names.ts';
 import { placeOf, type SelectedSubvolume } from '../../core/settings/rules.ts';
 import { isSubvolumeRoot } from '../../edge/btrfs/btrfs.ts';
@@ -18,16 +19,17 @@ export interface MachineFacts {
 /** More than anybody reads. */
 const mostSubvolumes = 12;
 
-/** Looks at what is mounted. */
-export async function lookAtMachine(): Promise<MachineFacts> {
-  const paths: string[] = [];
-  for (const { target, root } of await btrfsMounts()) {
+/** Looks at what is mounted. @param mounts of Btrfs, unless all of this machine are meant */
+export async function lookAtMachine(mounts?: readonly Mount[]): Promise<MachineFacts> {
+  const [mounted, within]: [string[], string[]] = [[], []];
+  for (const { target, root } of mounts ?? (await btrfsMounts())) {
     const inside = await subvolumesIn(target);
     // The top level most often only holds the others.
-    if (root === '/' && inside.length > 0) paths.push(...inside);
-    else if (await isSubvolumeRoot(target)) paths.push(target);
+    if (root === '/' && inside.length > 0) within.push(...inside);
+    else if (!isOfSnapshots(target) && (await isSubvolumeRoot(target))) mounted.push(target);
   }
-  const unique = [...new Set(paths)].slice(0, mostSubvolumes);
+  // A mount of the top level shows what is mounted by itself once more.
+  const unique = (await withoutRepeats([...mounted, ...within])).slice(0, mostSubvolumes);
   return { subvolumes: nameAll(unique), snapshots: await findSnapshots(unique) };
 }
 
@@ -68,13 +70,25 @@ async function subvolumesIn(directory: string): Promise<readonly string[]> {
   const found: string[] = [];
   for (const name of names.sort()) {
     const path = join(directory, name);
-    if (!name.startsWith('.') && !isSnapshots(name) && (await isSubvolumeRoot(path))) found.push(path);
+    if (!isOfSnapshots(path) && (await isSubvolumeRoot(path))) found.push(path);
   }
   return found;
 }
 
-function isSnapshots(name: string): boolean {
-  return /snap|timeshift/i.test(name);
+/** Each subvolume once, at the first of its paths: it has the same device number on every mount. */
+async function withoutRepeats(paths: readonly string[]): Promise<readonly string[]> {
+  const byDevice = new Map<number, string>();
+  for (const path of paths) {
+    const { dev } = await stat(path);
+    if (!byDevice.has(dev)) byDevice.set(dev, path);
+  }
+  return [...byDevice.values()];
+}
+
+/** Of snapshots, as most name it, such as `@snapshots` or a `/.snapshots` that is mounted by itself; or hidden. */
+function isOfSnapshots(path: string): boolean {
+  const name = basename(path);
+  return name.startsWith('.') || /snap|timeshift/i.test(name);
 }
 
 /** The last part of a path is its name, where that is one and not taken. */
