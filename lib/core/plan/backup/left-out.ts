@@ -15,13 +15,13 @@ export function ignoredBy(globs: readonly string[]): (path: string) => boolean {
   };
 }
 
-/** Whether a subvolume is where snapshots of another are kept, in the way of snapper: it needs no backup. */
+/** Whether a subvolume is where snapshots of another are kept, nested as snapper makes it or beside @ and mounted: it needs no backup. */
 export function holdsSnapshotsOf(
   { id, path }: Pick<ListedSubvolume, 'id' | 'path'>,
   outerUuid: string | undefined,
   everything: readonly ListedSubvolume[],
 ): boolean {
-  if (outerUuid === undefined || path.slice(path.lastIndexOf('/') + 1) !== '.snapshots') return false;
+  if (outerUuid === undefined || !/(^|\/)(\.|@[._]?)snapshots$/.test(path)) return false;
   return everything.some(({ containerId, parentUuid }) => containerId === id && parentUuid === outerUuid);
 }
 

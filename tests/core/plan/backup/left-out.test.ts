@@ -40,6 +40,9 @@ test('a subvolume .snapshots is a store of snapshots when it has one of the oute
   assert.ok(holdsSnapshotsOf(store, 'home', [snapshot]));
   assert.ok(!holdsSnapshotsOf(store, 'other', [snapshot]));
   assert.ok(!holdsSnapshotsOf(store, 'home', [{ ...snapshot, containerId: 5 }]));
+  for (const path of ['@snapshots', '@.snapshots', '@_snapshots', '.snapshots'])
+    assert.ok(holdsSnapshotsOf({ ...store, path }, 'home', [snapshot]), path);
+  assert.ok(!holdsSnapshotsOf({ ...store, path: 'home/vm-snapshots' }, 'home', [snapshot]));
   assert.ok(!holdsSnapshotsOf({ ...store, path: 'home/vm' }, 'home', [snapshot]), 'it has other things, too');
 });
 
