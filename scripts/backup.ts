@@ -50,6 +50,13 @@ await runScript({
       uploaded.results.map(([name]) => name),
     );
 
+    if (!json) for (const line of reports.publishedLines(published.results)) console.log(line);
+    const outcomes = new Map(published.results);
+    const tidied = await forEachSubvolume(
+      ({ name }) => reportTidying(context.log, outcomes.get(name)),
+      [...outcomes.keys()],
+    );
+    const failed = [planned, uploaded, published, tidied].flatMap((stage) => stage.failed);
     if (json) {
       const done = new Map(published.results.map((result) => [result[0], reports.publishedJson(result)]));
       const subvolumes = planned.results.map(([name, plan]) => ({
@@ -60,16 +67,10 @@ await runScript({
         published: done.has(name),
       }));
       const memory_bytes = memoryBytes ?? null;
-      const document = { dry_run: request.dryRun, bucket: context.bucket.name, memory_bytes, subvolumes };
-      console.log(JSON.stringify(document));
-    } else for (const line of reports.publishedLines(published.results)) console.log(line);
-    const outcomes = new Map(published.results);
-    const tidied = await forEachSubvolume(
-      ({ name }) => reportTidying(context.log, outcomes.get(name)),
-      [...outcomes.keys()],
-    );
+      const place = { dry_run: request.dryRun, bucket: context.bucket.name };
+      console.log(JSON.stringify({ ...place, memory_bytes, subvolumes, failed }));
+    }
     noteBackups({ note, event }, { planned, uploaded, published });
-    const failed = [planned, uploaded, published, tidied].flatMap((stage) => stage.failed);
     if (failed.length > 0) context.log.warn(`failed: ${failed.join(', ')}; the error above says why`);
     return worstOfCodes([planned.exitCode, uploaded.exitCode, published.exitCode, tidied.exitCode]);
   },

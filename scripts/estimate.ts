@@ -26,11 +26,11 @@ Uploads nothing. Where no snapshot is there to measure, one is taken for that ti
     const prices = await readPrices(settings.PRICES, bucket);
     const backups = await listBackups(context);
     const rate = given ?? (await lastRate(context, backups));
-    const { results, exitCode } = await forEachSubvolume((subvolume) =>
+    const { results, failed, exitCode } = await forEachSubvolume((subvolume) =>
       estimateBackup(context, subvolume, { backups, prices, rate }),
     );
     const place = { ...planPlace(context), region: bucket.region, rate, prices };
-    console.log(json ? JSON.stringify(estimateJson(results, place)) : estimateText(results, place));
+    console.log(json ? JSON.stringify(estimateJson(results, failed, place)) : estimateText(results, place));
     return exitCode;
   },
 });

@@ -17,14 +17,18 @@ test('one subvolume that fails does not stop the others; the result is one docum
   const { exitCode, stdout, stderr } = await world.run('backup.ts', '--config', config, '--json');
   assert.equal(exitCode, 1, stderr);
   assert.match(errorLines({ exitCode, stdout, stderr }).join('\n'), /^none: cannot use .*\/none/);
-  const { subvolumes, dry_run } = JSON.parse(stdout);
-  assert.equal(dry_run, false);
+  const { subvolumes, dry_run, failed } = JSON.parse(stdout);
+  assert.deepEqual([dry_run, failed], [false, ['none']]);
   const told = subvolumes.map((each: Record<string, unknown>) => [each.name, each.kind, each.published]);
   assert.deepEqual(told, [
     ['data', 'full', true],
     ['home', 'full', true],
   ]);
   assert.equal(JSON.parse(await readObject(world, pointerKey)).manifest_key, subvolumes[0].manifest_key);
+
+  const estimated = await world.run('estimate.ts', '--config', config, '--json');
+  assert.equal(estimated.exitCode, 1);
+  assert.deepEqual(JSON.parse(estimated.stdout).failed, ['none']);
 
   const keys = await allKeys(world);
   const dry = await world.run('backup.ts', '--dry-run');

@@ -67,8 +67,8 @@ const publishedColumns = [
 /** A plan as it stands in the JSON document. */
 export function planJson(plan: PreparedBackup | NothingDue): object {
   if ('next' in plan) return plan;
-  const { origin: _, ...shown } = plan;
-  return shown;
+  const { origin: _, snapshotPath = null, ...shown } = plan;
+  return { ...shown, snapshotPath };
 }
 
 /** A published backup as it stands in the JSON document. */

@@ -100,8 +100,8 @@ function monthly(dollars: number | undefined): string {
   return dollars === undefined ? money(undefined) : `${money(dollars)} a month`;
 }
 
-/** The document, whose fields docs/json.md names. */
-export function estimateJson(estimates: Named, place: EstimatePlace): unknown {
+/** The document, whose fields docs/json.md names. @param failed names of those that could not be estimated */
+export function estimateJson(estimates: Named, failed: readonly string[], place: EstimatePlace): unknown {
   const { bucket, prefix, region, storageClass, rate, prices } = place;
   return {
     bucket,
@@ -111,6 +111,7 @@ export function estimateJson(estimates: Named, place: EstimatePlace): unknown {
     bytes_per_second: rate?.bytesPerSecond ?? null,
     prices: prices ? { date: prices.date, source: prices.source } : null,
     subvolumes: estimates.map(([name, estimate]) => ({ name, ...(estimate && estimateFields(estimate)) })),
+    failed,
   };
 }
 

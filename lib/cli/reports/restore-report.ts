@@ -14,7 +14,7 @@ export interface RestoredSubvolume {
 export function restoreDocument({ subvolume, target, outcome }: RestoredSubvolume): object {
   const { bytes, proofs, missing, continued } = outcome;
   const chain = outcome.chain.map(({ key }) => key);
-  return { subvolume, target, chain, bytes, proofs, missing, ...(continued !== undefined && { continued }) };
+  return { subvolume, target, chain, bytes, proofs, missing, continued: continued ?? null };
 }
 
 /** The result in lines: what, how much and how long, then what was checked and what was not. */
