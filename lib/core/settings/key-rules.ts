@@ -72,7 +72,7 @@ export const settingRules = {
   RESTORE_DAYS: wholeNumber(1, MOST_THAW_DAYS),
   RESTORE_RATE: size(1024, 2 ** 40),
   RESTORE_TIMEOUT: duration(),
-  SPOOL_DIR: absolutePath(),
+  SPOOL_DIR: z.union([z.literal('').transform(() => undefined), absolutePath()]),
   VERIFY_MODE: oneOf(['full', 'sample', 'none']),
   VERIFY_SAMPLE_FILES: wholeNumber(1, 10_000_000),
   RUN_DIR: absolutePath(),

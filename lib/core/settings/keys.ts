@@ -216,6 +216,7 @@ export const settingNotes = {
   },
   SPOOL_DIR: {
     section: back,
+    preset: '',
     about:
       'directory, on any filesystem, for what waits on disk: the parts of the stream that a restore is receiving, so that a stopped restore fetches none of them twice (default: they are fetched again), and the scratch image of make extract and make drill, which may grow to the size of the whole chain (default: TMPDIR of the environment, else /var/tmp)',
     example: '/var/tmp/btrfs-to-s3',

@@ -44,7 +44,7 @@ const documented: Record<SettingKey, string | undefined> = {
   RESTORE_DAYS: '7',
   RESTORE_RATE: '10MiB',
   RESTORE_TIMEOUT: '72h',
-  SPOOL_DIR: undefined,
+  SPOOL_DIR: '',
   VERIFY_MODE: 'full',
   VERIFY_SAMPLE_FILES: '1000',
   RUN_DIR: '/var/lib/btrfs-to-s3',

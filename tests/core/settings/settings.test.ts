@@ -95,8 +95,10 @@ for (const key of [
 }
 
 test('keys that are empty by default may be empty', () => {
-  const { problems } = resolve('ENCRYPT_TO=\nDECRYPT_WITH=\nMETRICS_FILE=""\nNOTIFY_URL=');
+  const text = 'ENCRYPT_TO=\nDECRYPT_WITH=\nMETRICS_FILE=""\nNOTIFY_URL=\nIGNORE_NESTED=\nSPOOL_DIR=';
+  const { problems, values } = resolve(text);
   assert.deepEqual(problems, []);
+  assert.equal(values.SPOOL_DIR, undefined);
 });
 
 test('a metrics file that node_exporter would not read, and an address that is none, are refused', () => {
