@@ -4,6 +4,9 @@ import { ToolError } from '../../core/errors.ts';
 import { childEnvironment } from '../process/child.ts';
 import { describeEnd } from '../process/child-end.ts';
 
+/** A command may have a password in it, and every user can read the arguments of a process; its environment only root can. */
+const shellArguments = ['-c', 'command=$NOTIFY_COMMAND; unset NOTIFY_COMMAND; eval "$command"'];
+
 /** What it is given. */
 export interface Notice {
   /** In the environment of the command. */
@@ -24,9 +27,10 @@ export async function runNotifyCommand(
   { variables, text }: Notice,
   limitMs = timeoutMs,
 ): Promise<void> {
-  const env = { ...childEnvironment(), HOME: process.env.HOME ?? '/', ...variables };
+  const own = { HOME: process.env.HOME ?? '/', NOTIFY_COMMAND: command };
+  const env = { ...childEnvironment(), ...own, ...variables };
   // A group of its own: what it started ends with it when the time is over.
-  const child = spawn('/bin/sh', ['-c', command], { env, stdio: ['pipe', 'ignore', 'pipe'], detached: true });
+  const child = spawn('/bin/sh', shellArguments, { env, stdio: ['pipe', 'ignore', 'pipe'], detached: true });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (words: string) => {
     stderr = (stderr + words).slice(-keptStderrCharacters);

@@ -17,6 +17,14 @@ test('it gets variables and text as they are, and no credential', async () => {
   assert.doesNotMatch(text, /not-for-children/);
 });
 
+test('a password in it is no argument that others can read, and what it starts does not inherit it', async () => {
+  const file = join(directory, 'seen');
+  await runNotifyCommand(`: pass-word; { tr '\\0' ' ' < /proc/$$/cmdline; env; } > ${file}`, notice);
+  const seen = readFileSync(file, 'utf8');
+  assert.match(seen, /^\/bin\/sh -c [^\n]*eval/);
+  assert.doesNotMatch(seen, /pass-word/);
+});
+
 test('its failure has its last words', async () => {
   await assert.rejects(runNotifyCommand('echo no mailer >&2; exit 3', notice), {
     message: 'NOTIFY_COMMAND failed with exit code 3',
