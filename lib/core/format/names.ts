@@ -150,9 +150,10 @@ export function parseKey(prefix: string, key: string): KnownKey | undefined {
   if (rest.length > 0 || !isSubvolumeName(subvolume)) return undefined;
   if (folder === 'current.json' && file === undefined) return { type: 'current', subvolume };
   if (folder !== 'full' && folder !== 'incremental') return undefined;
-  const match = /^(manifest|index|chunk)-(\w{16})(?:-(\d{1,8}))?\.(json|json\.sig|ndjson\.zst|bin)$/.exec(
-    file ?? '',
-  );
+  const match =
+    /^(manifest|index|chunk)-(\w{16})(?:-(\d{1,8}))?\.(json|json\.sig|ndjson\.zst(?:\.age)?|bin)$/.exec(
+      file ?? '',
+    );
   const [, type, timestamp = '', index, ending] = match ?? [];
   if (!parseTimestamp(timestamp)) return undefined;
   const isNumbered = index !== undefined;
@@ -165,7 +166,7 @@ export function parseKey(prefix: string, key: string): KnownKey | undefined {
   if (type === 'manifest' && ending === 'json.sig' && !isNumbered) {
     return { type: 'signature', subvolume, kind: folder, timestamp };
   }
-  if (type === 'index' && ending === 'ndjson.zst' && !isNumbered) {
+  if (type === 'index' && ending?.startsWith('ndjson.zst') && !isNumbered) {
     return { type, subvolume, kind: folder, timestamp };
   }
   return undefined;

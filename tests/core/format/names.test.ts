@@ -166,13 +166,15 @@ test('chunk numbers may be unpadded', () => {
   });
 });
 
-test('a file index is distinguished from a manifest and a chunk', () => {
-  assert.deepEqual(parseKey('p', 'p/subvol/data/incremental/index-20260101T000000Z.ndjson.zst'), {
-    type: 'index',
-    subvolume: 'data',
-    kind: 'incremental',
-    timestamp: '20260101T000000Z',
-  });
+test('a file index, encrypted or not, is distinguished from a manifest and a chunk', () => {
+  for (const ending of ['ndjson.zst', 'ndjson.zst.age']) {
+    assert.deepEqual(parseKey('p', `p/subvol/data/incremental/index-20260101T000000Z.${ending}`), {
+      type: 'index',
+      subvolume: 'data',
+      kind: 'incremental',
+      timestamp: '20260101T000000Z',
+    });
+  }
 });
 
 test('the signature of a manifest is distinguished from the manifest', () => {
@@ -190,6 +192,7 @@ test('chunk, index, signature and manifest of a backup lead to the same manifest
     'chunk-20260101T000000Z-0.bin',
     'chunk-20260101T000000Z-00007.bin',
     'index-20260101T000000Z.ndjson.zst',
+    'index-20260101T000000Z.ndjson.zst.age',
     'manifest-20260101T000000Z.json',
     'manifest-20260101T000000Z.json.sig',
   ]) {
@@ -225,6 +228,8 @@ for (const key of [
   'p/subvol/data/full/manifest-20260101T000000Z.jsonXsig',
   'p/subvol/data/full/index-20260101T000000Z-0.ndjson.zst',
   'p/subvol/data/full/index-20260101T000000Z.ndjsonXzst',
+  'p/subvol/data/full/index-20260101T000000Z.ndjson.age',
+  'p/subvol/data/full/manifest-20260101T000000Z.json.age',
   'p/subvol/data/full/chunk-20260101T000000Z-123456789.bin',
   'p/subvol/../full/manifest-20260101T000000Z.json',
   'p/subvol//current.json',
