@@ -95,9 +95,14 @@ test('what is stored compressed is estimated as it lies on disk', async (t) => {
   assert.ok(manifest.total_bytes < 12 * 2 ** 20, 'it was sent compressed');
 });
 
-test('a killed estimate leaves a snapshot that the next one removes', async (t) => {
+test('a killed estimate leaves a snapshot that the next one, or the next backup, removes', async (t) => {
   const world = await createWorld(t, {}, 512 * 2 ** 20);
-  await shell`btrfs subvolume snapshot -r ${world.data} ${join(world.snapshots, '.estimate-data')}`;
+  const leave = () =>
+    shell`btrfs subvolume snapshot -r ${world.data} ${join(world.snapshots, '.estimate-data')}`;
+  await leave();
   await estimate(world);
   assert.deepEqual(await namesIn(world.snapshots), []);
+  await leave();
+  const { manifest } = await world.backup();
+  assert.deepEqual(await namesIn(world.snapshots), [manifest.snapshot.name]);
 });

@@ -1,8 +1,9 @@
 /** The last steps of planning: an increment that is not proven is held against all inodes, and the snapshot is taken or adopted. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describeError } from '../../core/errors.ts';
 import { MAX_NESTED } from '../../core/format/manifest.ts';
-import { type BackupKind, snapshotName } from '../../core/format/names.ts';
+import { type BackupKind, estimateSnapshotName, snapshotName } from '../../core/format/names.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import type { BackupPlan } from '../../core/plan/backup/backup-plan.ts';
 import {
@@ -11,6 +12,7 @@ import {
   makeReadOnly,
   readMtime,
   showSubvolume,
+  subvolumeAt,
   takeSnapshot,
 } from '../../edge/btrfs/btrfs.ts';
 import { whyNotIncremental } from '../../edge/btrfs/compare-inodes.ts';
@@ -112,6 +114,7 @@ async function take(
     return { timestamp, name, path: join(next.into, name) };
   };
   await run.create();
+  await removeEstimate(context, subvolume, next.into);
   let { timestamp, name, path } = await fresh();
   // One that was taken for another bucket or prefix in this second.
   while (await pathExists(path)) {
@@ -138,6 +141,17 @@ async function take(
   // Its name says of which kind it is.
   await deleteSubvolume(path);
   return take({ ...planned, plan: instead }, next, otherwise);
+}
+
+/** Removes the snapshot of an estimate that was killed: people may never ask for another one, and it fills the disk. */
+async function removeEstimate({ log }: StageContext, subvolume: string, directory: string): Promise<void> {
+  const name = estimateSnapshotName(subvolume);
+  const left = await subvolumeAt(join(directory, name), name);
+  if (!left?.readOnly) return;
+  await deleteSubvolume(left.path).then(
+    () => log.info(`removed ${left.path}, which an estimate that was killed had left`),
+    (error: unknown) => log.warn(`${left.path}, which an estimate had left, stays: ${describeError(error)}`),
+  );
 }
 
 /** Records another program's snapshot as the one to send. */

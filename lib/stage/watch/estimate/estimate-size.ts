@@ -1,6 +1,6 @@
 /** How many bytes the next backup will send. */
 import { join } from 'node:path';
-import { formatTimestamp, snapshotName } from '../../../core/format/names.ts';
+import { estimateSnapshotName, formatTimestamp, snapshotName } from '../../../core/format/names.ts';
 import { sentShare } from '../../../core/format/new-extents.ts';
 import { deleteSubvolume, makeReadOnly, takeSnapshot } from '../../../edge/btrfs/btrfs.ts';
 import { findNewExtents, measureStream } from '../../../edge/btrfs/measure-stream.ts';
@@ -42,7 +42,8 @@ export async function measureSize(
 ): Promise<SizeEstimate> {
   const { toTake } = origin;
   if (!toTake) return measureSnapshot(context, origin.path, origin);
-  const path = join(toTake.into, temporaryName(subvolume));
+  const temporaryName = estimateSnapshotName(subvolume);
+  const path = join(toTake.into, temporaryName);
   // What an estimate has left that was killed.
   if (await pathExists(path)) await deleteSubvolume(path);
   // A read-only snapshot would inherit the received UUID.
@@ -56,15 +57,10 @@ export async function measureSize(
       formatTimestamp(context.now()),
       origin.parent ? 'incremental' : 'full',
     );
-    return { ...estimate, bytes: estimate.bytes + name.length - temporaryName(subvolume).length };
+    return { ...estimate, bytes: estimate.bytes + name.length - temporaryName.length };
   } finally {
     await deleteSubvolume(path);
   }
-}
-
-/** Of the snapshot that an estimate takes: no name of a backup's snapshot begins with a dot. */
-function temporaryName(subvolume: string): string {
-  return `.estimate-${subvolume}`;
 }
 
 async function measureSnapshot(
