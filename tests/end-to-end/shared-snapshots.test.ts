@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { shell } from '../../testing/harness/processes/shell.ts';
 import { smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { namesIn } from './world.ts';
@@ -59,4 +60,22 @@ test('what RUN_DIR does not remember is ours by the bucket, and what was never p
   assert.equal((await namesIn(world.snapshots)).length, 2);
   const third = await host.backUp();
   assert.deepEqual(await namesIn(world.snapshots), [third.manifest.snapshot.name]);
+});
+
+test('what was taken before the prefix was changed is named with the command that deletes it', async (t) => {
+  const world = await smallWorld(t);
+  const before = await hostIn(world, { settings: { S3_PREFIX: 'before' } });
+  await write(world, 'a');
+  const { path } = (await before.backUp()).manifest.snapshot;
+  const after = await hostIn(world, { settings: { S3_PREFIX: 'after' } });
+  await after.backUp();
+  const warning = new RegExp(
+    `^data: 1 snapshot taken for backups to \\S+/before/ stays on the disk, .*: btrfs subvolume delete ${path}$`,
+    'm',
+  );
+  assert.match(after.warnings.join('\n'), warning);
+  await shell`btrfs subvolume delete ${path}`;
+  const told = after.warnings.length;
+  await after.backUp();
+  assert.equal(after.warnings.length, told);
 });

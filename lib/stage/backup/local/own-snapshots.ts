@@ -1,5 +1,5 @@
 /** Which local snapshots are this backup's own: several settings files may take snapshots of one name into one SNAPSHOT_DIR. */
-import type { SnapshotFile } from '../../../core/format/run-files.ts';
+import type { SnapshotFile, TakenFile } from '../../../core/format/run-files.ts';
 import { isAwaited, ownAmong, snapshotsToThin } from '../../../core/plan/backup/retention.ts';
 import { formatCount } from '../../../core/units.ts';
 import { type FoundSubvolume, findSubvolumes, listSubvolumes } from '../../../edge/btrfs/btrfs.ts';
@@ -34,19 +34,14 @@ export async function snapshotsToRemove(
   const isReceived = found.some(({ receivedUuid }) => receivedUuid !== undefined);
   const everything = isReceived ? await listSubvolumes(directory) : [];
   const here = found.filter((each) => each.readOnly && !isAwaited(each, found, everything));
-  const taken = await takenFrom(context, subvolume);
-  const byRecord = ownAmong(subvolume, here, taken, () => false);
+  const taken = await new RunDirectory(context.settings.RUN_DIR, subvolume).readTaken();
+  const takenHere = new Set(taken.snapshots.filter(isOf(context.bucket)).map(({ uuid }) => uuid));
+  const byRecord = ownAmong(subvolume, here, takenHere, () => false);
   const { own, others } =
     byRecord.others.length === 0
       ? byRecord
-      : ownAmong(subvolume, here, taken, await publishedBackups(context, subvolume));
-  if (others.length > 0) {
-    const named = others.slice(0, mostNamed).map(({ name }) => name);
-    const more = others.length > mostNamed ? ` and ${formatCount(others.length - mostNamed, 'other')}` : '';
-    context.log.info(
-      `${subvolume}: snapshots that no backup under ${context.bucket.prefix}/ was made of stay: ${named.join(', ')}${more}`,
-    );
-  }
+      : ownAmong(subvolume, here, takenHere, await publishedBackups(context, subvolume));
+  tellOthers(context, subvolume, { others, taken });
   const thin = new Set(
     snapshotsToThin(
       subvolume,
@@ -60,16 +55,47 @@ export async function snapshotsToRemove(
 
 const mostNamed = 5;
 
-async function takenFrom(
-  { settings, bucket }: StageContext,
+/**
+ * Names snapshots that stay. What this RUN_DIR has taken for another bucket or prefix is what was left there when the settings moved: nothing ever
+ * deletes it, and it keeps on the disk what was deleted since.
+ */
+function tellOthers(
+  { bucket, log }: StageContext,
   subvolume: string,
-): Promise<ReadonlySet<string>> {
-  const { snapshots } = await new RunDirectory(settings.RUN_DIR, subvolume).readTaken();
-  const here = snapshots.filter(
-    ({ server, bucket: name, prefix }) =>
-      server === bucket.server && name === bucket.name && prefix === bucket.prefix,
+  { others, taken }: { readonly others: readonly FoundSubvolume[]; readonly taken: TakenFile },
+): void {
+  const placeOf = new Map(
+    taken.snapshots.map(({ uuid, bucket: name, prefix }) => [uuid, `${name}/${prefix}/`] as const),
   );
-  return new Set(here.map(({ uuid }) => uuid));
+  const moved = others.filter(({ uuid }) => placeOf.has(uuid));
+  if (moved.length > 0) {
+    const places = [...new Set(moved.map(({ uuid }) => placeOf.get(uuid)))].sort().join(' and ');
+    log.warn(
+      `${subvolume}: ${formatCount(moved.length, 'snapshot')} taken for backups to ${places} ${moved.length === 1 ? 'stays' : 'stay'} on the disk, with what was deleted since; when none are made there any more: btrfs subvolume delete ${firstFew(
+        moved.map(({ path }) => path),
+        ' ',
+      )}`,
+    );
+  }
+  const unknown = others.filter(({ uuid }) => !placeOf.has(uuid));
+  if (unknown.length > 0) {
+    const names = firstFew(
+      unknown.map(({ name }) => name),
+      ', ',
+    );
+    log.info(`${subvolume}: snapshots that no backup under ${bucket.prefix}/ was made of stay: ${names}`);
+  }
+}
+
+function firstFew(words: readonly string[], separator: string): string {
+  const more = words.length > mostNamed ? ` and ${formatCount(words.length - mostNamed, 'other')}` : '';
+  return words.slice(0, mostNamed).join(separator) + more;
+}
+
+/** Whether a snapshot was taken for where the settings say. */
+function isOf({ server, name, prefix }: StageContext['bucket']) {
+  return (taken: TakenFile['snapshots'][number]) =>
+    taken.server === server && taken.bucket === name && taken.prefix === prefix;
 }
 
 /** Whether a backup of a kind and time was published where this one was, by the keys of the manifests. */
