@@ -21,14 +21,14 @@ export interface ListedHost {
  * @throws ToolError when the bucket cannot be listed, and (usage) when no host has the subvolume.
  */
 export async function listHosts(
-  { bucket }: StageContext,
+  { bucket, settings }: StageContext,
   prefix: string,
   subvolume?: string,
 ): Promise<readonly ListedHost[]> {
   const hosts: ListedHost[] = [];
   for (const host of await findHosts(bucket, prefix)) {
     const listed = subvolume === undefined ? host : onlyOf(host, subvolume);
-    if (listed.listed.length > 0) hosts.push(await listHost(listed));
+    if (listed.listed.length > 0) hosts.push(await listHost(settings, listed));
   }
   if (subvolume !== undefined && hosts.length === 0) {
     throw new ToolError(
@@ -42,10 +42,10 @@ export async function listHosts(
   return hosts;
 }
 
-async function listHost({ bucket, listed }: Host): Promise<ListedHost> {
+async function listHost(settings: StageContext['settings'], { bucket, listed }: Host): Promise<ListedHost> {
   const { prefix } = bucket;
   try {
-    return { prefix, backups: await backupsAmong(bucket, listed) };
+    return { prefix, backups: await backupsAmong({ bucket, settings }, listed) };
   } catch (failure) {
     if (!(failure instanceof ToolError) || failure.kind === 'interrupted') throw failure;
     return { prefix, backups: [], failure };

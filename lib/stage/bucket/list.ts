@@ -8,7 +8,6 @@ import type { ThawState } from '../../core/thaw/archive-classes.ts';
 import { addProgress, type ThawObject, type ThawProgress, thawProgress } from '../../core/thaw/thaw-plan.ts';
 import { ArchivedDocument } from '../../edge/s3/documents.ts';
 import { type ListedObject, listObjects } from '../../edge/s3/objects.ts';
-import type { Bucket } from '../../edge/s3/s3-client.ts';
 import { thawStates } from '../../edge/s3/thaw-requests.ts';
 import type { StageContext } from '../context.ts';
 import { everythingAmong, findPointer, REQUESTS_AT_ONCE, readForOverview, rootOf } from './backups.ts';
@@ -50,13 +49,12 @@ export async function listBackups(
   context: StageContext,
   subvolume?: string,
 ): Promise<readonly ListedBackup[]> {
-  const { bucket } = context;
-  return backupsAmong(bucket, await listObjects(bucket, rootOf(bucket, subvolume)));
+  return backupsAmong(context, await listObjects(context.bucket, rootOf(context.bucket, subvolume)));
 }
 
 /** The backups under the bucket's prefix that a listing holds, and what was published since. @throws ToolError when one cannot be asked about */
 export async function backupsAmong(
-  bucket: Bucket,
+  { bucket, settings }: Pick<StageContext, 'bucket' | 'settings'>,
   before: readonly ListedObject[],
 ): Promise<readonly ListedBackup[]> {
   const keysAmong = (objects: readonly ListedObject[]) =>
@@ -81,7 +79,11 @@ export async function backupsAmong(
     parseKey(bucket.prefix, key)?.type === 'chunk' ? [key] : [],
   );
   const states = await thawStates(bucket, listed, new Set(chunkKeys), REQUESTS_AT_ONCE);
-  const settled = await withEtagsOfHead({ bucket, signal: bucket.signal }, listed, manifests.values());
+  const settled = await withEtagsOfHead(
+    { bucket, settings, signal: bucket.signal },
+    listed,
+    manifests.values(),
+  );
   const objects = new Map(settled.map((object) => [object.key, object]));
   const restorable = restorabilities(manifests, objects, states);
   const backups = keys.map(({ key, subvolume: name, kind, timestamp }): ListedBackup => {

@@ -1,8 +1,11 @@
 /** Checks chunks in the bucket without reading them: restore, publish and verify all begin with it. */
+import { isDeepStrictEqual } from 'node:util';
 import pMap from 'p-map';
+import { describeError } from '../../core/errors.ts';
 import type { ManifestChunk } from '../../core/format/manifest.ts';
 import { chunkProblem, isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ReadManifest } from '../../core/plan/restorability.ts';
+import { ProvenChunks } from '../../edge/files/proven-chunks.ts';
 import { headObject, type ObjectHead } from '../../edge/s3/objects.ts';
 import { isDenied } from '../../edge/s3/s3-errors.ts';
 import type { StageContext } from '../context.ts';
@@ -15,19 +18,44 @@ export interface LookedAtChunk {
   readonly problem: string | undefined;
 }
 
-/** Looks at chunks, several at once; the answers are in the order of the chunks. */
-export function lookAtChunks(
-  { bucket, signal }: Pick<StageContext, 'bucket' | 'signal'>,
+/** Looks at chunks, several at once; the answers are in the order of the chunks. What was read and found right as it is has no problem. */
+export async function lookAtChunks(
+  { bucket, settings, signal }: Looking,
   chunks: readonly ManifestChunk[],
 ): Promise<readonly LookedAtChunk[]> {
+  const proven = await new ProvenChunks(settings.RUN_DIR, bucket).read();
   return pMap(
     chunks,
     async (chunk) => {
       const head = await headObject(bucket, chunk.key);
-      return { chunk, head, problem: chunkProblem(chunk, head) };
+      const isProven = isWorthReading(chunk, head) && head?.etag === proven.get(chunk.key);
+      return { chunk, head, problem: isProven ? undefined : chunkProblem(chunk, head) };
     },
     { concurrency: REQUESTS_AT_ONCE, signal },
   );
+}
+
+/** What a look at chunks needs. */
+type Looking = Pick<StageContext, 'bucket' | 'settings' | 'signal'>;
+
+/**
+ * Remembers, for looks to come, what reading the bytes has settled.
+ * @param right chunks whose bytes are those of their manifest, although something speaks against it
+ * @param damaged keys of those whose bytes are not
+ */
+export async function rememberRead(
+  { bucket, settings, log }: Pick<StageContext, 'bucket' | 'settings' | 'log'>,
+  right: readonly LookedAtChunk[],
+  damaged: ReadonlySet<string>,
+): Promise<void> {
+  const file = new ProvenChunks(settings.RUN_DIR, bucket);
+  const before = await file.read();
+  const etags = new Map([...before].filter(([key]) => !damaged.has(key)));
+  for (const { chunk, head } of right) if (head && head.etag !== '') etags.set(chunk.key, head.etag);
+  if (isDeepStrictEqual(etags, before)) return;
+  await file.write(etags).catch((error: unknown) => {
+    log.warn(`the next verify reads them again: ${describeError(error)}`);
+  });
 }
 
 /**
@@ -38,7 +66,7 @@ export function lookAtChunks(
  * @throws ToolError when a chunk cannot be looked at; also where that is denied, without `onDenied`
  */
 export async function withEtagsOfHead<Listed extends { key: string; sizeBytes: number; etag: string }>(
-  { bucket, signal }: Pick<StageContext, 'bucket' | 'signal'>,
+  { bucket, settings, signal }: Looking,
   listed: readonly Listed[],
   manifests: Iterable<ReadManifest>,
   onDenied?: (key: string) => void,
@@ -52,13 +80,17 @@ export async function withEtagsOfHead<Listed extends { key: string; sizeBytes: n
     });
   });
   const right = new Map<string, string>();
+  const proven = doubtful.length > 0 ? await new ProvenChunks(settings.RUN_DIR, bucket).read() : undefined;
   let isDeniedOnce = false;
   const look = async (chunk: ManifestChunk) => {
+    const isProven = (etag: string | undefined) => etag !== undefined && etag === proven?.get(chunk.key);
+    if (isProven(objects.get(chunk.key)?.etag)) return void right.set(chunk.key, chunk.etag ?? '');
     // A look that is denied takes six requests, and a copied bucket may have thousands of such chunks.
     if (isDeniedOnce) return;
     try {
       const head = await headObject(bucket, chunk.key);
-      if (chunkProblem(chunk, head) === undefined) right.set(chunk.key, chunk.etag ?? '');
+      if (chunkProblem(chunk, head) === undefined || isProven(head?.etag))
+        right.set(chunk.key, chunk.etag ?? '');
     } catch (error) {
       if (!onDenied || !isDenied(error)) throw error;
       if (!isDeniedOnce) onDenied(chunk.key);

@@ -27,7 +27,7 @@ import type { StageContext } from '../context.ts';
 import { warnOfDownloadMemory } from '../memory-need.ts';
 import { listEverything, nothingFound, REQUESTS_AT_ONCE, readManifest, readPointer } from './backups.ts';
 import { findSealed, sealProblems } from './identity.ts';
-import { type LookedAtChunk, lookAtChunks } from './look-at-chunks.ts';
+import { type LookedAtChunk, lookAtChunks, rememberRead } from './look-at-chunks.ts';
 import { lookForDeleted, readPublishedSince } from './meanwhile.ts';
 import { readBackup } from './read-backup.ts';
 import { demandSignatures, olderPointer } from './signatures.ts';
@@ -102,7 +102,8 @@ export async function verifyBackups(
       // Where that cannot be used, the pointer is what is wrong.
       const readSince = (key: string) => read(key, []);
       if (named !== undefined) keys.push(...(await readPublishedSince(named, new Set(keys), readSince)));
-      checkPointer(context, object, named, { manifests, archived, findings });
+      const problem = pointerProblem(context, object, named, manifests, archived);
+      if (problem !== undefined) findings.push({ object, problem });
     });
     if (!trust) continue;
     const problem = await olderPointer(bucket, name, manifests);
@@ -113,7 +114,7 @@ export async function verifyBackups(
     return manifest ? [{ key, manifest }] : [];
   });
   const sealed = deep ? await findSealed(context, stored) : new Set<string>();
-  const { damaged, unreadable } = await lookAtAllChunks(context, stored, findings, deep);
+  const { damaged, unreadable, doubtful } = await lookAtAllChunks(context, stored, findings, deep);
   if (!deep) {
     for (const [object, problem] of await sealProblems(context, stored)) {
       findings.push({ object, problem });
@@ -141,6 +142,9 @@ export async function verifyBackups(
     const unfit = streamFindings(stored, heads);
     for (const { object } of unfit) damaged.add(object);
     findings.push(...unfit);
+    const unread = new Set([...damaged, ...cold]);
+    const right = doubtful.filter(({ chunk }) => !unread.has(chunk.key));
+    await rememberRead(context, right, damaged);
   }
   const isDeleted =
     findings.length > 0 ? await lookForDeleted(context, subvolume, keys) : (_key: string) => false;
@@ -227,34 +231,25 @@ function chainFindings(
   );
 }
 
-/** @param named key of the manifest that the pointer names; undefined where there is none */
-function checkPointer(
+/**
+ * @param named key of the manifest that the pointer names; undefined where there is none
+ * @returns what is wrong with that
+ */
+function pointerProblem(
   { log }: StageContext,
   object: string,
   named: string | undefined,
-  {
-    manifests,
-    archived,
-    findings,
-  }: {
-    readonly manifests: ReadonlyMap<string, Manifest>;
-    readonly archived: ReadonlyMap<string, unknown>;
-    readonly findings: Finding[];
-  },
-): void {
-  if (named === undefined) {
-    findings.push({ object, problem: 'is missing; AT= and MANIFEST= still restore' });
-    return;
-  }
-  if (!manifests.has(named) && !archived.has(named)) {
-    findings.push({ object, problem: `names ${named}, which is missing or damaged` });
-    return;
-  }
+  manifests: ReadonlyMap<string, Manifest>,
+  archived: ReadonlyMap<string, unknown>,
+): string | undefined {
+  if (named === undefined) return 'is missing; AT= and MANIFEST= still restore';
+  if (!manifests.has(named) && !archived.has(named)) return `names ${named}, which is missing or damaged`;
   const later = [...manifests].find(([, manifest]) => manifest.parent_manifest === named);
-  if (!later) return;
+  if (!later) return undefined;
   log.warn(
     `${object} names ${named}, but ${later[0]} builds on that: a backup is being published, or the pointer is an old one; AT= and MANIFEST= restore the later one`,
   );
+  return undefined;
 }
 
 /**
@@ -266,7 +261,11 @@ async function lookAtAllChunks(
   stored: readonly StoredManifest[],
   findings: Finding[],
   willRead: boolean,
-): Promise<{ readonly damaged: Set<string>; readonly unreadable: string[] }> {
+): Promise<{
+  readonly damaged: Set<string>;
+  readonly unreadable: string[];
+  readonly doubtful: readonly LookedAtChunk[];
+}> {
   const looked = await lookAtChunks(
     context,
     stored.flatMap(({ manifest }) => manifest.chunks),
@@ -283,6 +282,7 @@ async function lookAtAllChunks(
   return {
     damaged: new Set(found.map(({ object }) => object)),
     unreadable: looked.flatMap(({ chunk, head, problem }) => (!problem && isCold(head) ? [chunk.key] : [])),
+    doubtful: looked.filter(({ problem }) => problem !== undefined),
   };
 }
 

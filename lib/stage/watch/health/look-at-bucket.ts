@@ -17,7 +17,7 @@ export async function lookAtBucket(context: StageContext): Promise<ReadonlyMap<s
   const { bucket } = context;
   const prices = await readPrices(context.settings.PRICES, bucket);
   const listed = await listObjects(bucket, rootOf(bucket, undefined));
-  const backups = await backupsAmong(bucket, listed);
+  const backups = await backupsAmong(context, listed);
   const byName = groupBy(listed, ({ key }) => parseKey(bucket.prefix, key)?.subvolume);
   const found = new Map<string, SubvolumeHealth>();
   for (const [name, objects] of byName) {
