@@ -9,7 +9,7 @@ import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { unmountEverywhere } from '../support/unmount-everywhere.ts';
 import { proveIs, refusal, smallWorld, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
-import { allKeys, namesIn, runProcess, type World } from './world.ts';
+import { allKeys, createWorld, namesIn, runProcess, type World } from './world.ts';
 
 const kindOf = (planned: Awaited<ReturnType<Host['plan']>>) => 'kind' in planned && planned.kind;
 const reasonOf = (planned: Awaited<ReturnType<Host['plan']>>) => planned.reason;
@@ -209,4 +209,36 @@ test('where SNAPSHOT_DIR is another mount than before, a backup builds on the ol
   const second = await host.backUp();
   assert.equal(second.manifest.snapshot.parent_uuid, first.manifest.snapshot.uuid, second.reason);
   await proveIs(world, await treeDigest(second.manifest.snapshot.path));
+});
+
+test('a machine that has booted from what was restored builds on the copy in a directory that only the top level shows', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  await (await hostIn(world)).backUp();
+  const own = await createWorld(t, {}, 512 * 2 ** 20);
+  await shell`btrfs subvolume delete ${own.data}`;
+  const rescue = { SNAPSHOT_DIR: own.snapshots, RUN_DIR: join(own.directory, 'rescue') };
+  await (await hostIn(world, { settings: rescue })).restore(own.data, {}, { continuesChain: true });
+
+  const device = (await shell`findmnt -n -o SOURCE ${own.mount}`).stdout.trim();
+  const root = join(own.directory, 'root');
+  await mkdir(root);
+  await shell`mount -o subvol=data ${device} ${root}`;
+  world.cleanUp(() => shell`umount ${root}`);
+  const snapshots = join(root, '.btrfs-to-s3');
+  await mkdir(snapshots);
+  const settings = { SNAPSHOT_DIR: snapshots, RUN_DIR: join(own.directory, 'run') };
+  const host = await hostIn(world, { settings, path: root, hostName: 'host-2', hostId: 'two' });
+  await shell`umount ${own.mount}`;
+  const error = await refusal(host.plan()).finally(() => shell`mount -o subvolid=5 ${device} ${own.mount}`);
+  assert.match(
+    error.message,
+    /at \/snapshots\/data__\w+__full of .*, which no mount shows; what is backed up was restored from it$/,
+  );
+  assert.match(error.hint ?? '', /^mount it, .*; or begin a new chain with KIND=full$/);
+
+  await write({ ...world, data: root }, 'b');
+  const next = await host.backUp();
+  assert.match(next.reason, /^on the full of .*, as it was restored to \S+\/snapshots\/data__/);
+  await proveIs(world, await treeDigest(next.manifest.snapshot.path));
 });

@@ -85,7 +85,7 @@ function known(text: string | undefined): string | undefined {
   return value === '-' || value === '' ? undefined : value;
 }
 
-/** A subvolume as `btrfs subvolume list -a -c -u -q` lists it; the top level itself is not listed. */
+/** A subvolume as `btrfs subvolume list -a -c -u -q -R` lists it; the top level itself is not listed. */
 export interface ListedSubvolume {
   readonly id: number;
   /** Transaction in which it was made (`otransid`). */
@@ -96,16 +96,19 @@ export interface ListedSubvolume {
   readonly uuid: string | undefined;
   /** UUID of what it is a snapshot of. */
   readonly parentUuid: string | undefined;
+  /** UUID that the stream carried which it was received from. */
+  readonly receivedUuid?: string | undefined;
   /** Relative to the filesystem's top level. */
   readonly path: string;
 }
 
-/** Reads `btrfs subvolume list -a -c -u -q`. */
+/** Reads `btrfs subvolume list -a -c -u -q -R`. */
 export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
   return text.split('\n').flatMap((line) => {
-    const [, id, createdTransid, containerId, parentUuid, uuid, path] =
-      /^ID (\d+) gen \d+ cgen (\d+) top level (\d+) parent_uuid +(\S+) +uuid (\S+) +path (.+)$/.exec(line) ??
-      [];
+    const [, id, createdTransid, containerId, parentUuid, receivedUuid, uuid, path] =
+      /^ID (\d+) gen \d+ cgen (\d+) top level (\d+) parent_uuid +(\S+) +(?:received_uuid +(\S+) +)?uuid (\S+) +path (.+)$/.exec(
+        line,
+      ) ?? [];
     if (!uuid || !path) return [];
     return [
       {
@@ -114,6 +117,7 @@ export function parseSubvolumeList(text: string): readonly ListedSubvolume[] {
         containerId: Number(containerId),
         uuid: known(uuid),
         parentUuid: known(parentUuid),
+        receivedUuid: known(receivedUuid),
         path: path.replace(/^<FS_TREE>\//, ''),
       },
     ];

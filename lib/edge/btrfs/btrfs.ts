@@ -58,7 +58,7 @@ function hasUuid(info: ShownSubvolume): info is SubvolumeInfo {
 
 /** Every subvolume of the filesystem that a path is on. Without `-a` some paths would begin at the subvolume that is mounted. */
 export async function listSubvolumes(path: string): Promise<readonly ListedSubvolume[]> {
-  const listed = await command`btrfs subvolume list -a -c -u -q -- ${path}`;
+  const listed = await command`btrfs subvolume list -a -c -u -q -R -- ${path}`;
   if (listed.exitCode !== 0) throw btrfsError(`cannot list the subvolumes of ${path}`, listed.stderr);
   return parseSubvolumeList(listed.stdout);
 }

@@ -43,7 +43,7 @@ export async function lookAtFilesystem(path: string): Promise<WholeFilesystem> {
       if (!(await listSubvolumes(path)).some((each) => each.uuid === uuid)) return undefined;
       throw new ToolError(
         `the snapshot ${uuid} is at ${place} of the filesystem on ${mount.source}, which no mount shows`,
-        { hint: `mount it, as with: mount -o subvol=SUBVOLUME ${mount.source} DIRECTORY` },
+        { hint: `mount it, as with: mount -o subvolid=5 ${mount.source} DIRECTORY` },
       );
     },
   };

@@ -12,6 +12,7 @@ import type { StageContext } from '../context.ts';
 import { requestingThaws } from '../restore/thaw-documents.ts';
 import { checkClock, passSecondOf } from './backup-time.ts';
 import { findLastBackup, isRemembered, refuseMovedPrefix, refuseStranger } from './last-backup.ts';
+import { findMovedCopies } from './local/moved-copies.ts';
 import { findOwnSnapshot, lookForParent, withoutCopy } from './local/parent.ts';
 import { lookAtUnfinished, nameForPeople } from './local/unfinished-run.ts';
 import { warnOfOtherName } from './other-name.ts';
@@ -96,6 +97,12 @@ async function planSnapshot(
   if (!pointer && !last) await warnOfOtherName(context, subvolume.name, source);
   const { next } = source;
   const { snapshot: own, outOfReach } = await findOwnSnapshot(source, last);
+  if (request.kind !== 'full') {
+    source = {
+      ...source,
+      here: [...source.here, ...(await findMovedCopies(source, last, { own, continued }))],
+    };
+  }
   const here = own ? [...source.here, own] : source.here;
   if (last && 'manifest' in last) {
     refuseStranger(context, last, here, source.filesystemUuid, published, continued);
