@@ -28,7 +28,8 @@ test('nested subvolumes are named as they can be added to SUBVOLUMES; what is li
   const { data } = world;
   const silence = 'IGNORE_NESTED names what needs no warning';
   const what = 'data: nested subvolumes are not part of this backup:';
-  for (const name of ['docker', 'b/docker', 'my photos', '.snapshots']) {
+  const copy = 'home__20261124T020000Z__inc__restored';
+  for (const name of ['docker', 'b/docker', 'my photos', '.snapshots', copy]) {
     await mkdir(join(data, name, '..'), { recursive: true });
     await subvolume(join(data, name));
   }

@@ -75,6 +75,14 @@ const otherVariables = new Set([
     .flatMap((path) => textOf(path).match(/\b[A-Z][A-Z0-9_]{2,}\b/g) ?? []),
 ]);
 
+/** Settings in indented blocks with a comment behind the value, which would be a part of it. */
+function commentedSettings(markdown: string): readonly string[] {
+  const known = new Set<string>([...settingKeys, ...awsVariables]);
+  return [...markdown.matchAll(/^ {4}([A-Z][A-Z0-9_]+)=.*\s#.*$/gm)].flatMap((match) =>
+    known.has(match[1] ?? '') ? [match[0].trim()] : [],
+  );
+}
+
 /** Paths below the top-level folders that are not there. Placeholders in capitals, globs and `…` are none. */
 function missingPaths(markdown: string, path: string): readonly string[] {
   const named = [...markdown.matchAll(/`((?:lib|scripts|config|docs|testing|tests|launcher)\/[\w./-]+)`/g)];
@@ -93,6 +101,9 @@ test('links, commands and paths that do not exist are found', () => {
   assert.deepEqual(brokenLinks(text.replaceAll('#a-b', 'README.md'), 'README.md'), ['#c', 'no.md']);
   assert.deepEqual(unknownCommands(text), ['make nothing', 'INVENTED_NAME=']);
   assert.deepEqual(missingPaths(text, 'README.md'), ['lib/no.ts']);
+  assert.deepEqual(commentedSettings('    DRILL=off  # why\n    make drill  # DRILL=off\n'), [
+    'DRILL=off  # why',
+  ]);
 });
 
 for (const path of documents) {
@@ -101,6 +112,7 @@ for (const path of documents) {
     assert.deepEqual(brokenLinks(text, path), []);
     assert.deepEqual(unknownCommands(text), []);
     assert.deepEqual(missingPaths(text, path), []);
+    assert.deepEqual(commentedSettings(text), []);
   });
 }
 

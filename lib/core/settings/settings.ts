@@ -58,7 +58,11 @@ export function resolveSettings(lines: readonly SettingLine[]): ResolvedSettings
     const result = settingRules[key].safeParse(text);
     if (!result.success) {
       problems.push(
-        ...result.error.issues.map((issue) => ({ ...(line && place(line)), key, reason: issueText(issue) })),
+        ...result.error.issues.map((issue) => ({
+          ...(line && place(line)),
+          key,
+          reason: `${issueText(issue)}${ofComment(text)}`,
+        })),
       );
       continue;
     }
@@ -90,6 +94,11 @@ function place(line: SettingLine): Pick<SettingProblem, 'line' | 'key'> {
 function issueText(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'invalid_union') return issue.message;
   return issue.errors.at(-1)?.[0]?.message ?? issue.message;
+}
+
+/** For a value that ends with what other programs read as a comment. */
+function ofComment(text: string): string {
+  return /\s#/.test(text) ? ' (a "#" is part of the value: comments stand on a line of their own)' : '';
 }
 
 /** What does not fit together; keys whose own value is bad take no part. */

@@ -3,6 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type ListedSubvolume, nestedAmong, type ShownSubvolume } from '../../core/format/btrfs-output.ts';
 import type { Mount } from '../../core/format/mountinfo.ts';
+import { endsAsSnapshotName } from '../../core/format/names.ts';
 import { holdsSnapshotsOf, ignoredBy, mountsLine, nestedLine } from '../../core/plan/backup/left-out.ts';
 import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
 import { dataMountsBelow } from '../../edge/btrfs/mounts/data-mounts.ts';
@@ -46,7 +47,7 @@ export async function warnOfLeftOut(
     (each) =>
       // Snapshots of one without a UUID look like any other subvolume: rather one warning too many.
       (info.uuid === undefined || each.parentUuid !== info.uuid) &&
-      !/__\w{16}__(full|inc)$/.test(each.path) &&
+      !endsAsSnapshotName(each.path) &&
       pathOf(each.path) !== snapshotDir &&
       !holdsSnapshotsOf(each, info.uuid, everything) &&
       !isIgnored(pathOf(each.path)),

@@ -131,6 +131,14 @@ test('all problems of a file are reported at once, contradictions included', () 
   ]);
 });
 
+test('a comment behind a value is named as what is wrong with it', () => {
+  assertProblem(
+    'DRILL=monthly   # or weekly',
+    /^must be one of: .* \(a "#" is part of the value: comments stand on a line/,
+  );
+  assertProblem('DRILL=monthly#', /^must be one of: [^(]*$/);
+});
+
 test('a bad value is reported once, not again as a contradiction', () => {
   for (const text of [
     'SSE=kms\nSSE_KMS_KEY_ID=alias/x',
