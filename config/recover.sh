@@ -376,7 +376,7 @@ thaw() {
 restore() {
   local target=${2-} parent
   [[ -n $target ]] || die 2 "say where to restore to: recover.sh restore SUBVOLUME TARGET"
-  need btrfs stat df dd od base64 sha256sum touch paste tee
+  need btrfs stat df dd od base64 sha256sum touch paste tee sync
   parent=$(cd -- "$(dirname -- "$target")" 2> /dev/null && pwd -P) || die 2 "$(dirname -- "$target") is not a directory"
   target=${parent%/}/$(basename -- "$target")
   [[ $(stat -f -c %T -- "$parent") == btrfs ]] || die 2 "$parent is not on a Btrfs filesystem"
@@ -549,6 +549,8 @@ receive_chain() {
     fi
   done
   sweep
+  # The kernel reports a lost write once, to the next sync: an earlier one would be taken for one of ours.
+  sync -f -- "$staging" 2> /dev/null || :
   for ((position = first; position < ${#chain[@]}; position++)); do receive_backup "${chain[position]}" "$position"; done
   get_manifest "${chain[-1]}"
 }
@@ -588,6 +590,11 @@ receive_backup() {
   # btrfs receive makes every file in the top directory before it moves it to its place, where it inherits these.
   if [[ $(ls -ld -- "${found[0]}") =~ ^[^[:space:]]+[+] || -n $(btrfs property get -ti "${found[0]}" compression 2> /dev/null) ]]; then
     : > "$staging/inherits"
+  fi
+  # What a full or failing disk below the filesystem did not take, the kernel tells only who asks.
+  if ! sync -f -- "$staging" 2> "$scratch/sync"; then
+    sweep
+    die 1 "not all that was written to $staging has reached its disk: $(tail -n 1 -- "$scratch/sync")"
   fi
   received_as=.received-$kind-$time
   # A read-only subvolume can be renamed in its directory, and chains may use one name for all.

@@ -10,7 +10,7 @@ const programs = ['jq', 'zstd', 'age', 'ssh-keygen', 'btrfs', 'bash'];
 
 /** What it needs of coreutils. */
 const coreutils =
-  'basename base64 cat cp cut dd df dirname head ls mkdir mktemp mv numfmt od paste rm sha256sum sleep sort stat tail tee touch tr'.split(
+  'basename base64 cat cp cut dd df dirname head ls mkdir mktemp mv numfmt od paste rm sha256sum sleep sort stat sync tail tee touch tr'.split(
     ' ',
   );
 

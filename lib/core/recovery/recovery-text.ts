@@ -146,7 +146,8 @@ ${serverAdvice(place)}
 
 7. Receive the backups, the full one first, each into a directory of its own, because their snapshots may all have one
    name. Chunks are downloaded in the order in which the manifest lists them and checked; only if all are right does
-   btrfs see them. After a failure enter this again; what was received is kept:
+   btrfs see them. "sync" fails where the disk below, full or failing, has lost what was received. After a failure enter
+   this again; what was received is kept:
 
      for manifest in $(cat chain); do
        into=\${manifest%.json}
@@ -155,7 +156,7 @@ ${serverAdvice(place)}
        jq -r '.chunks[] | .key' "$manifest" | while read -r key; do
          aws s3 cp "s3://$bucket/$key" "$(basename "$key")"
        done
-       checked "$manifest" && joined "$manifest" | btrfs receive "$into" ||
+       checked "$manifest" && joined "$manifest" | btrfs receive "$into" && sync -f "$into" ||
          { echo "$manifest was not received"; break; }
        touch "$into.received"
      done

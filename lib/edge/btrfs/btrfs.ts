@@ -168,12 +168,6 @@ export async function deleteSubvolume(path: string): Promise<void> {
   throw await refusalOf(`cannot delete the subvolume ${path}`, deleted.stderr, path);
 }
 
-/** Waits until all that was written to a filesystem is on disk. */
-export async function syncFilesystem(path: string): Promise<void> {
-  const synced = await command`btrfs filesystem sync -- ${path}`;
-  if (synced.exitCode !== 0) throw btrfsError(`cannot sync the filesystem of ${path}`, synced.stderr);
-}
-
 /** Waits until the room of a deleted subvolume, named by its ID, is free again; not where btrfs cannot tell. */
 export async function waitUntilFreed(path: string, id: number, signal: AbortSignal): Promise<void> {
   await command({ signal })`btrfs subvolume sync -- ${path} ${id}`;

@@ -79,12 +79,6 @@ export async function bytesOnDisk(
   return bytes;
 }
 
-/** Waits until what was copied is on its disk, which may be pulled out next. @throws ToolError */
-export async function syncFilesystem(path: string): Promise<void> {
-  const child = startStreamChild('sync', 'sync', ['--file-system', '--', path], ['ignore', 'ignore']);
-  await child.finished;
-}
-
 function optionsFor({ keeps, isBtrfs }: CopyRequest): readonly string[] {
   return [
     ...['--recursive', '--times', '--sparse', '--numeric-ids', '--no-human-readable', '--info=progress2'],

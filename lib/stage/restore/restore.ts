@@ -5,6 +5,7 @@ import { readableTimestamp } from '../../core/format/names.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
+import { forgetWriteErrors } from '../../edge/files/sync-filesystem.ts';
 import type { ThawTerms } from '../../edge/s3/thaw-requests.ts';
 import { heldBytesFor } from '../../transfer/back/fetching.ts';
 import type { Selection } from '../bucket/backups.ts';
@@ -203,6 +204,7 @@ async function receiveRest(
   await thawAndWait(context, thaw, request.mayWait, { known: objects });
   await checkRoom(context, rest, isBegun, staging.path);
   const source = { chunks: chunksOf(rest), thawAgain: thawingAgain(context, rest, request) };
+  await forgetWriteErrors(staging.path);
   for (const [index, stored] of rest.entries()) {
     const { key, manifest } = stored;
     const label = `${request.subvolume} ${manifest.created_at} (${record.from + index + 1}/${chain.length})`;

@@ -6,9 +6,10 @@ import { statfs } from 'node:fs/promises';
 import { describeError, ToolError } from '../../../core/errors.ts';
 import { byteString, isBelow, outermost, readWantedPaths } from '../../../core/extract/wanted-paths.ts';
 import { formatSize } from '../../../core/units.ts';
-import { bytesOnDisk, copyPaths, syncFilesystem } from '../../../edge/copy/copy-paths.ts';
+import { bytesOnDisk, copyPaths } from '../../../edge/copy/copy-paths.ts';
 import { lookUp, topPaths } from '../../../edge/copy/look-up.ts';
 import { place } from '../../../edge/copy/place.ts';
+import { forgetWriteErrors, syncFilesystem } from '../../../edge/files/sync-filesystem.ts';
 import type { StageContext } from '../../context.ts';
 import type { MissingSubvolume } from '../nested-backups.ts';
 import { type Restored, restoreInScratch } from '../scratch/restore-in-scratch.ts';
@@ -109,7 +110,10 @@ async function copyOut(
     isBtrfs: to.type === 'btrfs',
     signal,
   };
+  await forgetWriteErrors(to.path);
   const incomplete = await copyPaths(request, (count) => progress.add(count)).finally(() => progress.stop());
+  // Before it is moved: what the disk did not take must not stand there as if it were whole.
+  await syncFilesystem(to.path);
   for (const path of paths) await place(to.staging, to.path, to.device, path);
   await syncFilesystem(to.path);
   return {

@@ -1,14 +1,15 @@
 /** How far a restore is, on disk: restore.json is written after what it says is on disk, and before what it makes needless is removed. */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ToolError } from '../../../core/errors.ts';
 import type { Manifest, StoredManifest } from '../../../core/format/manifest.ts';
 import type { RestoreFile } from '../../../core/format/restore-file.ts';
 import { type ChainLink, resumePoint } from '../../../core/plan/restore-resume.ts';
 import { RootAttributes } from '../../../core/stream/root-attributes.ts';
-import { deleteSubvolume, subvolumeAt, syncFilesystem } from '../../../edge/btrfs/btrfs.ts';
+import { deleteSubvolume, subvolumeAt } from '../../../edge/btrfs/btrfs.ts';
 import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';
 import { KeptParts } from '../../../edge/files/kept-parts.ts';
+import { syncFilesystem } from '../../../edge/files/sync-filesystem.ts';
 import type { StageContext } from '../../context.ts';
 import type { ReceivedStream } from '../receive-backup.ts';
 import type { Staging } from './staging.ts';
@@ -97,9 +98,10 @@ export class RestoreRecord {
   /**
    * Records a stream as received, once it is on disk, and removes its predecessor.
    * @returns the ID of the predecessor, whose room is free some time later
+   * @throws ToolError when the disk did not take all of it
    */
   async advance(manifestKey: string, stream: ReceivedStream): Promise<number | undefined> {
-    await syncFilesystem(stream.path);
+    await syncFilesystem(dirname(this.#staging.path));
     const { transid } = await readStreamHead(stream.path);
     const { name, uuid: receivedAs, rootAttributes } = stream.labels;
     const attributes = rootAttributes.entries().map(([key, value]) => [key, toBase64(value)]);
