@@ -9,6 +9,8 @@ export interface Capabilities {
   readonly owners: boolean;
   readonly symlinks: boolean;
   readonly hardLinks: boolean;
+  /** False where `a` and `A` are one name. */
+  readonly cases: boolean;
 }
 
 /** Tries it in a directory of ours, as root. @throws ToolError where not even a file can be written */
@@ -16,6 +18,7 @@ export async function capabilitiesOf(directory: string): Promise<Capabilities> {
   const [file, other] = [join(directory, 'probe'), join(directory, 'probe-link')];
   try {
     await writeFile(file, '', { flag: 'wx' });
+    const cases = !(await works(async () => (await lstat(join(directory, 'PROBE'))).isFile()));
     const owners = await works(async () => {
       await chown(file, 1, 1);
       return (await lstat(file)).uid === 1;
@@ -29,7 +32,7 @@ export async function capabilitiesOf(directory: string): Promise<Capabilities> {
       await symlink('probe', other);
       return (await lstat(other)).isSymbolicLink();
     });
-    return { owners, symlinks, hardLinks };
+    return { owners, symlinks, hardLinks, cases };
   } catch (cause) {
     const fullHint = 'make room there, or name another directory, and run again';
     throw fileError(`cannot write to ${directory}`, cause, undefined, fullHint);

@@ -3,6 +3,8 @@ import { ToolError } from '../../core/errors.ts';
 import { startStreamChild } from '../process/child.ts';
 import { runForRecords } from '../process/child-records.ts';
 import type { Capabilities } from './capabilities.ts';
+import { listOf } from './path-list.ts';
+import { describeSameNames } from './same-names.ts';
 
 /** With which rsync says that it has gone on past what it could not copy, or copy in full (rsync(1), "EXIT VALUES"). */
 const partialCode = 23;
@@ -24,13 +26,20 @@ export interface CopyRequest {
 /**
  * Copies paths, and the directories above them without what else is in those.
  * @param onBytes called with how many bytes were copied since it was called last
- * @returns what rsync says of what it could not copy, or not in full; undefined where all of it is there
+ * @returns what could not be copied, or not in full, as rsync says it, and what it has written over; undefined where all of it is there
  * @throws ToolError when it fails otherwise; the signal's reason when aborted
  */
 export async function copyPaths(
   request: CopyRequest,
   onBytes: (bytes: number) => void,
 ): Promise<string | undefined> {
+  const { from, paths, keeps, signal } = request;
+  const incomplete = await runRsync(request, onBytes);
+  const lost = keeps.cases ? undefined : await describeSameNames(from, paths, signal);
+  return incomplete === undefined || lost === undefined ? (incomplete ?? lost) : `${incomplete}\n${lost}`;
+}
+
+async function runRsync(request: CopyRequest, onBytes: (bytes: number) => void): Promise<string | undefined> {
   const { from, to, paths, signal } = request;
   const args = [...optionsFor(request), '--from0', '--files-from=-', '--', `${from}/`, `${to}/`];
   signal.throwIfAborted();
@@ -90,11 +99,6 @@ function optionsFor({ keeps, isBtrfs }: CopyRequest): readonly string[] {
     ...(keeps.symlinks ? ['--links'] : []),
     ...(keeps.hardLinks ? ['--hard-links'] : []),
   ];
-}
-
-/** rsync takes a line that begins with `#` or `;` for a comment, also where names end in NUL. */
-function listOf(paths: readonly string[]): Buffer {
-  return Buffer.from(paths.map((path) => `.${path}\0`).join(''), 'latin1');
 }
 
 /** The bytes of the last progress line, such as `  1234  12%   1.00MB/s    0:00:01`; undefined where none of the lines is one. */

@@ -18,7 +18,7 @@ const tree = join(mount, 'tree');
 await shell`btrfs subvolume create ${tree}`;
 await seedData(tree, { seed: 11, files: 64, totalBytes: 2 ** 20 });
 await shell`setfattr -n user.rsync.%stat -v 1 ${join(tree, 'links')}`;
-const everything = { owners: true, symlinks: true, hardLinks: true };
+const everything = { owners: true, symlinks: true, hardLinks: true, cases: true };
 const never = new AbortController().signal;
 const other = await ext4('copy-paths', 128 * 2 ** 20);
 let directories = 0;
@@ -98,11 +98,32 @@ test('names that rsync reads as comments, options or patterns are names', async 
 
 test('a filesystem that keeps no owners and links gets the content', async () => {
   const to = await fresh();
-  const keeps = { owners: false, symlinks: false, hardLinks: false };
+  const keeps = { owners: false, symlinks: false, hardLinks: false, cases: true };
   assert.equal((await copy(to, ['/links', '/metadata', '/special'], { keeps })).incomplete, undefined);
   assert.equal(statSync(join(to, 'links/again')).nlink, 1);
   assert.equal(statSync(join(to, 'metadata/owned')).uid, 0);
   assert.deepEqual(readdirSync(join(to, 'special')), []);
+});
+
+test('names that a filesystem takes for one, as it does not tell cases apart, are reported', async () => {
+  mkdirSync(join(tree, 'cases/sub'), { recursive: true });
+  mkdirSync(join(tree, 'cases/Sub'));
+  const texts = ['README', 'readme', 'ÄÖ', 'äö', 'ß', 'ss'];
+  // No text: bytes of which nothing is known.
+  for (const name of [...texts, Buffer.of(0xc4), Buffer.of(0xe4)])
+    writeFileSync(Buffer.concat([Buffer.from(`${tree}/cases/`), Buffer.from(name)]), '');
+  const keeps = { ...everything, cases: false };
+  const { incomplete = '' } = await copy(await fresh(), ['/cases', '/links'], { keeps });
+  const found = incomplete
+    .split('\n')
+    .map((line) => line.replace(/ differs from another name in case alone, .*/, ''));
+  assert.equal(found.length, 3, incomplete);
+  for (const pair of [/^\/cases\/readme$/i, /^\/cases\/äö$/i, /^\/cases\/sub$/i])
+    assert.ok(
+      found.some((path) => pair.test(path)),
+      incomplete,
+    );
+  assert.equal((await copy(await fresh(), ['/cases/README', '/links'], { keeps })).incomplete, undefined);
 });
 
 test('what cannot be kept in full is reported, and the rest is there', async () => {

@@ -105,6 +105,8 @@ function tellLosses({ log }: StageContext, path: string, type: string, keeps: Ca
     log.warn(`${where} keeps no owners: permissions, ACLs, attributes and special files are lost`);
   if (!keeps.symlinks) log.warn(`${where} keeps no symbolic links: they are left out`);
   if (!keeps.hardLinks) log.warn(`${where} keeps no hard links: each name gets a file of its own`);
+  if (!keeps.cases)
+    log.warn(`${where} takes "a" and "A" for one name: names that differ in case alone become one`);
 }
 
 function usage(message: string, hint: string): ToolError {
