@@ -4,10 +4,14 @@
  */
 import { type FileHandle, lstat, mkdtemp, open, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, pathExists } from './files.ts';
 import { lockFile } from './lock.ts';
 
 const lockName = 'lock';
+
+const removeAttempts = 10;
+const removePauseMs = 100;
 
 /** A directory that its run must remove. */
 export interface LockedDirectory {
@@ -119,12 +123,22 @@ async function removeIfAbandoned(
   return true;
 }
 
+/** What is removed while it is open keeps a name on NFS and FUSE, so the directory is removed when its lock is closed: FUSE hears of that late. */
 async function removeWith(path: string, file: FileHandle): Promise<void> {
   try {
     await rm(join(path, lockName), { force: true });
-    await rmdir(path);
   } finally {
     await file.close();
+  }
+  for (let left = removeAttempts; ; left--) {
+    try {
+      return await rmdir(path);
+    } catch (error) {
+      // Without its lock it is one that another run may remove as well.
+      if (codeOf(error) === 'ENOENT') return;
+      if (codeOf(error) !== 'ENOTEMPTY' || left === 1) throw error;
+    }
+    await sleep(removePauseMs);
   }
 }
 

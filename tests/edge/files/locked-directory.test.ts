@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -44,6 +53,20 @@ test('a directory is for its owner alone, and gone when it is removed', async ()
   assert.equal(statSync(directory.path).mode & 0o777, 0o700);
   await directory.remove();
   assert.deepEqual(readdirSync(parent), []);
+});
+
+test('where the lock keeps a name while it is open, and for a moment after, the directory goes as well', async () => {
+  const parent = makeParent();
+  const directory = await makeLockedDirectory(parent, 'ours-');
+  // As NFS and FUSE leave it of a file that is removed while it is open.
+  const kept = join(directory.path, '.fuse_hidden0001');
+  writeFileSync(kept, '');
+  setTimeout(() => rmSync(kept), 150);
+  await directory.remove();
+  assert.deepEqual(readdirSync(parent), []);
+  const other = await makeLockedDirectory(parent, 'ours-');
+  writeFileSync(join(other.path, 'content'), '');
+  await assert.rejects(other.remove(), /ENOTEMPTY/);
 });
 
 test('what a killed run has left is removed, and what runs, and what is not ours, stays', async () => {
