@@ -26,6 +26,7 @@ await runScript({
   needs: 'bucket',
   locked: 'apply',
   async run({ context, options, json, skip }) {
+    const { lockForDeleting } = await import('../lib/edge/files/reading-lock.ts');
     const { applyPrune } = await import('../lib/stage/bucket/apply-prune.ts');
     const { nothingFound } = await import('../lib/stage/bucket/backups.ts');
     const { planPrunes, problemsOf } = await import('../lib/stage/bucket/prune.ts');
@@ -39,6 +40,8 @@ await runScript({
       skip();
       return 0;
     }
+    // Before the plan: a restore that begins later finds what is left.
+    const alone = options.apply === undefined ? undefined : await lockForDeleting(context.settings.RUN_DIR);
     const retirement = retire === undefined ? undefined : await planRetirement(context, retire);
     const survey = retirement ?? (await planPrunes(context, subvolume));
     if (subvolume && survey.plans.length === 0) {
@@ -60,6 +63,7 @@ await runScript({
         outcomes?.set(plan.subvolume, await applyPrune(context, plan));
       }
     } finally {
+      await alone?.release();
       if (json) console.log(JSON.stringify(pruneDocument(report)));
       else if (outcomes?.size) console.log(doneText([...outcomes.values()]));
     }

@@ -1,8 +1,12 @@
-/** A backup that is published deletes old snapshots; a restore or a drill may be comparing with one of them, for hours. */
+/**
+ * What others delete meanwhile: a backup old snapshots, with one of which a restore or a drill may be comparing for hours; a prune old backups, one
+ * of which may be restored.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { lockForDeleting } from '../../lib/edge/files/reading-lock.ts';
 import type { StageContext } from '../../lib/stage/context.ts';
 import { restoreBackup } from '../../lib/stage/restore/restore.ts';
 import { drillEach } from '../../lib/stage/watch/drill/drills.ts';
@@ -61,4 +65,27 @@ test('so is a drill, which has proved what it could', async (t) => {
   assert.ok(result?.did === 'drill', JSON.stringify(result));
   const { result: verdict, proofs } = result.outcome.record;
   assert.deepEqual([verdict, proofs[1]], ['sound', deleted]);
+});
+
+test('as long as a restore runs no prune does, and one that begins during a prune warns', async (t) => {
+  const world = await smallWorld(t);
+  const { context, warnings, backUp, restore } = await hostIn(world);
+  await write(world, 'one');
+  await backUp();
+  const { RUN_DIR } = context.settings;
+  let whileRestored: unknown;
+  await restore(
+    join(world.mount, 'first'),
+    {},
+    {
+      onInPlace: async () => {
+        whileRestored = await lockForDeleting(RUN_DIR).catch(({ kind }) => kind);
+      },
+    },
+  );
+  assert.equal(whileRestored, 'locked');
+  const prune = await lockForDeleting(RUN_DIR);
+  await restore(join(world.mount, 'second'));
+  assert.equal(warnings.at(-1), 'a prune runs on this host: what it deletes cannot be restored');
+  await prune.release();
 });

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { takeLock } from '../../lib/edge/files/lock.ts';
+import { lockForReading } from '../../lib/edge/files/reading-lock.ts';
 import { deleteObjects } from '../../lib/edge/s3/delete-objects.ts';
 import { listKeys } from '../../lib/edge/s3/objects.ts';
 import type { Bucket } from '../../lib/edge/s3/s3-client.ts';
@@ -164,6 +165,23 @@ test('while a backup holds the lock nothing is pruned, but a plan is made', asyn
   await lock.release();
   assert.deepEqual(await keysIn(bucket), before);
   assert.equal((await prune('--apply')).exitCode, 0);
+});
+
+test('while something is restored here nothing is pruned, but a plan is made', async () => {
+  const { bucket, prune, runDirectory } = await scene('reading');
+  assert.equal((await prune('--apply', '--set', 'KEEP_GENERATIONS=3')).exitCode, 0);
+  const before = await keysIn(bucket);
+  const restores = [await lockForReading(runDirectory), await lockForReading(runDirectory)];
+  for (const restore of restores) {
+    const refused = await prune('--apply');
+    assert.equal(refused.exitCode, 3, refused.stderr);
+    assert.match(errorsOf(refused)[0] ?? '', /^a restore, drill or extract runs, which may need/);
+    assert.equal((await prune()).exitCode, 0);
+    assert.deepEqual(await keysIn(bucket), before);
+    await restore?.release();
+  }
+  assert.equal((await prune('--apply')).exitCode, 0);
+  assert.ok((await keysIn(bucket)).length < before.length);
 });
 
 test('refusals are a line each and exit 1; damage is exit 4', async () => {

@@ -68,13 +68,18 @@ async function openWithin(runDirectory: string, path: string, opened: FileHandle
 
 /**
  * Locks an open file or directory: false when another process holds its lock. flock(1) locks the open file that it is given, so
- * the lock is ours after it has exited, and until the file is closed.
+ * the lock is ours after it has exited, and until the file is closed. Shared, it keeps out only those who want it alone.
  * @throws ToolError when it cannot be locked at all; `path` is for the message.
  */
-export async function lockFile({ fd }: FileHandle, path: string): Promise<boolean> {
+export async function lockFile(
+  { fd }: FileHandle,
+  path: string,
+  how: 'alone' | 'shared' = 'alone',
+): Promise<boolean> {
+  const kind = how === 'alone' ? '--exclusive' : '--shared';
   const { exitCode, stderr } = await command({
     stdio: ['ignore', 'pipe', 'pipe', fd],
-  })`flock --nonblock --conflict-exit-code ${conflictCode} 3`;
+  })`flock ${kind} --nonblock --conflict-exit-code ${conflictCode} 3`;
   if (exitCode === 0 || exitCode === conflictCode) return exitCode === 0;
   throw commandError(`cannot lock ${path}`, stderr);
 }

@@ -5,6 +5,7 @@ import { readableTimestamp } from '../../core/format/names.ts';
 import { isWorthReading } from '../../core/plan/chunk-problem.ts';
 import type { ThawObject } from '../../core/thaw/thaw-plan.ts';
 import { formatCount, formatSize } from '../../core/units.ts';
+import { lockForReading } from '../../edge/files/reading-lock.ts';
 import { forgetWriteErrors } from '../../edge/files/sync-filesystem.ts';
 import type { ThawTerms } from '../../edge/s3/thaw-requests.ts';
 import { heldBytesFor } from '../../transfer/back/fetching.ts';
@@ -71,6 +72,16 @@ export interface RestoreOutcome {
  *   and what followed failed, such as the comparison with the source snapshot: then TARGET is kept.
  */
 export async function restoreBackup(context: StageContext, asked: RestoreRequest): Promise<RestoreOutcome> {
+  const reading = await lockForReading(context.settings.RUN_DIR);
+  if (!reading) context.log.warn('a prune runs on this host: what it deletes cannot be restored');
+  try {
+    return await restoreLocked(context, asked);
+  } finally {
+    await reading?.release();
+  }
+}
+
+async function restoreLocked(context: StageContext, asked: RestoreRequest): Promise<RestoreOutcome> {
   const { subvolume, selection, continuesChain } = asked;
   await checkPlace(asked.target);
   if (continuesChain) await checkContinuable(context, subvolume, asked.target);
