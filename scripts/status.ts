@@ -15,7 +15,7 @@ Exits 1 when something is wrong, and 4 when something in the bucket is damaged.`
     const status = await lookAtHost(context);
     const place = { ...settings, bucket: bucket.name, prefix: bucket.prefix, now: now() };
     console.log(json ? JSON.stringify(statusJson(status, place)) : statusText(status, place));
-    const complaints = status.subvolumes.flatMap((subvolume) => subvolume.complaints);
+    const complaints = [status, ...status.subvolumes].flatMap((each) => each.complaints);
     if (complaints.some(({ isDamage }) => isDamage)) return 4;
     return complaints.length > 0 ? 1 : 0;
   },

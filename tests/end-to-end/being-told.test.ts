@@ -192,6 +192,9 @@ test('successes and failures are reported, and what was known of the rest is kep
       metric(text, 'stored_bytes', 'subvolume="data"'),
       metric(before, 'stored_bytes', 'subvolume="data"'),
     );
+    const shown = await world.run('status.ts', '--config', config);
+    assert.notEqual(shown.exitCode, 0, shown.stdout);
+    assert.match(shown.stdout, /^WRONG {12}the last make backup \(.* UTC\) ended with exit\n +code 1:/m);
   });
 
   await t.test('nothing can be reported, and the backup is made all the same', async () => {

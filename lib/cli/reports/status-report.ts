@@ -16,11 +16,11 @@ export interface StatusPlace
 }
 
 /** The screen. */
-export function statusText({ subvolumes, runs }: HostStatus, place: StatusPlace): string {
+export function statusText({ subvolumes, runs, complaints }: HostStatus, place: StatusPlace): string {
   const blocks = subvolumes.map((subvolume) => blockOf(subvolume, place).join('\n'));
   const nothing = `no backups in ${place.bucket} under ${place.prefix}/`;
   const pruned = runs.find(({ command }) => command === 'prune')?.done_at ?? undefined;
-  const general = generalLines(subvolumes, pruneText(pruned, place)).join('\n');
+  const general = generalLines({ subvolumes, complaints }, pruneText(pruned, place)).join('\n');
   return [...(blocks.length === 0 ? [nothing] : blocks), general].join('\n\n');
 }
 
@@ -94,15 +94,19 @@ function pruneText(doneAt: string | undefined, { PRUNE_EVERY, KEEP_GENERATIONS, 
   return `due every ${formatDuration(PRUNE_EVERY)}, keeps ${generations}; ${last}`;
 }
 
-function generalLines(subvolumes: readonly SubvolumeStatus[], prune: string): readonly string[] {
+function generalLines(
+  { subvolumes, complaints }: Pick<HostStatus, 'subvolumes' | 'complaints'>,
+  prune: string,
+): readonly string[] {
   const costs = subvolumes.map(({ health }) => (health ? health.dollars_per_month : 0));
   const sum = costs.every((cost) => cost !== null)
     ? costs.reduce((total: number, cost) => total + (cost ?? 0), 0)
     : null;
-  const wrong = subvolumes.reduce((count, { complaints }) => count + complaints.length, 0);
+  const wrong = subvolumes.reduce((count, each) => count + each.complaints.length, complaints.length);
   return [
     ...labelled('in all', costText(sum), 0),
     ...labelled('prune', prune, 0),
+    ...complaints.flatMap(({ text }) => labelled('WRONG', text, 0)),
     ...labelled(
       'state',
       wrong === 0 ? 'nothing is known to be wrong' : `${formatCount(wrong, 'thing')} wrong`,
@@ -120,7 +124,10 @@ function storedBytes(byClass: Readonly<Record<string, number>>): number {
 }
 
 /** The document, whose fields docs/json.md names. */
-export function statusJson({ subvolumes, runs }: HostStatus, place: StatusPlace): unknown {
+export function statusJson(
+  { subvolumes, runs, complaints: general }: HostStatus,
+  place: StatusPlace,
+): unknown {
   return {
     bucket: place.bucket,
     prefix: place.prefix,
@@ -143,6 +150,7 @@ export function statusJson({ subvolumes, runs }: HostStatus, place: StatusPlace)
       exit_code,
       problem,
     })),
+    wrong: general.map(({ text }) => text),
     prune_every_seconds: place.PRUNE_EVERY === 'never' ? null : place.PRUNE_EVERY,
   };
 }

@@ -6,12 +6,12 @@ import type { Logger } from 'pino';
 import { describeError, ToolError } from '../../core/errors.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
 import { formatDuration } from '../../core/units.ts';
-import { type RunFacts, recordRun } from '../../core/watch/run-record.ts';
+import { isFailure, isStopped, type RunFacts, recordRun } from '../../core/watch/run-record.ts';
 import { pathExists } from '../../edge/files/files.ts';
 import { WatchFiles } from '../../edge/files/watch-files.ts';
 import { endingWithin } from '../../edge/process/abort-scope.ts';
 import type { StageContext } from '../../stage/context.ts';
-import { isFailure, isStopped, type WatchedCommand } from './watched-commands.ts';
+import type { WatchedCommand } from './watched-commands.ts';
 
 /** Where it is reported. */
 export interface RunWatchOptions {

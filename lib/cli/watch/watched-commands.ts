@@ -27,15 +27,3 @@ export function watchedCommand(file: string, options: OptionValues<string>): Wat
   if ('dry-run' in options || (file === 'prune.ts' && !('apply' in options))) return undefined;
   return byScript[file];
 }
-
-/** Whether something has to be done: a drill or a verify may wait for a thaw, but a backup that does is not made. */
-export function isFailure({ command }: WatchedCommand, exitCode: number): boolean {
-  if (exitCode === 5) return command === 'backup';
-  // Another run may hold the lock for days. A prune can wait, and the drill that holds the other's lock is reported itself.
-  return exitCode !== 0 && !(exitCode === 3 && ['prune', 'drill'].includes(command));
-}
-
-/** Stopped by a signal that asks for it: neither a success nor a failure. */
-export function isStopped(exitCode: number): boolean {
-  return [129, 130, 143].includes(exitCode);
-}

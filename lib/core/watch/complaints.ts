@@ -2,7 +2,7 @@
 import { readableTime } from '../format/names.ts';
 import { DAY_MS } from '../units.ts';
 import type { SubvolumeHealth } from './health.ts';
-import type { SubvolumeRun } from './run-record.ts';
+import { isFailure, isStopped, type RunRecord, type SubvolumeRun } from './run-record.ts';
 
 /** What is known of a subvolume. */
 export interface SubvolumeFacts {
@@ -65,6 +65,24 @@ export function complaintsOf(facts: SubvolumeFacts, nowMs: number): readonly Com
     complaints.push(wrong(`the last drill was ${timeOf(Date.parse(drill.at))}: make drill`));
   }
   return complaints;
+}
+
+/** The commands whose last run is reported as a whole; stages of a backup are run by hand. */
+const reported: ReadonlySet<string> = new Set(['backup', 'verify', 'drill', 'prune']);
+
+/** The last runs that failed before they came to a subvolume, or for another reason than one of them. */
+export function complaintsOfRuns(runs: readonly RunRecord[]): readonly Complaint[] {
+  return runs.flatMap((run) => {
+    const { command, finished_at, exit_code, problem } = run;
+    if (!reported.has(command) || isStopped(exit_code) || !isFailure(run, exit_code)) return [];
+    const isExplained = Object.values(run.subvolumes).some(
+      (each) => each.finished_at === finished_at && ['failed', 'damaged'].includes(each.outcome),
+    );
+    if (isExplained) return [];
+    const why = problem === null ? '' : `: ${problem}`;
+    const text = `the last make ${command} (${timeOf(Date.parse(finished_at))}) ended with exit code ${exit_code}${why}`;
+    return [{ text, isDamage: exit_code === 4 }];
+  });
 }
 
 function isStale(lastMs: number, everyMs: number | undefined, nowMs: number): boolean {

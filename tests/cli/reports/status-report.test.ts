@@ -38,6 +38,7 @@ const status: HostStatus = {
     },
   ],
   runs: [goodRun('backup', 'published')],
+  complaints: [{ text: 'the last make prune ended with exit code 1', isDamage: false }],
 };
 
 test('one screen says of each subvolume what there is, what is due and what is wrong', () => {
@@ -65,7 +66,8 @@ test('one screen says of each subvolume what there is, what is due and what is w
   );
   assert.match(old, /^old {2}\(not in SUBVOLUMES\)/);
   assert.match(general, /nothing prunes, as PRUNE_EVERY=never/);
-  assert.match(general, /state +1 thing wrong/);
+  assert.match(general, /^WRONG +the last make prune ended with exit code 1$/m);
+  assert.match(general, /state +2 things wrong/);
 });
 
 test('no line is wider than 80 columns, whatever is wrong', () => {
@@ -84,6 +86,7 @@ test('a prune is named with its period and the last one, and so is a backup that
       {
         subvolumes: [{ ...data, health: { ...healthy, due } }],
         runs: commands.map((command) => goodRun(command, 'sound')),
+        complaints: [],
       },
       { ...place, PRUNE_EVERY: 604_800 },
     );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { complaintsOf, type SubvolumeFacts } from '../../../lib/core/watch/complaints.ts';
+import { complaintsOf, complaintsOfRuns, type SubvolumeFacts } from '../../../lib/core/watch/complaints.ts';
 import { goodRun, healthy } from './samples.ts';
 
 const day = 86_400_000;
@@ -62,4 +62,31 @@ test('each thing that is wrong is named, with what to do', () => {
 test('a timer that looks once a night is given a day', () => {
   assert.deepEqual(of({ health: { ...healthy, due: { kind: 'full', at: '2026-11-27T12:01:00Z' } } }), []);
   assert.equal(of({}, Date.parse('2026-12-06T03:00:00Z')).length, 1);
+});
+
+test('a run that failed is named unless what it found of a subvolume says so already', () => {
+  const run = goodRun('backup', 'published');
+  const { data } = run.subvolumes;
+  assert.ok(data);
+  const failed = { ...run, exit_code: 3, problem: 'another run holds the lock', finished_at: 'later' };
+  const named = (...runs: Parameters<typeof complaintsOfRuns>[0]) =>
+    complaintsOfRuns(runs).map(({ text, isDamage }) => (isDamage ? `damage: ${text}` : text));
+  const at = { finished_at: '2026-11-28T04:00:00Z' };
+  assert.deepEqual(named({ ...failed, ...at }), [
+    'the last make backup (2026-11-28 04:00 UTC) ended with exit code 3: another run holds the lock',
+  ]);
+  assert.deepEqual(named({ ...run, ...at, command: 'prune', exit_code: 4 }), [
+    'damage: the last make prune (2026-11-28 04:00 UTC) ended with exit code 4',
+  ]);
+  const told = { data: { ...data, ...at, outcome: 'failed' as const } };
+  for (const fine of [
+    run,
+    { ...failed, ...at, subvolumes: told },
+    { ...failed, ...at, command: 'prune' },
+    { ...failed, ...at, command: 'upload' },
+    { ...failed, ...at, exit_code: 143 },
+    { ...failed, ...at, command: 'verify', exit_code: 5 },
+  ]) {
+    assert.deepEqual(named(fine), [], JSON.stringify(fine));
+  }
 });

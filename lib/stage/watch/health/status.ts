@@ -1,6 +1,6 @@
 /** How the backups of this host are: the bucket as it is now, and what the last runs of this host did. */
 import { drillEverySeconds } from '../../../core/plan/drill-due.ts';
-import { type Complaint, complaintsOf } from '../../../core/watch/complaints.ts';
+import { type Complaint, complaintsOf, complaintsOfRuns } from '../../../core/watch/complaints.ts';
 import type { SubvolumeHealth } from '../../../core/watch/health.ts';
 import type { RunRecord, SubvolumeRun } from '../../../core/watch/run-record.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
@@ -24,6 +24,8 @@ export interface SubvolumeStatus {
 export interface HostStatus {
   readonly subvolumes: readonly SubvolumeStatus[];
   readonly runs: readonly RunRecord[];
+  /** What is wrong beside what is wrong with one of them. */
+  readonly complaints: readonly Complaint[];
 }
 
 /** Looks at the bucket and at RUN_DIR. @throws ToolError when the bucket cannot be asked */
@@ -59,5 +61,5 @@ export async function lookAtHost(context: StageContext): Promise<HostStatus> {
       complaints: complaintsOf(facts, now().getTime()),
     });
   }
-  return { subvolumes, runs };
+  return { subvolumes, runs, complaints: complaintsOfRuns(runs) };
 }
