@@ -24,8 +24,11 @@ export function drillReport(results: readonly DrillResult[]): {
 
 function linesOf(result: DrillResult): readonly string[] {
   switch (result.did) {
-    case 'nothing':
-      return [`${result.subvolume}: next drill due ${result.nextAt}`];
+    case 'nothing': {
+      const { at, failures } = result.next;
+      const after = failures > 0 ? `the last ${formatCount(failures, 'drill')} failed; ` : '';
+      return [`${result.subvolume}: ${after}next drill due ${at}`];
+    }
     case 'leave':
       return [`${result.subvolume}: nothing is due, as ${result.why}`];
     case 'plan':
@@ -58,7 +61,7 @@ function jsonOf(result: DrillResult) {
   const { subvolume } = result;
   switch (result.did) {
     case 'nothing':
-      return { subvolume, next_due_at: result.nextAt };
+      return { subvolume, next_due_at: result.next.at };
     case 'leave':
       return { subvolume, under_way: result.why };
     case 'plan':

@@ -21,3 +21,19 @@ test('a drill dated in the future says that the clock is wrong, but not by its s
   assert.deepEqual(judgeDrill('weekly', now + DAY_MS, now), { due: 'unknown' });
   assert.deepEqual(judgeDrill('weekly', now + 30_000, now), { due: false, atMs: now + 30_000 + 7 * DAY_MS });
 });
+
+test('drills that fail again and again come ever more seldom, up to the usual time', () => {
+  const failed = (times: number, daysAgo: number) =>
+    Array.from({ length: times }, (_, index) => now - (daysAgo + index) * DAY_MS);
+  const judge = (times: number, daysAgo: number) =>
+    judgeDrill('weekly', undefined, now, failed(times, daysAgo));
+  assert.deepEqual(judge(1, 0), { due: true }, 'the network may have been away');
+  assert.deepEqual(judge(2, 1), { due: false, atMs: now + DAY_MS, failures: 2 });
+  assert.deepEqual(judge(2, 2), { due: true });
+  assert.deepEqual(judge(3, 3), { due: false, atMs: now + DAY_MS, failures: 3 });
+  assert.deepEqual(judge(60, 6), { due: false, atMs: now + DAY_MS, failures: 60 });
+  assert.deepEqual(judge(60, 7), { due: true });
+  assert.deepEqual(judge(3, -1), { due: true }, 'a clock that was ahead');
+  const afterSound = judgeDrill('weekly', now - DAY_MS, now, failed(3, 0));
+  assert.deepEqual(afterSound, { due: false, atMs: now + 6 * DAY_MS });
+});

@@ -59,20 +59,29 @@ export async function drill(
   return { ...outcome, key, record };
 }
 
-/** When the next drill of a subvolume is due; undefined when one is due now. @throws ToolError when the clock is behind the last one */
+/** When the next drill of a subvolume is due, and after how many in a row that failed. */
+export interface NextDrill {
+  readonly at: string;
+  readonly failures: number;
+}
+
+/** Judges when that is; undefined when one is due now. @throws ToolError when the clock is behind the last one */
 export async function nextDrill(
   context: StageContext,
   subvolume: string,
   cadence: DrillCadence,
-): Promise<string | undefined> {
-  const { last } = await earlierDrills(context, subvolume);
-  const lastMs = last && new Date(last.started_at).getTime();
-  const verdict = judgeDrill(cadence, lastMs, context.now().getTime());
+): Promise<NextDrill | undefined> {
+  const { last, failed, lastKey } = await earlierDrills(context, subvolume);
+  const timeOf = ({ started_at }: DrillRecord) => new Date(started_at).getTime();
+  const verdict = judgeDrill(cadence, last && timeOf(last), context.now().getTime(), failed.map(timeOf));
   if (verdict.due === true) return undefined;
-  if (verdict.due === false) return readableTime(new Date(verdict.atMs));
+  if (verdict.due === false)
+    return { at: readableTime(new Date(verdict.atMs)), failures: verdict.failures ?? 0 };
   throw new ToolError(
     `the clock says ${context.now().toISOString()}, but the last drill of ${subvolume} is of ${last?.started_at}`,
-    { hint: 'set the clock (timedatectl set-ntp true) and run again' },
+    {
+      hint: `set the clock (timedatectl set-ntp true) and run again; if it is right, delete ${lastKey}`,
+    },
   );
 }
 

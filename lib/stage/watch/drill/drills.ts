@@ -4,7 +4,7 @@ import type { DrillCadence } from '../../../core/plan/drill-due.ts';
 import { listEverything, nothingFound } from '../../bucket/backups.ts';
 import type { StageContext } from '../../context.ts';
 import { planScratch, type ScratchPlan, type ScratchRequest } from '../../restore/scratch/scratch-plan.ts';
-import { type DrillOptions, type DrillOutcome, drill, nextDrill } from './drill.ts';
+import { type DrillOptions, type DrillOutcome, drill, type NextDrill, nextDrill } from './drill.ts';
 import { lockDrill } from './drill-lock.ts';
 
 /** Which drills, and how they are done. */
@@ -18,7 +18,7 @@ export interface DrillsRequest extends DrillOptions, Omit<ScratchRequest, 'subvo
 
 /** What became of one. */
 export type DrillResult =
-  | { readonly subvolume: string; readonly did: 'nothing'; readonly nextAt: string }
+  | { readonly subvolume: string; readonly did: 'nothing'; readonly next: NextDrill }
   /** Another drill of it runs, so that none is due. */
   | { readonly subvolume: string; readonly did: 'leave'; readonly why: string }
   | { readonly subvolume: string; readonly did: 'plan'; readonly plan: ScratchPlan }
@@ -83,8 +83,8 @@ async function drillIfDue(
 ): Promise<DrillResult> {
   const { subvolume, selection, thaw, cadence, isDryRun } = request;
   if (cadence !== undefined && cadence !== 'off') {
-    const nextAt = await nextDrill(context, subvolume, cadence);
-    if (nextAt !== undefined) return { subvolume, did: 'nothing', nextAt };
+    const next = await nextDrill(context, subvolume, cadence);
+    if (next !== undefined) return { subvolume, did: 'nothing', next };
   }
   const plan = await planScratch(context, { subvolume, selection, thaw });
   if (isDryRun) return { subvolume, did: 'plan', plan };

@@ -21,6 +21,10 @@ export interface EarlierDrills {
   readonly last: DrillRecord | undefined;
   /** Key of a newer one of this host that was begun and has not ended, such as one that waits for a thaw. */
   readonly begun: string | undefined;
+  /** Those of this host that failed since the last, the newest first. */
+  readonly failed: readonly DrillRecord[];
+  /** Key of the last. */
+  readonly lastKey?: string;
 }
 
 /** Reads the records of a subvolume, the newest first, up to one that came to a conclusion. */
@@ -34,16 +38,18 @@ export async function earlierDrills(
     (key) => key.endsWith('.json') && parseTimestamp(key.slice(root.length, -'.json'.length)) !== undefined,
   );
   let begun: string | undefined;
+  const failed: DrillRecord[] = [];
   for (const key of keys.sort().reverse().slice(0, mostRead)) {
     const document = await readDocument(bucket, key, MAX_DRILL_BYTES);
     const record = document && parseDrillRecord(document.text);
     // Whatever else stands there says nothing of a backup.
     if (!record) continue;
-    if (isConclusive(record)) return { last: record, begun };
+    if (isConclusive(record)) return { last: record, begun, failed, lastKey: key };
     const isOurs = hostId === undefined ? record.host === hostName : record.host_id === hostId;
     if (record.result === 'started' && isOurs) begun ??= key;
+    if (record.result === 'failed' && isOurs) failed.push(record);
   }
-  return { last: undefined, begun };
+  return { last: undefined, begun, failed };
 }
 
 /** Key of the record of a drill that begins now. */
