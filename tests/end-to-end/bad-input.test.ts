@@ -143,6 +143,12 @@ test('bad settings and usage: one clear line, the documented exit code, nothing 
       code: 1,
       says: /does not exist; make it with/,
     },
+    {
+      name: 'a SNAPSHOT_DIR that is a file',
+      changes: { SNAPSHOT_DIR: join(world.data, 'file') },
+      code: 1,
+      says: /cannot look into \S+file: a part of the path is not a directory/,
+    },
   ];
   for (const { name, changes, variables = [], code, says } of cases) {
     await t.test(`${name}: exit ${code}`, async () => {

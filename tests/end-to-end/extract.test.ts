@@ -1,6 +1,6 @@
 /** Files and folders out of backups: what comes, what is refused before anything is fetched, and what is left, which is nothing. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
@@ -240,6 +240,24 @@ async function tiny(t: TestContext, mib: number): Promise<string> {
   t.after(() => shell`umount ${directory}`);
   return directory;
 }
+
+test('a SNAPSHOT_DIR that cannot be read, as on a disk that has died, ends neither extract nor restore', async () => {
+  const SNAPSHOT_DIR = join(world.directory, 'no-directory');
+  writeFileSync(SNAPSHOT_DIR, '');
+  const there = await hostIn(world, { settings: { SPOOL_DIR: spool, SNAPSHOT_DIR } });
+  const { copied } = await run(fresh(), '/links', {}, there);
+  assert.deepEqual(copied, ['/links']);
+  const target = join(world.mount, 'restored');
+  await there.restore(target, {}, { verifyMode: 'full' });
+  await shell`btrfs subvolume delete ${target}`;
+  assert.match(
+    there.warnings.join('\n'),
+    /the snapshots in SNAPSHOT_DIR \S+ cannot be looked at: cannot look into \S+no-directory: a part of the path is not a directory/,
+  );
+  const error = await refusal(there.restore(target, {}, { continuesChain: true }));
+  assert.deepEqual([error.kind, existsSync(target)], ['usage', false]);
+  assert.match(error.message, /^CONTINUE=1 is not possible: SNAPSHOT_DIR \S+ is no directory/);
+});
 
 test('other failures are reported as they are', async () => {
   const error: ToolError = await refusal(run(fresh(), '/links', { subvolume: 'other' }));

@@ -69,10 +69,13 @@ export interface FoundSubvolume extends SubvolumeInfo {
   readonly path: string;
 }
 
-/** The subvolumes that lie directly in a directory, and have a UUID. */
+/** The subvolumes that lie directly in a directory, and have a UUID. @throws ToolError when it cannot be read */
 export async function findSubvolumes(directory: string): Promise<readonly FoundSubvolume[]> {
   const found: FoundSubvolume[] = [];
-  for (const name of (await readdir(directory)).sort()) {
+  const names = await readdir(directory).catch((cause: unknown) => {
+    throw fileError(`cannot look into ${directory}`, cause);
+  });
+  for (const name of names.sort()) {
     const subvolume = await subvolumeAt(join(directory, name), name);
     if (subvolume) found.push(subvolume);
   }

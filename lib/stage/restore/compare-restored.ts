@@ -1,6 +1,6 @@
 /** After a restore: what can be proved, and the proof. */
 import { basename, isAbsolute } from 'node:path';
-import { ToolError } from '../../core/errors.ts';
+import { describeError, ToolError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/format/manifest.ts';
 import { formatCount } from '../../core/units.ts';
 import { type FoundSubvolume, findSubvolumes, subvolumeAt } from '../../edge/btrfs/btrfs.ts';
@@ -85,10 +85,21 @@ export async function findSource(
   context: StageContext,
   manifest: Manifest,
 ): Promise<FoundSubvolume | undefined> {
-  const directory = context.settings.SNAPSHOT_DIR;
   const { uuid, path } = manifest.snapshot;
-  const ours = directory && (await pathExists(directory)) ? await findSubvolumes(directory) : [];
+  const ours = await snapshotsHere(context);
   // The snapshot of another is where the manifest says, if anywhere; the UUID tells whether it is still the same.
   const there = isAbsolute(path) ? await subvolumeAt(path, basename(path)).catch(() => undefined) : undefined;
   return [...ours, ...(there ? [there] : [])].find((found) => found.uuid === uuid && found.readOnly);
+}
+
+/** Those in SNAPSHOT_DIR. It may be on the disk that has died: that must not end the restore of what was there. */
+async function snapshotsHere({ settings, log, signal }: StageContext): Promise<readonly FoundSubvolume[]> {
+  const directory = settings.SNAPSHOT_DIR;
+  try {
+    return directory && (await pathExists(directory)) ? await findSubvolumes(directory) : [];
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn(`the snapshots in SNAPSHOT_DIR ${directory} cannot be looked at: ${describeError(error)}`);
+    return [];
+  }
 }

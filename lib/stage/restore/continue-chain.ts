@@ -2,6 +2,7 @@
  * CONTINUE=1: a restore leaves in SNAPSHOT_DIR what the next backup builds on, so that a host that was restored uploads only what has changed. It is a
  * read-only copy of what was received last, under the UUID that the streams of its backup carry.
  */
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import type { Manifest, StoredManifest } from '../../core/format/manifest.ts';
@@ -42,6 +43,9 @@ export async function checkContinuable(
     throw notPossible('SNAPSHOT_DIR is not set', 'set it to a directory on the filesystem of TARGET');
   if (!(await pathExists(directory))) {
     throw notPossible(`SNAPSHOT_DIR ${directory} does not exist`, `make it: mkdir -p -m 0700 ${directory}`);
+  }
+  if (!(await stat(directory)).isDirectory()) {
+    throw notPossible(`SNAPSHOT_DIR ${directory} is no directory`, 'name a directory');
   }
   const parent = dirname(target);
   const [here, there] = await Promise.all([mountOf(parent), mountOf(directory)]);

@@ -1,4 +1,5 @@
 /** Whether the snapshot of a backup is still on this host, and as it was when it was backed up. */
+import { describeError } from '../../../core/errors.ts';
 import type { Manifest } from '../../../core/format/manifest.ts';
 import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
 import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';
@@ -12,12 +13,18 @@ export interface SourceHere {
   readonly isUnchanged: boolean;
 }
 
-/** Looks for it; undefined when it is not here. */
+/** Looks for it; undefined when it is not here, or cannot be read, as on a disk that dies. */
 export async function sourceHere(context: StageContext, manifest: Manifest): Promise<SourceHere | undefined> {
   const found = await findSource(context, manifest);
   if (!found) return undefined;
-  const unchanged = await unlessDeleted(context, found, () => isUnchanged(found, manifest));
-  return unchanged === undefined ? undefined : { path: found.path, isUnchanged: unchanged };
+  try {
+    const unchanged = await unlessDeleted(context, found, () => isUnchanged(found, manifest));
+    return unchanged === undefined ? undefined : { path: found.path, isUnchanged: unchanged };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.log.warn(`${found.path}, which was backed up, cannot be read: ${describeError(error)}`);
+    return undefined;
+  }
 }
 
 /** By its state, which the stream named; manifests that do not record it have the generation, which only ever says too much. */
