@@ -50,6 +50,18 @@ test('make thaw can be repeated: it requests once, says how far it is, and ends 
   assert.match(longer.stdout, new RegExp(`requested ${chunks.length} objects \\(Standard, 30 days\\)`));
 });
 
+test('a SPOOL_DIR that cannot be used is found before a thaw is requested', async (t) => {
+  const world = await archivedWorld(t, { thawDelayMs: untilTold, incrementals: 0 });
+  const args = ['--subvolume', 'data', '--target', join(world.mount, 'r'), '--no-wait'];
+  const refused = await world.run('restore.ts', ...args, '--set', `SPOOL_DIR=${world.data}/random/spool`);
+  assert.equal(refused.exitCode, 1, refused.stderr);
+  assert.match(
+    errorLines(refused)[0] ?? '',
+    /^cannot use SPOOL_DIR \S+: a part of the path is not a directory/,
+  );
+  assert.deepEqual(requestedKeys(world), []);
+});
+
 test('what is cold is asked for by restore and thaw alone, and metadata never has to thaw', async (t) => {
   const world = await archivedWorld(t);
   const chunks = await chunkKeys(world);

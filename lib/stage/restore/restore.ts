@@ -27,7 +27,7 @@ import { namingOtherPoints } from './other-points.ts';
 import { receivableTarget } from './receivable.ts';
 import { receiveBackup } from './receive-backup.ts';
 import { awaitRoom, checkRoom } from './room.ts';
-import { partsToKeep } from './staging/kept.ts';
+import { makeSpoolDirectory, partsToKeep } from './staging/kept.ts';
 import { leaveForLater, removeStaging } from './staging/leave.ts';
 import { lookForLeftRestores } from './staging/left-behind.ts';
 import { RestoreRecord } from './staging/record.ts';
@@ -209,6 +209,8 @@ async function receiveRest(
   const objects = await looking(() => checkChunks(context, rest));
   await warnOfDownloadMemory(context, 'this restore', heldBytesFor(chunksOf(rest)));
   const isBegun = record.from > 0;
+  const { SPOOL_DIR } = context.settings;
+  if (SPOOL_DIR !== undefined) await makeSpoolDirectory(SPOOL_DIR);
   // Before anything is thawed, which costs money; a wait may be long, so afterwards as well.
   await checkRoom(context, rest, isBegun, staging.path);
   const thaw = thawRequestFor(context, rest, request.thaw);
