@@ -262,8 +262,12 @@ check_signature() {
 # newest_of SUBVOLUME: the key that current.json names, in `key`. It is not signed: with signers, no signed manifest may be newer.
 newest_of() {
   local newer code mine
-  fetch "$prefix/subvol/$1/current.json" "$scratch/current" ||
-    refuse "$prefix/subvol/$1/current.json (recover.sh list shows what there is; restore takes a MANIFEST, too)"
+  ((${#manifests[@]} > 0)) || die 2 "there is no backup of $1 under $prefix/: recover.sh list shows what there is"
+  fetch "$prefix/subvol/$1/current.json" "$scratch/current" || {
+    [[ $said != *'(NoSuchKey)'* && $said != *'(404)'* ]] ||
+      die 4 "$prefix/subvol/$1/current.json is not in the bucket: choose one of recover.sh list by its MANIFEST"
+    refuse "$prefix/subvol/$1/current.json"
+  }
   key=$(jq -r '.manifest_key | strings' "$scratch/current" 2> /dev/null) || key=
   if ! name_backup "$key" || [[ $subvolume != "$1" ]]; then
     die 4 "$prefix/subvol/$1/current.json names no backup of $1: choose one of recover.sh list by its MANIFEST"

@@ -98,7 +98,8 @@ ${serverAdvice(place)}
        done
      done
 
-   That takes hours. Wait until this says ongoing-request="false" of each:
+   InvalidObjectState means that a chunk is not archived. The others take hours. Wait until this says of each either
+   ongoing-request="false", or None for one that is not archived:
 
      for manifest in $(cat chain); do
        jq -r '.chunks[] | .key' "$manifest" | while read -r key; do

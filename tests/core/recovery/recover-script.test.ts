@@ -119,7 +119,14 @@ test('a pointer that is missing or names something else is damage, and its backu
     );
   }
   bucket.remove(pointer);
-  assert.equal((await endOf(host, 'thaw', 'data'))[0], 4);
+  assert.deepEqual(await endOf(host, 'thaw', 'data'), [
+    4,
+    `recover.sh: ${pointer} is not in the bucket: choose one of recover.sh list by its MANIFEST`,
+  ]);
+  assert.deepEqual(await endOf(host, 'thaw', 'dtaa'), [
+    2,
+    'recover.sh: there is no backup of dtaa under fleet/host-1/: recover.sh list shows what there is',
+  ]);
   const { exitCode, stdout } = await host.recover('thaw', keyOf.full);
   assert.deepEqual([exitCode, stdout], [0, 'chunks readable: 2, requested now: 0, thawing already: 0\n']);
 });
@@ -217,7 +224,7 @@ test('a failing network is tried again, a wrong key is not', async () => {
   bucket.fail('get-object current.json (InvalidAccessKeyId) when calling GetObject: no such key');
   assert.deepEqual(await endOf(host, 'thaw', 'data'), [
     1,
-    `recover.sh: ${root}/current.json (recover.sh list shows what there is; restore takes a MANIFEST, too) cannot be read: An error occurred (InvalidAccessKeyId) when calling GetObject: no such key`,
+    `recover.sh: ${root}/current.json cannot be read: An error occurred (InvalidAccessKeyId) when calling GetObject: no such key`,
   ]);
   assert.equal(bucket.calls().filter((call) => call.startsWith('get-object')).length, 1);
   bucket.fail('list-objects-v2 subvol/ Unable to locate credentials');
