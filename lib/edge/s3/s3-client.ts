@@ -215,6 +215,6 @@ class CredentialsLog {
 
 /** Sources that are not set up. */
 const isUsual =
-  /^(AWS_PROFILE is set|Skipping |Unable to find environment|Web identity |EC2 |Could not .* profile: \[default\]|Profile default could|Profile .* did not contain)/;
+  /^(AWS_PROFILE is set|AWS_EC2_METADATA_V1_DISABLED not set|Skipping |Unable to find environment|Web identity |EC2 |Could not .* profile: \[default\]|Profile default could|Profile .* did not contain)/;
 
 function ignore(): void {}

@@ -60,7 +60,11 @@ after(() => {
 });
 
 /** Opens a bucket with this profile. */
-async function openWith(profile?: string, onRetry: BucketEvents['onRetry'] = () => undefined) {
+async function openWith(
+  profile?: string,
+  onRetry: BucketEvents['onRetry'] = () => undefined,
+  environment: Readonly<Record<string, string>> = {},
+) {
   await mkdir(tokens, { recursive: true });
   await writeFile(tokenOfOld, '{"accessToken":"x","expiresAt":"2026-01-01T00:00:00Z"}');
   await writeFile(join(directory, '.aws', 'config'), config);
@@ -74,6 +78,7 @@ async function openWith(profile?: string, onRetry: BucketEvents['onRetry'] = () 
     AWS_EC2_METADATA_DISABLED: 'true',
     ...(profile !== undefined && { AWS_PROFILE: profile }),
     ...(profile === 'leak' && { AWS_SECRET_ACCESS_KEY: secret }),
+    ...environment,
   });
   const settings = settingsOf({ S3_BUCKET: 'backups', AWS_REGION: 'us-east-1' });
   const events = { onRetry, onSlowDown: () => undefined, random: () => 0 };
@@ -82,12 +87,27 @@ async function openWith(profile?: string, onRetry: BucketEvents['onRetry'] = () 
 }
 
 /** The failure to open a bucket with this profile. */
-function failureWith(profile?: string): Promise<ToolError> {
-  return openWith(profile).then(
+function failureWith(
+  profile?: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ToolError> {
+  return openWith(profile, undefined, environment).then(
     () => assert.fail('it fails'),
     (error: unknown) => error as ToolError,
   );
 }
+
+test('a role of a machine that has none: the SDK thinks aloud, and that is no reason', async (t) => {
+  const server = createServer((_, response) => response.writeHead(404).end()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { message } = await failureWith(undefined, {
+    AWS_EC2_METADATA_DISABLED: 'false',
+    AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  });
+  assert.match(message, /^cannot sign requests: no AWS credentials were found/);
+  assert.doesNotMatch(message, /METADATA_V1_DISABLED|checking/);
+});
 
 for (const [what, profile, says] of [
   [
