@@ -57,11 +57,11 @@ point = $(call option,AT,at) $(call option,MANIFEST,manifest)
 ##@ Begin
 
 .PHONY: init
-init: $(READY) ## asks what and where to, writes CONFIG, and ends with make doctor  [SET= MAKE_BUCKET=1]
+init: $(READY) ## asks what to back up and where, writes CONFIG, ends with make doctor  [SET= MAKE_BUCKET=1]
 	@$(TSX) scripts/init.ts $(settings) $(call flag,MAKE_BUCKET,make-bucket)
 
 .PHONY: doctor
-doctor: $(READY) ## what is wrong here and in the bucket, and what mends it  [ROLE=backup|restore|drill|verify|prune RATE=1 JSON=1]
+doctor: $(READY) ## finds what is wrong here and in the bucket, and says how to mend it  [ROLE=backup|restore|drill|verify|prune RATE=1 JSON=1]
 	@$(TSX) scripts/doctor.ts $(settings) $(call option,ROLE,role) $(call flag,RATE,rate)
 
 ##@ Back up
@@ -83,7 +83,7 @@ publish: $(READY) ## stage 3: manifest and pointer, thin snapshots  [SUBVOLUME=]
 	@$(TSX) scripts/manifest.ts $(settings) $(selection)
 
 .PHONY: estimate
-estimate: $(READY) ## size, time and price of the next backup; uploads nothing  [SUBVOLUME= RATE=20Mbit PRICES=file]
+estimate: $(READY) ## size, duration and price of the next backup; uploads nothing  [SUBVOLUME= RATE=20Mbit PRICES=file]
 	@$(TSX) scripts/estimate.ts $(settings) $(selection) $(call option,RATE,rate) $(prices)
 
 ##@ Every night
@@ -111,22 +111,22 @@ list: $(READY) ## every backup in the bucket, * the last of each subvolume  [SUB
 	  $(call flag,COST,cost) $(prices)
 
 .PHONY: verify
-verify: $(READY) ## the bucket against its manifests  [SUBVOLUME= IF_DUE=1 DEEP=1 reads every byte]
+verify: $(READY) ## checks the bucket against its manifests  [SUBVOLUME= IF_DUE=1 DEEP=1 reads every byte]
 	@$(TSX) scripts/verify.ts $(settings) $(selection) $(call flag,IF_DUE,if-due) $(call flag,DEEP,deep)
 
 .PHONY: restore
-restore: $(READY) ## any backup, to a new path  [SUBVOLUME= (or ALL=1) TARGET= AT=|MANIFEST= VERIFY= READ_ONLY=1 CONTINUE=1 TIER= DAYS= WAIT=0 ABANDON=1]
+restore: $(READY) ## restores any backup, to a new path  [SUBVOLUME= (or ALL=1) TARGET= AT=|MANIFEST= VERIFY= READ_ONLY=1 CONTINUE=1 TIER= DAYS= WAIT=0 ABANDON=1]
 	@$(TSX) scripts/restore.ts $(settings) $(selection) $(call option,TARGET,target) $(point) \
 	  $(call option,VERIFY,verify) $(call flag,READ_ONLY,read-only) $(call option,TIER,tier) $(call option,DAYS,days) \
 	  $(call unless,WAIT,no-wait) $(call flag,ABANDON,abandon) $(call flag,CONTINUE,continue) $(call flag,ALL,all)
 
 .PHONY: extract
-extract: $(READY) ## files out of a backup  [SUBVOLUME= PATHS= TO= AT=|MANIFEST= TIER= DAYS= WAIT=0 DRY_RUN=1]
+extract: $(READY) ## copies files out of a backup, onto any filesystem  [SUBVOLUME= PATHS= TO= AT=|MANIFEST= TIER= DAYS= WAIT=0 DRY_RUN=1]
 	@$(TSX) scripts/extract.ts $(settings) $(selection) $(call option,PATHS,paths) $(call option,TO,to) $(point) \
 	  $(call option,TIER,tier) $(call option,DAYS,days) $(call unless,WAIT,no-wait) $(call flag,DRY_RUN,dry-run)
 
 .PHONY: drill
-drill: $(READY) ## a restore as a proof  [SUBVOLUME= AT=|MANIFEST= VERIFY= TIER= DAYS= WAIT=0 IF_DUE=1 DRY_RUN=1]
+drill: $(READY) ## proves a backup by restoring it into a scratch image  [SUBVOLUME= AT=|MANIFEST= VERIFY= TIER= DAYS= WAIT=0 IF_DUE=1 DRY_RUN=1]
 	@$(TSX) scripts/drill.ts $(settings) $(selection) $(point) $(call option,VERIFY,verify) $(call option,TIER,tier) \
 	  $(call option,DAYS,days) $(call unless,WAIT,no-wait) $(call flag,IF_DUE,if-due) $(call flag,DRY_RUN,dry-run)
 
@@ -138,7 +138,7 @@ thaw: $(READY) ## requests the archived chunks of a chain, and reports how far t
 ##@ Clean up
 
 .PHONY: prune
-prune: $(READY) ## what is beyond KEEP_GENERATIONS, orphans  [SUBVOLUME= | RETIRE=name IF_DUE=1 JSON=1 APPLY=1 deletes]
+prune: $(READY) ## shows what is beyond KEEP_GENERATIONS, and orphans  [SUBVOLUME= | RETIRE=name IF_DUE=1 JSON=1 APPLY=1 deletes]
 	@$(TSX) scripts/prune.ts $(settings) $(selection) $(call option,RETIRE,retire) $(call flag,IF_DUE,if-due) $(call flag,APPLY,apply)
 
 ##@ Try and develop
@@ -247,7 +247,7 @@ help: ## this list
 	    if (length(line) <= width) { print line; next } \
 	    if (at < 26) at = length(line) + 1; \
 	    wrap(substr(line, 1, 25), substr(line, 26, at - 26)); if (at <= length(line)) wrap(sprintf("%25s", ""), substr(line, at + 2)) }' $(MAKEFILE_LIST)
-	@printf '\nFor all of them: CONFIG=file    the settings (default config/backup.env)\n'
+	@printf '\nFor all that back up, look or restore: CONFIG=file    the settings (default config/backup.env)\n'
 	@printf '                 SET="KEY=VALUE ..."    settings that win over the file\n'
 	@printf '                 JSON=1    a document in place of text\n'
 

@@ -19,6 +19,7 @@ export async function nextSteps(
     ...(first
       ? [
           `  make restore${where} SUBVOLUME=${first.name} TARGET=${target}${key}      # the proof, to a new path`,
+          `  btrfs subvolume delete ${target}      # when you have looked at it`,
         ]
       : []),
     'docs/scheduling.md says how to do this every night.',

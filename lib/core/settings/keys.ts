@@ -33,20 +33,20 @@ export const settingNotes = {
   SNAPSHOT_DIR: {
     section: what,
     about:
-      'directory for the read-only snapshots, on the same Btrfs filesystem as every subvolume; not needed where SUBVOLUMES has only snapshots: of others',
+      'directory for the read-only snapshots, on the same Btrfs filesystem as every subvolume; not needed if SUBVOLUMES names only snapshots: of other programs',
     example: '/data/.snapshots',
   },
   IGNORE_NESTED: {
     section: what,
     preset: '',
     about:
-      'comma-separated globs, such as /var/lib/docker, of nested subvolumes and mounts that need no warning although they are not part of a backup; what lies below a match is meant too; * stays within a directory, ** does not',
+      'comma-separated globs, such as /var/lib/docker: no warning that backups leave out nested subvolumes and mounts which match or lie below a match; * stays within a directory, ** does not',
   },
   S3_BUCKET: { section: where, about: 'the bucket', example: 'my-backups' },
   S3_PREFIX: {
     section: where,
     about:
-      'what every key begins with; default: the host name, unless that is one which many machines have, such as localhost or debian',
+      'what every key begins with; default: the host name, unless many machines have the same, such as localhost or debian',
     example: 'home-server',
   },
   AWS_REGION: {
@@ -74,48 +74,48 @@ export const settingNotes = {
     section: where,
     preset: 'auto',
     about:
-      'how uploaded bytes are vouched for: sha256 (checksum headers), md5 (Content-MD5 alone, which B2 and R2 want), or auto: sha256, and md5 where the server refuses its headers',
+      'how the server checks uploaded bytes: sha256 (checksum headers), md5 (Content-MD5 alone, which B2 and R2 want), or auto: sha256, and md5 where the server refuses its headers',
   },
   HTTPS_PROXY: {
     section: where,
-    about: 'proxy that leads to an https: server; may come from the environment',
+    about: 'proxy for https: servers; may come from the environment',
     example: 'http://proxy.example.net:3128',
   },
   NO_PROXY: {
     section: where,
     about:
-      'comma-separated hosts, domains and networks that are reached without it; may come from the environment',
+      'comma-separated hosts, domains and networks to reach without the proxy; may come from the environment',
     example: 'localhost,.example.net,10.0.0.0/8',
   },
   AWS_CA_BUNDLE: {
     section: where,
     about:
-      'PEM file of the certificates that are trusted instead of the usual ones; may come from the environment, or be ca_bundle of the AWS profile',
+      'PEM file of certificates to trust instead of the usual ones; may come from the environment, or be ca_bundle of the AWS profile',
     example: '/etc/ssl/certs/my-ca.pem',
   },
   CHUNK_SIZE: {
     section: how,
     preset: '200GiB',
     about:
-      'largest object, 5 MiB … 48.8 TiB (5 TiB where the server is not that of AWS); a chunk is what can be verified and recovered alone',
+      'largest object, 5 MiB … 48.8 TiB (5 TiB where the server is not that of AWS); each chunk can be verified and recovered alone',
   },
   PART_SIZE: {
     section: how,
     preset: 'auto',
     about:
-      'bytes a request, 5 MiB … 5 GiB; auto: 32 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB, with COMPRESS or ENCRYPT_TO twice the parts',
+      'bytes per request, 5 MiB … 5 GiB; auto: 32 MiB, or what keeps a chunk within 10,000 parts. Memory is (CONCURRENCY + 1) parts plus 120 MiB, with COMPRESS or ENCRYPT_TO twice the parts',
   },
   CONCURRENCY: {
     section: how,
     preset: '4',
     about:
-      'parts in flight, 1 … 64; with COMPRESS or ENCRYPT_TO frames encoded at once too, at most one for each processor',
+      'parts in flight, 1 … 64; with COMPRESS or ENCRYPT_TO also frames encoded at once, at most one per processor',
   },
   RETRY_FOR: {
     section: how,
     preset: '30m',
     about:
-      'how long a failing request is repeated before the run gives up; what is uploaded or received is kept, and the next run resumes. A backup waits as long for a server that has not answered yet, as after waking up; other commands a minute at most',
+      'how long to repeat a failing request before the run gives up; it keeps what is uploaded or received, and the next run resumes. A backup waits as long for a server that has not answered yet, as after waking up; other commands wait a minute at most',
   },
   ...limitNotes,
   STORAGE_CLASS_CHUNKS: {
@@ -140,7 +140,7 @@ export const settingNotes = {
     section: how,
     preset: 'none',
     about:
-      'compress the stream before it is stored: none, zstd (level 3), zstd:1 … zstd:19. What Btrfs has compressed already, COMPRESSED_SEND sends so',
+      'compress the stream before it is stored: none, zstd (level 3), zstd:1 … zstd:19. COMPRESSED_SEND sends what Btrfs has compressed as it is',
   },
   ENCRYPT_TO: {
     section: how,
@@ -201,13 +201,12 @@ export const settingNotes = {
   RESTORE_DAYS: {
     section: back,
     preset: '7',
-    about: 'days that thawed copies stay at least; more are asked for when the transfer needs them',
+    about: 'days that thawed copies stay at least; a restore requests more if the transfer needs them',
   },
   RESTORE_RATE: {
     section: back,
     preset: '10MiB',
-    about:
-      'download rate to expect, in bytes a second: how long a transfer needs the thawed copies of a chain follows from it',
+    about: 'expected download rate, in bytes per second; it decides how long thawed copies have to stay',
   },
   RESTORE_TIMEOUT: {
     section: back,
@@ -218,13 +217,13 @@ export const settingNotes = {
     section: back,
     preset: '',
     about:
-      'directory, on any filesystem, for what waits on disk: the parts of the stream that a restore is receiving, so that a stopped restore fetches none of them twice (default: they are fetched again), and the scratch image of make extract and make drill, which may grow to the size of the whole chain (default: TMPDIR of the environment, else /var/tmp)',
+      'directory on any filesystem. A restore keeps the parts of its current stream there, and fetches none of them twice after a stop (default: it fetches them again). make extract and make drill put their scratch image there, which may grow to the size of the whole chain (default: TMPDIR of the environment, else /var/tmp)',
     example: '/var/tmp/btrfs-to-s3',
   },
   VERIFY_MODE: {
     section: back,
     preset: 'full',
-    about: 'what is compared after a restore: full (every byte), sample, none',
+    about: 'what to compare after a restore: full (every byte), sample, none',
   },
   VERIFY_SAMPLE_FILES: {
     section: back,

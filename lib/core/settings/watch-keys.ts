@@ -2,13 +2,13 @@
 
 const watch = 'Monitoring and notifications';
 
-/** How much of the line is taken. */
+/** How much bandwidth is taken. */
 export const limitNotes = {
   LIMIT_UPLOAD: {
     section: 'How the stream is cut and stored',
     preset: 'none',
     about:
-      'most bytes a second that chunks may take of the line, all connections together: none, a rate (10MiB, or 20Mbit of bits), or a timetable in local time (08:00,1MiB 23:00,none), as rclone --bwlimit has it; 64KiB at least',
+      'most bytes per second for chunks, all connections together: none, a rate (10MiB, or 20Mbit of bits), or a timetable in local time (08:00,1MiB 23:00,none), as in rclone --bwlimit; 64KiB at least',
   },
   LIMIT_DOWNLOAD: {
     section: 'How the stream is cut and stored',
@@ -23,13 +23,13 @@ export const watchNotes = {
     section: watch,
     preset: '',
     about:
-      'absolute path, ending in .prom, of a text file for the textfile collector of node_exporter, which is replaced after each run (docs/monitoring.md)',
+      'absolute path, ending in .prom, of a text file for the textfile collector of node_exporter; each run replaces it (docs/monitoring.md)',
   },
   NOTIFY_URL: {
     section: watch,
     preset: '',
     about:
-      'address, such as https://hc-ping.com/UUID, that make backup pings: /start, itself on success, /fail with the last line of the log; other commands ping /fail alone. Who knows it can ping too: chmod 600',
+      'address, such as https://hc-ping.com/UUID, that make backup pings: /start, itself on success, /fail with the errors of the log; other commands ping /fail alone. Whoever knows it can ping too: chmod 600',
   },
   NOTIFY_COMMAND: {
     section: watch,

@@ -68,10 +68,7 @@ export async function runDemo({ narrator, signal, keep }: DemoOptions): Promise<
     await workspace.remove();
   }
   narrator.say('');
-  narrator.say(
-    'All of it was removed again. For your own data: copy config/backup.env.example to config/backup.env',
-  );
-  narrator.say('(mode 0600), fill it in, and type: make backup');
+  narrator.say('All of it was removed again. For your own data type: make init, then make backup');
 }
 
 async function play(scene: Scene, server: BucketAccess, keep: boolean): Promise<void> {
