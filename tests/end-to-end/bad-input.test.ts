@@ -185,6 +185,11 @@ test('restore refuses what it cannot do, before it does anything', async (t) => 
     ['no TARGET', ['--subvolume', 'data'], /TARGET is not given/],
     ['no SUBVOLUME', ['--target', target], /SUBVOLUME is not given/],
     ['a TARGET that exists', ['--subvolume', 'data', '--target', world.data], /exists already; name a path/],
+    [
+      'a TARGET that is the filesystem',
+      ['--subvolume', 'data', '--target', world.mount],
+      /mount exists already; name a path below it that does not exist yet, such as TARGET=\S+mount\/restored$/m,
+    ],
     ['a TARGET that is relative', ['--subvolume', 'data', '--target', 'here'], /not a plain absolute path/],
     [
       'a TARGET that is not on Btrfs',

@@ -1,5 +1,5 @@
 /** TARGET: a path at which nothing is, on Btrfs; and how what was received becomes it in one step. */
-import { basename, dirname, isAbsolute, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { describeError, ToolError } from '../../core/errors.ts';
 import { formatCount } from '../../core/units.ts';
 import { makeReadOnly, showSubvolume, subvolumeAt, takeSnapshot } from '../../edge/btrfs/btrfs.ts';
@@ -29,6 +29,13 @@ export async function checkPlace(target: string): Promise<void> {
   }
   const { type, source } = await mountOf(parent);
   if (type !== 'btrfs') {
+    // The new filesystem itself: what is above it is no help to know.
+    if ((await pathExists(target)) && (await mountOf(target)).type === 'btrfs') {
+      throw new ToolError(`TARGET ${target} exists already`, {
+        kind: 'usage',
+        hint: `name a path below it that does not exist yet, such as TARGET=${join(target, 'restored')}`,
+      });
+    }
     throw new ToolError(`${parent} is ${type} on ${source}, not Btrfs`, {
       kind: 'usage',
       hint: 'btrfs receive needs a Btrfs filesystem; choose a TARGET on one',
