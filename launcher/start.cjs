@@ -49,7 +49,13 @@ function makeBundle() {
 
 /** What `node --import tsx` does, for this process: its id stays, and its signals reach the script. */
 async function runWithTsx() {
-  const { register } = await import('tsx/esm/api');
+  const { register } = await import('tsx/esm/api').catch((error) => {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    process.stderr.write(
+      `${path.basename(script)}: the npm packages are not installed; run: make -C ${root} setup\n`,
+    );
+    process.exit(1);
+  });
   register();
   await import(pathToFileURL(script).href);
 }

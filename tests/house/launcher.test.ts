@@ -241,12 +241,27 @@ test('a full disk is no reason to fail either', async () => {
   assert.throws(() => statSync(bundleOf(place)), /ENOENT/);
 });
 
-test('without esbuild scripts start through tsx, and say nothing of it', async () => {
-  const link = makeModules('few-modules', ['tsx']);
-  // Something in its place, or Node would find the one of the folders above.
+/** Without esbuild, and something in its place, or Node would find the one of the folders above. */
+function makeFewModules(name: string, packages: readonly string[]): string {
+  const link = makeModules(name, packages);
   mkdirSync(join(link, 'esbuild'));
   writeFileSync(join(link, 'esbuild/index.js'), "throw new Error('not for this machine');\n");
+  return link;
+}
+
+test('without packages one line says how to install them', async () => {
+  const link = makeFewModules('no-modules', []);
+  mkdirSync(join(link, 'tsx'));
   const place = makeCheckout(undefined, link);
+  assert.deepEqual(await run(place), {
+    stdout: '',
+    stderr: `try.ts: the npm packages are not installed; run: make -C ${place} setup\n`,
+    exitCode: 1,
+  });
+});
+
+test('without esbuild scripts start through tsx, and say nothing of it', async () => {
+  const place = makeCheckout(undefined, makeFewModules('few-modules', ['tsx']));
   assert.deepEqual(await run(place), says(place, 'first'));
   assert.deepEqual(readdirSync(join(place, '.build')), []);
 });
