@@ -383,7 +383,10 @@ restore() {
   need btrfs stat df dd od base64 sha256sum touch paste tee sync
   parent=$(cd -- "$(dirname -- "$target")" 2> /dev/null && pwd -P) || die 2 "$(dirname -- "$target") is not a directory"
   target=${parent%/}/$(basename -- "$target")
-  [[ $(stat -f -c %T -- "$parent") == btrfs ]] || die 2 "$parent is not on a Btrfs filesystem"
+  if [[ $(stat -f -c %T -- "$parent") != btrfs ]]; then
+    [[ ! -d $target || $(stat -f -c %T -- "$target") != btrfs ]] || die 2 "$target is there already: name a path below it, such as $target/restored"
+    die 2 "$parent is not on a Btrfs filesystem"
+  fi
   ((EUID == 0)) || die 2 "a restore has to run as root"
   staging=${parent%/}/.recover-$(basename -- "$target")
   # With it, a run was stopped between its last two steps.

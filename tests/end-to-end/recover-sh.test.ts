@@ -131,6 +131,12 @@ test('TARGET, once it is there, is left alone; a run that only had to tidy up do
     [exitCode, stderr],
     [2, `recover.sh: ${target} is there already, and nothing is restored over it\n`],
   );
+  const filesystem = await host.recover('restore', full, scene.place);
+  const below = `name a path below it, such as ${scene.place}/restored`;
+  assert.deepEqual(
+    [filesystem.exitCode, filesystem.stderr],
+    [2, `recover.sh: ${scene.place} is there already: ${below}\n`],
+  );
   assert.deepEqual(bucket.calls(), []);
   // As after a kill between the last two steps.
   const staging = join(scene.place, '.recover-there');
