@@ -95,6 +95,17 @@ test('what is stored compressed is estimated as it lies on disk', async (t) => {
   assert.ok(manifest.total_bytes < 12 * 2 ** 20, 'it was sent compressed');
 });
 
+test('what is so small that it is compressed in the metadata is only about what is sent', async (t) => {
+  const world = await createWorld(t, {}, 512 * 2 ** 20);
+  await shell`btrfs property set ${world.data} compression zstd`;
+  for (let file = 0; file < 20; file++) await writeFile(join(world.data, `small-${file}`), 'x'.repeat(1500));
+  await shell`btrfs filesystem sync ${world.data}`;
+  const { bytes, exact } = await estimate(world);
+  const { manifest } = await world.backup();
+  assert.ok(manifest.total_bytes < bytes, 'they were sent compressed');
+  assert.equal(exact, false);
+});
+
 test('a killed estimate leaves a snapshot that the next one, or the next backup, removes', async (t) => {
   const world = await createWorld(t, {}, 512 * 2 ** 20);
   const leave = () =>

@@ -32,10 +32,11 @@ export class ExtentTally {
     );
     if (!match) return;
     const [bytes, place, flags = ''] = [Number(match[1]), Number(match[2]), match[3]];
-    this.#bytes += bytes;
-    if (flags.includes('INLINE')) return;
     const plain = flags.includes('COMPRESS') ? bytes : 0;
+    this.#bytes += bytes;
     this.#compressedBytes += plain;
+    // It lies in the metadata, which tells nothing of its length.
+    if (flags.includes('INLINE')) return;
     if (lotOf(place) >= this.#lotsBelow) return;
     this.#extents.set(place, (this.#extents.get(place) ?? 0) + plain);
     while (this.#extents.size > MAX_HELD_EXTENTS) this.#lookAtHalf();

@@ -25,10 +25,10 @@ const leastBytes = 1024;
 export async function guessSize(context: StageContext, origin: BackupOrigin): Promise<SizeEstimate> {
   const { settings, signal } = context;
   const extents = await findNewExtents(origin.path, origin.parent?.generation ?? 0, signal);
-  const compressedData = await shouldSendCompressed(settings.COMPRESSED_SEND);
-  const share = compressedData ? sentShare(extents) : 1;
+  const isCompressed = (await shouldSendCompressed(settings.COMPRESSED_SEND)) && extents.compressedBytes > 0;
+  const share = isCompressed ? sentShare(extents) : 1;
   const bytes = Math.max(leastBytes, Math.round(extents.bytes * share));
-  return { bytes, how: 'guessed', isCompressed: share < 1 };
+  return { bytes, how: 'guessed', isCompressed };
 }
 
 /**
@@ -73,8 +73,10 @@ async function measureSnapshot(
     { snapshotPath, parentPath: parent?.path, compressedData },
     signal,
   );
-  const share = compressedData
-    ? sentShare(await findNewExtents(snapshotPath, parent?.generation ?? 0, signal))
-    : 1;
-  return { bytes: otherBytes + Math.round(dataBytes * share), how: 'measured', isCompressed: share < 1 };
+  const extents = compressedData
+    ? await findNewExtents(snapshotPath, parent?.generation ?? 0, signal)
+    : undefined;
+  const share = extents ? sentShare(extents) : 1;
+  const isCompressed = extents !== undefined && extents.compressedBytes > 0;
+  return { bytes: otherBytes + Math.round(dataBytes * share), how: 'measured', isCompressed };
 }
