@@ -34,7 +34,9 @@ export async function copyPaths(
   onBytes: (bytes: number) => void,
 ): Promise<string | undefined> {
   const { from, paths, keeps, signal } = request;
-  const incomplete = await runRsync(request, onBytes);
+  const first = await runRsync(request, onBytes);
+  // A directory inherits the compression property of the one above it. rsync takes it off none that it has just made, but off one that is there.
+  const incomplete = request.isBtrfs ? await runRsync(request, () => undefined) : first;
   const lost = keeps.cases ? undefined : await describeSameNames(from, paths, signal);
   return incomplete === undefined || lost === undefined ? (incomplete ?? lost) : `${incomplete}\n${lost}`;
 }

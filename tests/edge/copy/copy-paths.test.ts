@@ -126,6 +126,19 @@ test('names that a filesystem takes for one, as it does not tell cases apart, ar
   assert.equal((await copy(await fresh(), ['/cases/README', '/links'], { keeps })).incomplete, undefined);
 });
 
+test('on Btrfs no directory inherits a compression property that it does not have in the tree', async () => {
+  const source = join(mount, 'inherit');
+  mkdirSync(join(source, 'plain/deep/empty'), { recursive: true });
+  writeFileSync(join(source, 'plain/deep/file'), 'content');
+  await shell`btrfs property set ${source} compression lzo`;
+  await shell`setfattr -n btrfs.compression -v zstd ${join(source, 'plain/deep/file')}`;
+  // rsync takes times of one second for equal.
+  await shell`find ${source} -depth -exec touch -d @1000000000.123456789 {} +`;
+  const to = await fresh(mount);
+  assert.equal((await copy(to, ['/plain'], { from: source, isBtrfs: true })).incomplete, undefined);
+  assert.deepEqual(await treeDigest(to), await treeDigest(source));
+});
+
 test('what cannot be kept in full is reported, and the rest is there', async () => {
   // All attributes of a file in one block.
   const narrow = await ext4('copy-narrow', 32 * 2 ** 20, 1024);
