@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DeleteObjectCommand } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { exitCodeOf } from '../../lib/core/errors.ts';
 import type { Manifest } from '../../lib/core/format/manifest.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
@@ -180,6 +180,19 @@ test('a host whose name has changed does not begin anew under another prefix sil
   const asked = await renamed.backUp();
   assert.equal(asked.manifest.kind, 'full');
   assert.match(renamed.warnings.join('\n'), /a new chain begins/);
+});
+
+test('another bucket, which has nothing of this subvolume, is named before all is stored again', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  await (await hostIn(world)).backUp();
+  await world.client.send(new CreateBucketCommand({ Bucket: 'elsewhere' }));
+  const moved = await hostIn(world, { settings: { S3_BUCKET: 'elsewhere' } });
+  await moved.plan('auto', true, true);
+  const { S3_BUCKET: bucket, AWS_ENDPOINT_URL_S3: server } = world.settings;
+  assert.deepEqual(moved.warnings, [
+    `the last backup of data from here is in bucket ${bucket} (${server}), and there is none in elsewhere: a new chain begins`,
+  ]);
 });
 
 test('a host that nothing ties to the last backup does not read that it is not due', async (t) => {

@@ -245,7 +245,14 @@ export function refuseMovedPrefix(
   remembered: PublishedFile | ContinuedFile | undefined,
 ): void {
   const { bucket, settings, log } = context;
-  if (pointer || !remembered || !isHere(context, remembered)) return;
+  if (pointer || !remembered) return;
+  if (!isHere(context, remembered)) {
+    const there = `bucket ${remembered.bucket ?? bucket.name} (${remembered.server ?? bucket.server})`;
+    log.warn(
+      `the last backup of ${subvolume} from here is in ${there}, and there is none in ${bucket.name}: a new chain begins`,
+    );
+    return;
+  }
   const before = remembered.manifest_key.split('/subvol/')[0];
   if (before === undefined || before === bucket.prefix) return;
   const moved = `the last backup of ${subvolume} from here is under ${before}/, and there is none under ${bucket.prefix}/`;
