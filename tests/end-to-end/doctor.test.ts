@@ -11,7 +11,7 @@ import { openTestBucket } from '../support/bucket.ts';
 import { examineWith, linesOf } from '../support/doctor.ts';
 import { markReceived, smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
-import { runProcess, secret, type World } from './world.ts';
+import { namesIn, runProcess, secret, type World } from './world.ts';
 
 /** The world's bucket, as another run opens it. */
 function openHere(world: World, settings: Readonly<Record<string, string>>) {
@@ -92,7 +92,14 @@ test('each thing that keeps a subvolume from being backed up is named with its c
   );
   assert.match(
     await examine(world, { SUBVOLUMES: `home=${data}` }),
-    /^doubtful unfinished backups: .* SUBVOLUMES does not name data any more \| name it again/,
+    /^doubtful unfinished backups: .* SUBVOLUMES does not name data any more \| name it again/m,
+  );
+  const [left] = await namesIn(snapshots);
+  assert.match(
+    await examine(world, { SUBVOLUMES: `home=${data}`, RUN_DIR: join(world.directory, 'other') }),
+    new RegExp(
+      `^doubtful SNAPSHOT_DIR: 1 snapshot in \\S+, such as ${left}, .*btrfs subvolume delete MOUNT/\\S+/${left}$`,
+    ),
   );
   await rm(world.runDirectory, { recursive: true });
 

@@ -1,5 +1,7 @@
 /** What is backed up, and where its snapshots go: judged by the code that plans backups. */
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { endsAsSnapshotName, parseSnapshotName } from '../../../../core/format/names.ts';
 import type { SelectedSubvolume } from '../../../../core/settings/rules.ts';
 import { formatCount } from '../../../../core/units.ts';
 import { activeSwapFiles } from '../../../../edge/btrfs/swap-files.ts';
@@ -17,7 +19,7 @@ export function sourceChecks(patient: Patient): readonly Check[] {
     })),
     ...(SNAPSHOT_DIR === undefined
       ? []
-      : [{ name: 'SNAPSHOT_DIR', look: () => lookAtSnapshotDir(SNAPSHOT_DIR) }]),
+      : [{ name: 'SNAPSHOT_DIR', look: () => lookAtSnapshotDir(SNAPSHOT_DIR, SUBVOLUMES) }]),
   ];
 }
 
@@ -55,16 +57,40 @@ async function lookAtSource(
   ];
 }
 
-async function lookAtSnapshotDir(directory: string): Promise<readonly Finding[]> {
+async function lookAtSnapshotDir(
+  directory: string,
+  selected: readonly SelectedSubvolume[],
+): Promise<readonly Finding[]> {
   const status = await stat(directory).catch(() => undefined);
   // Each subvolume says that it is missing.
   if (!status) return [];
+  const found = [...(await findLeft(directory, selected))];
   const mode = status.mode & 0o777;
-  if ((mode & 0o077) === 0) return [fine(`${directory} is for its owner alone`)];
+  if ((mode & 0o077) !== 0) {
+    found.push(
+      doubtful(
+        `others can look into ${directory} (mode ${mode.toString(8)}), where files stay that were deleted or locked up since`,
+        `chmod 700 ${directory}`,
+      ),
+    );
+  }
+  return found.length > 0 ? found : [fine(`${directory} is for its owner alone`)];
+}
+
+/** Snapshots of subvolumes that were taken out of SUBVOLUMES, or are called otherwise by now: no backup thins them. */
+async function findLeft(
+  directory: string,
+  selected: readonly SelectedSubvolume[],
+): Promise<readonly Finding[]> {
+  const names = (await readdir(directory).catch((): string[] => [])).filter(endsAsSnapshotName);
+  const left = names.filter((name) => !selected.some((each) => parseSnapshotName(each.name, name)));
+  const [first] = left;
+  if (first === undefined) return [];
+  const which = formatCount(left.length, 'snapshot');
   return [
     doubtful(
-      `others can look into ${directory} (mode ${mode.toString(8)}), where files stay that were deleted or locked up since`,
-      `chmod 700 ${directory}`,
+      `${which} in ${directory}, such as ${first}, of no subvolume that SUBVOLUMES names: no backup deletes ${left.length === 1 ? 'it' : 'them'}, and what was deleted since stays on the disk`,
+      `where no other settings file needs ${left.length === 1 ? 'it' : 'them'}: btrfs subvolume delete ${join(directory, first)}${left.length === 1 ? '' : ', and so on'}`,
     ),
   ];
 }
