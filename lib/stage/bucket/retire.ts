@@ -1,9 +1,8 @@
 /** Retiring a subvolume: its whole chain leaves the bucket, and what this host has begun of it is given up. */
+import { readdir } from 'node:fs/promises';
 import { ToolError } from '../../core/errors.ts';
 import { parseSnapshotName, parseTimestamp, readableTimestamp } from '../../core/format/names.ts';
 import { planRetire, type RetirePlan } from '../../core/plan/prune/retire-plan.ts';
-import { findSubvolumes } from '../../edge/btrfs/btrfs.ts';
-import { pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { deleteObjects } from '../../edge/s3/delete-objects.ts';
 import { giveUpRun } from '../backup/upload/give-up-run.ts';
@@ -71,9 +70,10 @@ export async function applyRetirement(context: StageContext, plan: RetirePlan): 
   return pointer ? { ...outcome, objects: outcome.objects + 1 } : outcome;
 }
 
+/** By their names alone: who prunes need not be root, and a disk that is gone is no reason to keep its backups. */
 async function localSnapshots({ settings }: StageContext, subvolume: string): Promise<readonly string[]> {
   const { SNAPSHOT_DIR: directory } = settings;
-  if (directory === undefined || !(await pathExists(directory))) return [];
-  const names = (await findSubvolumes(directory)).map(({ name }) => name);
+  if (directory === undefined) return [];
+  const names = await readdir(directory).catch((): string[] => []);
   return names.filter((name) => parseSnapshotName(subvolume, name) !== undefined);
 }

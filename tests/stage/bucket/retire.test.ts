@@ -1,5 +1,6 @@
 /** Retiring a subvolume: what goes, in which order, and what is refused. */
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
@@ -147,4 +148,21 @@ test('a subvolume that is still backed up is not retired', async () => {
   const meanwhile = await refusal(applyRetirement(context, plan));
   assert.match(meanwhile.message, /^data was backed up since this was planned: nothing is removed$/);
   assert.deepEqual(await keysIn(bucket), before);
+});
+
+test('local snapshots are named by what SNAPSHOT_DIR lists; one that cannot be read keeps nothing from being retired', async () => {
+  const { bucket } = await place('local');
+  await publish(bucket, { day: 1 });
+  const snapshots = join(directory, 'snapshots');
+  mkdirSync(join(snapshots, 'data__20260101T020000Z__full'), { recursive: true });
+  const named = host(bucket, 30, { SNAPSHOT_DIR: snapshots });
+  await planRetirement(named.context, 'data');
+  assert.deepEqual(named.warnings, [
+    `local snapshots of data stay; to delete them: btrfs subvolume delete ${snapshots}/data__*`,
+  ]);
+  const file = join(directory, 'no-directory');
+  writeFileSync(file, '');
+  const blind = host(bucket, 30, { SNAPSHOT_DIR: file });
+  const { plans } = await planRetirement(blind.context, 'data');
+  assert.deepEqual([plans.length, blind.warnings], [1, []]);
 });
