@@ -273,11 +273,11 @@ test('what would keep the next backup from going on is refused before anything i
   await write(world, 'a');
   await (await hostIn(world)).backUp();
   const target = join(world.mount, 'restored');
-  const refused = async (settings: Readonly<Record<string, string>>, message: RegExp) => {
+  const refused = async (settings: Readonly<Record<string, string>>, message: RegExp, code = 2) => {
     const host = await hostIn(world, { settings });
     const since = world.server.requests.length;
     const error = await refusal(host.restore(target, {}, continuing));
-    assert.equal(exitCodeOf(error), 2);
+    assert.equal(exitCodeOf(error), code);
     assert.match(error.message, message);
     assert.equal(world.server.requests.length, since);
   };
@@ -286,5 +286,15 @@ test('what would keep the next backup from going on is refused before anything i
     /^CONTINUE=1 is not possible: SNAPSHOT_DIR \S+ does not exist$/,
   );
   await refused({ SNAPSHOT_DIR: world.directory }, /is not on the filesystem of/);
+  const readOnly = join(world.directory, 'read-only');
+  await mkdir(readOnly);
+  await shell`mount --bind ${world.snapshots} ${readOnly}`;
+  world.cleanUp(() => shell`umount ${readOnly}`);
+  await shell`mount -o remount,bind,ro ${readOnly}`;
+  await refused(
+    { SNAPSHOT_DIR: readOnly },
+    /^CONTINUE=1 is not possible: no snapshot can be made in \S+: the filesystem is read-only$/,
+    1,
+  );
   await refused({ SUBVOLUMES: 'data=snapshots:/theirs/*' }, /SUBVOLUMES takes data from snapshots of others/);
 });

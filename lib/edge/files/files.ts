@@ -1,5 +1,6 @@
 /** Files that are written whole or not at all, and read back through a schema. */
 import { randomBytes } from 'node:crypto';
+import { constants as flags } from 'node:fs';
 import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
@@ -68,6 +69,18 @@ export async function readJsonFile<Schema extends z.ZodType>(
     return schema.parse(JSON.parse(text));
   } catch (cause) {
     throw new DamagedFile(`${path} cannot be understood`, cause);
+  }
+}
+
+/** Makes a file without a name, which is gone when it is closed, also by a kill (open(2), O_TMPFILE; Node has no constant for it). */
+const NAMELESS = 0o20000000 | flags.O_DIRECTORY | flags.O_RDWR;
+
+/** @throws ToolError with what it is for, where nothing can be made in a directory, as on a read-only mount */
+export async function checkWritable(directory: string, what: string): Promise<void> {
+  try {
+    await (await open(directory, NAMELESS, 0o600)).close();
+  } catch (cause) {
+    throw fileError(what, cause, undefined, 'make room there');
   }
 }
 

@@ -17,7 +17,7 @@ import {
 } from '../../edge/btrfs/btrfs.ts';
 import { mountOf } from '../../edge/btrfs/mounts/mounts.ts';
 import { readStreamHead } from '../../edge/btrfs/read-stream-head.ts';
-import { pathExists } from '../../edge/files/files.ts';
+import { checkWritable, pathExists } from '../../edge/files/files.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import { openReceiveStream } from '../../transfer/back/receive-stream.ts';
 import { findPointer } from '../bucket/backups.ts';
@@ -55,6 +55,7 @@ export async function checkContinuable(
       'choose a TARGET there, or another SNAPSHOT_DIR',
     );
   }
+  await checkWritable(directory, `CONTINUE=1 is not possible: no snapshot can be made in ${directory}`);
   const selected = settings.SUBVOLUMES?.find((each) => each.name === name);
   if (selected && 'snapshots' in selected) {
     throw notPossible(

@@ -1,5 +1,5 @@
 /** Whether a chain can be received at TARGET: looked at before the first request that costs, and not when all is downloaded. */
-import { constants, open, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import type { StoredManifest } from '../../core/format/manifest.ts';
@@ -7,7 +7,7 @@ import { doubtsOfReceiving, obstacleToReceiving, progsObstacle } from '../../cor
 import { isSubvolumeRoot, readProgsVersion } from '../../edge/btrfs/btrfs.ts';
 import { readNodeSize } from '../../edge/btrfs/host-identity.ts';
 import { type Mount, mountOf, mountsOfSame, pathsOf, placeOf } from '../../edge/btrfs/mounts/mounts.ts';
-import { fileError } from '../../edge/files/files.ts';
+import { checkWritable } from '../../edge/files/files.ts';
 import type { StageContext } from '../context.ts';
 
 /**
@@ -34,7 +34,7 @@ export async function receivableTarget(
   for (const doubt of doubtsOfReceiving(manifests, receiver)) {
     log.warn(`${doubt}: if this backup has some, which it does not record, the restore will fail`);
   }
-  await checkWritable(directory);
+  await checkWritable(directory, `cannot restore into ${directory}`);
   if (chain.length === 1 || (await isSubvolumeRoot(mount.target))) return target;
   const path = join(await pathThroughSubvolume(directory, mount), basename(target));
   log.info(`${target} is below a mount of a directory: restoring to ${path}, which is the same place`);
@@ -49,18 +49,6 @@ export async function warnOfUnreceivable(
   const manifests = chain.map(({ manifest }) => manifest);
   const obstacle = progsObstacle(manifests, await readProgsVersion());
   if (obstacle) log.warn(`this chain cannot be restored on this host: ${obstacle.problem}; ${obstacle.hint}`);
-}
-
-/** Makes a file without a name, which is gone when it is closed, also by a kill (open(2), O_TMPFILE; Node has no constant for it). */
-const NAMELESS = 0o20000000 | constants.O_DIRECTORY | constants.O_RDWR;
-
-/** @throws ToolError where nothing can be made, as on a read-only mount. */
-async function checkWritable(directory: string): Promise<void> {
-  try {
-    await (await open(directory, NAMELESS, 0o600)).close();
-  } catch (cause) {
-    throw fileError(`cannot restore into ${directory}`, cause, undefined, 'make room there');
-  }
 }
 
 /**
