@@ -24,9 +24,11 @@ export async function lookAtMachine(mounts?: readonly Mount[]): Promise<MachineF
   const [mounted, within]: [string[], string[]] = [[], []];
   for (const { target, root } of mounts ?? (await btrfsMounts())) {
     const inside = await subvolumesIn(target);
-    // The top level most often only holds the others.
-    if (root === '/' && inside.length > 0) within.push(...inside);
-    else if (!isOfSnapshots(target) && (await isSubvolumeRoot(target))) mounted.push(target);
+    // The top level most often only holds the others. On a NAS it holds the shares as well.
+    if (root === '/' && inside.length > 0) {
+      within.push(...inside);
+      if (await holdsMore(target, inside)) mounted.push(target);
+    } else if (!isOfSnapshots(target) && (await isSubvolumeRoot(target))) mounted.push(target);
   }
   // A mount of the top level shows what is mounted by itself once more.
   const unique = (await withoutRepeats([...mounted, ...within])).slice(0, mostSubvolumes);
@@ -73,6 +75,14 @@ async function subvolumesIn(directory: string): Promise<readonly string[]> {
     if (!isOfSnapshots(path) && (await isSubvolumeRoot(path))) found.push(path);
   }
   return found;
+}
+
+/** Whether a directory has something of its own beside these subvolumes and those of snapshots. */
+async function holdsMore(directory: string, inside: readonly string[]): Promise<boolean> {
+  const names = await readdir(directory).catch((): string[] => []);
+  return names
+    .map((name) => join(directory, name))
+    .some((path) => !isOfSnapshots(path) && !inside.includes(path));
 }
 
 /** Each subvolume once, at the first of its paths: it has the same device number on every mount. */

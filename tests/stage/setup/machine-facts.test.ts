@@ -1,7 +1,7 @@
 /** What make init proposes, on a Btrfs filesystem that is mounted below another one. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mendFirst, nextSteps } from '../../../lib/cli/init/next-steps.ts';
@@ -44,6 +44,16 @@ test('a subvolume that two mounts show is proposed once, where it is mounted by 
   const mounts = (await btrfsMounts()).filter(({ target }) => target.startsWith(mount));
   assert.equal(mounts.length, 2);
   assert.deepEqual((await lookAtMachine(mounts)).subvolumes, [place]);
+});
+
+test('a top level that holds data of its own is proposed with the subvolumes in it', async (t) => {
+  const own = async () =>
+    (await lookAtMachine((await btrfsMounts()).filter(({ target }) => target === mount))).subvolumes;
+  assert.deepEqual(await own(), [data]);
+  const share = join(mount, 'photos');
+  mkdirSync(share);
+  t.after(() => rmdirSync(share));
+  assert.deepEqual(await own(), [mount, data]);
 });
 
 test('the restore that make init ends with names that path', async () => {
