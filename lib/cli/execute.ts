@@ -49,7 +49,7 @@ export async function execute<Name extends string>(definition: ScriptDefinition<
     const lock = isLocked(definition, own) ? await lockRunDirectory(values.RUN_DIR) : undefined;
     if (lock?.killed) {
       log.warn(
-        `the previous run (${lock.killed}) was killed, or the machine went down; if memory ran out, journalctl -k says so: lower PART_SIZE or CONCURRENCY`,
+        `the previous run (${lock.killed}) was killed, the machine went down, or RUN_DIR came back with a restore; if memory ran out, journalctl -k says so: lower PART_SIZE or CONCURRENCY`,
       );
     }
     try {
