@@ -3,7 +3,7 @@ import type { Manifest } from '../../core/format/manifest.ts';
 import { readableTimestamp } from '../../core/format/names.ts';
 import { printable } from '../../core/printable.ts';
 import { formatCount } from '../../core/units.ts';
-import { newestOfEachName } from '../bucket/newest-of-names.ts';
+import { backupsOfTheTime, newestOfEachName } from '../bucket/newest-of-names.ts';
 import type { StageContext } from '../context.ts';
 
 /** A nested subvolume, and the backup that has it: of the same subvolume by its UUID. */
@@ -13,18 +13,27 @@ export interface MissingSubvolume {
   readonly backup: { readonly subvolume: string; readonly created_at: string } | null;
 }
 
-/** Finds where the nested subvolumes of a backup are backed up, if they are: asks for the newest backup of every name. */
+/**
+ * Finds where the nested subvolumes of a backup are backed up, if they are: by the newest backup of every name, and where one has been made anew
+ * or restored since, by the backups of the same time.
+ */
 export async function findNestedBackups(
   { bucket }: StageContext,
-  { snapshot: { nested = [] } }: Manifest,
+  manifest: Manifest,
 ): Promise<readonly MissingSubvolume[]> {
+  const { nested = [] } = manifest.snapshot;
   if (nested.length === 0) return [];
-  const manifests = await newestOfEachName(bucket);
-  const bySource = new Map(
-    manifests.flatMap((manifest): [string, Manifest][] =>
-      manifest.snapshot.source_uuid ? [[manifest.snapshot.source_uuid, manifest]] : [],
-    ),
-  );
+  const newest = await newestOfEachName(bucket);
+  const bySource = new Map<string, Manifest>();
+  const add = (read: Manifest, shown: Manifest) => {
+    const { source_uuid: source } = read.snapshot;
+    if (source && !bySource.has(source)) bySource.set(source, shown);
+  };
+  for (const each of newest) add(each, each);
+  if (nested.some(({ uuid }) => !bySource.has(uuid))) {
+    for (const each of await backupsOfTheTime(bucket, manifest))
+      add(each, newest.find(({ subvolume }) => subvolume === each.subvolume) ?? each);
+  }
   return nested.map(({ path, uuid }) => {
     const found = bySource.get(uuid);
     return { path, backup: found ? { subvolume: found.subvolume, created_at: found.created_at } : null };
