@@ -89,8 +89,12 @@ async function holdsMore(directory: string, inside: readonly string[]): Promise<
 async function withoutRepeats(paths: readonly string[]): Promise<readonly string[]> {
   const byDevice = new Map<number, string>();
   for (const path of paths) {
-    const { dev } = await stat(path);
-    if (!byDevice.has(dev)) byDevice.set(dev, path);
+    // Undefined for what was unmounted since it was listed.
+    const device = await stat(path).then(
+      ({ dev }) => dev,
+      () => undefined,
+    );
+    if (device !== undefined && !byDevice.has(device)) byDevice.set(device, path);
   }
   return [...byDevice.values()];
 }
