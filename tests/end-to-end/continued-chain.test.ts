@@ -197,17 +197,21 @@ test('a snapshot that was received by hand continues the chain as well, unless i
   assert.match('reason' in again ? again.reason : '', /was changed after it was received$/);
 });
 
-for (const how of ['restored', 'moved by send and receive']) {
+for (const how of ['restored', 'restored beside SNAPSHOT_DIR', 'moved by send and receive']) {
   test(`what was ${how} to a new disk continues the chain while the old one is attached and not mounted`, async (t) => {
     const world = await smallWorld(t);
     const old = await hostIn(world);
     const five = await backUpFive(world, old);
     const { own } = await newMachine(t, world);
     // The machine is the same, with all that it remembers.
-    const host = await hostIn(world, { settings: { SNAPSHOT_DIR: own.snapshots }, path: own.data });
+    const hostWith = (SNAPSHOT_DIR: string) => hostIn(world, { settings: { SNAPSHOT_DIR }, path: own.data });
+    let host = await hostWith(own.snapshots);
     const copy = join(own.snapshots, five[4]?.manifest.snapshot.name ?? '');
-    if (how === 'restored') await host.restore(own.data, {}, continuing);
-    else {
+    if (how.startsWith('restored')) await host.restore(own.data, {}, continuing);
+    if (how === 'restored beside SNAPSHOT_DIR') {
+      await mkdir(join(own.mount, 'elsewhere'));
+      host = await hostWith(join(own.mount, 'elsewhere'));
+    } else if (how !== 'restored') {
       const { path } = five[4]?.manifest.snapshot ?? assert.fail();
       await shell`btrfs send -q ${path} | btrfs receive -q ${own.snapshots}`;
       await shell`btrfs subvolume snapshot ${copy} ${own.data}`;

@@ -96,13 +96,12 @@ async function planSnapshot(
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
   if (!pointer && !last) await warnOfOtherName(context, subvolume.name, source);
   const { next } = source;
-  const { snapshot: own, outOfReach } = await findOwnSnapshot(source, last);
-  if (request.kind !== 'full') {
-    source = {
-      ...source,
-      here: [...source.here, ...(await findMovedCopies(source, last, { own, continued }))],
-    };
-  }
+  const moved = request.kind === 'full' ? undefined : await findMovedCopies(source, last, continued);
+  if (moved) source = { ...source, here: [...source.here, ...moved.copies] };
+  const { snapshot: own, outOfReach } = await findOwnSnapshot(source, last).catch((error: unknown) => {
+    throw moved?.outOfReach ?? error;
+  });
+  if (moved?.outOfReach && !own) throw moved.outOfReach;
   const here = own ? [...source.here, own] : source.here;
   if (last && 'manifest' in last) {
     refuseStranger(context, last, here, source.filesystemUuid, published, continued);

@@ -6,38 +6,36 @@ import type { LastBackup } from '../../../core/plan/backup/backup-plan.ts';
 import type { FoundSubvolume } from '../../../edge/btrfs/btrfs.ts';
 import type { SnapshotSource } from '../snapshot-source.ts';
 
-/** What is known of the last backup here. */
-interface Known {
-  readonly own: FoundSubvolume | undefined;
-  readonly continued: ContinuedFile | undefined;
+/** What was found. */
+export interface MovedCopies {
+  readonly copies: readonly FoundSubvolume[];
+  /** For one that no mount shows. Where the last backup has no snapshot here, a mount is to be mended, and that is no reason for a full backup. */
+  readonly outOfReach: ToolError | undefined;
 }
 
-/**
- * Looks on the whole filesystem for what was received of the last backup's chain and has become the subvolume that is backed up.
- * @throws ToolError when no mount shows it, and the last backup has no snapshot here: a mount is to be mended, and no reason for a full backup.
- */
+/** Looks on the whole filesystem for what was received of the last backup's chain and has become the subvolume that is backed up. */
 export async function findMovedCopies(
   source: SnapshotSource,
   last: LastBackup,
-  { own, continued }: Known,
-): Promise<readonly FoundSubvolume[]> {
+  continued: ContinuedFile | undefined,
+): Promise<MovedCopies> {
   const members = last && 'manifest' in last ? streamUuidsOf(last) : [];
   const seen = new Set(source.here.map(({ uuid }) => uuid));
-  const found: FoundSubvolume[] = [];
+  const copies: FoundSubvolume[] = [];
+  let outOfReach: ToolError | undefined;
   for (const { uuid, receivedUuid } of originsOf(source)) {
     if (uuid === undefined || receivedUuid === undefined || seen.has(uuid)) continue;
     if (!members.includes(receivedUuid) && continued?.snapshot_uuid !== uuid) continue;
     const copy = await source.filesystem.find(uuid).catch((error: unknown) => {
-      if (own && error instanceof ToolError) return undefined;
       if (!(error instanceof ToolError)) throw error;
-      throw new ToolError(`${error.message}; what is backed up was restored from it`, {
+      outOfReach ??= new ToolError(`${error.message}; what is backed up was restored from it`, {
         hint: `${error.hint}; or begin a new chain with KIND=full`,
         cause: error,
       });
     });
-    if (copy) found.push(copy);
+    if (copy) copies.push(copy);
   }
-  return found;
+  return { copies, outOfReach };
 }
 
 function streamUuidsOf(last: Extract<LastBackup, { readonly manifest: unknown }>): readonly string[] {
