@@ -29,7 +29,7 @@ const pieces: readonly (readonly [pattern: RegExp, text: (match: RegExpExecArray
  * @throws RangeError with the reason, for a quote that is not closed or a backslash with nothing behind it.
  */
 export function shellWords(text: string): readonly string[] {
-  const bytes = String.fromCharCode(...new TextEncoder().encode(text));
+  const bytes = Buffer.from(text).toString('latin1');
   const words: string[] = [];
   let word: string | undefined;
   for (let at = 0; at < bytes.length; ) {

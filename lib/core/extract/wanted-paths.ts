@@ -36,7 +36,7 @@ export function namesOf(path: string): readonly string[] {
 
 /** The byte string of a text. */
 export function byteString(text: string): string {
-  return String.fromCharCode(...new TextEncoder().encode(text));
+  return Buffer.from(text).toString('latin1');
 }
 
 /** A path (byte string) as it is shown to people. */

@@ -278,7 +278,8 @@ async function lookAtAllChunks(
       ? [{ object: chunk.key, problem }]
       : [],
   );
-  findings.push(...found);
+  // There may be more of them than a call can have arguments.
+  for (const finding of found) findings.push(finding);
   return {
     damaged: new Set(found.map(({ object }) => object)),
     unreadable: looked.flatMap(({ chunk, head, problem }) => (!problem && isCold(head) ? [chunk.key] : [])),

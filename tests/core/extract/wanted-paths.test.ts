@@ -73,6 +73,11 @@ for (const [text, message] of [
   });
 }
 
+test('a list of paths may be as long as an argument of a program, 128 KiB', () => {
+  const paths = Array.from({ length: 2 ** 14 - 1 }, (_, index) => `/${index.toString(32).padStart(6, '0')}`);
+  assert.deepEqual(readWantedPaths(paths.join(' ')), paths);
+});
+
 test('what lies below another path comes along with it', () => {
   assert.deepEqual(outermost(['/a/b', '/a', '/ab', '/a/b/c']), ['/a', '/ab']);
   assert.deepEqual(outermost(['/a', '/', '/b']), ['/']);
