@@ -1,4 +1,4 @@
-/** A file that the disk has spoilt: Btrfs does not give out what does not fit its checksum, and each send of it fails. */
+/** What `btrfs send` cannot read: a file that the disk has spoilt, which Btrfs does not give out, or a snapshot that is not there any more. */
 import assert from 'node:assert/strict';
 import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -39,4 +39,22 @@ test('a file that cannot be read is named, with what to do, and once that is don
   await shell`btrfs subvolume delete ${snapshotPath}`;
   const { manifest } = await host.backUp();
   await proveIs(world, await treeDigest(manifest.snapshot.path));
+});
+
+test('a snapshot that was deleted after planning is named, and the next backup takes another one', async (t) => {
+  const world = await smallWorld(t);
+  await writeFile(join(world.data, 'file'), 'content');
+  const host = await hostIn(world);
+  const { snapshotPath = '' } = (await host.plan()) as { snapshotPath?: string };
+  await shell`btrfs subvolume delete ${snapshotPath}`;
+  const { message, hint } = await refusal(host.upload());
+  assert.deepEqual(
+    [message, hint],
+    [
+      `btrfs send failed: the snapshot ${snapshotPath} no longer exists`,
+      'run: make backup; it abandons this backup and starts another',
+    ],
+  );
+  const { manifest } = await host.backUp();
+  assert.notEqual(manifest.snapshot.path, snapshotPath);
 });

@@ -119,7 +119,7 @@ test('btrbk: an upload that was killed ends first, lost run files do no harm, an
     const upload = await runProcess('make', ['upload', `CONFIG=${config}`]);
     assert.match(
       errorLines(upload).join(),
-      /the snapshot \S+\/home\.20261129T0200 is gone; run: make backup/,
+      /the snapshot \S+\/home\.20261129T0200 no longer exists; run: make backup/,
     );
     await theirs.take(at('home.20261129T0300'));
     const result = await makeBackup(theirs);

@@ -89,7 +89,10 @@ async function warnOfParts(
   { partSizeBytes }: Layout,
   encoded: boolean,
 ): Promise<void> {
-  const { blocks, bfree, bsize } = await statfs(path);
+  // A snapshot that is gone is the failure of who reads it.
+  const room = await statfs(path).catch(() => undefined);
+  if (!room) return;
+  const { blocks, bfree, bsize } = room;
   const warning = tooManyParts((blocks - bfree) * bsize, partSizeBytes, encoded);
   if (warning) log.warn(`${subvolume}: ${warning}`);
 }
