@@ -54,8 +54,8 @@ export interface RunFacts extends Pick<SubvolumeRun, 'outcome' | 'problem'> {
 const good: ReadonlySet<SubvolumeRun['outcome']> = new Set(['published', 'nothing due', 'sound']);
 
 /**
- * The record after a run: subvolumes that it did not look at keep what an earlier one found. A whole run looks at all that there are: others
- * were taken out of the settings, or retired, and nothing would ever end what was said of them.
+ * The record after a run: subvolumes that it did not look at keep what an earlier one found. A whole run that is not stopped looks at all
+ * that there are: others were taken out of the settings, or retired, and nothing would ever end what was said of them.
  */
 export function recordRun(
   earlier: RunRecord | undefined,
@@ -66,7 +66,8 @@ export function recordRun(
   const isDone = isWhole && (run.exit_code === 0 || run.exit_code === 4);
   const done_at = isDone ? run.finished_at : earlier?.place === run.place ? earlier.done_at : null;
   const known = earlier?.place === run.place ? earlier.subvolumes : {};
-  const subvolumes: Record<string, SubvolumeRun> = isWhole && facts.size > 0 ? {} : { ...known };
+  const looksAtAll = isWhole && facts.size > 0 && !isStopped(run.exit_code);
+  const subvolumes: Record<string, SubvolumeRun> = looksAtAll ? {} : { ...known };
   for (const [name, { outcome, problem, published: now }] of facts) {
     subvolumes[name] = {
       finished_at: run.finished_at,

@@ -41,12 +41,14 @@ test('a run of one subvolume keeps what is known of the others', () => {
   assert.deepEqual(second.subvolumes.data?.published, published, 'and the last backup of its own');
 });
 
-test('a run of all forgets those that there are no longer; one that ended before it looked at any keeps them', () => {
+test('a run of all forgets those that there are no longer; one that ended before it looked at all keeps them', () => {
   const facts = new Map<string, RunFacts>([['data', { outcome: 'nothing due', problem: null }]]);
   const second = recordRun(first, runAt('2026-11-29T02:10:00Z'), facts);
   assert.deepEqual(Object.keys(second.subvolumes), ['data']);
   const failed = recordRun(first, runAt('2026-11-29T02:10:00Z', 1), new Map());
   assert.deepEqual(failed.subvolumes, first.subvolumes);
+  const stopped = recordRun(first, runAt('2026-11-29T02:10:00Z', 143), facts);
+  assert.deepEqual(stopped.subvolumes.home, first.subvolumes.home);
 });
 
 test('a failure keeps when it last went well, and says what failed', () => {
