@@ -100,3 +100,45 @@ test('what is damaged stays a finding beside what a prune deletes', async () => 
     [chunk.key, 'damaged/subvol/data/incremental/manifest-20260106T020000Z.json'],
   );
 });
+
+for (const [how, answer] of [
+  [
+    'fails',
+    () => {
+      throw Object.assign(new Error('no'), { name: 'AccessDenied', $metadata: { httpStatusCode: 403 } });
+    },
+  ],
+  ['shows what is there late', () => ({ Contents: [], $metadata: {} })],
+] as const) {
+  test(`what verify has found stays found where its last listing ${how}`, async () => {
+    const { bucket } = await place(`last-listing-${how.length}`);
+    const [full] = await publishGeneration(bucket, { day: 1, backups: 1 });
+    const [chunk] = full?.manifest.chunks ?? [];
+    assert.ok(chunk);
+    await put(bucket, chunk.key, 'shorter');
+    const { context, warnings } = stageContext(bucket);
+    const send = bucket.client.send.bind(bucket.client) as (
+      request: object,
+      rest: unknown,
+    ) => Promise<unknown>;
+    let hasLooked = false;
+    const client: Bucket['client'] = Object.create(bucket.client, {
+      send: {
+        value: async (request: object, rest: unknown) => {
+          const { name } = request.constructor;
+          hasLooked ||= name === 'HeadObjectCommand';
+          return hasLooked && name === 'ListObjectsV2Command' ? answer() : send(request, rest);
+        },
+      },
+    });
+    const { findings } = await verifyBackups({ ...context, bucket: { ...bucket, client } }, undefined, false);
+    assert.deepEqual(
+      findings.map(({ object }) => object),
+      [chunk.key],
+    );
+    assert.equal(
+      /whether backups were deleted meanwhile is not known/.test(warnings.join()),
+      how === 'fails',
+    );
+  });
+}
