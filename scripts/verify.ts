@@ -61,7 +61,12 @@ await runScript({
     const [first] = findings;
     if (first) {
       const message = `${formatCount(findings.length, 'finding')} of damage, the first: ${first.object}: ${first.problem}`;
-      logFailure(new ToolError(message, { kind: 'damage', hint: 'make verify lists all of them' }));
+      logFailure(
+        new ToolError(message, {
+          kind: 'damage',
+          hint: `make verify${outcome.deep ? ' DEEP=1' : ''} lists all of them`,
+        }),
+      );
       return 4;
     }
     return cold.length > 0 ? 5 : 0;

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { seal, sealed } from './checked-json.ts';
-import { readJsonFile, writeJsonFile } from './files.ts';
+import { pathExists, readJsonFile, writeJsonFile } from './files.ts';
 
 const schema = z.object({
   version: z.literal(1),
@@ -17,10 +17,12 @@ const schema = z.object({
 
 /** The chunks of one bucket that were found right. */
 export class ProvenChunks {
+  readonly #runDirectory: string;
   readonly #path: string;
   readonly #place: string;
 
   constructor(runDirectory: string, { server, name }: { readonly server: string; readonly name: string }) {
+    this.#runDirectory = runDirectory;
     this.#path = join(runDirectory, '@watch/proven.json');
     this.#place = `${server} ${name}`;
   }
@@ -31,8 +33,9 @@ export class ProvenChunks {
     return new Map(file?.place === this.#place ? Object.entries(file.etags) : []);
   }
 
-  /** @throws ToolError when it cannot be written */
+  /** Writes them where there is a RUN_DIR: a host that only looks need not get one. @throws ToolError when it cannot be written */
   async write(etags: ReadonlyMap<string, string>): Promise<void> {
+    if (!(await pathExists(this.#runDirectory))) return;
     const file = { version: 1, place: this.#place, etags: Object.fromEntries(etags) };
     await writeJsonFile(this.#path, seal(file));
   }

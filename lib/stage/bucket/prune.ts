@@ -103,7 +103,7 @@ async function lookAt(
     // Whoever prunes need not read chunks (config/iam/prune.json). The doubt stays, and a backup that is in doubt is kept.
     (key) =>
       log.warn(
-        `these credentials may not look at ${key}, whose ETag is not the one in its manifest: it, and what is like it, counts as replaced; make verify, with credentials that may read chunks, settles it`,
+        `these credentials may not look at ${key}, whose ETag is not the one in its manifest: it, and what is like it, counts as replaced; make verify DEEP=1 on this host, with credentials that may read chunks, settles it`,
       ),
   );
   return {
