@@ -68,12 +68,12 @@ test('a run that failed is named unless what it found of a subvolume says so alr
   const run = goodRun('backup', 'published');
   const { data } = run.subvolumes;
   assert.ok(data);
-  const failed = { ...run, exit_code: 3, problem: 'another run holds the lock', finished_at: 'later' };
+  const failed = { ...run, exit_code: 2, problem: 'CONCURRENCY must be a number', finished_at: 'later' };
   const named = (...runs: Parameters<typeof complaintsOfRuns>[0]) =>
     complaintsOfRuns(runs).map(({ text, isDamage }) => (isDamage ? `damage: ${text}` : text));
   const at = { finished_at: '2026-11-28T04:00:00Z' };
   assert.deepEqual(named({ ...failed, ...at }), [
-    'the last make backup (2026-11-28 04:00 UTC) ended with exit code 3: another run holds the lock',
+    'the last make backup (2026-11-28 04:00 UTC) ended with exit code 2: CONCURRENCY must be a number',
   ]);
   assert.deepEqual(named({ ...run, ...at, command: 'prune', exit_code: 4 }), [
     'damage: the last make prune (2026-11-28 04:00 UTC) ended with exit code 4',
@@ -82,7 +82,8 @@ test('a run that failed is named unless what it found of a subvolume says so alr
   for (const fine of [
     run,
     { ...failed, ...at, subvolumes: told },
-    { ...failed, ...at, command: 'prune' },
+    { ...failed, ...at, exit_code: 3 },
+    { ...failed, ...at, exit_code: 3, command: 'prune' },
     { ...failed, ...at, command: 'upload' },
     { ...failed, ...at, exit_code: 143 },
     { ...failed, ...at, command: 'verify', exit_code: 5 },
