@@ -44,10 +44,10 @@ function blockOf(
     say('next', `${health.due.kind}, due ${isPast ? 'since ' : ''}${minuteOf(ms)}, ${when}`);
   }
   if (unfinished !== undefined) {
-    const next = isSelected
+    const next = unfinished.isResumed
       ? 'make backup resumes it'
       : 'nothing resumes it, and make doctor says what to do';
-    say('unfinished', `an upload of ${minuteOf(msOf(unfinished))}: ${next}`);
+    say('unfinished', `an upload of ${minuteOf(msOf(unfinished.created_at))}: ${next}`);
   }
   if (health?.chain) {
     const { backups, bytes, full_at } = health.chain;
@@ -141,7 +141,7 @@ export function statusJson(
       dollars_per_month: health?.dollars_per_month ?? null,
       verified_at: verify?.ok_at ?? null,
       drill: health?.drill ?? null,
-      unfinished: unfinished ?? null,
+      unfinished: unfinished?.created_at ?? null,
       wrong: complaints.map(({ text }) => text),
     })),
     runs: runs.map(({ command, finished_at, exit_code, problem }) => ({

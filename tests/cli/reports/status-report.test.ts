@@ -23,7 +23,7 @@ const status: HostStatus = {
       isSelected: true,
       health: { ...healthy, dollars_per_month: null, drill: null },
       verify: undefined,
-      unfinished: '20261128T020000Z',
+      unfinished: { created_at: '20261128T020000Z', isResumed: true },
       complaints: [
         { text: `the last make backup failed: ${'cannot read /srv/home/x '.repeat(8)}`, isDamage: false },
       ],
@@ -33,7 +33,7 @@ const status: HostStatus = {
       isSelected: false,
       health: undefined,
       verify: undefined,
-      unfinished: undefined,
+      unfinished: { created_at: '20261127T020000Z', isResumed: false },
       complaints: [],
     },
   ],
@@ -65,6 +65,10 @@ test('one screen says of each subvolume what there is, what is due and what is w
     /\n {2}WRONG {10}the last make backup failed: cannot read \/srv\/home\/x cannot\n {17}read/,
   );
   assert.match(old, /^old {2}\(not in SUBVOLUMES\)/);
+  assert.match(
+    old.replace(/\s+/g, ' '),
+    /2026-11-27 02:00 UTC: nothing resumes it, and make doctor says what to do/,
+  );
   assert.match(general, /nothing prunes, as PRUNE_EVERY=never/);
   assert.match(general, /^WRONG +the last make prune ended with exit code 1$/m);
   assert.match(general, /state +2 things wrong/);
@@ -112,6 +116,7 @@ test('the document has every field, null where it has no value', () => {
   assert.deepEqual(home?.wrong, [status.subvolumes[1]?.complaints[0]?.text]);
   assert.deepEqual(Object.keys(old ?? {}), Object.keys(data ?? {}));
   assert.equal(old?.newest, null);
+  assert.deepEqual([data?.unfinished, home?.unfinished], [null, '20261128T020000Z']);
   assert.deepEqual(document.runs, [
     { command: 'backup', finished_at: '2026-11-28T03:00:00.000Z', exit_code: 0, problem: null },
   ]);

@@ -7,6 +7,7 @@ import { DAY_MS } from '../../../lib/core/units.ts';
 import { RunDirectory } from '../../../lib/edge/files/run-directory.ts';
 import { warnOfAbandoned } from '../../../lib/stage/backup/abandoned-runs.ts';
 import { planPrunes } from '../../../lib/stage/bucket/prune.ts';
+import { lookAtHost } from '../../../lib/stage/watch/health/status.ts';
 import { startTestBucket } from '../../support/bucket.ts';
 import { putChunks } from '../../support/fake-backups.ts';
 import { beginUpload } from '../../support/pruning.ts';
@@ -38,27 +39,31 @@ await run.writeSnapshot({
   started_at: '2026-01-20T02:00:00Z',
 });
 
-/** What a prune a year later makes of it, and what a backup warns of. */
+/** What a prune a year later makes of it, what a backup warns of, and whether make status says that a run resumes it. */
 async function lookWith(settings: Readonly<Record<string, string>>) {
   const { context, warnings } = stageContext(bucket, { ...settings, RUN_DIR: runDirectory });
   const { plans } = await planPrunes({ ...context, now: () => new Date(Date.now() + 365 * DAY_MS) });
   const decisions = plans.flatMap(({ orphans }) => orphans.map(({ action, reason }) => [action, reason]));
   warnings.length = 0;
   await warnOfAbandoned(context);
-  return { decisions, warnings };
+  const { subvolumes } = await lookAtHost(context);
+  const isResumed = subvolumes.find((each) => each.name === 'data')?.unfinished?.isResumed;
+  return { decisions, warnings, isResumed };
 }
 
 test('as long as SUBVOLUMES names it, or is not set, what it has stored stays', async () => {
   for (const settings of [{ SUBVOLUMES: 'data=/data', SNAPSHOT_DIR: '/snapshots' }, {}]) {
-    const { decisions, warnings } = await lookWith(settings);
+    const { decisions, warnings, isResumed } = await lookWith(settings);
     assert.deepEqual(decisions, [['keep', 'this host will resume it']]);
-    assert.deepEqual(warnings, []);
+    assert.deepEqual([warnings, isResumed], [[], true]);
   }
 });
 
 test('under another name nothing resumes it: prune removes what it has stored, and each backup says what else is left', async () => {
-  const { decisions, warnings } = await lookWith({ SUBVOLUMES: 'home=/data', SNAPSHOT_DIR: '/snapshots' });
+  const settings = { SUBVOLUMES: 'home=/data', SNAPSHOT_DIR: '/snapshots' };
+  const { decisions, warnings, isResumed } = await lookWith(settings);
   assert.deepEqual(decisions, [['remove', 'named by no manifest, older than 7 days']]);
+  assert.equal(isResumed, false);
   assert.deepEqual(warnings, [
     `the full backup of data of 2026-01-20T02:00:00Z is not finished, and SUBVOLUMES does not name data any more: name it again, and make backup resumes it; to give it up: btrfs subvolume delete /snapshots/${name}; rm -r ${run.path}; what it has stored goes with make prune after 7 days`,
   ]);

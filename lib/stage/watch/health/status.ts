@@ -5,6 +5,7 @@ import type { SubvolumeHealth } from '../../../core/watch/health.ts';
 import type { RunRecord, SubvolumeRun } from '../../../core/watch/run-record.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { WatchFiles } from '../../../edge/files/watch-files.ts';
+import { isResumed } from '../../backup/abandoned-runs.ts';
 import type { StageContext } from '../../context.ts';
 import { lookAtBucket } from './look-at-bucket.ts';
 
@@ -15,8 +16,8 @@ export interface SubvolumeStatus {
   readonly isSelected: boolean;
   readonly health: SubvolumeHealth | undefined;
   readonly verify: SubvolumeRun | undefined;
-  /** An upload that is not finished: when its snapshot was taken. */
-  readonly unfinished: string | undefined;
+  /** An upload that is not finished: when its snapshot was taken, and whether a run would resume it. */
+  readonly unfinished: { readonly created_at: string; readonly isResumed: boolean } | undefined;
   readonly complaints: readonly Complaint[];
 }
 
@@ -57,7 +58,10 @@ export async function lookAtHost(context: StageContext): Promise<HostStatus> {
       isSelected,
       health: facts.health,
       verify,
-      unfinished: unfinished?.created_at,
+      unfinished: unfinished && {
+        created_at: unfinished.created_at,
+        isResumed: isResumed(settings, name),
+      },
       complaints: complaintsOf(facts, now().getTime()),
     });
   }
