@@ -21,6 +21,8 @@ export interface Complaint {
   readonly text: string;
   /** True where something in the bucket is damaged. */
   readonly isDamage: boolean;
+  /** When the drill began of which it speaks, as ISO 8601. */
+  readonly drillAt?: string;
 }
 
 /** A timer that looks once a night may be a day late. */
@@ -60,7 +62,8 @@ export function complaintsOf(facts: SubvolumeFacts, nowMs: number): readonly Com
   }
   const drill = health?.drill;
   if (drill && !drill.is_sound) {
-    complaints.push(damage(`the drill of ${timeOf(Date.parse(drill.at))} found that the backup is damaged`));
+    const text = `the drill of ${timeOf(Date.parse(drill.at))} found that the backup is damaged`;
+    complaints.push({ ...damage(text), drillAt: drill.at });
   } else if (drill && isStale(Date.parse(drill.at), drillEveryMs, nowMs)) {
     complaints.push(wrong(`the last drill was ${timeOf(Date.parse(drill.at))}: make drill`));
   }
@@ -70,8 +73,14 @@ export function complaintsOf(facts: SubvolumeFacts, nowMs: number): readonly Com
 /** The commands whose last run is reported as a whole; stages of a backup are run by hand. */
 const reported: ReadonlySet<string> = new Set(['backup', 'verify', 'drill', 'prune']);
 
-/** The last runs that failed before they came to a subvolume, or for another reason than one of them. */
-export function complaintsOfRuns(runs: readonly RunRecord[]): readonly Complaint[] {
+/**
+ * The last runs that failed before they came to a subvolume, or for another reason than one of them.
+ * @param ofSubvolumes what is said of these already
+ */
+export function complaintsOfRuns(
+  runs: readonly RunRecord[],
+  ofSubvolumes: readonly Complaint[],
+): readonly Complaint[] {
   return runs.flatMap((run) => {
     const { command, finished_at, exit_code, problem } = run;
     if (!reported.has(command) || isStopped(exit_code) || !isFailure(run, exit_code)) return [];
@@ -80,11 +89,20 @@ export function complaintsOfRuns(runs: readonly RunRecord[]): readonly Complaint
     const isExplained = Object.values(run.subvolumes).some(
       (each) => each.finished_at === finished_at && ['failed', 'damaged'].includes(each.outcome),
     );
-    if (isExplained) return [];
+    if (isExplained || (command === 'drill' && ofSubvolumes.some(isOfDrillIn(run)))) return [];
     const why = problem === null ? '' : `: ${problem}`;
     const text = `the last make ${command} (${timeOf(Date.parse(finished_at))}) ended with exit code ${exit_code}${why}`;
     return [{ text, isDamage: exit_code === 4 }];
   });
+}
+
+/** Whether a complaint is of a drill that a run has made, and as bad as how this ended. */
+function isOfDrillIn({ started_at, finished_at, exit_code }: RunRecord): (complaint: Complaint) => boolean {
+  const [startedMs, finishedMs] = [Date.parse(started_at), Date.parse(finished_at)];
+  return ({ drillAt = '', isDamage }) => {
+    const ms = Date.parse(drillAt);
+    return ms >= startedMs && ms <= finishedMs && isDamage === (exit_code === 4);
+  };
 }
 
 function isStale(lastMs: number, everyMs: number | undefined, nowMs: number): boolean {

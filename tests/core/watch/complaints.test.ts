@@ -70,7 +70,7 @@ test('a run that failed is named unless what it found of a subvolume says so alr
   assert.ok(data);
   const failed = { ...run, exit_code: 2, problem: 'CONCURRENCY must be a number', finished_at: 'later' };
   const named = (...runs: Parameters<typeof complaintsOfRuns>[0]) =>
-    complaintsOfRuns(runs).map(({ text, isDamage }) => (isDamage ? `damage: ${text}` : text));
+    complaintsOfRuns(runs, []).map(({ text, isDamage }) => (isDamage ? `damage: ${text}` : text));
   const at = { finished_at: '2026-11-28T04:00:00Z' };
   assert.deepEqual(named({ ...failed, ...at }), [
     'the last make backup (2026-11-28 04:00 UTC) ended with exit code 2: CONCURRENCY must be a number',

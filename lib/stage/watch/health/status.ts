@@ -65,5 +65,6 @@ export async function lookAtHost(context: StageContext): Promise<HostStatus> {
       complaints: complaintsOf(facts, now().getTime()),
     });
   }
-  return { subvolumes, runs, complaints: complaintsOfRuns(runs) };
+  const ofSubvolumes = subvolumes.flatMap(({ complaints }) => complaints);
+  return { subvolumes, runs, complaints: complaintsOfRuns(runs, ofSubvolumes) };
 }
