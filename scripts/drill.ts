@@ -16,13 +16,13 @@ records in the bucket what that proved. Exits 4 when the backup is damaged.`,
   // A backup may run meanwhile: each drill has a lock of its own.
   locked: false,
   async run({ context, options, json, skip, logFailure }) {
-    const { drillEach } = await import('../lib/stage/watch/drill/drills.ts');
+    const { drillEach, isLeftOpen } = await import('../lib/stage/watch/drill/drills.ts');
     const request = readDrillOptions(options, context.settings);
     const results = await drillEach(context, request, (plan) => {
       for (const line of scratchPlanLines(plan)) context.log.info(line);
     });
-    // What is recorded of the last run stays until the one that is under way has ended.
-    if (results.length > 0 && results.every(({ did }) => did === 'leave')) skip();
+    // What is recorded of the last run stays: until the one that is under way has ended, or after a failure until one is made.
+    if (isLeftOpen(results)) skip();
     const report = drillReport(results);
     const [failure, ...others] = report.failures;
     if (json) console.log(JSON.stringify(report.json));

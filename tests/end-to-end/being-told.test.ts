@@ -1,9 +1,10 @@
 /** METRICS_FILE, NOTIFY_URL, NOTIFY_COMMAND and the JSON log, as the scripts of a real host use them. */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { startPingServer } from '../support/ping-server.ts';
 import { createWorld, damageStoredBytes, readBytes, type ScriptResult } from './world.ts';
@@ -155,10 +156,43 @@ test('successes and failures are reported, and what was known of the rest is kep
     assert.deepEqual(paths(), ['/…/fail']);
   });
 
+  await t.test('drills that fail: a night on which the next one waits is no success', async () => {
+    const small = join(world.directory, 'small');
+    await mkdir(small);
+    await shell`mount -t tmpfs -o size=16K small ${small}`;
+    world.cleanUp(() => shell`umount ${small}`);
+    const weekly = await world.settingsFile({ ...settings, DRILL: 'weekly', SPOOL_DIR: small });
+    for (let round = 0; round < 2; round++) {
+      const failed = await world.run('drill.ts', '--config', weekly);
+      assert.equal(failed.exitCode, 1, failed.stderr);
+      // Records are named by the second.
+      await sleep(1000);
+    }
+    await rm(notices);
+    paths();
+    const waits = await world.run('drill.ts', '--config', weekly, '--if-due');
+    assert.equal(waits.exitCode, 0, waits.stderr);
+    assert.match(
+      waits.stdout,
+      /^data: the last 2 drills failed; next drill due .*\nhome: the last 2 drills failed;/,
+    );
+    assert.deepEqual([paths(), existsSync(notices)], [[], false]);
+    assert.equal(metric(readFileSync(metrics, 'utf8'), 'last_run_exit_code', 'command="drill"'), '1');
+    const shown = await world.run('status.ts', '--config', weekly, '--json');
+    const { subvolumes, wrong } = JSON.parse(shown.stdout);
+    assert.deepEqual(wrong, []);
+    for (const { name, drills_failed, wrong: wrongs } of subvolumes) {
+      assert.equal(drills_failed.count, 2, name);
+      const said = wrongs.filter((text: string) => /drill/.test(text));
+      assert.equal(said.length, 1, said.join('\n'));
+      assert.match(said[0], /^the last 2 drills failed \(20.* UTC\): (the scratch image|cannot make)/);
+    }
+  });
+
   await t.test('a subvolume that fails: the body has its error, the others keep their values', async () => {
     const before = readFileSync(metrics, 'utf8');
     await shell`btrfs subvolume delete ${home}`;
-    await rm(notices);
+    await rm(notices, { force: true });
     const done = await world.run('backup.ts', '--config', config, '--subvolume', 'home');
     assert.equal(done.exitCode, 1, done.stderr);
     const [, failed] = server.pings;

@@ -67,7 +67,7 @@ function blockOf(
     'last drill',
     drill
       ? `${drill.is_sound ? 'sound' : 'DAMAGED'} ${minuteOf(Date.parse(drill.at))}, ${ago(Date.parse(drill.at))}`
-      : `never; DRILL=${DRILL}`,
+      : `${health?.drills_failed ? 'none that came to a conclusion' : 'never'}; DRILL=${DRILL}`,
   );
   for (const { text } of complaints) say('WRONG', text);
   return lines;
@@ -141,6 +141,7 @@ export function statusJson(
       dollars_per_month: health?.dollars_per_month ?? null,
       verified_at: verify?.ok_at ?? null,
       drill: health?.drill ?? null,
+      drills_failed: health?.drills_failed ?? null,
       unfinished: unfinished?.created_at ?? null,
       wrong: complaints.map(({ text }) => text),
     })),

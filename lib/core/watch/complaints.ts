@@ -60,11 +60,17 @@ export function complaintsOf(facts: SubvolumeFacts, nowMs: number): readonly Com
   if (verify?.ok_at && isStale(Date.parse(verify.ok_at), verifyEveryMs, nowMs)) {
     complaints.push(wrong(`it was not verified since ${timeOf(Date.parse(verify.ok_at))}: make verify`));
   }
-  const drill = health?.drill;
+  const { drill, drills_failed: failed } = health ?? {};
   if (drill && !drill.is_sound) {
     const text = `the drill of ${timeOf(Date.parse(drill.at))} found that the backup is damaged`;
     complaints.push({ ...damage(text), drillAt: drill.at });
-  } else if (drill && isStale(Date.parse(drill.at), drillEveryMs, nowMs)) {
+  }
+  if (failed && drillEveryMs !== undefined) {
+    const which = failed.count === 1 ? 'drill' : `${failed.count} drills`;
+    const why = failed.problem === null ? '' : `: ${failed.problem}`;
+    const text = `the last ${which} failed (${timeOf(Date.parse(failed.at))})${why}`;
+    complaints.push({ ...wrong(text), drillAt: failed.at });
+  } else if (drill?.is_sound && isStale(Date.parse(drill.at), drillEveryMs, nowMs)) {
     complaints.push(wrong(`the last drill was ${timeOf(Date.parse(drill.at))}: make drill`));
   }
   return complaints;

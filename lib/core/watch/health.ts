@@ -20,6 +20,11 @@ const subvolumeHealthSchema = z.object({
   dollars_per_month: z.number().nullable(),
   /** The newest drill that came to a conclusion, and the time of the backup that it restored. */
   drill: z.object({ at: z.string(), created_at: z.string(), is_sound: z.boolean() }).nullable(),
+  /** How many of this host failed since, when the newest of them began, and why it failed; null where none did. Earlier versions did not say. */
+  drills_failed: z
+    .object({ count: z.number(), at: z.string(), problem: z.string().nullable() })
+    .nullable()
+    .default(null),
 });
 
 export const healthFileSchema = z.object({

@@ -21,7 +21,11 @@ const of = (facts: Partial<SubvolumeFacts>, at = now) =>
 test('where all is well nothing is said', () => {
   assert.deepEqual(of({}), []);
   assert.deepEqual(of({ verify: undefined, backup: undefined }), [], 'nor of what is not known');
+  const tried = { health: { ...healthy, drills_failed: failed }, drillEveryMs: undefined };
+  assert.deepEqual(of(tried), [], 'nor of a drill that is never due');
 });
+
+const failed = { count: 1, at: '2026-11-27T04:00:00.000Z', problem: 'no space' };
 
 test('each thing that is wrong is named, with what to do', () => {
   assert.ok(backup && verify);
@@ -51,6 +55,16 @@ test('each thing that is wrong is named, with what to do', () => {
       { health: { ...healthy, drill: { at: '2026-11-20T01:00:00Z', created_at: 'x', is_sound: false } } },
       /^damage: the drill of 2026-11-20 01:00 UTC found/,
     ],
+    [
+      { health: { ...healthy, drills_failed: failed } },
+      /^the last drill failed \(2026-11-27 04:00 UTC\): no space$/,
+    ],
+    [
+      { health: { ...healthy, drill: null, drills_failed: { ...failed, count: 3, problem: null } } },
+      /^the last 3 drills failed \(2026-11-27 04:00 UTC\)$/,
+    ],
+    // That there was none for long is said with it.
+    [{ health: { ...healthy, drills_failed: failed }, drillEveryMs: 7 * day }, /^the last drill failed/],
     [{ drillEveryMs: 7 * day }, /^the last drill was 2026-11-20 01:00 UTC: make drill$/],
   ] as const) {
     const found = of(facts as Partial<SubvolumeFacts>);

@@ -13,6 +13,7 @@ export const healthy: SubvolumeHealth = {
   stored_bytes: { DEEP_ARCHIVE: 9_000_000, STANDARD: 2000 },
   dollars_per_month: 1.5,
   drill: { at: '2026-11-20T01:00:00.000Z', created_at: '20261115T020000Z', is_sound: true },
+  drills_failed: null,
 };
 
 /** A run of a command that went well for one subvolume, called `data`. */

@@ -7,6 +7,7 @@ import { drillKey, formatTimestamp } from '../../../lib/core/format/names.ts';
 import { TOOL } from '../../../lib/core/format/tool.ts';
 import { WatchFiles } from '../../../lib/edge/files/watch-files.ts';
 import { deleteObjects } from '../../../lib/edge/s3/delete-objects.ts';
+import { type DrillResult, isLeftOpen } from '../../../lib/stage/watch/drill/drills.ts';
 import { lookAtHost } from '../../../lib/stage/watch/health/status.ts';
 import { startTestBucket } from '../../support/bucket.ts';
 import { publish, put } from '../../support/fake-backups.ts';
@@ -74,5 +75,43 @@ test('damage that a drill has recorded is one thing, and what it could not recor
   assert.deepEqual(await saidAfter(3, 4), [
     'the drill of 2026-01-02 04:00 UTC found that the backup is damaged',
     'the last make drill (2026-01-03 04:30 UTC) ended with exit code 4: chunk x is damaged',
+  ]);
+});
+
+test('drills that failed are one thing, also where one of another subvolume ended well since', async () => {
+  await recordDrill(2, 'failed');
+  assert.deepEqual(await saidAfter(2, 1), ['the last drill failed (2026-01-02 04:00 UTC): no space']);
+  await recordDrill(3, 'failed');
+  const both = ['the last 2 drills failed (2026-01-03 04:00 UTC): no space'];
+  assert.deepEqual(await saidAfter(3, 1), both);
+  assert.deepEqual(await saidAfter(4, 0), both);
+  // Without DRILL none is due, and the run is all there is to say.
+  assert.deepEqual(await saidAfter(3, 1, { DRILL: 'off' }), [
+    'the last make drill (2026-01-03 04:30 UTC) ended with exit code 1: no space',
+  ]);
+  // Damage of which nothing is recorded is not hidden behind a drill that failed beside it.
+  assert.equal((await saidAfter(3, 4)).length, 2);
+  await recordDrill(5, 'sound');
+  assert.deepEqual(await saidAfter(5, 0), []);
+});
+
+test('a run without a drill is on record only where all is well', () => {
+  const next = (failures: number): DrillResult => {
+    return { subvolume: 'data', did: 'nothing', next: { at: 'later', failures } };
+  };
+  const other: DrillResult = { subvolume: 'data', did: 'leave', why: 'another drill holds the lock' };
+  const made = { subvolume: 'home', did: 'drill' } as DrillResult;
+  assert.deepEqual([[], [next(0)], [next(0), made], [next(2), made], [other, made]].map(isLeftOpen), [
+    false,
+    false,
+    false,
+    false,
+    false,
+  ]);
+  assert.deepEqual([[next(2)], [next(0), next(2)], [other], [next(0), other]].map(isLeftOpen), [
+    true,
+    true,
+    true,
+    true,
   ]);
 });

@@ -25,6 +25,13 @@ export type DrillResult =
   | { readonly subvolume: string; readonly did: 'drill'; readonly outcome: DrillOutcome }
   | { readonly subvolume: string; readonly did: 'fail'; readonly failure: ToolError };
 
+/** Whether none was drilled, and not because all is well: one is under way, or the next waits as those before it failed. */
+export function isLeftOpen(results: readonly DrillResult[]): boolean {
+  const isOpen = (result: DrillResult) =>
+    result.did === 'leave' || (result.did === 'nothing' && result.next.failures > 0);
+  return results.some(isOpen) && results.every(({ did }) => did === 'leave' || did === 'nothing');
+}
+
 /**
  * Drills one subvolume or all that have a backup. One that fails does not stop the others.
  * @param onPlan called with what is to be done before it begins

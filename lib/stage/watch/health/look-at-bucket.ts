@@ -29,7 +29,7 @@ export async function lookAtBucket(context: StageContext): Promise<ReadonlyMap<s
       ...health,
       due: isBackedUp(context, name) ? health.due : null,
       dollars_per_month,
-      drill: await lastDrill(context, name),
+      ...(await lastDrills(context, name)),
     });
   }
   return found;
@@ -44,7 +44,7 @@ function healthOf(
   { settings, now }: StageContext,
   backups: readonly ListedBackup[],
   objects: readonly ListedObject[],
-): Omit<SubvolumeHealth, 'drill' | 'dollars_per_month'> {
+): Omit<SubvolumeHealth, keyof DrillFacts | 'dollars_per_month'> {
   const looked_at = now().toISOString();
   const storedFacts = { looked_at, stored_bytes: storedBytes(objects) };
   const newest = backups.find(({ current }) => current);
@@ -102,17 +102,24 @@ function storedBytes(objects: readonly ListedObject[]): Record<string, number> {
   return bytes;
 }
 
+type DrillFacts = Pick<SubvolumeHealth, 'drill' | 'drills_failed'>;
+
 /** Credentials for backups alone may not be allowed to read what drills have found: then nothing is known of them. */
-async function lastDrill(context: StageContext, subvolume: string): Promise<SubvolumeHealth['drill']> {
+async function lastDrills(context: StageContext, subvolume: string): Promise<DrillFacts> {
   try {
-    const { last } = await earlierDrills(context, subvolume);
-    if (!last) return null;
-    return { at: last.started_at, created_at: last.created_at, is_sound: last.result === 'sound' };
+    const { last, failed } = await earlierDrills(context, subvolume);
+    const [newest] = failed;
+    return {
+      drill: last
+        ? { at: last.started_at, created_at: last.created_at, is_sound: last.result === 'sound' }
+        : null,
+      drills_failed: newest ? { count: failed.length, at: newest.started_at, problem: newest.problem } : null,
+    };
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof ToolError)) throw error;
     context.log.debug(`the drills of ${subvolume} cannot be read: ${error.message}`);
-    return null;
+    return { drill: null, drills_failed: null };
   }
 }
 
