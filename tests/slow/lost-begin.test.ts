@@ -1,7 +1,7 @@
 /** The answer to the beginning of a multipart upload is lost: the upload exists, and its id is lost. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
@@ -14,7 +14,10 @@ test('an upload whose beginning was not answered is given up when the others are
   const Key = 'fleet/host-2/subvol/data/full/chunk-20260101T020000Z-00000.bin';
   await world.client.send(new CreateMultipartUploadCommand({ Bucket: 'backups', Key }));
   await mustSucceed(world, 'snapshot.ts');
-  world.server.faults.set([{ fault: 'lost-response', operation: 'CreateMultipartUpload', next: 2 }]);
+  const { created_at } = JSON.parse(await readFile(join(world.runDirectory, 'data/snapshot.json'), 'utf8'));
+  // Another upload is begun, and ended, to find out what the server takes.
+  const key = `*/chunk-${created_at}-*`;
+  world.server.faults.set([{ fault: 'lost-response', operation: 'CreateMultipartUpload', key, next: 2 }]);
   const { stderr } = await mustSucceed(world, 'send-chunk-upload.ts');
   assert.match(stderr, /cannot begin .*; trying again for /);
   assert.deepEqual(await unfinishedUploads(world), [Key]);

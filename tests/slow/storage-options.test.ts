@@ -63,7 +63,7 @@ test('a storage class that the server does not have is one line, and the next ru
   const lines = errorLines(refused);
   assert.equal(lines.length, 1, refused.stderr);
   assert.match(lines[0] ?? '', /does not have this storage class .*STORAGE_CLASS_CHUNKS/);
-  assert.deepEqual(await allKeys(world), []);
+  assert.deepEqual(await allKeys(world), ['fleet/host-1/RESTORE.txt'], 'nothing of a backup');
   world.server.faults.clear();
   await mustSucceed(world, 'send-chunk-upload.ts', '--set', 'STORAGE_CLASS_CHUNKS=STANDARD');
   await mustSucceed(world, 'manifest.ts');

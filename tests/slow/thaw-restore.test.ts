@@ -98,7 +98,7 @@ test('WAIT=0 requests what is missing, exits 5 and says it, and restores when al
   const restore = () => world.run('restore.ts', ...restoreArgs(world), '--no-wait');
   const missing = new RegExp(
     `^${length} chunks of ${length} must be thawed first: 0 of ${length} chunks \\(0 B of .*\\) can be read, ` +
-      `${length} in progress; it takes 12h 00m at most.*run the same again then; make thaw SUBVOLUME=data MANIFEST=fleet/host-1/`,
+      `${length} in progress; it takes 12h 00m at most.*run the same command again then; make thaw SUBVOLUME=data MANIFEST=fleet/host-1/`,
   );
   assertUnderWay(await restore(), missing);
   assert.deepEqual(await namesIn(world.mount), before);
