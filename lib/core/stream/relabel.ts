@@ -26,6 +26,8 @@ export interface Labels {
   readonly parentUuid: string | undefined;
   /** Of the top directory; the same for all streams of a chain. */
   readonly rootAttributes: RootAttributes;
+  /** True where a new subvolume has a compression property from where it is received. */
+  readonly inheritsCompression?: boolean;
   /** Of the top directory: seconds since 1970 with nine decimals; undefined where only the stream has it, if it does. */
   readonly mtime?: string | undefined;
 }
@@ -40,7 +42,8 @@ export function relabelFirstCommand(type: number, command: Uint8Array, labels: L
       : [[ATTRIBUTES.cloneUuid, parseUuid(labels.parentUuid)] as const]),
   ]);
   // A snapshot inherits from its source alone.
-  const first = type === COMMANDS.subvolume ? [clearInherited()] : labels.rootAttributes.removing();
+  const inherited = labels.inheritsCompression ? [clearInherited()] : [];
+  const first = type === COMMANDS.subvolume ? inherited : labels.rootAttributes.removing();
   return concatenate(rebuild(type, command, replaced), ...first);
 }
 

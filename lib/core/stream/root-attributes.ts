@@ -10,9 +10,10 @@ const compression = 'btrfs.compression';
 const inherited: ReadonlySet<string> = new Set([compression, 'system.posix_acl_default']);
 
 /**
- * The command that a new subvolume begins with. It has the compression property of the subvolume that it is made in (btrfs_new_inode_prepare
- * and what follows it in fs/btrfs/inode.c), but no ACL. An empty value removes the property, and is no error where there is none
- * (fs/btrfs/props.c), on a mount with nodatacow either.
+ * The command that a new subvolume begins with where it has the compression property of the subvolume that it is made in
+ * (btrfs_new_inode_prepare and what follows it in fs/btrfs/inode.c); it has no ACL. An empty value removes the property, and is no error
+ * where there is none (fs/btrfs/props.c), on a mount with nodatacow either. Before Linux 5.14 both that and removing the attribute
+ * switched compression off for all that is made in the directory later, so it is not for a subvolume that inherits nothing.
  */
 export function clearInherited(): Uint8Array {
   return command(COMMANDS.setXattr, compression, new Uint8Array());

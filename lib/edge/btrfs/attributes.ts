@@ -1,5 +1,8 @@
-/** Attributes that keep a directory from being changed or deleted, as chattr(1) sets them. Snapshots inherit those of their source. */
+/** Attributes of directories that pass on: locks, as chattr(1) sets them and snapshots inherit them of their source, and compression. */
+import { realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { command } from '../process/child.ts';
+import { subvolumeRootInode } from './wrong-place.ts';
 
 /** What stands in the way of a deletion. */
 export type Lock = 'immutable' | 'append-only';
@@ -34,4 +37,26 @@ export async function unlockSubvolume(path: string): Promise<(() => Promise<unkn
   if (changed.exitCode === 0) return settle;
   await settle();
   return undefined;
+}
+
+/**
+ * Whether a subvolume that is made in a directory has a compression property from the start: that of the subvolume in which the directory
+ * lies. True also where no mount shows the top of that one.
+ */
+export async function passesCompressionOn(directory: string): Promise<boolean> {
+  const top = await topOfSubvolume(await realpath(directory));
+  if (top === undefined) return true;
+  const asked = await command`btrfs property get -t inode -- ${top} compression`;
+  return asked.exitCode !== 0 || asked.stdout.trim() !== '';
+}
+
+/** The directory at the top of the subvolume that a directory lies in; undefined where another mount comes first. */
+async function topOfSubvolume(directory: string): Promise<string | undefined> {
+  const { dev, ino } = await stat(directory, { bigint: true });
+  if (ino === subvolumeRootInode) return directory;
+  const above = dirname(directory);
+  // Each subvolume has a device number of its own.
+  return (await stat(above, { bigint: true })).dev === dev && above !== directory
+    ? topOfSubvolume(above)
+    : undefined;
 }

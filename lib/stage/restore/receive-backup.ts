@@ -8,6 +8,7 @@ import { RootAttributes } from '../../core/stream/root-attributes.ts';
 import { StrayDirectories } from '../../core/stream/stray-directories.ts';
 import type { StreamHead } from '../../core/stream/stream-head.ts';
 import { StreamInspector } from '../../core/stream/stream-inspector.ts';
+import { passesCompressionOn } from '../../edge/btrfs/attributes.ts';
 import { subvolumeAt } from '../../edge/btrfs/btrfs.ts';
 import type { KeptParts } from '../../edge/files/kept-parts.ts';
 import { fetchStream } from '../../transfer/back/fetch-stream.ts';
@@ -57,6 +58,7 @@ export async function receiveBackup(
     uuid: randomUUID(),
     parentUuid: before?.labels.uuid,
     rootAttributes: before?.labels.rootAttributes ?? new RootAttributes(),
+    inheritsCompression: before === undefined && (await passesCompressionOn(staging.path)),
     mtime: manifest.snapshot.mtime,
   };
   // Of a copy that was received it is not known whether it had them, so they may be directories of the snapshot by now.

@@ -209,8 +209,9 @@ function flip(bytes: Uint8Array, at: number): Buffer {
 
 test('what files would inherit of the top directory is set last, and taken away first of what it inherits and before the next stream', () => {
   const rootAttributes = new RootAttributes();
+  let inheritsCompression = true;
   const passed = (parentUuid: string | undefined, ...commands: readonly Uint8Array[]) => {
-    const labels = { name: 'a', uuid: label, parentUuid, rootAttributes };
+    const labels = { name: 'a', uuid: label, parentUuid, rootAttributes, inheritsCompression };
     const first = firstCommand('x', own, 40, parentUuid === undefined ? undefined : [parent, 36]);
     const stream = Buffer.concat([header(), first, ...commands, end]);
     const relabelled = firstCommand('a', label, 40, parentUuid === undefined ? undefined : [parentUuid, 36]);
@@ -225,6 +226,8 @@ test('what files would inherit of the top directory is set last, and taken away 
   const others = [setXattr('f', 'btrfs.compression', 'lzo'), setXattr('', 'user.a', 'b')];
   const cleared = setXattr('', 'btrfs.compression', '');
   assert.deepEqual(passed(undefined, zstd, ...others), Buffer.concat([cleared, ...others, zstd, end]));
+  inheritsCompression = false;
+  assert.deepEqual(passed(undefined, zstd, ...others), Buffer.concat([...others, zstd, end]));
   const lzo = setXattr('', 'btrfs.compression', 'lzo');
   const acl = setXattr('', 'system.posix_acl_default', 'acl');
   const [removeCompression, removeAcl] = ['btrfs.compression', 'system.posix_acl_default'].map((name) =>
