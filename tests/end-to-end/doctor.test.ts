@@ -4,6 +4,8 @@ import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
+import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
+import { RunDirectory } from '../../lib/edge/files/run-directory.ts';
 import type { Role } from '../../lib/stage/watch/doctor/patient.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { makeIdentity } from '../support/age-keys.ts';
@@ -101,6 +103,22 @@ test('each thing that keeps a subvolume from being backed up is named with its c
       `^doubtful SNAPSHOT_DIR: 1 snapshot in \\S+, such as ${left}, .*btrfs subvolume delete MOUNT/\\S+/${left}$`,
     ),
   );
+  const restoring = { RUN_DIR: join(world.directory, 'other') };
+  const { SUBVOLUMES: _, ...settings } = world.settings;
+  assert.equal(await examine({ ...world, settings }, restoring), '', 'a host that backs nothing up');
+  const { uuid } = await showSubvolume(join(snapshots, left ?? ''));
+  const run = new RunDirectory(restoring.RUN_DIR, 'data');
+  await run.create();
+  await run.writeContinued({
+    manifest_key: 'm',
+    last_manifest_key: null,
+    continued_at: '2026-01-20T02:00:00Z',
+    server: 's',
+    bucket: 'b',
+    snapshot_uuid: uuid,
+    transid: 1,
+  });
+  assert.equal(await examine(world, { ...restoring, SUBVOLUMES: `home=${data}` }), '', 'it is built on yet');
   await rm(world.runDirectory, { recursive: true });
 
   await markReceived(data);

@@ -1,25 +1,27 @@
 /** What is backed up, and where its snapshots go: judged by the code that plans backups. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { endsAsSnapshotName, parseSnapshotName } from '../../../../core/format/names.ts';
+import { endsAsSnapshotName, isSubvolumeName, parseSnapshotName } from '../../../../core/format/names.ts';
 import type { SelectedSubvolume } from '../../../../core/settings/rules.ts';
 import { formatCount } from '../../../../core/units.ts';
+import { subvolumeAt } from '../../../../edge/btrfs/btrfs.ts';
 import { activeSwapFiles } from '../../../../edge/btrfs/swap-files.ts';
+import { RunDirectory } from '../../../../edge/files/run-directory.ts';
 import { openSource } from '../../../backup/snapshot-source.ts';
 import { broken, type Check, doubtful, type Finding, fine, listen } from '../check.ts';
 import type { Patient } from '../patient.ts';
 
 /** A check for each subvolume, and one of SNAPSHOT_DIR. */
 export function sourceChecks(patient: Patient): readonly Check[] {
-  const { SUBVOLUMES = [], SNAPSHOT_DIR } = patient.settings;
+  const { SUBVOLUMES, SNAPSHOT_DIR, RUN_DIR } = patient.settings;
   return [
-    ...SUBVOLUMES.map((selected) => ({
+    ...(SUBVOLUMES ?? []).map((selected) => ({
       name: `subvolume ${selected.name}`,
       look: () => lookAtSource(patient, selected),
     })),
     ...(SNAPSHOT_DIR === undefined
       ? []
-      : [{ name: 'SNAPSHOT_DIR', look: () => lookAtSnapshotDir(SNAPSHOT_DIR, SUBVOLUMES) }]),
+      : [{ name: 'SNAPSHOT_DIR', look: () => lookAtSnapshotDir(SNAPSHOT_DIR, { SUBVOLUMES, RUN_DIR }) }]),
   ];
 }
 
@@ -57,14 +59,14 @@ async function lookAtSource(
   ];
 }
 
-async function lookAtSnapshotDir(
-  directory: string,
-  selected: readonly SelectedSubvolume[],
-): Promise<readonly Finding[]> {
+/** What tells whose snapshots are in SNAPSHOT_DIR. */
+type Owner = Pick<Patient['settings'], 'SUBVOLUMES' | 'RUN_DIR'>;
+
+async function lookAtSnapshotDir(directory: string, owner: Owner): Promise<readonly Finding[]> {
   const status = await stat(directory).catch(() => undefined);
   // Each subvolume says that it is missing.
   if (!status) return [];
-  const found = [...(await findLeft(directory, selected))];
+  const found = [...(await findLeft(directory, owner))];
   const mode = status.mode & 0o777;
   if ((mode & 0o077) !== 0) {
     found.push(
@@ -77,13 +79,23 @@ async function lookAtSnapshotDir(
   return found.length > 0 ? found : [fine(`${directory} is for its owner alone`)];
 }
 
-/** Snapshots of subvolumes that were taken out of SUBVOLUMES, or are called otherwise by now: no backup thins them. */
+/**
+ * Snapshots of subvolumes that were taken out of SUBVOLUMES, or are called otherwise by now: no backup thins them. A host that backs nothing
+ * up does not know; and on what was restored to continue its chain the next backup will build, as soon as SUBVOLUMES names it.
+ */
 async function findLeft(
   directory: string,
-  selected: readonly SelectedSubvolume[],
+  { SUBVOLUMES: selected, RUN_DIR }: Owner,
 ): Promise<readonly Finding[]> {
+  if (!selected) return [];
   const names = (await readdir(directory).catch((): string[] => [])).filter(endsAsSnapshotName);
-  const left = names.filter((name) => !selected.some((each) => parseSnapshotName(each.name, name)));
+  const unnamed = names.filter((name) => !selected.some((each) => parseSnapshotName(each.name, name)));
+  const continued = unnamed.length > 0 ? await continuedSnapshots(RUN_DIR) : [];
+  const left: string[] = [];
+  for (const name of unnamed) {
+    const uuid = continued.length > 0 ? (await subvolumeAt(join(directory, name), name))?.uuid : undefined;
+    if (uuid === undefined || !continued.includes(uuid)) left.push(name);
+  }
   const [first] = left;
   if (first === undefined) return [];
   const which = formatCount(left.length, 'snapshot');
@@ -93,4 +105,11 @@ async function findLeft(
       `where no other settings file needs ${left.length === 1 ? 'it' : 'them'}: btrfs subvolume delete ${join(directory, first)}${left.length === 1 ? '' : ', and so on'}`,
     ),
   ];
+}
+
+/** UUIDs of what was restored here to continue its chain. */
+async function continuedSnapshots(runDirectory: string): Promise<readonly string[]> {
+  const names = (await readdir(runDirectory).catch((): string[] => [])).filter(isSubvolumeName);
+  const files = await Promise.all(names.map((name) => new RunDirectory(runDirectory, name).readContinued()));
+  return files.flatMap((file) => file?.snapshot_uuid ?? []);
 }
