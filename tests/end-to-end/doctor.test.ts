@@ -79,7 +79,7 @@ test('each thing that keeps a subvolume from being backed up is named with its c
   try {
     assert.match(
       await examine(world),
-      /^broken subvolume data: MOUNT\/data holds the active swap file MOUNT\/data\/swap file, .*\| swapoff MOUNT\/data\/swap file, and move it/,
+      /^broken subvolume data: MOUNT\/data holds the active swap file MOUNT\/data\/swap file, .*\| move it .*: swapoff 'MOUNT\/data\/swap file'$/,
     );
   } finally {
     await shell`swapoff ${file}`;

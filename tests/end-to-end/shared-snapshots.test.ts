@@ -1,8 +1,11 @@
 /** Two settings files with one SNAPSHOT_DIR, as for two buckets: neither takes away what the other builds on. */
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { snapshotName } from '../../lib/core/format/names.ts';
+import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
+import { RunDirectory } from '../../lib/edge/files/run-directory.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
@@ -78,4 +81,27 @@ test('what was taken before the prefix was changed is named with the command tha
   const told = after.warnings.length;
   await after.backUp();
   assert.equal(after.warnings.length, told);
+});
+
+test('the command for many of them is one to paste', async (t) => {
+  const world = await smallWorld(t);
+  await write(world, 'a');
+  const SNAPSHOT_DIR = join(world.mount, 'my snapshots');
+  await mkdir(SNAPSHOT_DIR);
+  const taken: string[] = [];
+  for (let day = 1; day <= 7; day++) {
+    const path = join(SNAPSHOT_DIR, snapshotName('data', `2026010${day}T000000Z`, 'full'));
+    await shell`btrfs subvolume snapshot -r ${world.data} ${path}`;
+    taken.push((await showSubvolume(path)).uuid);
+  }
+  const run = new RunDirectory(world.runDirectory, 'data');
+  await run.create();
+  const place = { server: 's', bucket: 'before', prefix: 'p' };
+  await run.writeTaken({ snapshots: taken.map((uuid) => ({ uuid, ...place })) });
+  const host = await hostIn(world, { settings: { SNAPSHOT_DIR } });
+  await host.backUp();
+  assert.match(
+    host.warnings.join('\n'),
+    /7 snapshots .*, these 5 and then 2 others: btrfs subvolume delete( '\/[^']+\/my snapshots\/data__\w+__full'){5}$/m,
+  );
 });

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { isSubvolumeName, readableTimestamp } from '../../core/format/names.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
+import { shellWord } from '../../core/recovery/shell-word.ts';
 import type { SettingValues } from '../../core/settings/settings.ts';
 import { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { StageContext } from '../context.ts';
@@ -16,11 +17,14 @@ export function describeAbandoned(
   { RUN_DIR }: Pick<SettingValues, 'RUN_DIR'>,
   { subvolume, kind, created_at, snapshot, adopted }: SnapshotFile,
 ): { readonly says: string; readonly cure: string } {
-  const run = new RunDirectory(RUN_DIR, subvolume).path;
-  const steps = [...(adopted ? [] : [`btrfs subvolume delete ${snapshot.path}`]), `rm -r ${run}`];
+  const run = shellWord(new RunDirectory(RUN_DIR, subvolume).path);
+  const giveUp = 'to give it up (make prune removes what it has stored after 7 days)';
+  const steps = adopted
+    ? `: rm -r ${run}`
+    : `, where no other settings file needs its snapshot: btrfs subvolume delete ${shellWord(snapshot.path)}; rm -r ${run}`;
   return {
     says: `the ${kind} backup of ${subvolume} of ${readableTimestamp(created_at)} is not finished, and SUBVOLUMES does not name ${subvolume} any more`,
-    cure: `name it again, and make backup resumes it; to give it up: ${steps.join('; ')}; what it has stored goes with make prune after 7 days`,
+    cure: `name it again, and make backup resumes it; ${giveUp}${steps}`,
   };
 }
 

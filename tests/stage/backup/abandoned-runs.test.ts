@@ -28,7 +28,7 @@ await run.writeSnapshot({
   created_at: timestamp,
   snapshot: {
     name,
-    path: `/snapshots/${name}`,
+    path: `/my snapshots/${name}`,
     uuid: 'u',
     parent_uuid: null,
     received_uuid: null,
@@ -65,6 +65,6 @@ test('under another name nothing resumes it: prune removes what it has stored, a
   assert.deepEqual(decisions, [['remove', 'named by no manifest, older than 7 days']]);
   assert.equal(isResumed, false);
   assert.deepEqual(warnings, [
-    `the full backup of data of 2026-01-20T02:00:00Z is not finished, and SUBVOLUMES does not name data any more: name it again, and make backup resumes it; to give it up: btrfs subvolume delete /snapshots/${name}; rm -r ${run.path}; what it has stored goes with make prune after 7 days`,
+    `the full backup of data of 2026-01-20T02:00:00Z is not finished, and SUBVOLUMES does not name data any more: name it again, and make backup resumes it; to give it up (make prune removes what it has stored after 7 days), where no other settings file needs its snapshot: btrfs subvolume delete '/my snapshots/${name}'; rm -r ${run.path}`,
   ]);
 });

@@ -1,6 +1,7 @@
 /** Which local snapshots are this backup's own: several settings files may take snapshots of one name into one SNAPSHOT_DIR. */
 import type { SnapshotFile, TakenFile } from '../../../core/format/run-files.ts';
 import { isAwaited, ownAmong, snapshotsToThin } from '../../../core/plan/backup/retention.ts';
+import { shellWord } from '../../../core/recovery/shell-word.ts';
 import { formatCount } from '../../../core/units.ts';
 import { type FoundSubvolume, findSubvolumes, listSubvolumes } from '../../../edge/btrfs/btrfs.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
@@ -70,26 +71,23 @@ function tellOthers(
   const moved = others.filter(({ uuid }) => placeOf.has(uuid));
   if (moved.length > 0) {
     const places = [...new Set(moved.map(({ uuid }) => placeOf.get(uuid)))].sort().join(' and ');
+    const first = moved.slice(0, mostNamed).map(({ path }) => shellWord(path));
+    const more = moved.length - first.length;
+    const which = more > 0 ? `, these ${first.length} and then ${formatCount(more, 'other')}` : '';
     log.warn(
-      `${subvolume}: ${formatCount(moved.length, 'snapshot')} taken for backups to ${places} ${moved.length === 1 ? 'stays' : 'stay'} on the disk, with what was deleted since; when none are made there any more: btrfs subvolume delete ${firstFew(
-        moved.map(({ path }) => path),
-        ' ',
-      )}`,
+      `${subvolume}: ${formatCount(moved.length, 'snapshot')} taken for backups to ${places} ${moved.length === 1 ? 'stays' : 'stay'} on the disk, with what was deleted since; when none are made there any more${which}: btrfs subvolume delete ${first.join(' ')}`,
     );
   }
   const unknown = others.filter(({ uuid }) => !placeOf.has(uuid));
   if (unknown.length > 0) {
-    const names = firstFew(
-      unknown.map(({ name }) => name),
-      ', ',
-    );
+    const names = firstFew(unknown.map(({ name }) => name));
     log.info(`${subvolume}: snapshots that no backup under ${bucket.prefix}/ was made of stay: ${names}`);
   }
 }
 
-function firstFew(words: readonly string[], separator: string): string {
+function firstFew(words: readonly string[]): string {
   const more = words.length > mostNamed ? ` and ${formatCount(words.length - mostNamed, 'other')}` : '';
-  return words.slice(0, mostNamed).join(separator) + more;
+  return words.slice(0, mostNamed).join(', ') + more;
 }
 
 /** Whether a snapshot was taken for where the settings say. */

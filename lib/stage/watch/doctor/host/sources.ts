@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { endsAsSnapshotName, isSubvolumeName, parseSnapshotName } from '../../../../core/format/names.ts';
+import { shellWord } from '../../../../core/recovery/shell-word.ts';
 import type { SelectedSubvolume } from '../../../../core/settings/rules.ts';
 import { formatCount } from '../../../../core/units.ts';
 import { subvolumeAt } from '../../../../edge/btrfs/btrfs.ts';
@@ -38,7 +39,7 @@ async function lookAtSource(
       found.push(
         broken(
           `${path} holds the active swap file ${file}, so that no snapshot of it can be taken`,
-          `swapoff ${file}, and move it into a subvolume of its own`,
+          `move it into a subvolume of its own, after this: swapoff ${shellWord(file)}`,
         ),
       );
     }
@@ -46,7 +47,7 @@ async function lookAtSource(
       found.push(
         doubtful(
           `${path} is writable and has a received UUID, as older btrfs-progs left it: other tools take it for what it was received as`,
-          `continue with a snapshot of it, which has none: btrfs subvolume snapshot ${path} ${path}.new`,
+          `continue with a snapshot of it, which has none: btrfs subvolume snapshot ${shellWord(path)} ${shellWord(`${path}.new`)}`,
         ),
       );
     }
@@ -72,7 +73,7 @@ async function lookAtSnapshotDir(directory: string, owner: Owner): Promise<reado
     found.push(
       doubtful(
         `others can look into ${directory} (mode ${mode.toString(8)}), where files stay that were deleted or locked up since`,
-        `chmod 700 ${directory}`,
+        `chmod 700 ${shellWord(directory)}`,
       ),
     );
   }
@@ -99,10 +100,12 @@ async function findLeft(
   const [first] = left;
   if (first === undefined) return [];
   const which = formatCount(left.length, 'snapshot');
+  const isOne = left.length === 1;
+  const command = `btrfs subvolume delete ${shellWord(join(directory, first))}`;
   return [
     doubtful(
-      `${which} in ${directory}, such as ${first}, of no subvolume that SUBVOLUMES names: no backup deletes ${left.length === 1 ? 'it' : 'them'}, and what was deleted since stays on the disk`,
-      `where no other settings file needs ${left.length === 1 ? 'it' : 'them'}: btrfs subvolume delete ${join(directory, first)}${left.length === 1 ? '' : ', and so on'}`,
+      `${which} in ${directory}, such as ${first}, of no subvolume that SUBVOLUMES names: no backup deletes ${isOne ? 'it' : 'them'}, and what was deleted since stays on the disk`,
+      `where no other settings file needs ${isOne ? 'it' : 'them, this one and then the others'}: ${command}`,
     ),
   ];
 }
