@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pathExists } from '../../lib/edge/files/files.ts';
+import { estimateSnapshotName } from '../../lib/stage/backup/estimate-snapshot.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { mutateData, seedData } from '../../testing/harness/seed-data.ts';
 import { createWorld, mustSucceed, namesIn, type World } from './world.ts';
@@ -108,12 +110,19 @@ test('what is so small that it is compressed in the metadata is only about what 
 
 test('a killed estimate leaves a snapshot that the next one, or the next backup, removes', async (t) => {
   const world = await createWorld(t, {}, 512 * 2 ** 20);
-  const leave = () =>
-    shell`btrfs subvolume snapshot -r ${world.data} ${join(world.snapshots, '.estimate-data')}`;
+  const own = join(world.snapshots, estimateSnapshotName('data', { RUN_DIR: world.runDirectory }));
+  const leave = () => shell`btrfs subvolume snapshot -r ${world.data} ${own}`;
   await leave();
   await estimate(world);
   assert.deepEqual(await namesIn(world.snapshots), []);
   await leave();
+  // It may be measuring at this moment.
+  const ofOther = estimateSnapshotName('data', { RUN_DIR: join(world.directory, 'other') });
+  await shell`btrfs subvolume snapshot -r ${world.data} ${join(world.snapshots, ofOther)}`;
   const { manifest } = await world.backup();
-  assert.deepEqual(await namesIn(world.snapshots), [manifest.snapshot.name]);
+  assert.deepEqual(await namesIn(world.snapshots), [ofOther, manifest.snapshot.name]);
+  // One that was killed before it made it read-only.
+  await shell`btrfs subvolume snapshot ${world.data} ${own}`;
+  await world.backup();
+  assert.equal(await pathExists(own), false);
 });

@@ -200,11 +200,6 @@ export function snapshotName(subvolume: string, timestamp: string, kind: BackupK
   return `${subvolume}__${timestamp}__${kind === 'full' ? 'full' : 'inc'}`;
 }
 
-/** Name of the snapshot that an estimate takes for a moment: no name of a backup's snapshot begins with a dot. */
-export function estimateSnapshotName(subvolume: string): string {
-  return `.estimate-${subvolume}`;
-}
-
 /**
  * Name of the copy of a backup's snapshot that a restore leaves for the next backup to build on; `count` is 0 unless that is taken, as on
  * the host that has the snapshot itself.

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError } from '../../core/errors.ts';
 import { MAX_NESTED } from '../../core/format/manifest.ts';
-import { type BackupKind, estimateSnapshotName, snapshotName } from '../../core/format/names.ts';
+import { type BackupKind, snapshotName } from '../../core/format/names.ts';
 import type { SnapshotFile } from '../../core/format/run-files.ts';
 import type { BackupPlan } from '../../core/plan/backup/backup-plan.ts';
 import {
@@ -22,6 +22,7 @@ import type { RunDirectory } from '../../edge/files/run-directory.ts';
 import type { FoundPointer } from '../bucket/backups.ts';
 import type { StageContext } from '../context.ts';
 import { adoptedTimestamp, freshTimestamp } from './backup-time.ts';
+import { estimateSnapshotName } from './estimate-snapshot.ts';
 import { rememberTaken } from './local/own-snapshots.ts';
 import type { SnapshotSource, SnapshotToTake } from './snapshot-source.ts';
 
@@ -144,10 +145,14 @@ async function take(
 }
 
 /** Removes the snapshot of an estimate that was killed: people may never ask for another one, and it fills the disk. */
-async function removeEstimate({ log }: StageContext, subvolume: string, directory: string): Promise<void> {
-  const name = estimateSnapshotName(subvolume);
+async function removeEstimate(
+  { log, settings }: StageContext,
+  subvolume: string,
+  directory: string,
+): Promise<void> {
+  const name = estimateSnapshotName(subvolume, settings);
   const left = await subvolumeAt(join(directory, name), name);
-  if (!left?.readOnly) return;
+  if (!left) return;
   await deleteSubvolume(left.path).then(
     () => log.info(`removed ${left.path}, which an estimate that was killed had left`),
     (error: unknown) => log.warn(`${left.path}, which an estimate had left, stays: ${describeError(error)}`),

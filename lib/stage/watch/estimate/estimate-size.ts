@@ -1,10 +1,11 @@
 /** How many bytes the next backup will send. */
 import { join } from 'node:path';
-import { estimateSnapshotName, formatTimestamp, snapshotName } from '../../../core/format/names.ts';
+import { formatTimestamp, snapshotName } from '../../../core/format/names.ts';
 import { sentShare } from '../../../core/format/new-extents.ts';
 import { deleteSubvolume, makeReadOnly, takeSnapshot } from '../../../edge/btrfs/btrfs.ts';
 import { findNewExtents, measureStream } from '../../../edge/btrfs/measure-stream.ts';
 import { pathExists } from '../../../edge/files/files.ts';
+import { estimateSnapshotName } from '../../backup/estimate-snapshot.ts';
 import type { BackupOrigin } from '../../backup/snapshot.ts';
 import { shouldSendCompressed } from '../../backup/upload/upload-plan.ts';
 import type { StageContext } from '../../context.ts';
@@ -42,7 +43,7 @@ export async function measureSize(
 ): Promise<SizeEstimate> {
   const { toTake } = origin;
   if (!toTake) return measureSnapshot(context, origin.path, origin);
-  const temporaryName = estimateSnapshotName(subvolume);
+  const temporaryName = estimateSnapshotName(subvolume, context.settings);
   const path = join(toTake.into, temporaryName);
   // What an estimate has left that was killed.
   if (await pathExists(path)) await deleteSubvolume(path);
