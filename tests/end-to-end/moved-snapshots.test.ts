@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
@@ -230,7 +231,17 @@ test('a machine that has booted from what was restored builds on the copy in a d
   const settings = { SNAPSHOT_DIR: snapshots, RUN_DIR: join(own.directory, 'run') };
   const host = await hostIn(world, { settings, path: root, hostName: 'host-2', hostId: 'two' });
   await shell`umount ${own.mount}`;
-  const error = await refusal(host.plan()).finally(() => shell`mount -o subvolid=5 ${device} ${own.mount}`);
+  const error = await refusal(host.plan());
+  // With all that the restore remembers, backups are due here, and the one that is needs no copy.
+  const due = { ...settings, RUN_DIR: rescue.RUN_DIR, INCREMENTAL_EVERY: '1s' };
+  const dueIn = async (FULL_EVERY: string) =>
+    (await hostIn(world, { settings: { ...due, FULL_EVERY }, path: root })).plan('auto', true, true);
+  await setTimeout(1000);
+  const full = await dueIn('1s');
+  const increment = await refusal(dueIn('30d'));
+  await shell`mount -o subvolid=5 ${device} ${own.mount}`;
+  assert.deepEqual([kindOf(full), reasonOf(full)], ['full', 'a full backup is due by FULL_EVERY']);
+  assert.equal(increment.message, error.message);
   assert.match(
     error.message,
     /at \/snapshots\/data__\w+__full of .*, which no mount shows; what is backed up was restored from it$/,

@@ -48,6 +48,11 @@ export function planIfDue(
   }
 }
 
+/** True where `planIfDue` will plan a full backup whatever an increment could build on. */
+export function isFullDue(context: StageContext, asked: BackupKind | 'auto', last: PublishedBackup): boolean {
+  return verdictOf(context, asked, last).due === 'full';
+}
+
 /**
  * Reports a backup that is due where there is no new snapshot: the other program may have stopped making them. A warning at first, as
  * it may be late.
@@ -81,16 +86,21 @@ function judge(
   asked: BackupKind | 'auto',
   last: PublishedBackup,
 ): Exclude<DueVerdict, { due: 'unknown' }> {
+  const verdict = verdictOf(context, asked, last);
   const { created_at, subvolume } = last.manifest;
+  if (verdict.due === 'unknown') throw clockBehind(context, subvolume, created_at);
+  return verdict;
+}
+
+function verdictOf(context: StageContext, asked: BackupKind | 'auto', last: PublishedBackup): DueVerdict {
+  const { created_at } = last.manifest;
   const { FULL_EVERY, INCREMENTAL_EVERY } = context.settings;
   const times = {
     newestMs: millisecondsOf(created_at),
     fullMs: 'full' in last.chain ? millisecondsOf(last.chain.full.created_at) : undefined,
   };
   const cadence = { fullEverySeconds: FULL_EVERY, incrementalEverySeconds: INCREMENTAL_EVERY };
-  const verdict = judgeDue(asked, times, cadence, context.now().getTime());
-  if (verdict.due === 'unknown') throw clockBehind(context, subvolume, created_at);
-  return verdict;
+  return judgeDue(asked, times, cadence, context.now().getTime());
 }
 
 const reasonsForFull = {

@@ -16,10 +16,10 @@ import { findMovedCopies } from './local/moved-copies.ts';
 import { findOwnSnapshot, lookForParent, withoutCopy } from './local/parent.ts';
 import { lookAtUnfinished, nameForPeople } from './local/unfinished-run.ts';
 import { warnOfOtherName } from './other-name.ts';
-import { type NothingDue, planIfDue, tellIfOverdue } from './plan-if-due.ts';
+import { isFullDue, type NothingDue, planIfDue, tellIfOverdue } from './plan-if-due.ts';
 import { type PreparedBackup, prepare } from './prepare.ts';
 import { probeOnce } from './probe-server.ts';
-import { openSource } from './snapshot-source.ts';
+import { openSource, type SnapshotSource } from './snapshot-source.ts';
 import { findUnfinished } from './unfinished.ts';
 import { giveUpRun } from './upload/give-up-run.ts';
 import { giveUpStrays } from './upload/give-up-uploads.ts';
@@ -96,9 +96,18 @@ async function planSnapshot(
   const last = isLastNeeded ? await findLastBackup(context, subvolume.name, pointer) : undefined;
   if (!pointer && !last) await warnOfOtherName(context, subvolume.name, source);
   const { next } = source;
-  const moved = request.kind === 'full' ? undefined : await findMovedCopies(source, last, continued);
+  // A host that nothing here ties to the last backup has none of its own: it is not due, it is missing.
+  const canBeDue = (here: SnapshotSource['here']) =>
+    request.ifDue && last && !('unreadable' in last) && isRemembered(last, here, published, continued)
+      ? last
+      : undefined;
+  // A full backup needs no parent: nothing that is wrong with one may stand in its way.
+  const known = canBeDue(source.here);
+  const isFull = request.kind === 'full' || (known !== undefined && isFullDue(context, request.kind, known));
+  const moved = isFull ? undefined : await findMovedCopies(source, last, continued);
   if (moved) source = { ...source, here: [...source.here, ...moved.copies] };
   const { snapshot: own, outOfReach } = await findOwnSnapshot(source, last).catch((error: unknown) => {
+    if (isFull && error instanceof ToolError) return { snapshot: undefined, outOfReach: undefined };
     throw moved?.outOfReach ?? error;
   });
   if (moved?.outOfReach && !own) throw moved.outOfReach;
@@ -116,22 +125,18 @@ async function planSnapshot(
       return { kind: 'none', reason, snapshotPath: undefined };
     }
   }
-  // A full backup needs no parent: nothing that is wrong with one may stand in its way.
   const { base, candidate } =
     request.kind === 'full'
       ? { base: last, candidate: undefined }
       : await lookForParent(context, source, last, { own, continued });
   const possible = planBackup(request.kind, source.subvolume, base, candidate);
-  if (outOfReach && !('parent' in possible && possible.parent)) {
+  if (outOfReach && !isFull && !('parent' in possible && possible.parent)) {
     throw withoutCopy(outOfReach, 'impossible' in possible ? possible.impossible : possible.reason);
   }
   if ('impossible' in possible) throw impossible(subvolume.name, request.kind, possible);
   // Planned all the same: what stands in the way of the next backup is reported while there is still time to fix it.
-  const plan =
-    // A host that nothing here ties to the last backup has none of its own: it is not due, it is missing.
-    request.ifDue && last && !('unreadable' in last) && isRemembered(last, here, published, continued)
-      ? planIfDue(context, request.kind, last, possible)
-      : possible;
+  const judged = canBeDue(here);
+  const plan = judged ? planIfDue(context, request.kind, judged, possible) : possible;
   if ('next' in plan) return plan;
   if (!request.dryRun) await probeOnce(context, subvolume.name);
   const planned = { context, run, subvolume: subvolume.name, plan, pointer, source };
