@@ -3,10 +3,13 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { capabilitiesOf } from '../../../lib/edge/copy/capabilities.ts';
 import { bytesOnDisk, type CopyRequest, copyPaths } from '../../../lib/edge/copy/copy-paths.ts';
 import { lookUp, topPaths } from '../../../lib/edge/copy/look-up.ts';
 import { place, whyNoPlace } from '../../../lib/edge/copy/place.ts';
+import { SameNames } from '../../../lib/edge/copy/same-names.ts';
 import { shell } from '../../../testing/harness/processes/shell.ts';
 import { seedData } from '../../../testing/harness/seed-data.ts';
 import { treeDigest } from '../../../testing/harness/tree-digest.ts';
@@ -124,6 +127,36 @@ test('names that a filesystem takes for one, as it does not tell cases apart, ar
       incomplete,
     );
   assert.equal((await copy(await fresh(), ['/cases/README', '/links'], { keeps })).incomplete, undefined);
+});
+
+test('two directories that become one are named once, and names in different ones are different', () => {
+  const foundIn = (paths: readonly string[], ...walk: readonly string[]) => {
+    const names = new SameNames(paths);
+    for (const path of walk) names.see(Buffer.from(path, 'latin1'));
+    assert.equal(names.count, names.shown.length);
+    return names.shown;
+  };
+  assert.deepEqual(foundIn(['/d'], '/d/a/x', '/d/a/X', '/d/a', '/d/b/x', '/d/b', '/d/A/x', '/d/A', '/d'), [
+    '/d/a/X',
+    '/d/A',
+  ]);
+  assert.deepEqual(foundIn(['/d', '/e'], '/d/x', '/d', '/e/X', '/e'), []);
+  assert.deepEqual(foundIn(['/a/b/x', '/A/y', '/a/z'], '/a/b/x', '/A/y', '/a/z'), ['/A']);
+  assert.deepEqual(foundIn(['/a/x', '/a/X', '/B'], '/a/x', '/a/X', '/B/b', '/B'), ['/a/X']);
+});
+
+test('of the names in a tree only those of a few directories are held', () => {
+  const names = new SameNames(['/d']);
+  const begun = process.memoryUsage().heapUsed;
+  for (let directory = 0; directory < 10_000; directory++) {
+    for (let file = 0; file < 100; file++) names.see(Buffer.from(`/d/${directory}/some-name-${file}`));
+    names.see(Buffer.from(`/d/${directory}`));
+  }
+  names.see(Buffer.from('/d'));
+  assert.equal(names.count, 0);
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  assert.ok(process.memoryUsage().heapUsed - begun < 10 * 2 ** 20);
 });
 
 test('on Btrfs no directory inherits a compression property that it does not have in the tree', async () => {
