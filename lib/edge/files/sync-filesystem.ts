@@ -5,15 +5,23 @@
  */
 import { ToolError } from '../../core/errors.ts';
 import { command, commandError } from '../process/child.ts';
+import { describeEnd } from '../process/child-end.ts';
+
+/** How sync(1) says that a write has failed, below the filesystem or for want of room in it. */
+const lostWrite =
+  /^sync: error syncing .*: (Input\/output error|No space left on device|Disk quota exceeded)$/m;
 
 /**
  * Waits until all that was written to the filesystem of a path is on disk.
- * @throws ToolError when some of it is lost; kernels before 5.8 do not tell (syncfs(2))
+ * @throws ToolError when some of it is lost, or that cannot be found out; kernels before 5.8 do not tell (syncfs(2))
  */
 export async function syncFilesystem(path: string): Promise<void> {
-  const { exitCode, stderr } = await command`sync --file-system -- ${path}`;
+  const { exitCode, signal, stderr } = await command`sync --file-system -- ${path}`;
   if (exitCode === 0) return;
-  if (exitCode === 127) throw commandError(`cannot sync the filesystem of ${path}`, stderr);
+  if (!lostWrite.test(stderr)) {
+    const why = signal ? `: sync ${describeEnd(exitCode, signal).how}` : '';
+    throw commandError(`cannot sync the filesystem of ${path}${why}`, stderr);
+  }
   throw new ToolError(`not all that was written to ${path} has reached its disk`, {
     hint: 'the disk below that filesystem is full or failing, and dmesg says more: make room there, or choose another one, and run again',
     childOutput: stderr,
