@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { unmountEverywhere } from '../support/unmount-everywhere.ts';
@@ -46,6 +47,7 @@ test('a snapshot that was deleted after planning is named, and the next backup t
   await writeFile(join(world.data, 'file'), 'content');
   const host = await hostIn(world);
   const { snapshotPath = '' } = (await host.plan()) as { snapshotPath?: string };
+  const { uuid } = await showSubvolume(snapshotPath);
   await shell`btrfs subvolume delete ${snapshotPath}`;
   const { message, hint } = await refusal(host.upload());
   assert.deepEqual(
@@ -56,5 +58,5 @@ test('a snapshot that was deleted after planning is named, and the next backup t
     ],
   );
   const { manifest } = await host.backUp();
-  assert.notEqual(manifest.snapshot.path, snapshotPath);
+  assert.notEqual(manifest.snapshot.uuid, uuid);
 });

@@ -11,10 +11,14 @@ export async function ext4(name: string, sizeBytes: number, blockBytes = 4096): 
   const parent = mkdtempSync(join(testDirectory(), `${name}-`));
   const [image, directory] = [join(parent, 'image'), join(parent, 'mount')];
   mkdirSync(directory);
-  after(() => {
+  const remove = () => {
+    process.off('exit', remove);
     spawnSync('umount', ['--', directory]);
     rmSync(parent, { recursive: true, force: true });
-  });
+  };
+  after(remove);
+  // Where a hook before this one fails, node:test runs no more of them.
+  process.once('exit', remove);
   await shell`truncate --size ${sizeBytes} ${image} && mkfs.ext4 -q -b ${blockBytes} ${image}`;
   await shell`mount -t ext4 -o loop ${image} ${directory}`;
   await shell`rmdir ${join(directory, 'lost+found')}`;

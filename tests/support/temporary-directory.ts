@@ -20,10 +20,14 @@ export function tinyFilesystem(name: string, sizeBytes: number, inodes = 0): str
   const parent = mkdtempSync(join(testDirectory(), `${name}-`));
   const directory = join(parent, 'tiny');
   mkdirSync(directory);
-  after(() => {
+  const remove = () => {
+    process.off('exit', remove);
     spawnSync('umount', ['--', directory]);
     rmSync(parent, { recursive: true, force: true });
-  });
+  };
+  after(remove);
+  // Where a hook before this one fails, node:test runs no more of them.
+  process.once('exit', remove);
   const mounted = spawnSync('mount', [
     '-t',
     'tmpfs',

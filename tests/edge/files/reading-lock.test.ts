@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ToolError } from '../../../lib/core/errors.ts';
 import { lockForDeleting, lockForReading } from '../../../lib/edge/files/reading-lock.ts';
+import { repositoryRoot } from '../../../testing/harness/test-directory.ts';
+import { runCode } from '../../support/run-program.ts';
 
 const nobody = 65534;
 // Another user may not enter the checkout.
@@ -20,18 +22,6 @@ async function runDirectoryOf(name: string, uid: number): Promise<string> {
   await mkdir(directory, { mode: 0o700 });
   await chown(directory, uid, uid);
   return directory;
-}
-
-/** Does something as another user: this file runs in a process of its own. */
-async function as<Result>(uid: number, work: () => Promise<Result>): Promise<Result> {
-  process.setegid?.(uid);
-  process.seteuid?.(uid);
-  try {
-    return await work();
-  } finally {
-    process.seteuid?.(0);
-    process.setegid?.(0);
-  }
 }
 
 test('restores share it; a prune waits for none of them, and exits 3', async () => {
@@ -48,16 +38,22 @@ test('restores share it; a prune waits for none of them, and exits 3', async () 
 });
 
 test('what a restore by root has made is no obstacle to a prune of the user that RUN_DIR belongs to', async () => {
-  const before = process.umask(0o077);
-  try {
-    const directory = await runDirectoryOf('mixed', nobody);
-    await (await lockForReading(directory))?.release();
-    const prune = await as(nobody, () => lockForDeleting(directory));
-    assert.equal(await lockForReading(directory), undefined);
+  const directory = await runDirectoryOf('mixed', nobody);
+  // Another user may not enter the checkout: all that is needed is loaded before, and zx keeps the directory in which it was.
+  const outcome = await runCode(`
+    process.chdir(${JSON.stringify(place)});
+    const { lockForDeleting, lockForReading } = await import('${repositoryRoot}/lib/edge/files/reading-lock.ts');
+    process.umask(0o077);
+    const directory = ${JSON.stringify(directory)};
+    await (await lockForReading(directory)).release();
+    process.setegid(${nobody});
+    process.seteuid(${nobody});
+    const prune = await lockForDeleting(directory);
+    process.seteuid(0);
+    console.log(await lockForReading(directory));
     await prune.release();
-  } finally {
-    process.umask(before);
-  }
+  `);
+  assert.deepEqual(outcome, { exitCode: 0, stdout: 'undefined\n', stderr: '' });
 });
 
 test('without RUN_DIR a restore holds nothing, and makes none', async () => {
