@@ -29,6 +29,7 @@ const mountOptions = 'loop,nosuid,nodev,noexec,noatime,nobarrier,discard';
 /** Attempts at unmounting what is in use, and the pause between them. */
 const unmountAttempts = 10;
 const unmountPauseMs = 200;
+const formatAttempts = 10;
 
 /** A mounted scratch filesystem. */
 export interface ScratchFilesystem {
@@ -58,7 +59,7 @@ export async function makeScratchFilesystem(
   try {
     await mkdir(mountPoint);
     await makeImage(image, sizes);
-    const formatted = await command`mkfs.btrfs ${mkfsOptions} -- ${image}`;
+    const formatted = await format(image);
     if (formatted.exitCode !== 0) throw refused(`cannot make a Btrfs filesystem in ${image}`, formatted);
     const mounted = await command`mount -t btrfs -o ${mountOptions} --make-private -- ${image} ${mountPoint}`;
     if (mounted.exitCode !== 0) {
@@ -132,6 +133,15 @@ async function unmount(mountPoint: string): Promise<void> {
   }
   const detached = await command`umount --lazy -- ${mountPoint}`;
   if (detached.exitCode !== 0) throw refused(`cannot unmount ${mountPoint}`, detached);
+}
+
+/** mkfs.btrfs looks at the loop devices of all mounts, and fails where one of them is detached at that moment. */
+async function format(image: string): Promise<{ readonly exitCode: number | null; readonly stderr: string }> {
+  for (let left = formatAttempts; ; left--) {
+    const formatted = await command`mkfs.btrfs ${mkfsOptions} -- ${image}`;
+    if (left === 1 || !/cannot check mount status/.test(formatted.stderr)) return formatted;
+    await sleep(unmountPauseMs);
+  }
 }
 
 function refused(message: string, { stderr }: { readonly stderr: string }, hint?: string): ToolError {

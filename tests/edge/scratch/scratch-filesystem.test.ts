@@ -133,3 +133,22 @@ test('where it cannot be made, the line says where and what to do, and nothing i
     return true;
   });
 });
+
+test('mkfs.btrfs is tried again where a loop device of another goes at that moment', async () => {
+  const bin = mkdtempSync(join(testDirectory(), 'mkfs-'));
+  const program = `#!/bin/sh
+[ -e ${bin}/tried ] && exec /usr/sbin/mkfs.btrfs "$@"
+: > ${bin}/tried
+echo 'ERROR: cannot check mount status of image: No such device or address' >&2
+exit 1
+`;
+  writeFileSync(join(bin, 'mkfs.btrfs'), program, { mode: 0o755 });
+  const code = `
+    import { makeScratchFilesystem } from './lib/edge/scratch/scratch-filesystem.ts';
+    const { remove } = await makeScratchFilesystem(${JSON.stringify(parent)}, [${GIB}]);
+    await remove();
+  `;
+  const outcome = await runCode(code, { PATH: `${bin}:${process.env.PATH}` });
+  assert.deepEqual(outcome, { exitCode: 0, stdout: '', stderr: '' });
+  rmSync(bin, { recursive: true });
+});
