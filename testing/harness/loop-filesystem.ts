@@ -6,7 +6,7 @@
 import { mkdir, mkdtemp, readdir, realpath, rm, rmdir, truncate, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ProcessPromise } from 'zx';
+import type { ProcessOutput } from 'zx';
 import { mountPointsBelow, processesHolding, processStartTicks } from './mount-table.ts';
 import { shell } from './processes/shell.ts';
 
@@ -37,13 +37,22 @@ const busyDelayMs = 100;
 const quiet = shell({ nothrow: true, env: { ...process.env, SHLVL: '1', LC_ALL: 'C' } });
 
 /** Runs a short command; throws one line that names the command, its complaint and the way out. */
-async function mustSucceed(command: string, hint: string, run: ProcessPromise): Promise<void> {
+async function mustSucceed(command: string, hint: string, run: Promise<ProcessOutput>): Promise<void> {
   const { exitCode, stderr } = await run;
   if (exitCode === 0) return;
   const complaint = stderr.trim().replace(/\s*\n\s*/g, '; ') || `exit code ${exitCode}`;
   // Bash answers 127 for a command that it cannot find.
   if (exitCode === 127) throw new Error(`${command} is missing: ${hint} (${complaint})`);
   throw new Error(`${command} was refused: ${complaint}`);
+}
+
+/** mkfs.btrfs looks at the loop devices of all mounts, and fails where another test detaches one at that moment. */
+async function format(label: string, imagePath: string): Promise<ProcessOutput> {
+  for (let attempt = 1; ; attempt += 1) {
+    const formatted = await quiet`mkfs.btrfs -q -K -L ${label} -- ${imagePath}`;
+    if (attempt === busyRetries || !/cannot check mount status/.test(formatted.stderr)) return formatted;
+    await sleep(busyDelayMs);
+  }
 }
 
 async function createFolder(name: string, root: string): Promise<string> {
@@ -154,11 +163,7 @@ export async function createFilesystemIn(
     await writeFile(imagePath, '', { mode: 0o600 });
     await truncate(imagePath, options.sizeBytes);
     const label = basename(folder).slice(0, 32);
-    await mustSucceed(
-      'mkfs.btrfs',
-      'install btrfs-progs',
-      quiet`mkfs.btrfs -q -K -L ${label} -- ${imagePath}`,
-    );
+    await mustSucceed('mkfs.btrfs', 'install btrfs-progs', format(label, imagePath));
     const mountOptions = ['loop', ...(options.mountOptions ?? [])].join(',');
     const mounting = quiet`mount -t btrfs -o ${mountOptions} -- ${imagePath} ${mountPoint}`;
     await mustSucceed('mount', 'install mount', mounting);

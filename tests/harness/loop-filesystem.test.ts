@@ -10,6 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLoopFilesystem, sweepStaleLoopFilesystems } from '../../testing/harness/loop-filesystem.ts';
 import { processStartTicks } from '../../testing/harness/mount-table.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
+import { runWithBusyMkfs } from '../support/mkfs-busy-once.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const modulePath = resolve(import.meta.dirname, '../../testing/harness/loop-filesystem.ts');
 const runDirectory = resolve(import.meta.dirname, '../../testing/run');
@@ -173,4 +175,14 @@ test('refusals are one line and leave nothing', async () => {
   );
   await assert.rejects(createLoopFilesystem({ name: '../evil', sizeBytes }), /name must be letters/);
   assert.deepEqual(await folders(), []);
+});
+
+test('mkfs.btrfs is tried again where another test detaches a loop device at that moment', async () => {
+  const code = `
+    import { createLoopFilesystem } from './testing/harness/loop-filesystem.ts';
+    const { remove } = await createLoopFilesystem({ name: 'busy', sizeBytes: ${128 * 2 ** 20} });
+    await remove();
+  `;
+  const outcome = await runWithBusyMkfs(temporaryDirectory('mkfs'), code);
+  assert.deepEqual(outcome, { exitCode: 0, stdout: '', stderr: '' });
 });

@@ -14,8 +14,9 @@ import {
 import { shell } from '../../../testing/harness/processes/shell.ts';
 import { testDirectory } from '../../../testing/harness/test-directory.ts';
 import { btrfs } from '../../support/loop-btrfs.ts';
+import { runWithBusyMkfs } from '../../support/mkfs-busy-once.ts';
 import { runCode } from '../../support/run-program.ts';
-import { tinyFilesystem } from '../../support/temporary-directory.ts';
+import { temporaryDirectory, tinyFilesystem } from '../../support/temporary-directory.ts';
 
 const parent = mkdtempSync(join(testDirectory(), 'scratch-'));
 // As systemd has all mounts: what is mounted below one that is shared is shared too, unless that is prevented.
@@ -135,20 +136,11 @@ test('where it cannot be made, the line says where and what to do, and nothing i
 });
 
 test('mkfs.btrfs is tried again where a loop device of another goes at that moment', async () => {
-  const bin = mkdtempSync(join(testDirectory(), 'mkfs-'));
-  const program = `#!/bin/sh
-[ -e ${bin}/tried ] && exec /usr/sbin/mkfs.btrfs "$@"
-: > ${bin}/tried
-echo 'ERROR: cannot check mount status of image: No such device or address' >&2
-exit 1
-`;
-  writeFileSync(join(bin, 'mkfs.btrfs'), program, { mode: 0o755 });
+  const place = temporaryDirectory('mkfs');
   const code = `
     import { makeScratchFilesystem } from './lib/edge/scratch/scratch-filesystem.ts';
     const { remove } = await makeScratchFilesystem(${JSON.stringify(parent)}, [${GIB}]);
     await remove();
   `;
-  const outcome = await runCode(code, { PATH: `${bin}:${process.env.PATH}` });
-  assert.deepEqual(outcome, { exitCode: 0, stdout: '', stderr: '' });
-  rmSync(bin, { recursive: true });
+  assert.deepEqual(await runWithBusyMkfs(place, code), { exitCode: 0, stdout: '', stderr: '' });
 });
