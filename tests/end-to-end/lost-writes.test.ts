@@ -9,11 +9,11 @@ import { exitCodeOf } from '../../lib/core/errors.ts';
 import { extract, planExtract } from '../../lib/stage/restore/extract/extract.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { copiedBucket } from '../support/copied-bucket.ts';
 import { ext4 } from '../support/ext4.ts';
-import { bareHost } from '../support/recover-sh.ts';
 import { refusal, smallWorld } from './small-world.ts';
 import { hostIn } from './within-process.ts';
-import { readObject, secret, type World } from './world.ts';
+import type { World } from './world.ts';
 
 const mib = 2 ** 20;
 
@@ -80,9 +80,7 @@ test('recover.sh fails there too, and restores where there is room', async (t) =
   const { world, tree } = await worldOfFiles(t);
   // It keeps what it has fetched there.
   const { mount, makeRoom } = await thin(world, 50 * mib);
-  const account = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
-  const script = await readObject(world, 'fleet/host-1/recover.sh');
-  const host = await bareHost(join(world.directory, 'bare'), script, account);
+  const { host } = await copiedBucket(world, join(world.directory, 'bare'), 'fleet/host-1/recover.sh');
   const target = join(mount, 'restored');
   const failed = await host.recover('restore', 'data', target);
   assert.equal(failed.exitCode, 1, failed.stderr);

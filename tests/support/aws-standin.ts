@@ -35,9 +35,9 @@ case $verb in
     cd "$root/objects"
     find . -type f -printf '%P\\t%s\\n' | sort | while IFS=$'\\t' read -r each size; do
       [[ $each == "$prefix"* ]] || continue
-      class=null; [[ ! -e $root/class/$each ]] || class="\\"$(< "$root/class/$each")\\""
-      jq -n --arg key "$each" --argjson size "$size" --argjson class "$class" '[$key, $size, $class]'
-    done | jq -s 'if . == [] then null else . end'
+      class=''; [[ ! -e $root/class/$each ]] || class=$(< "$root/class/$each")
+      printf '%s\\t%s\\t%s\\n' "$each" "$size" "$class"
+    done | jq -nR '[inputs / "\\t" | [.[0], (.[1] | tonumber), (.[2] | if . == "" then null else . end)]] | if . == [] then null else . end'
     ;;
   get-object)
     [[ -e $object ]] || { echo 'An error occurred (NoSuchKey) when calling the GetObject operation: none' >&2; exit 254; }

@@ -1,6 +1,6 @@
 /** What recover.sh is tried on: a chain of backups of snapper's snapshots, and an empty filesystem to restore to. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recoverScriptKey } from '../../lib/core/format/names.ts';
 import { deleteObjects } from '../../lib/edge/s3/delete-objects.ts';
@@ -11,8 +11,9 @@ import { readServerVariables } from '../../testing/harness/servers/server-variab
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { change, snapper } from '../end-to-end/their-snapshots.ts';
 import { hostIn } from '../end-to-end/within-process.ts';
-import { allKeys, createWorld, type Ending, readBytes, secret, type World } from '../end-to-end/world.ts';
-import { type StandIn, standInAws } from './aws-standin.ts';
+import { createWorld, type Ending, secret, type World } from '../end-to-end/world.ts';
+import type { StandIn } from './aws-standin.ts';
+import { copiedBucket } from './copied-bucket.ts';
 import { type BareHost, bareHost } from './recover-sh.ts';
 
 const mib = 2 ** 20;
@@ -95,12 +96,13 @@ export async function makeRecoverScene(
     async realHost() {
       return bareHost(join(world.directory, `real-${copies++}`), script, account);
     },
-    async copy(change = (unchanged) => unchanged) {
-      const directory = join(world.directory, `copy-${copies++}`);
-      await mkdir(directory);
-      const copied = standInAws(join(directory, 's3'));
-      for (const key of await allKeys(world)) copied.put(key, await readBytes(world, key));
-      return { bucket: copied, host: await bareHost(directory, change(script), {}, join(copied.bin, 'aws')) };
+    async copy(change) {
+      return copiedBucket(
+        world,
+        join(world.directory, `copy-${copies++}`),
+        recoverScriptKey(bucket.prefix),
+        change,
+      );
     },
   };
 }
