@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../../lib/core/errors.ts';
+import { parseTimestamp } from '../../lib/core/format/names.ts';
 import { showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
@@ -16,6 +18,13 @@ export const smallWorld = (t: TestContext, server: ServerOptions = {}) =>
 /** Writes files into the world's subvolume. */
 export async function write(world: World, ...names: readonly string[]): Promise<void> {
   for (const name of names) await writeFile(join(world.data, name), `${name}\n`.repeat(3000));
+}
+
+/** Waits until a snapshot that is made now is not older than a backup's time: those of one second are published under later ones. */
+export async function clockReaches(createdAt: string): Promise<void> {
+  const at = parseTimestamp(createdAt) ?? assert.fail(createdAt);
+  // The kernel's clock for files may be a few milliseconds behind.
+  await sleep(Math.max(0, at.getTime() + 20 - Date.now()));
 }
 
 /** Changes a snapshot in place, as people do to free space. */
