@@ -12,7 +12,9 @@ import {
 } from '@aws-sdk/client-s3';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { createWorld, namesIn, runProcess, type ScriptResult, type World } from './world.ts';
+import { refusal } from './small-world.ts';
+import { hostIn } from './within-process.ts';
+import { createWorld, namesIn, type World } from './world.ts';
 
 const mib = 2 ** 20;
 const theirKey = 'fleet/host-2/subvol/data/full/chunk-20260101T020000Z-00000.bin';
@@ -27,7 +29,7 @@ async function cutOff(t: TestContext): Promise<World> {
   });
   for (const name of ['a', 'b']) await writeFile(join(world.data, name), randomBytes(25 * mib));
   await world.client.send(new CreateMultipartUploadCommand({ Bucket: 'backups', Key: theirKey }));
-  await succeed(world, 'snapshot.ts');
+  await (await hostIn(world)).plan();
   await cutOffUpload(world, 5);
   assert.equal((await unfinished(world)).length, 2, 'theirs and ours');
   return world;
@@ -35,19 +37,8 @@ async function cutOff(t: TestContext): Promise<World> {
 
 async function cutOffUpload(world: World, parts: number): Promise<void> {
   world.server.faults.set([{ fault: 'error', code: 'InternalError', operation: 'UploadPart', skip: parts }]);
-  assert.equal((await world.run('send-chunk-upload.ts')).exitCode, 1);
+  await refusal((await hostIn(world)).upload());
   world.server.faults.clear();
-}
-
-async function succeed(
-  world: World,
-  script: string,
-  changes: Readonly<Record<string, string>> = {},
-): Promise<ScriptResult> {
-  const args = [`scripts/${script}`, '--config', await world.settingsFile(changes)];
-  const result = await runProcess('scripts/tsx.sh', args);
-  assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
-  return result;
 }
 
 async function unfinished(world: World, Bucket = 'backups'): Promise<readonly string[]> {
@@ -64,18 +55,24 @@ function chunksSent(world: World, since: number): readonly string[] {
   return [...new Set(sent)].sort();
 }
 
-/** Uploads and publishes, and restores what was published: it has to be what the snapshot holds. */
-async function goOn(world: World, changes: Readonly<Record<string, string>> = {}): Promise<ScriptResult> {
-  const uploaded = await succeed(world, 'send-chunk-upload.ts', changes);
-  await succeed(world, 'manifest.ts', changes);
+/** Uploads and publishes, and restores what was published: it has to be what the snapshot holds. Gives what the upload said. */
+async function goOn(world: World, settings: Readonly<Record<string, string>> = {}): Promise<string> {
+  const host = await hostIn(world, { settings });
+  await host.upload();
+  const said = host.said.join('\n');
+  await host.publish();
   const target = join(world.mount, 'restored');
-  const config = await world.settingsFile(changes);
-  const args = ['--config', config, '--subvolume', 'data', '--target', target];
-  const restored = await runProcess('scripts/tsx.sh', ['scripts/restore.ts', ...args]);
-  assert.equal(restored.exitCode, 0, restored.stderr);
+  await host.restore(target);
   const [snapshot = ''] = await namesIn(world.snapshots);
   assert.deepEqual(await treeDigest(target), await treeDigest(join(world.snapshots, snapshot)));
-  return uploaded;
+  return said;
+}
+
+/** Plans as each run does, with which it may give up what there is. Gives what it said. */
+async function planAnew(world: World, dryRun = false): Promise<string> {
+  const host = await hostIn(world);
+  await host.plan('auto', false, dryRun);
+  return host.said.join('\n');
 }
 
 test('when nothing has changed but that PART_SIZE is left to the tool, only what is missing is sent', async (t) => {
@@ -103,9 +100,9 @@ for (const [changes, says] of [
 ] as const) {
   test(`when ${says} changed, the upload begins again, says why, and gives the old one up`, async (t) => {
     const world = await cutOff(t);
-    const { stderr } = await goOn(world, changes);
-    assert.match(stderr, new RegExp(`data: ${says} changed: the upload begins again`));
-    assert.match(stderr, /aborted the unfinished upload of .*-00002\.bin/);
+    const said = await goOn(world, changes);
+    assert.match(said, new RegExp(`data: ${says} changed: the upload begins again`));
+    assert.match(said, /aborted the unfinished upload of .*-00002\.bin/);
     assert.deepEqual(await unfinished(world), [theirKey]);
   });
 }
@@ -113,9 +110,9 @@ for (const [changes, says] of [
 test('when the bucket changed, the upload goes there, and what stays in the old one is named', async (t) => {
   const world = await cutOff(t);
   await world.client.send(new CreateBucketCommand({ Bucket: 'elsewhere' }));
-  const { stderr } = await goOn(world, { S3_BUCKET: 'elsewhere' });
-  assert.match(stderr, /data: S3_BUCKET changed: the upload begins again/);
-  assert.match(stderr, /unfinished upload of .*-00002\.bin stays in bucket backups/);
+  const said = await goOn(world, { S3_BUCKET: 'elsewhere' });
+  assert.match(said, /data: S3_BUCKET changed: the upload begins again/);
+  assert.match(said, /unfinished upload of .*-00002\.bin stays in bucket backups/);
   assert.deepEqual(await unfinished(world, 'elsewhere'), []);
 });
 
@@ -126,16 +123,16 @@ test('when the server forgot the unfinished upload, its parts are sent again, an
     await world.client.send(new AbortMultipartUploadCommand({ Bucket: 'backups', Key, UploadId }));
   }
   const before = world.server.requests.length;
-  const { stderr } = await goOn(world);
-  assert.match(stderr, /data: the server no longer knows the upload of .*-00002\.bin/);
+  const said = await goOn(world);
+  assert.match(said, /data: the server no longer knows the upload of .*-00002\.bin/);
   assert.deepEqual(chunksSent(world, before), ['00002', '00003', '00004', '00005']);
 });
 
 test('when the journal is gone, the upload begins again, and what it had begun is given up', async (t) => {
   const world = await cutOff(t);
   await rm(join(world.runDirectory, 'data/upload.jsonl'));
-  const { stderr } = await succeed(world, 'snapshot.ts');
-  assert.match(stderr, /aborted the unfinished upload of .*-00002\.bin/);
+  const said = await planAnew(world);
+  assert.match(said, /aborted the unfinished upload of .*-00002\.bin/);
   await goOn(world);
   assert.deepEqual(await unfinished(world), [theirKey]);
 });
@@ -144,9 +141,9 @@ test('when the snapshot is gone, so is its unfinished upload, and a new backup b
   const world = await cutOff(t);
   const [snapshot = ''] = await namesIn(world.snapshots);
   await shell`btrfs subvolume delete ${join(world.snapshots, snapshot)}`;
-  const { stderr } = await succeed(world, 'snapshot.ts');
-  assert.match(stderr, /an unfinished backup is given up: its snapshot .* is gone/);
-  assert.match(stderr, /aborted the unfinished upload of .*-00002\.bin/);
+  const said = await planAnew(world);
+  assert.match(said, /an unfinished backup is given up: its snapshot .* is gone/);
+  assert.match(said, /aborted the unfinished upload of .*-00002\.bin/);
   assert.deepEqual(await unfinished(world), [theirKey]);
   await goOn(world);
 });
@@ -156,8 +153,7 @@ test('a dry run gives nothing up', async (t) => {
   const [snapshot = ''] = await namesIn(world.snapshots);
   await shell`btrfs subvolume delete ${join(world.snapshots, snapshot)}`;
   const journal = await readFile(join(world.runDirectory, 'data/upload.jsonl'), 'utf8');
-  const { exitCode } = await world.run('snapshot.ts', '--dry-run');
-  assert.equal(exitCode, 0);
+  await planAnew(world, true);
   assert.equal((await unfinished(world)).length, 2);
   assert.equal(await readFile(join(world.runDirectory, 'data/upload.jsonl'), 'utf8'), journal);
 });
@@ -174,11 +170,11 @@ test('when the stream changed, the chunks that hold the change are sent again, a
   await file.close();
   await shell`btrfs property set -t subvol ${snapshot} ro true`;
   const before = world.server.requests.length;
-  const { stderr } = await goOn(world);
+  const said = await goOn(world);
   // The stream begins with the generation at which the snapshot was changed last.
-  assert.match(stderr, /the stream has changed: .*-00000\.bin is sent again/);
+  assert.match(said, /the stream has changed: .*-00000\.bin is sent again/);
   assert.match(
-    stderr,
+    said,
     /the stream has changed since the last run: chunk 3 differs in part \d; sending it again/,
   );
   assert.deepEqual(chunksSent(world, before), ['00000', '00003', '00004', '00005']);

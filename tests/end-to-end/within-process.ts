@@ -18,6 +18,8 @@ export interface Host {
   readonly context: StageContext;
   /** What it has warned of so far. */
   readonly warnings: readonly string[];
+  /** All that it has said so far: warnings, and what it reports. */
+  readonly said: readonly string[];
   /** The first stage. */
   plan(
     kind?: 'auto' | 'full' | 'incremental',
@@ -25,6 +27,8 @@ export interface Host {
     dryRun?: boolean,
   ): Promise<PreparedBackup | NothingDue>;
   upload(): Promise<unknown>;
+  /** The last stage. */
+  publish(): Promise<{ readonly key: string; readonly manifest: Manifest }>;
   /** All three stages; every one must succeed. */
   backUp(
     kind?: 'auto' | 'full' | 'incremental',
@@ -57,8 +61,17 @@ export async function hostIn(world: World, options: HostOptions = {}): Promise<H
   const bucket = await openTestBucket(world.server.endpoint, settings, credentials, events);
   world.cleanUp(async () => bucket.close());
   const { context: made, warnings } = stageContext(bucket, settings);
+  const said: string[] = [];
   const context: StageContext = {
     ...made,
+    log: {
+      ...made.log,
+      info: (message) => said.push(message),
+      warn(message) {
+        made.log.warn(message);
+        said.push(message);
+      },
+    },
     now: () => new Date(),
     hostName: options.hostName ?? 'host-1',
     hostId: options.hostId ?? 'one',
@@ -67,16 +80,22 @@ export async function hostIn(world: World, options: HostOptions = {}): Promise<H
   const subvolume = snapshots === undefined ? { name, path } : { name, snapshots };
   const plan = (kind: 'auto' | 'full' | 'incremental' = 'auto', ifDue = false, dryRun = false) =>
     prepareSnapshot(context, subvolume, { kind, ifDue, dryRun });
+  const upload = () => uploadSnapshot(context, subvolume);
+  const publish = async () => {
+    const { manifestKey: key, manifest } = await publishBackup(context, subvolume);
+    return { key, manifest };
+  };
   return {
     context,
     warnings,
+    said,
     plan,
-    upload: () => uploadSnapshot(context, subvolume),
+    upload,
+    publish,
     async backUp(kind) {
       const { reason } = await plan(kind);
-      await uploadSnapshot(context, subvolume);
-      const { manifestKey: key, manifest } = await publishBackup(context, subvolume);
-      return { key, manifest, reason };
+      await upload();
+      return { ...(await publish()), reason };
     },
     restore: (target, selection = {}, wishes = {}) =>
       restoreBackup(context, {
