@@ -20,7 +20,11 @@ interface Scene {
 }
 
 /** A world with a backup that takes a while to come back and to be copied. */
-async function makeScene(t: TestContext, settings: Readonly<Record<string, string>> = {}): Promise<Scene> {
+async function makeScene(
+  t: TestContext,
+  settings: Readonly<Record<string, string>> = {},
+  largeMiB = 24,
+): Promise<Scene> {
   const world = await createWorld(t, { CONCURRENCY: '2', ...settings }, undefined, {
     thawDelayMs: untilTold,
   });
@@ -30,7 +34,7 @@ async function makeScene(t: TestContext, settings: Readonly<Record<string, strin
   mkdirSync(to);
   mkdirSync(join(world.data, 'folder'));
   writeFileSync(join(world.data, 'folder/small'), 'small');
-  writeFileSync(join(world.data, 'large'), randomBytes(100 * mib));
+  writeFileSync(join(world.data, 'large'), randomBytes(largeMiB * mib));
   await world.backup();
   const args = ['--subvolume', 'data', '--paths', paths, '--to', to, '--set', `SPOOL_DIR=${spool}`];
   return { world, spool, to, args };
@@ -71,7 +75,7 @@ async function assertNextRunDoesAll(scene: Scene): Promise<string> {
 test('an extract that is killed while it fetches leaves an image, and the next one removes it', async (t) => {
   const scene = await makeScene(t);
   const { world, spool, to } = scene;
-  world.server.faults.set([{ fault: 'slow', bytesPerSecond: 8 * mib, operation: 'GetObject', key: '*.bin' }]);
+  world.server.faults.set([{ fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' }]);
   const running = await start(scene);
   await whileRunning(running, 'it receives', () =>
     readdirSync(spool).some((name) =>
@@ -88,7 +92,7 @@ test('an extract that is killed while it fetches leaves an image, and the next o
 });
 
 test('an extract that is killed while it copies leaves nothing that still copies, and nothing in its place', async (t) => {
-  const scene = await makeScene(t);
+  const scene = await makeScene(t, {}, 100);
   const { spool, to } = scene;
   const running = await start(scene);
   await whileRunning(running, 'it copies', () =>
@@ -109,7 +113,7 @@ test('an extract that is killed while it copies leaves nothing that still copies
 test('an extract that is stopped cleans up itself, within seconds', async (t) => {
   const scene = await makeScene(t);
   const { world, spool } = scene;
-  world.server.faults.set([{ fault: 'slow', bytesPerSecond: 8 * mib, operation: 'GetObject', key: '*.bin' }]);
+  world.server.faults.set([{ fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' }]);
   const running = await start(scene);
   await whileRunning(running, 'it has begun', () => isMounted(spool));
   running.child.kill('SIGTERM');
@@ -121,7 +125,7 @@ test('an extract that is stopped cleans up itself, within seconds', async (t) =>
 test('two extracts at once leave each other alone', async (t) => {
   const scene = await makeScene(t);
   const { world, spool } = scene;
-  world.server.faults.set([{ fault: 'slow', bytesPerSecond: 8 * mib, operation: 'GetObject', key: '*.bin' }]);
+  world.server.faults.set([{ fault: 'slow', bytesPerSecond: 2 * mib, operation: 'GetObject', key: '*.bin' }]);
   const first = await start(scene);
   await whileRunning(first, 'it has begun', () => isMounted(spool));
   world.server.faults.clear();
