@@ -6,14 +6,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
+import { exitCodeOf } from '../../lib/core/errors.ts';
 import { seal } from '../../lib/edge/files/checked-json.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { refusal } from './small-world.ts';
+import { hostIn } from './within-process.ts';
 import {
   allKeys,
   createWorld,
-  errorLines,
   mustSucceed,
   namesIn,
   pointerKey,
@@ -60,7 +62,7 @@ test('SIGKILL in the middle of an upload publishes nothing, and the next run goe
   await writeFile(join(world.data, 'first'), 'first');
   const { key } = await world.backup();
   const pointer = await readObject(world, pointerKey);
-  await writeFile(join(world.data, 'random'), randomBytes(200 * mib));
+  await writeFile(join(world.data, 'random'), randomBytes(120 * mib));
   await mustSucceed(world, 'snapshot.ts');
 
   const before = world.server.requests.length;
@@ -99,7 +101,8 @@ test('SIGKILL in the middle of an upload publishes nothing, and the next run goe
 test('an unfinished upload that other settings make useless is given up in the bucket', async (t) => {
   const world = await createWorld(t, { CHUNK_SIZE: '1GiB' });
   await writeFile(join(world.data, 'random'), randomBytes(20 * mib));
-  await mustSucceed(world, 'snapshot.ts');
+  const host = await hostIn(world);
+  await host.plan();
   const { UploadId = '' } = await world.client.send(
     new CreateMultipartUploadCommand({ Bucket: 'backups', Key: 'half', ChecksumAlgorithm: 'SHA256' }),
   );
@@ -117,7 +120,7 @@ test('an unfinished upload that other settings make useless is given up in the b
   ];
   const journal = events.map((event) => `${JSON.stringify(seal(event))}\n`).join('');
   await writeFile(join(world.runDirectory, 'data', 'upload.jsonl'), journal);
-  await mustSucceed(world, 'send-chunk-upload.ts');
+  await host.upload();
   const { Uploads = [] } = await world.client.send(new ListMultipartUploadsCommand({ Bucket: 'backups' }));
   assert.deepEqual(Uploads, []);
 });
@@ -149,19 +152,22 @@ test('the top directory keeps its modification time, though btrfs send moves ent
 test('a pointer that another writer moved is not overwritten, and the next backup plans on theirs', async (t) => {
   const world = await createWorld(t);
   await writeFile(join(world.data, 'file'), '1');
-  const first = await world.backup();
+  const host = await hostIn(world);
+  const first = await host.backUp();
   await writeFile(join(world.data, 'file'), '2');
-  await mustSucceed(world, 'snapshot.ts');
-  await mustSucceed(world, 'send-chunk-upload.ts');
+  await host.plan();
+  await host.upload();
   const theirs = `${JSON.stringify({ manifest_key: first.key, kind: 'full', created_at: first.manifest.created_at })} `;
   await writeObject(world, pointerKey, theirs);
 
-  const refused = await world.run('manifest.ts');
-  assert.equal(refused.exitCode, 1);
-  assert.match(errorLines(refused).join(), /another writer was first/);
+  const refused = await refusal(host.publish());
+  assert.equal(exitCodeOf(refused), 1);
+  assert.match(refused.message, /another writer was first/);
   assert.equal(await readObject(world, pointerKey), theirs);
 
-  const { manifest } = await world.backup();
+  // A manifest of this second is there.
+  await sleep(1000);
+  const { manifest } = await host.backUp();
   assert.equal(manifest.parent_manifest, first.key);
   assert.equal(JSON.parse(await readObject(world, pointerKey)).created_at, manifest.created_at);
 });
@@ -169,16 +175,17 @@ test('a pointer that another writer moved is not overwritten, and the next backu
 test('losing RUN_DIR does not force a full backup; losing the parent snapshot does, and the plan says so', async (t) => {
   const world = await createWorld(t);
   await writeFile(join(world.data, 'file'), '1');
-  const { manifest } = await world.backup();
+  const host = await hostIn(world);
+  const { manifest } = await host.backUp();
   await rm(world.runDirectory, { recursive: true });
-  const second = await world.backup();
+  const second = await host.backUp();
   assert.equal(second.manifest.kind, 'incremental');
   assert.equal(second.manifest.snapshot.parent_uuid, manifest.snapshot.uuid);
 
   await shell`btrfs subvolume delete ${join(world.snapshots, second.manifest.snapshot.name)}`;
-  const planned = await world.run('snapshot.ts', '--dry-run');
-  assert.match(planned.stdout, /data: full: parent snapshot data__\w+__inc is gone/);
-  assert.equal((await world.backup()).manifest.kind, 'full');
+  const planned = await host.plan('auto', false, true);
+  assert.match(planned.reason, /^parent snapshot data__\w+__inc is gone/);
+  assert.equal((await host.backUp()).manifest.kind, 'full');
 });
 
 test('a dry run changes nothing: no snapshot, no run file, no write to the bucket', async (t) => {
@@ -218,14 +225,15 @@ test('one subvolume that fails does not keep the others from their backup', asyn
 test('what btrfs send cannot finish is not published', async (t) => {
   const world = await createWorld(t);
   await writeFile(join(world.data, 'random'), randomBytes(20 * mib));
-  await mustSucceed(world, 'snapshot.ts');
+  const host = await hostIn(world);
+  await host.plan();
   const [snapshot = ''] = await namesIn(world.snapshots);
   // A snapshot that was made writable is refused by btrfs send.
   await shell`btrfs property set -t subvol ${join(world.snapshots, snapshot)} ro false`;
-  const result = await world.run('send-chunk-upload.ts');
-  assert.equal(result.exitCode, 1);
-  assert.match(errorLines(result).join(), /btrfs send of .* failed with exit code 1/);
-  assert.equal((await world.run('manifest.ts')).exitCode, 1);
+  const failed = await refusal(host.upload());
+  assert.equal(exitCodeOf(failed), 1);
+  assert.match(failed.message, /btrfs send of .* failed with exit code 1/);
+  assert.equal(exitCodeOf(await refusal(host.publish())), 1);
   assert.deepEqual(await allKeys(world), ['fleet/host-1/RESTORE.txt']);
 });
 
