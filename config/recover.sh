@@ -213,14 +213,13 @@ about() {
     --argjson piece "$piece_bytes" "$manifest_program" "$1"
 }
 
-# read_facts FILE KEY: sets the facts of a manifest. Ends where it cannot be used. They stay in FILE.facts: a chain is gone through several times.
+# read_facts FILE KEY: sets the facts of a manifest. Ends where it cannot be used. They are kept: a chain is gone through several times.
+declare -A facts_of
 read_facts() {
-  local line
-  if [[ -e $1.facts ]]; then
-    line=$(< "$1.facts")
-  else
+  local line=${facts_of[$1]-}
+  if [[ -z $line ]]; then
     line=$(about "$1" facts 2> /dev/null) || line=$'bad\tit is not a manifest'
-    printf '%s\n' "$line" > "$1.facts"
+    facts_of[$1]=$line
   fi
   [[ $line != bad$'\t'* ]] || die 4 "manifest $2 cannot be used: ${line#*$'\t'}"
   IFS=$'\t' read -r uuid own_uuid parent_uuid parent_state own_state mtime protocol stream_sha compress encrypt stored_bytes plain_bytes <<< "$line"
