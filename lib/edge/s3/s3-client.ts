@@ -13,6 +13,7 @@ import { type Connections, openConnections } from './server/connections.ts';
 import { endpointOf, readProfile } from './server/endpoint.ts';
 import { type NoticeListener, ServerHabits } from './server/habits.ts';
 import { adaptHeaders } from './server/optional-headers.ts';
+import { giveUpRefusedBodies } from './server/refused-bodies.ts';
 import { refuseWebPages } from './server/web-page.ts';
 
 const connectTimeoutMs = 10_000;
@@ -99,6 +100,7 @@ export async function openBucket(
   });
   cleanErrors(client);
   refuseWebPages(client);
+  giveUpRefusedBodies(client);
   const habits = new ServerHabits(settings.S3_CHECKSUMS, onNotice);
   adaptHeaders(client, habits);
   const region = await client.config.region().catch((cause: unknown) => {

@@ -59,13 +59,17 @@ export async function transfer<Result>(
 ): Promise<Result> {
   const counted = async () => {
     let passed = 0;
+    let isOver = false;
     const count = (bytes: number) => {
+      // A body that is given up may bring forth another piece.
+      if (isOver) return;
       passed += bytes;
       onBytes(bytes);
     };
     try {
       return await request(count);
     } catch (error) {
+      isOver = true;
       onBytes(-passed);
       throw error;
     } finally {
