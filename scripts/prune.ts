@@ -42,33 +42,36 @@ await runScript({
     }
     // Before the plan: a restore that begins later finds what is left.
     const alone = options.apply === undefined ? undefined : await lockForDeleting(context.settings.RUN_DIR);
-    const retirement = retire === undefined ? undefined : await planRetirement(context, retire);
-    const survey = retirement ?? (await planPrunes(context, subvolume));
-    if (subvolume && survey.plans.length === 0) {
-      throw await nothingFound(context.bucket, `there is nothing of subvolume "${subvolume}"`);
-    }
-    const notice = versioningNotice(survey.versioning);
-    if (notice) context.log.warn(notice);
-    const { bucket, settings } = context;
-    const willApply = options.apply !== undefined;
-    const outcomes = willApply ? new Map<string, PruneOutcome>() : undefined;
-    const selected = settings.SUBVOLUMES?.map(({ name }) => name);
-    const report = { bucket, keep: settings.KEEP_GENERATIONS, survey, outcomes, retired: retire, selected };
-    if (!json) console.log(planText(report, willApply));
     try {
-      for (const plan of willApply ? (retirement?.plans ?? []) : []) {
-        outcomes?.set(plan.subvolume, await applyRetirement(context, plan));
+      const retirement = retire === undefined ? undefined : await planRetirement(context, retire);
+      const survey = retirement ?? (await planPrunes(context, subvolume));
+      if (subvolume && survey.plans.length === 0) {
+        throw await nothingFound(context.bucket, `there is nothing of subvolume "${subvolume}"`);
       }
-      for (const plan of willApply && !retirement ? survey.plans : []) {
-        outcomes?.set(plan.subvolume, await applyPrune(context, plan));
+      const notice = versioningNotice(survey.versioning);
+      if (notice) context.log.warn(notice);
+      const { bucket, settings } = context;
+      const willApply = options.apply !== undefined;
+      const outcomes = willApply ? new Map<string, PruneOutcome>() : undefined;
+      const selected = settings.SUBVOLUMES?.map(({ name }) => name);
+      const report = { bucket, keep: settings.KEEP_GENERATIONS, survey, outcomes, retired: retire, selected };
+      if (!json) console.log(planText(report, willApply));
+      try {
+        for (const plan of willApply ? (retirement?.plans ?? []) : []) {
+          outcomes?.set(plan.subvolume, await applyRetirement(context, plan));
+        }
+        for (const plan of willApply && !retirement ? survey.plans : []) {
+          outcomes?.set(plan.subvolume, await applyPrune(context, plan));
+        }
+      } finally {
+        if (json) console.log(JSON.stringify(pruneDocument(report)));
+        else if (outcomes?.size) console.log(doneText([...outcomes.values()]));
       }
+      const problem = problemsOf(survey, outcomes);
+      if (problem) throw problem;
+      return 0;
     } finally {
       await alone?.release();
-      if (json) console.log(JSON.stringify(pruneDocument(report)));
-      else if (outcomes?.size) console.log(doneText([...outcomes.values()]));
     }
-    const problem = problemsOf(survey, outcomes);
-    if (problem) throw problem;
-    return 0;
   },
 });

@@ -5,6 +5,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
+import { runScript } from '../support/script-within.ts';
 import { backedUp, change, makeBackup, proveIs, snapper, theirSnapshots } from './their-snapshots.ts';
 import { allKeys, createWorld, errorLines, runFilesOf, runProcess } from './world.ts';
 
@@ -18,7 +19,7 @@ test('snapper: full, two incrementals, a parent that it deletes, restore, prune'
   await change(world, 'a');
   await take(9);
 
-  const plan = await makeBackup(theirs, {}, 'DRY_RUN=1');
+  const plan = await makeBackup(theirs, {}, '--dry-run');
   assert.match(
     plan.stdout,
     /home: full: there is no backup in the bucket yet\n {2}snapshot \S*\/\.snapshots\/9\/snapshot/,
@@ -154,7 +155,7 @@ test('a glob that finds nothing to send: one clear line, the documented exit cod
   ] as const) {
     await t.test(`one that ${name}: exit ${code}`, async () => {
       const config = await world.settingsFile({ SUBVOLUMES: `home=snapshots:${glob}` });
-      const result = await runProcess('scripts/tsx.sh', ['scripts/snapshot.ts', '--config', config]);
+      const result = await runScript('snapshot.ts', ['--config', config]);
       assert.equal(result.exitCode, code, result.stderr);
       const lines = errorLines(result);
       assert.equal(lines.length, 1, result.stderr);

@@ -10,9 +10,10 @@ import { extract, planExtract } from '../../lib/stage/restore/extract/extract.ts
 import { drillEach } from '../../lib/stage/watch/drill/drills.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { runScript } from '../support/script-within.ts';
 import { processesAbout, startScript, until, whileRunning } from './running-script.ts';
 import { hostIn } from './within-process.ts';
-import { createWorld, runProcess, type World } from './world.ts';
+import { createWorld, type World } from './world.ts';
 
 const mib = 2 ** 20;
 
@@ -59,7 +60,7 @@ export async function backUpThroughKills(
   const { DECRYPT_WITH: _, ...blind } = settings;
   const sending = await world.settingsFile(blind);
   const run = async (script: string, file: string, ...args: readonly string[]) => {
-    const result = await runProcess('scripts/tsx.sh', [`scripts/${script}`, '--config', file, ...args]);
+    const result = await runScript(script, ['--config', file, ...args]);
     assert.equal(result.exitCode, 0, `${script}: ${result.stderr}`);
     return result;
   };

@@ -11,6 +11,7 @@ import { shell } from '../../testing/harness/processes/shell.ts';
 import { makeIdentity } from '../support/age-keys.ts';
 import { openTestBucket } from '../support/bucket.ts';
 import { examineWith, linesOf } from '../support/doctor.ts';
+import { runScript } from '../support/script-within.ts';
 import { markReceived, smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { namesIn, runProcess, secret, type World } from './world.ts';
@@ -162,7 +163,7 @@ test('as a command: exit 0 or 1, a document with JSON, and settings that are wro
   assert.equal(Uploads, undefined, 'nothing of it is left');
 
   const wrong = await world.settingsFile({ S3_BUCKET: undefined, CHUNK_SIZE: 'large', SNAPSHOT_DIR: 'here' });
-  const { exitCode, stdout } = await runProcess('scripts/tsx.sh', ['scripts/doctor.ts', '--config', wrong]);
+  const { exitCode, stdout } = await runScript('doctor.ts', ['--config', wrong]);
   assert.equal(exitCode, 1);
   assert.match(stdout, /^✗ {2}settings .*: CHUNK_SIZE is not a size/m);
   assert.match(stdout, /^✗ {2}settings .*: SNAPSHOT_DIR must be an absolute path/m);

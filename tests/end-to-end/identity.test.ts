@@ -7,10 +7,11 @@ import { planExtract } from '../../lib/stage/restore/extract/extract.ts';
 import { planScratch } from '../../lib/stage/restore/scratch/scratch-plan.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { makeIdentity } from '../support/age-keys.ts';
+import { runScript } from '../support/script-within.ts';
 import { archivedWorld, assertUnderWay, backUp, requestedKeys, untilTold } from './archived-world.ts';
 import { refusal } from './small-world.ts';
 import { hostIn } from './within-process.ts';
-import { errorLines, namesIn, runProcess, type ScriptResult } from './world.ts';
+import { errorLines, namesIn, type ScriptResult } from './world.ts';
 
 test('restore and thaw with an identity, without one, and with a wrong one', async (t) => {
   const world = await archivedWorld(t, { incrementals: 0, thawDelayMs: untilTold });
@@ -24,7 +25,7 @@ test('restore and thaw with an identity, without one, and with a wrong one', asy
     ...args: readonly string[]
   ): Promise<ScriptResult> => {
     const config = await world.settingsFile({ DECRYPT_WITH: identityFile });
-    return runProcess('scripts/tsx.sh', [`scripts/${script}`, '--config', config, ...args]);
+    return runScript(script, ['--config', config, ...args]);
   };
   const restore = ['--subvolume', 'data', '--target', target];
 

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ListBucketsCommand } from '@aws-sdk/client-s3';
 import { pathExists } from '../../lib/edge/files/files.ts';
 import { type RunningTerminal, startInTerminal } from '../../testing/harness/processes/terminal.ts';
+import { runScript } from '../support/script-within.ts';
 import { until } from './running-script.ts';
 import { smallWorld, write } from './small-world.ts';
 import { errorLines, namesIn, runProcess, secret, type World } from './world.ts';
@@ -87,8 +88,7 @@ test('from nothing to settings, a bucket and a verified restore, by answering qu
 
   // As README.md goes on.
   const common = ['--config', config];
-  const run = (script: string, ...args: readonly string[]) =>
-    runProcess('scripts/tsx.sh', [`scripts/${script}`, ...common, ...args]);
+  const run = (script: string, ...args: readonly string[]) => runScript(script, [...common, ...args]);
   for (const args of [['--dry-run'], []]) {
     const { exitCode: code, stderr } = await run('backup.ts', ...args);
     assert.equal(code, 0, stderr);

@@ -11,10 +11,11 @@ import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import type { FaultRule } from '../../testing/s3-server/faults/fault-rules.ts';
+import { runScript } from '../support/script-within.ts';
 import { type BackedUp, backUpFive, fetchedBytes } from './chain-of-five.ts';
 import { processesAbout, until } from './running-script.ts';
 import { hostIn } from './within-process.ts';
-import { createWorld, namesIn, runProcess, type World } from './world.ts';
+import { createWorld, namesIn, type World } from './world.ts';
 
 const mib = 2 ** 20;
 const partBytes = 5 * mib;
@@ -127,7 +128,7 @@ export async function killRestores(t: TestContext, killing: Killing): Promise<vo
   // What fails is asked for again, whoever is killed.
   const bound = (hasFaults ? 1.25 : 1) * done * chain + kills * again;
   assert.ok(fetched <= bound, `${fetched} bytes where ${bound} are allowed`);
-  const left = await runProcess('scripts/tsx.sh', ['scripts/list.ts', '--config', config]);
+  const left = await runScript('list.ts', ['--config', config]);
   // Of this filesystem: others of this machine may be in use.
   assert.ok(!left.stderr.includes(world.mount), left.stderr);
 }

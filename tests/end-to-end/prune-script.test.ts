@@ -1,4 +1,4 @@
-/** prune.ts as a process: what it prints, with which code it ends, and what is left when it is killed. */
+/** prune.ts: what it prints, with which code it ends, and what is left when it is killed. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,8 @@ import { readManifest } from '../../lib/stage/bucket/backups.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { accessKeyId, bucketName, openTestBucket, startTestBucket } from '../support/bucket.ts';
 import { publishGeneration, putChunks } from '../support/fake-backups.ts';
-import { type Outcome, runNode } from '../support/run-program.ts';
+import type { Outcome } from '../support/run-program.ts';
+import { runScript } from '../support/script-within.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('prune-script');
@@ -39,8 +40,13 @@ async function scene(prefix: string, storageClass: 'STANDARD' | 'GLACIER' = 'STA
     `RUN_DIR=${runDirectory}`,
   ];
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
-  const args = ['scripts/prune.ts', '--config', config];
-  return { bucket, args, runDirectory, prune: (...more: readonly string[]) => runNode([...args, ...more]) };
+  const args = ['--config', config];
+  return {
+    bucket,
+    args,
+    runDirectory,
+    prune: (...more: readonly string[]) => runScript('prune.ts', [...args, ...more]),
+  };
 }
 
 const keysIn = (bucket: Bucket) => listKeys(bucket, `${bucket.prefix}/`);
@@ -216,7 +222,7 @@ async function killAt(request: number, args: readonly string[]): Promise<boolean
   const operation = ['DeleteObjects', 'AbortMultipartUpload'] as const;
   // A body of which the server never sees the end: nothing is deleted behind the test's back.
   server.faults.set([{ fault: 'slow', bytesPerSecond: 1, operation, skip: request, next: 1 }]);
-  const all = [...args, '--apply'];
+  const all = ['scripts/prune.ts', ...args, '--apply'];
   const child = spawn('scripts/tsx.sh', all, { cwd: repositoryRoot, stdio: ['ignore', 'pipe', 'ignore'] });
   const said = text(child.stdout);
   const exited = once(child, 'exit');

@@ -5,7 +5,8 @@ import { basename, dirname, join } from 'node:path';
 import type { Manifest } from '../../lib/core/format/manifest.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { readObject, runProcess, type ScriptResult, type World } from './world.ts';
+import { runScript } from '../support/script-within.ts';
+import { readObject, type ScriptResult, type World } from './world.ts';
 
 /** Their snapshots, and the settings under which they are backed up as `home`. */
 export interface TheirWorld {
@@ -66,19 +67,19 @@ export async function change(world: World, name: string, content: string | Buffe
   await writeFile(join(world.data, name), content);
 }
 
-/** `make backup` as a user would run it. */
+/** Backs up with these settings, changed, and with options of backup.ts. */
 export async function makeBackup(
   { world, settings }: TheirWorld,
   changes: Readonly<Record<string, string | undefined>> = {},
-  ...variables: readonly string[]
+  ...options: readonly string[]
 ): Promise<ScriptResult> {
   const config = await world.settingsFile({ ...settings, ...changes });
-  return runProcess('make', ['backup', `CONFIG=${config}`, ...variables]);
+  return runScript('backup.ts', ['--config', config, ...options]);
 }
 
 /** Makes a backup that must succeed, and gives the manifest of what is published last. */
-export async function backedUp(theirs: TheirWorld, ...variables: readonly string[]): Promise<Manifest> {
-  const result = await makeBackup(theirs, {}, ...variables);
+export async function backedUp(theirs: TheirWorld, ...options: readonly string[]): Promise<Manifest> {
+  const result = await makeBackup(theirs, {}, ...options);
   assert.equal(result.exitCode, 0, result.stderr);
   return lastManifest(theirs);
 }
@@ -98,7 +99,7 @@ export async function proveIs(
   const target = join(world.mount, 'restored');
   const config = await world.settingsFile(settings);
   const args = ['--config', config, '--subvolume', 'home', '--target', target, ...selection];
-  const result = await runProcess('scripts/tsx.sh', ['scripts/restore.ts', ...args]);
+  const result = await runScript('restore.ts', args);
   assert.equal(result.exitCode, 0, result.stderr);
   assert.deepEqual(await treeDigest(target), await treeDigest(snapshot));
   await shell`btrfs subvolume delete --commit-after -- ${target}`;

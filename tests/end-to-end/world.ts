@@ -1,6 +1,6 @@
 /**
- * What an end-to-end test lives in: a Btrfs filesystem on a loop device, an S3 server, a settings file, and the scripts
- * as processes of their own. Everything is removed when the test ends, however it ends.
+ * What an end-to-end test lives in: a Btrfs filesystem on a loop device, an S3 server, a settings file, and the scripts.
+ * Everything is removed when the test ends, however it ends.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -13,6 +13,8 @@ import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot, testDirectory } from '../../testing/harness/test-directory.ts';
 import { type S3Server, type S3ServerOptions, startS3Server } from '../../testing/s3-server/server.ts';
+import { bareEnvironment, type Outcome } from '../support/run-program.ts';
+import { runScript } from '../support/script-within.ts';
 
 export const secret = 'end-to-end-secret';
 const bucketName = 'backups';
@@ -21,11 +23,7 @@ const bucketName = 'backups';
 export const pointerKey = 'fleet/host-1/subvol/data/current.json';
 
 /** What a script did. */
-export interface ScriptResult {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type ScriptResult = Outcome;
 
 /** The world of one test. */
 export interface World {
@@ -45,7 +43,7 @@ export interface World {
   readonly settings: Readonly<Record<string, string>>;
   /** Writes a settings file with changes; undefined removes a key. */
   settingsFile(changes?: Readonly<Record<string, string | undefined>>): Promise<string>;
-  /** Runs a script with the world's settings. */
+  /** Runs a script with the world's settings: script-within.ts. */
   run(script: string, ...args: readonly string[]): Promise<ScriptResult>;
   /** Makes a backup, which must succeed. Gives the manifest and its key. */
   backup(...args: readonly string[]): Promise<{ readonly key: string; readonly manifest: Manifest }>;
@@ -128,7 +126,7 @@ export async function createWorld(
       return path;
     },
     async run(script, ...args) {
-      return runProcess('scripts/tsx.sh', [`scripts/${script}`, '--config', await standard, ...args]);
+      return runScript(script, ['--config', await standard, ...args]);
     },
     async backup(...args) {
       const { stdout } = await mustSucceed(world, 'backup.ts', '--json', ...args);
@@ -154,7 +152,7 @@ export function cleanUpAfter(test: Ending): (undo: () => Promise<unknown>) => vo
   return (undo) => void undos.push(undo);
 }
 
-/** Runs a process in the repository, with the environment of a bare host: no credentials, no settings. */
+/** Runs a process in the repository, in a bare environment and some variables more. */
 export function runProcess(
   command: string,
   args: readonly string[],
@@ -164,12 +162,7 @@ export function runProcess(
     const child = spawn(command, args, {
       cwd: repositoryRoot,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env.PATH,
-        HOME: '/nonexistent',
-        AWS_EC2_METADATA_DISABLED: 'true',
-        ...environment,
-      },
+      env: { ...bareEnvironment(), ...environment },
     });
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -11,18 +11,18 @@ test('a full backup that is due waits for a newer snapshot, and one that is aske
   await change(world, 'a');
   await take(1);
   const first = await backedUp(theirs);
-  const due = await makeBackup(theirs, { FULL_EVERY: '1s' }, 'KIND=full', 'IF_DUE=1');
+  const due = await makeBackup(theirs, { FULL_EVERY: '1s' }, '--kind', 'full', '--if-due');
   assert.equal(due.exitCode, 0, due.stderr);
   assert.match(due.stdout, /^home: nothing to do: .* is the last backup already\n$/);
   assert.match(
     due.stderr,
     /home: the next full backup is due, but there is no snapshot newer than the last one/,
   );
-  const early = await makeBackup(theirs, {}, 'IF_DUE=1');
+  const early = await makeBackup(theirs, {}, '--if-due');
   assert.equal(early.exitCode, 0, early.stderr);
   assert.doesNotMatch(early.stderr, /is due/);
   assert.deepEqual(await lastManifest(theirs), first);
-  assert.ok((await backedUp(theirs, 'KIND=full')).created_at > first.created_at, 'a chain of its own');
+  assert.ok((await backedUp(theirs, '--kind', 'full')).created_at > first.created_at, 'a chain of its own');
 });
 
 test('a backup of ours that is given up for theirs leaves no snapshot, although SNAPSHOT_DIR is gone', async (t) => {

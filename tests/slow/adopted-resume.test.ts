@@ -88,11 +88,11 @@ test('btrbk: an upload that was killed ends first, lost run files do no harm, an
       await change(world, 'b');
       await theirs.take(at('home.20261128T0200'));
       await prepare(theirs);
-      const again = await makeBackup(theirs, {}, 'KIND=full');
+      const again = await makeBackup(theirs, {}, '--kind', 'full');
       assert.equal(again.exitCode, 0, again.stderr);
       assert.match(again.stderr, /an unfinished backup is given up: it is incremental/);
       const before = await lastManifest(theirs);
-      const same = await backedUp(theirs, 'KIND=full');
+      const same = await backedUp(theirs, '--kind', 'full');
       assert.equal(
         same.snapshot.uuid,
         before.snapshot.uuid,
@@ -101,7 +101,7 @@ test('btrbk: an upload that was killed ends first, lost run files do no harm, an
       assert.ok(same.created_at > before.created_at, same.created_at);
       await proveIs(theirs, at('home.20261128T0200'));
       for (const kind of ['full', 'incremental']) {
-        const result = await makeBackup(theirs, { SUBVOLUMES: world.data }, `KIND=${kind}`);
+        const result = await makeBackup(theirs, { SUBVOLUMES: world.data }, '--kind', kind);
         assert.equal(result.exitCode, 0, result.stderr);
       }
       const left = await namesIn(at(''));

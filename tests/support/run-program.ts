@@ -9,6 +9,13 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** The environment of a bare host: no credentials, no settings. */
+export const bareEnvironment = () => ({
+  PATH: process.env.PATH ?? '',
+  HOME: '/nonexistent',
+  AWS_EC2_METADATA_DISABLED: 'true',
+});
+
 /**
  * Runs a script of the repository as make does, or node with these arguments and TypeScript; with a bare environment, in the
  * repository, to its end.
@@ -17,12 +24,7 @@ export async function runNode(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
-  const env = {
-    PATH: process.env.PATH ?? '',
-    HOME: '/nonexistent',
-    AWS_EC2_METADATA_DISABLED: 'true',
-    ...environment,
-  };
+  const env = { ...bareEnvironment(), ...environment };
   const isScript = args[0]?.startsWith('scripts/') === true;
   const command = isScript ? ['scripts/tsx.sh'] : [process.execPath, '--import', 'tsx'];
   const [program = '', ...rest] = [...command, ...args];
