@@ -7,7 +7,7 @@ import { exitCodeOf } from '../../lib/core/errors.ts';
 import { planPrunes, problemsOf } from '../../lib/stage/bucket/prune.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { permissionsOf } from '../support/iam-policy.ts';
-import { proveIs, refusal, write } from './small-world.ts';
+import { clockReaches, proveIs, refusal, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
 import { createWorld, pointerKey, readObject, type World } from './world.ts';
 
@@ -18,7 +18,7 @@ interface ColdWorld {
   readonly keys: readonly [string, string, string];
 }
 
-/** A full backup and two incremental ones in a bucket whose thaws end when a test says so. */
+/** A full backup and two incremental ones in a bucket whose thaws end when a test says so; the next one is due. */
 async function coldWorld(t: TestContext): Promise<ColdWorld> {
   const changes = { STORAGE_CLASS_MANIFEST: 'INTELLIGENT_TIERING', INCREMENTAL_EVERY: '1s' };
   const world = await createWorld(t, changes, 512 * 2 ** 20, { thawDelayMs: 3_600_000 });
@@ -26,7 +26,9 @@ async function coldWorld(t: TestContext): Promise<ColdWorld> {
   const keys: string[] = [];
   for (const name of ['a', 'b', 'c']) {
     await write(world, name);
-    keys.push((await host.backUp()).key);
+    const { key, manifest } = await host.backUp();
+    keys.push(key);
+    await clockReaches(manifest.created_at, 1);
   }
   const [full = '', first = '', second = ''] = keys;
   return { world, host, keys: [full, first, second] };

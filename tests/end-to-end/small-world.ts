@@ -20,11 +20,14 @@ export async function write(world: World, ...names: readonly string[]): Promise<
   for (const name of names) await writeFile(join(world.data, name), `${name}\n`.repeat(3000));
 }
 
-/** Waits until a snapshot that is made now is not older than a backup's time: those of one second are published under later ones. */
-export async function clockReaches(createdAt: string): Promise<void> {
+/**
+ * Waits until a snapshot that is made now is so many seconds younger than a backup, and not older: those of one second are published under
+ * later times.
+ */
+export async function clockReaches(createdAt: string, seconds = 0): Promise<void> {
   const at = parseTimestamp(createdAt) ?? assert.fail(createdAt);
   // The kernel's clock for files may be a few milliseconds behind.
-  await sleep(Math.max(0, at.getTime() + 20 - Date.now()));
+  await sleep(Math.max(0, at.getTime() + seconds * 1000 + 20 - Date.now()));
 }
 
 /** Changes a snapshot in place, as people do to free space. */
