@@ -177,9 +177,12 @@ export async function waitUntilFreed(path: string, id: number, signal: AbortSign
   signal.throwIfAborted();
 }
 
-/** The version of btrfs-progs; undefined where it does not say. */
+let progsVersion: Promise<readonly [major: number, minor: number] | undefined> | undefined;
+
+/** The version of btrfs-progs, which a process asks for once; undefined where it does not say. */
 export async function readProgsVersion(): Promise<readonly [major: number, minor: number] | undefined> {
-  return parseBtrfsVersion((await command`btrfs --version`).stdout);
+  progsVersion ??= command`btrfs --version`.then(({ stdout }) => parseBtrfsVersion(stdout));
+  return progsVersion;
 }
 
 /**
