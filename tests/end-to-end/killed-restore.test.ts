@@ -11,6 +11,7 @@ import { shell } from '../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../testing/harness/test-directory.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { fetchedBytes } from './chain-of-five.ts';
+import { processesAbout, until } from './running-script.ts';
 import { createWorld, namesIn, type World } from './world.ts';
 
 const mib = 2 ** 20;
@@ -46,10 +47,12 @@ async function restoreHalfway(world: World, target: string): Promise<ChildProces
   return child;
 }
 
-async function kill(child: ChildProcess): Promise<void> {
+/** Kills a restore, and waits until what it had started has ended for want of it: until then it counts as one that runs. */
+async function kill(world: World, child: ChildProcess): Promise<void> {
   const gone = once(child, 'exit');
   child.kill('SIGKILL');
   await gone;
+  await until('its children are gone', async () => (await processesAbout(world.mount)).length === 0);
 }
 
 test('a restore killed in its first stream leaves nothing that lasts: the same one begins again, any other removes it', async (t) => {
@@ -57,7 +60,7 @@ test('a restore killed in its first stream leaves nothing that lasts: the same o
   const before = await namesIn(world.mount);
   const target = join(world.mount, 'restored');
   crawl(world);
-  await kill(await restoreHalfway(world, target));
+  await kill(world, await restoreHalfway(world, target));
   const left = (await namesIn(world.mount)).filter((name) => !before.includes(name));
   assert.equal(left.length, 1);
   assert.equal(left.every(isStaging), true, left.join());
@@ -69,7 +72,7 @@ test('a restore killed in its first stream leaves nothing that lasts: the same o
   assert.deepEqual(await treeDigest(target), await treeDigest(world.data));
 
   crawl(world);
-  await kill(await restoreHalfway(world, join(world.mount, 'never')));
+  await kill(world, await restoreHalfway(world, join(world.mount, 'never')));
   world.server.faults.clear();
   const other = await world.run(
     'restore.ts',

@@ -76,7 +76,9 @@ export async function startProxy(serverPort: number): Promise<FaultyProxy> {
     requests.push(seen);
     const armed = faults.find(({ fault, left }) => left > 0 && fault.matches(seen));
     if (armed) armed.left--;
-    const answer = await (armed?.fault.before?.() ?? passOn(serverPort, incoming, body));
+    // The server may be gone, too.
+    const answer = await (armed?.fault.before?.() ??
+      passOn(serverPort, incoming, body).catch(() => 'break' as const));
     if (answer === 'break') {
       outgoing.destroy();
       return;
@@ -125,7 +127,7 @@ function passThrough(
     isSeen = true;
   };
   const { expect: _, ...headers } = all;
-  const onward = request({ port, host: '127.0.0.1', method, path: url, headers }, (answer) => {
+  const onward = request({ ...way(port), method, path: url, headers }, (answer) => {
     arrived();
     outgoing.writeHead(answer.statusCode ?? 0, keptHeaders(answer));
     pipeline(answer, outgoing, () => undefined);
@@ -140,6 +142,9 @@ function passThrough(
   outgoing.on('close', () => onward.destroy());
 }
 
+/** A connection for each request: one that was kept may be closed by the server just as it is used again. */
+const way = (port: number) => ({ port, host: '127.0.0.1', agent: false }) as const;
+
 /** As `buffer` of node:stream/consumers, which takes the way through a Blob: two more copies, and twice the work of the collector. */
 async function bytesOf(message: IncomingMessage): Promise<Buffer> {
   const pieces: Buffer[] = [];
@@ -151,7 +156,7 @@ async function passOn(port: number, incoming: IncomingMessage, body: Buffer): Pr
   // The body is here already, so there is nothing to wait for.
   const { expect: _, ...headers } = incoming.headers;
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    request({ port, host: '127.0.0.1', method: incoming.method, path: incoming.url, headers }, resolve)
+    request({ ...way(port), method: incoming.method, path: incoming.url, headers }, resolve)
       .on('error', reject)
       .end(body);
   });
