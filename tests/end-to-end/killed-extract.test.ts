@@ -49,9 +49,11 @@ async function start({ world, args }: Scene): Promise<RunningScript> {
   return startScript(world, await world.settingsFile(), 'extract.ts', ...args);
 }
 
-async function kill({ child, ended }: RunningScript): Promise<void> {
+/** Kills an extract, and waits until its receive has ended for want of it: until then the image counts as one that is used. */
+async function kill({ spool }: Scene, { child, ended }: RunningScript): Promise<void> {
   child.kill('SIGKILL');
   await ended;
+  await until('receive is gone', async () => (await processesAbout(spool, 'btrfs receive')).length === 0);
 }
 
 function assertNothingLeft({ spool, to }: Scene, ...names: readonly string[]): void {
@@ -82,7 +84,7 @@ test('an extract that is killed while it fetches leaves an image, and the next o
       namesAt(join(spool, name, 'mount')).some((each) => each.startsWith('.btrfs-to-s3-restore-')),
     ),
   );
-  await kill(running);
+  await kill(scene, running);
   world.server.faults.clear();
   assert.equal(isMounted(spool), true);
   assert.deepEqual(readdirSync(to).length, 1, 'its directory in TO');
@@ -98,7 +100,7 @@ test('an extract that is killed while it copies leaves nothing that still copies
   await whileRunning(running, 'it copies', () =>
     readdirSync(to).some((name) => namesAt(join(to, name, 'tree')).some((each) => each.startsWith('.large'))),
   );
-  await kill(running);
+  await kill(scene, running);
   await until('rsync is gone', async () => (await processesAbout(to, 'rsync')).length === 0);
   const [staging = ''] = readdirSync(to);
   assert.equal(existsSync(join(to, staging, 'tree/large')), false, 'it was ended, and did not just finish');
