@@ -1,7 +1,7 @@
 /**
  * Requests that were answered before their body was sent: refused, as a rule. Such a connection is closed, as RFC 9112, section 9.5, asks
- * of a client. Node would go on sending what the server has refused, and where the server reads no more it would keep the connection taken for ever:
- * an agent gets it back only when the request has been written.
+ * of a client. Node would go on sending what the server has refused. Where the server reads no more, the connection would stay taken for
+ * ever: an agent gets it back only when the request has been written.
  */
 import { type ClientRequest, IncomingMessage } from 'node:http';
 import type { S3Client } from '@aws-sdk/client-s3';
