@@ -52,6 +52,40 @@ export async function showSubvolume(path: string): Promise<SubvolumeInfo> {
   );
 }
 
+/** Describes several at once. @throws ToolError when a path is not a subvolume that has a UUID */
+export async function showSubvolumes(paths: readonly string[]): Promise<readonly SubvolumeInfo[]> {
+  const shown = await showTogether(paths);
+  const described: SubvolumeInfo[] = [];
+  for (const [index, path] of paths.entries()) {
+    const info = shown[index];
+    described.push(info && hasUuid(info) ? info : await showSubvolume(path));
+  }
+  return described;
+}
+
+/** Paths that one command names: zx writes all into one argument, of which the kernel takes 128 KiB (execve(2)), and a path has up to 4. */
+const pathsAtOnce = 12;
+
+/**
+ * What `btrfs subvolume show` says of each path, undefined where it fails. The shell starts one after the other: it has few pages to be copied
+ * for that (fork(2)), and this process has many.
+ */
+async function showTogether(paths: readonly string[]): Promise<readonly (ShownSubvolume | undefined)[]> {
+  const shown: (ShownSubvolume | undefined)[] = [];
+  for (let from = 0; from < paths.length; from += pathsAtOnce) {
+    const { stdout } = await command`for path in ${paths.slice(from, from + pathsAtOnce)}; do
+      btrfs subvolume show -- "$path" && code=0 || code=$?
+      printf '\\0%d\\0' "$code"
+    done`;
+    const answers = stdout.split('\0');
+    for (let at = 0; at + 1 < answers.length; at += 2) {
+      const [text = '', code] = answers.slice(at, at + 2);
+      shown.push(code === '0' ? parseSubvolumeShow(text) : undefined);
+    }
+  }
+  return shown;
+}
+
 function hasUuid(info: ShownSubvolume): info is SubvolumeInfo {
   return info.uuid !== undefined;
 }
@@ -71,13 +105,20 @@ export interface FoundSubvolume extends SubvolumeInfo {
 
 /** The subvolumes that lie directly in a directory, and have a UUID. @throws ToolError when it cannot be read */
 export async function findSubvolumes(directory: string): Promise<readonly FoundSubvolume[]> {
-  const found: FoundSubvolume[] = [];
   const names = await readdir(directory).catch((cause: unknown) => {
     throw fileError(`cannot look into ${directory}`, cause);
   });
-  for (const name of names.sort()) {
-    const subvolume = await subvolumeAt(join(directory, name), name);
-    if (subvolume) found.push(subvolume);
+  const isRoot = await Promise.all(names.map((name) => isSubvolumeRoot(join(directory, name))));
+  const places = names
+    .filter((_, index) => isRoot[index])
+    .sort()
+    .map((name) => ({ name, path: join(directory, name) }));
+  const shown = await showTogether(places.map(({ path }) => path));
+  const found: FoundSubvolume[] = [];
+  for (const [index, { name, path }] of places.entries()) {
+    // What cannot be shown may have been deleted since; else this says why.
+    const info = shown[index] ?? (await subvolumeAt(path, name));
+    if (info && hasUuid(info)) found.push({ ...info, name, path });
   }
   return found;
 }

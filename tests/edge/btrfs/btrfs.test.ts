@@ -13,6 +13,7 @@ import {
   listSubvolumes,
   makeReadOnly,
   showSubvolume,
+  showSubvolumes,
   takeSnapshot,
 } from '../../../lib/edge/btrfs/btrfs.ts';
 import { findNewExtents } from '../../../lib/edge/btrfs/measure-stream.ts';
@@ -115,6 +116,38 @@ test('of a directory only the subvolumes directly in it are found, by name', asy
   );
   assert.equal(found[0]?.uuid, (await showSubvolume(join(holder, 'a'))).uuid);
   assert.deepEqual(await findSubvolumes(at('snapshots')), []);
+});
+
+test('many are described as each by itself, whatever their names; what is none is named', async () => {
+  const names = [
+    '-dash',
+    "it's $(HOME)",
+    'line\nbreak',
+    '*',
+    'Ümläut',
+    ...Array.from({ length: 12 }, (_, n) => `${n}`),
+  ];
+  mkdirSync(at('many'));
+  const paths = names.map((name) => subvolume(`many/${name}`)).sort();
+  const found = await findSubvolumes(at('many'));
+  assert.deepEqual(
+    found.map(({ path }) => path),
+    paths,
+  );
+  const each = [];
+  for (const { name, path } of found) each.push({ ...(await showSubvolume(path)), name, path });
+  assert.deepEqual(found, each);
+  const [first = '', second = ''] = paths;
+  const shown = await showSubvolumes([first, second]);
+  assert.deepEqual(
+    shown.map(({ uuid }) => uuid),
+    found.slice(0, 2).map(({ uuid }) => uuid),
+  );
+  const folder = at('data/folder');
+  await assert.rejects(showSubvolumes([first, folder, second]), {
+    message: `${folder} is not a Btrfs subvolume: it is a plain directory`,
+  });
+  for (const path of paths) await deleteSubvolume(path);
 });
 
 test('a writable snapshot can be written, a read-only one cannot until nothing but the flag differs', async () => {

@@ -18,12 +18,12 @@ const ofPrograms: ReadonlySet<string> = new Set([
  * and cgroup2; none where it fails.
  */
 export async function dataMountsBelow(path: string): Promise<readonly Mount[]> {
-  const found = await command`findmnt --real --list --noheadings -o ID`;
-  const ids = new Set(found.stdout.split('\n').map((line) => Number(line.trim() || Number.NaN)));
   const root = path === '/' ? '/' : `${path}/`;
   const below = (await listMounts()).filter(
-    ({ id, target, type }) =>
-      ids.has(id) && target.startsWith(root) && target !== path && !ofPrograms.has(type),
+    ({ target, type }) => target.startsWith(root) && target !== path && !ofPrograms.has(type),
   );
-  return [...new Map(below.map((mount) => [mount.target, mount])).values()];
+  if (below.length === 0) return [];
+  const found = await command`findmnt --real --list --noheadings -o ID`;
+  const ids = new Set(found.stdout.split('\n').map((line) => Number(line.trim() || Number.NaN)));
+  return [...new Map(below.filter(({ id }) => ids.has(id)).map((mount) => [mount.target, mount])).values()];
 }
