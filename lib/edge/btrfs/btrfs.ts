@@ -1,6 +1,6 @@
 /** The `btrfs` command: what the stages ask of it, and its complaints in words that say what to do. */
 import { lstat, readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ToolError } from '../../core/errors.ts';
 import {
   type ListedSubvolume,
@@ -108,17 +108,27 @@ export async function findSubvolumes(directory: string): Promise<readonly FoundS
   const names = await readdir(directory).catch((cause: unknown) => {
     throw fileError(`cannot look into ${directory}`, cause);
   });
-  const isRoot = await Promise.all(names.map((name) => isSubvolumeRoot(join(directory, name))));
-  const places = names
-    .filter((_, index) => isRoot[index])
-    .sort()
-    .map((name) => ({ name, path: join(directory, name) }));
-  const shown = await showTogether(places.map(({ path }) => path));
+  const paths = names.sort().map((name) => join(directory, name));
+  const shown = await subvolumesAmong(paths);
   const found: FoundSubvolume[] = [];
-  for (const [index, { name, path }] of places.entries()) {
-    // What cannot be shown may have been deleted since; else this says why.
-    const info = shown[index] ?? (await subvolumeAt(path, name));
-    if (info && hasUuid(info)) found.push({ ...info, name, path });
+  for (const path of paths) {
+    const subvolume = shown.get(path) ?? (await subvolumeAt(path, basename(path)));
+    if (subvolume) found.push(subvolume);
+  }
+  return found;
+}
+
+/** By their paths, those that are subvolumes with a UUID and can be shown. Why others are not among them, subvolumeAt tells of each. */
+export async function subvolumesAmong(
+  paths: readonly string[],
+): Promise<ReadonlyMap<string, FoundSubvolume>> {
+  const areRoots = await Promise.all(paths.map(isSubvolumeRoot));
+  const roots = paths.filter((_, index) => areRoots[index]);
+  const shown = await showTogether(roots);
+  const found = new Map<string, FoundSubvolume>();
+  for (const [index, path] of roots.entries()) {
+    const info = shown[index];
+    if (info && hasUuid(info)) found.set(path, { ...info, name: basename(path), path });
   }
   return found;
 }

@@ -1,15 +1,11 @@
 /** Subvolumes that a glob finds: the snapshots that another program takes. They are only looked at. */
 import { basename } from 'node:path';
-import pMap from 'p-map';
 import { ToolError } from '../../core/errors.ts';
 import { formatCount } from '../../core/units.ts';
 import { fileError, pathExists } from '../files/files.ts';
-import { type FoundSubvolume, subvolumeAt } from './btrfs.ts';
+import { type FoundSubvolume, subvolumeAt, subvolumesAmong } from './btrfs.ts';
 import { refuseMissingMount } from './mounts/missing-mount.ts';
 import { mountOf } from './mounts/mounts.ts';
-
-/** Calls of `btrfs subvolume show` at once: with snapper there may be hundreds. */
-const looksAtOnce = 4;
 
 /** What a glob finds. */
 export interface MatchingSubvolumes {
@@ -32,7 +28,10 @@ export async function findMatchingSubvolumes(pattern: string): Promise<MatchingS
     await refuseMissingMount('', pattern);
     throw new ToolError(`no directory matches ${pattern}`, { hint });
   }
-  const looked = await pMap(paths, lookAt, { concurrency: looksAtOnce });
+  // With snapper there may be hundreds.
+  const shown = await subvolumesAmong(paths);
+  const looked: (FoundSubvolume | string | undefined)[] = [];
+  for (const path of paths) looked.push(shown.get(path) ?? (await lookAt(path)));
   const found = looked.flatMap((each) => (typeof each === 'object' ? [each] : []));
   const unnameable = looked.flatMap((each) => (typeof each === 'string' ? [each] : []));
   if (found.length > 0) return { found, unnameable };
