@@ -1,3 +1,4 @@
+// Alone: loading settings sets variables of the SDK.
 import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// Alone: commands keep the search path that was there when the first was made.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runNotifyCommand } from '../../../lib/edge/notify/notify-command.ts';
+import { changeEnvironment } from '../../support/environment.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('notify');
 const notice = { variables: { RESULT: 'failure', MESSAGE: `it's "full"; $(reboot)` }, text: 'one\ntwo' };
 
-test('it gets variables and text as they are, and no credential', async () => {
-  process.env.AWS_SECRET_ACCESS_KEY = 'not-for-children';
+test('it gets variables and text as they are, and no credential', async (t) => {
+  changeEnvironment(t, { AWS_SECRET_ACCESS_KEY: 'not-for-children' });
   const file = join(directory, 'out');
   await runNotifyCommand(`{ cat; echo "$RESULT: $MESSAGE"; env; } > ${file}`, notice);
   const text = readFileSync(file, 'utf8');

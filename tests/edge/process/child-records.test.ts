@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runForRecords } from '../../../lib/edge/process/child-records.ts';
+import { changeEnvironment } from '../../support/environment.ts';
 
 /** Runs a bash script and gathers its records. */
 async function recordsOf(script: string, options: { input?: Buffer; signal?: AbortSignal } = {}) {
@@ -36,13 +37,12 @@ test('a record longer than the pipe, and bytes that are no text, arrive unchange
   ]);
 });
 
-test('the child reads its input, a minimal environment and nothing else', async () => {
-  process.env.SECRET_OF_TEST = 'secret';
+test('the child reads its input, a minimal environment and nothing else', async (t) => {
+  changeEnvironment(t, { SECRET_OF_TEST: 'secret' });
   assert.deepEqual(await recordsOf('cat; echo "$SECRET_OF_TEST$LC_ALL"', { input: Buffer.from('in\n') }), [
     'in',
     'C',
   ]);
-  delete process.env.SECRET_OF_TEST;
 });
 
 test('a failure carries the exit code or signal and what the child complained of', async () => {

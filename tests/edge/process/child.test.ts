@@ -12,6 +12,7 @@ import {
   startStreamChild,
 } from '../../../lib/edge/process/child.ts';
 import { runForRecords } from '../../../lib/edge/process/child-records.ts';
+import { changeEnvironment } from '../../support/environment.ts';
 import { shortenWaits } from '../../support/short-waits.ts';
 
 shortenWaits();
@@ -29,9 +30,8 @@ const isRunning = ({ pid = 0 }: ChildProcess) => {
 
 const textOf = (child: StreamChild) => text(child.process.stdout ?? assert.fail('no stdout'));
 
-test('a child sees a search path and the language C, and nothing else of ours', async () => {
-  process.env.AWS_SECRET_ACCESS_KEY = 'do-not-pass-on';
-  process.env.SOME_OTHER_VARIABLE = 'do-not-pass-on';
+test('a child sees a search path and the language C, and nothing else of ours', async (t) => {
+  changeEnvironment(t, { AWS_SECRET_ACCESS_KEY: 'do-not-pass-on', SOME_OTHER_VARIABLE: 'do-not-pass-on' });
   const child = startStreamChild('env', 'env', [], ['ignore', 'pipe']);
   const outputs = [await textOf(child), (await command`env`).stdout];
   const lines: string[] = [];

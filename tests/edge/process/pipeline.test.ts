@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { closeSync, createReadStream, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, createReadStream, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import type { ToolError } from '../../../lib/core/errors.ts';
 import { type Fifo, makeFifos } from '../../../lib/edge/process/fifo.ts';
 import { type Step, startPipeline } from '../../../lib/edge/process/pipeline.ts';
 import { runProgram } from '../../../lib/edge/process/run-program.ts';
+import { changeEnvironment } from '../../support/environment.ts';
 import { shortenWaits } from '../../support/short-waits.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -93,16 +93,14 @@ test('a pipeline that is stopped is gone', async () => {
   assert.equal(await output, '');
 });
 
-test('pipes have no names once they are made', async () => {
-  const before = process.env.TMPDIR;
-  process.env.TMPDIR = temporaryDirectory('pipeline');
+test('pipes have no names once they are made', async (t) => {
+  const directory = temporaryDirectory('pipeline');
+  changeEnvironment(t, { TMPDIR: directory });
   const made = await makeFifos(2);
-  assert.deepEqual(readdirSync(process.env.TMPDIR), []);
+  assert.deepEqual(readdirSync(directory), []);
   for (const fifo of made) fifo.close();
-  process.env.TMPDIR = join(process.env.TMPDIR, 'gone');
-  await assert.rejects(makeFifos(1), { message: /^cannot make pipes in .*gone: it does not exist$/ });
-  if (before === undefined) delete process.env.TMPDIR;
-  else process.env.TMPDIR = before;
+  rmdirSync(directory);
+  await assert.rejects(makeFifos(1), { message: /^cannot make pipes in .*pipeline.*: it does not exist$/ });
 });
 
 test('a program is run on bytes, and its output is given', async () => {

@@ -1,3 +1,4 @@
+// Alone: it removes variables that other files have set.
 /** What is wrong with credentials is reported in the words of the SDK. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

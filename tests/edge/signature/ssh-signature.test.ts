@@ -12,6 +12,7 @@ import {
 } from '../../../lib/edge/signature/ssh-signature.ts';
 import { shell } from '../../../testing/harness/processes/shell.ts';
 import { makeSshKey } from '../../support/age-keys.ts';
+import { changeEnvironment } from '../../support/environment.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('ssh-signature');
@@ -121,12 +122,10 @@ test('a file without a signer is a wrong setting', async () => {
   await assert.rejects(checkSigners(directory), { kind: 'usage' });
 });
 
-test('no signature is left in the directory for temporary files', async () => {
-  const before = process.env.TMPDIR;
-  process.env.TMPDIR = temporaryDirectory('signatures');
+test('no signature is left in the directory for temporary files', async (t) => {
+  const directory = temporaryDirectory('signatures');
+  changeEnvironment(t, { TMPDIR: directory });
   const signature = await signText(path('mine'), text);
   await signatureProblem(both, { text, signature, at });
-  assert.deepEqual(readdirSync(process.env.TMPDIR), []);
-  if (before === undefined) delete process.env.TMPDIR;
-  else process.env.TMPDIR = before;
+  assert.deepEqual(readdirSync(directory), []);
 });

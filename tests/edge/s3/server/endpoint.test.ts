@@ -1,3 +1,4 @@
+// Alone: it removes variables that other files have set.
 /** An endpoint in an AWS profile is the setting by another way: the same rules, the same addressing, the same name in messages. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

@@ -5,6 +5,7 @@ import { judgeSkew } from '../../../../lib/stage/watch/doctor/bucket/access.ts';
 import { judgeIdentity } from '../../../../lib/stage/watch/doctor/bucket/credentials.ts';
 import { openTestBucket, startTestBucket } from '../../../support/bucket.ts';
 import { examineWith, linesOf } from '../../../support/doctor.ts';
+import { changeEnvironment } from '../../../support/environment.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 
 const directory = temporaryDirectory('doctor-access');
@@ -107,10 +108,9 @@ test('a wrong key, secret, bucket and server are each named, with the setting', 
   assert.match(bucket ?? '', /^broken bucket: .*the bucket does not exist.*\| check S3_BUCKET/);
 });
 
-test('credentials that are nowhere to be found keep nothing else from being looked at', async () => {
+test('credentials that are nowhere to be found keep nothing else from being looked at', async (t) => {
   const missing = async () => {
-    delete process.env.AWS_ACCESS_KEY_ID;
-    process.env.AWS_SHARED_CREDENTIALS_FILE = '/nonexistent';
+    changeEnvironment(t, { AWS_ACCESS_KEY_ID: undefined, AWS_SHARED_CREDENTIALS_FILE: '/nonexistent' });
     const { openBucket } = await import('../../../../lib/edge/s3/s3-client.ts');
     const { settingsOf } = await import('../../../support/settings.ts');
     const settings = settingsOf({
