@@ -1,5 +1,5 @@
 /**
- * The workers' side of hashing: SHA-256 of the part, the chunk and the whole stream, over shared memory.
+ * What hashes: SHA-256 of the part, the chunk and the whole stream, over shared memory.
  * The first chunk begins where the stream begins, so its hash is a copy of the stream's: one pass less for most backups.
  */
 import type { Hash } from 'node:crypto';
@@ -33,15 +33,15 @@ export interface PartDigests {
 export type HashReply = PartDigests | { readonly md5: string } | 'caught up';
 
 /**
- * What the worker runs. It is handed over as text, because Node 20 needs a loader for TypeScript in every thread, and
- * that loader costs 17 MiB (measured); so it may use nothing but its parameters.
+ * Begins to hash, and gives what answers the requests, one after the other. It is handed to a worker as text, because Node 20 needs a loader for
+ * TypeScript in every thread, and that loader costs 17 MiB (measured); so it may use nothing but its parameters.
+ * @throws what it gives: an Error where a request names a slot, or bytes of one, that there are not
  */
-export function hashWorkerProgram(
-  { parentPort, workerData }: typeof import('node:worker_threads'),
-  { createHash }: typeof import('node:crypto'),
+export function startHashing(
+  { slots, hashesParts, hashesStream }: HashWorkerData,
+  { createHash }: Pick<typeof import('node:crypto'), 'createHash'>,
   viewsOfPieces: typeof viewsOf,
-): void {
-  const { slots, hashesParts, hashesStream }: HashWorkerData = workerData;
+): (request: HashRequest) => HashReply | undefined {
   const begin = () => ({ stream: createHash('sha256'), chunk: undefined as Hash | undefined });
   /** Without a hash of the chunk, it is the stream's. */
   let running = begin();
@@ -55,8 +55,7 @@ export function hashWorkerProgram(
     if (!pieces) throw new Error(`there is no slot ${index}`);
     return viewsOfPieces(pieces, from, to);
   };
-  parentPort?.on('message', (request: HashRequest) => {
-    let reply: HashReply | undefined;
+  return (request) => {
     if (request.type === 'update') {
       if (isNewPart) before = { stream: running.stream.copy(), chunk: running.chunk?.copy() };
       isNewPart = false;
@@ -66,17 +65,20 @@ export function hashWorkerProgram(
         running.stream.update(bytes);
         running.chunk?.update(bytes);
       }
-    } else if (request.type === 'catch-up') reply = 'caught up';
-    else if (request.type === 'md5') {
+      return undefined;
+    }
+    if (request.type === 'catch-up') return 'caught up';
+    if (request.type === 'md5') {
       const md5 = createHash('md5');
       for (const piece of request.pieces) {
         for (const bytes of bytesOf(piece.slot, 0, piece.to)) md5.update(bytes);
       }
-      reply = { md5: md5.digest('base64') };
-    } else if (request.type === 'finish-part') {
+      return { md5: md5.digest('base64') };
+    }
+    if (request.type === 'finish-part') {
       const ends = request.endsChunk && isStreamHashed;
       const { stream, chunk = stream } = running;
-      reply = {
+      const digests = {
         part: part.digest('base64'),
         chunk: ends ? chunk.copy().digest('hex') : '',
         stream: ends ? stream.copy().digest('hex') : '',
@@ -84,12 +86,12 @@ export function hashWorkerProgram(
       part = createHash('sha256');
       isNewPart = true;
       if (ends) running = { stream, chunk: createHash('sha256') };
-    } else {
-      running = request.type === 'begin-stream' ? begin() : before;
-      if (request.type === 'begin-stream') isStreamHashed = hashesStream && !request.partsOnly;
-      part = createHash('sha256');
-      isNewPart = true;
+      return digests;
     }
-    if (reply) parentPort.postMessage(reply);
-  });
+    running = request.type === 'begin-stream' ? begin() : before;
+    if (request.type === 'begin-stream') isStreamHashed = hashesStream && !request.partsOnly;
+    part = createHash('sha256');
+    isNewPart = true;
+    return undefined;
+  };
 }

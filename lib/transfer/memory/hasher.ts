@@ -1,13 +1,18 @@
-/** Hashing off the main thread: parts, chunks and the stream, in the order in which they are reported. */
+/**
+ * Hashing of parts, chunks and the stream, in the order in which they are reported: off the main thread, but for streams so small that the start of a
+ * worker would take longer.
+ */
+import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { viewsOf } from '../../core/stream/chunker.ts';
+import { KIB } from '../../core/units.ts';
 import {
   type HashReply,
   type HashRequest,
   type HashWorkerData,
-  hashWorkerProgram,
   type PartDigests,
+  startHashing,
 } from './hash-worker.ts';
 import type { SharedSlot } from './part-pool.ts';
 
@@ -19,6 +24,9 @@ interface Waiting {
 /** With so many cores the parts and the stream are hashed side by side: one worker with two passes is slower than a line of 1 Gbit/s. */
 const coresForTwo = 4;
 
+/** Of a stream that ends within so many bytes no worker is started: that takes 40 ms, and to hash them 1 ms at most. */
+const fewBytes = 256 * KIB;
+
 /** The main thread's side of hashing. Answers come in the order of the questions. */
 export class Hasher {
   /** Hashes parts. */
@@ -26,12 +34,20 @@ export class Hasher {
   /** Hashes the stream and its chunks; the same one where there are few cores. */
   readonly #stream: HashThread;
 
-  /** @param threads 1 or 2; by the number of cores where nothing is said */
-  constructor(slots: readonly SharedSlot[], threads = availableParallelism() < coresForTwo ? 1 : 2) {
+  /**
+   * @param threads 1 or 2; by the number of cores where nothing is said
+   * @param hereBytes a stream of so many bytes is hashed in this thread; with less than 0 none is
+   */
+  constructor(
+    slots: readonly SharedSlot[],
+    threads = availableParallelism() < coresForTwo ? 1 : 2,
+    hereBytes = fewBytes,
+  ) {
     const memory = slots.map((slot) => slot.pieces);
-    this.#parts = new HashThread({ slots: memory, hashesParts: true, hashesStream: threads === 1 });
-    this.#stream =
-      threads === 1 ? this.#parts : new HashThread({ slots: memory, hashesParts: false, hashesStream: true });
+    const thread = (hashes: Omit<HashWorkerData, 'slots'>) =>
+      new HashThread({ slots: memory, ...hashes }, hereBytes);
+    this.#parts = thread({ hashesParts: true, hashesStream: threads === 1 });
+    this.#stream = threads === 1 ? this.#parts : thread({ hashesParts: false, hashesStream: true });
   }
 
   /** Forgets what was added so far; what follows is a new stream. @param partsOnly leaves the hashes of chunks and stream out */
@@ -92,41 +108,101 @@ export class Hasher {
 
 /** tsx marks functions with `__name` when it compiles them; the worker gets one that does nothing. */
 const workerSource = `const __name = (value) => value;
-(${hashWorkerProgram})(require('node:worker_threads'), require('node:crypto'), ${viewsOf});`;
+const { parentPort, workerData } = require('node:worker_threads');
+const answerTo = (${startHashing})(workerData, require('node:crypto'), ${viewsOf});
+parentPort.on('message', (request) => {
+  const reply = answerTo(request);
+  if (reply) parentPort.postMessage(reply);
+});`;
 
-/** One worker, and the questions that it has not answered yet. */
+/** One worker from the first stream on that is not small, and the questions that it has not answered yet. */
 class HashThread {
-  readonly #worker: Worker;
+  readonly #workerData: HashWorkerData;
+  readonly #hereBytes: number;
+  #worker: Worker | undefined;
+  /** What was said of a stream that may be small, and the bytes in it. */
+  #said: HashRequest[] = [];
+  #saidBytes = 0;
+  /** Answers in this thread, for a stream that was small when the first question came. */
+  #answerHere: ((request: HashRequest) => HashReply | undefined) | undefined;
   readonly #waiting: Waiting[] = [];
   #failure: Error | undefined;
 
-  constructor(workerData: HashWorkerData) {
-    this.#worker = new Worker(workerSource, { eval: true, execArgv: [], env: {}, workerData });
-    this.#worker.on('message', (reply: HashReply) => this.#waiting.shift()?.resolve(reply));
-    this.#worker.on('error', (error) => this.#fail(error));
-    this.#worker.on('exit', () => this.#fail(new Error('the hash worker has ended')));
+  constructor(workerData: HashWorkerData, hereBytes: number) {
+    this.#workerData = workerData;
+    this.#hereBytes = hereBytes;
   }
 
   tell(request: HashRequest): void {
-    this.#worker.postMessage(request);
+    if (this.#worker) this.#worker.postMessage(request);
+    else if (request.type === 'begin-stream') this.#sayAnew(request);
+    else if (this.#answerHere) this.#answer(request);
+    else {
+      this.#said.push(request);
+      this.#saidBytes += bytesIn(request);
+      if (this.#saidBytes > this.#hereBytes) this.#startWorker();
+    }
   }
 
   ask(request: HashRequest): Promise<HashReply> {
     return new Promise((resolve, reject) => {
-      if (this.#failure) reject(this.#failure);
-      else {
-        this.#waiting.push({ resolve, reject });
-        this.tell(request);
+      if (this.#failure) {
+        reject(this.#failure);
+        return;
       }
+      this.#waiting.push({ resolve, reject });
+      this.tell(request);
+      if (!this.#worker && !this.#answerHere) this.#hashHere();
     });
   }
 
   async close(): Promise<void> {
-    await this.#worker.terminate();
+    this.#fail(new Error('the hash worker has ended'));
+    await this.#worker?.terminate();
+  }
+
+  #sayAnew(request: HashRequest): void {
+    this.#said = [request];
+    this.#saidBytes = 0;
+    this.#answerHere = undefined;
+  }
+
+  #startWorker(): void {
+    const worker = new Worker(workerSource, {
+      eval: true,
+      execArgv: [],
+      env: {},
+      workerData: this.#workerData,
+    });
+    worker.on('message', (reply: HashReply) => this.#waiting.shift()?.resolve(reply));
+    worker.on('error', (error) => this.#fail(error));
+    worker.on('exit', () => this.#fail(new Error('the hash worker has ended')));
+    this.#worker = worker;
+    for (const request of this.#said.splice(0)) worker.postMessage(request);
+  }
+
+  #hashHere(): void {
+    this.#answerHere = startHashing(this.#workerData, { createHash }, viewsOf);
+    for (const request of this.#said.splice(0)) this.#answer(request);
+  }
+
+  #answer(request: HashRequest): void {
+    if (this.#failure) return;
+    try {
+      const reply = this.#answerHere?.(request);
+      if (reply) this.#waiting.shift()?.resolve(reply);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
   }
 
   #fail(error: Error): void {
     this.#failure ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
   }
+}
+
+function bytesIn(request: HashRequest): number {
+  if (request.type === 'update') return request.to - request.from;
+  return request.type === 'md5' ? request.pieces.reduce((sum, { to }) => sum + to, 0) : 0;
 }
