@@ -16,6 +16,8 @@ import {
 } from './hash-worker.ts';
 import type { SharedSlot } from './part-pool.ts';
 
+type BeginStream = Extract<HashRequest, { readonly type: 'begin-stream' }>;
+
 interface Waiting {
   readonly resolve: (reply: HashReply) => void;
   readonly reject: (reason: Error) => void;
@@ -120,10 +122,11 @@ class HashThread {
   readonly #workerData: HashWorkerData;
   readonly #hereBytes: number;
   #worker: Worker | undefined;
-  /** What was said of a stream that may be small, and the bytes in it. */
+  #begun: BeginStream = { type: 'begin-stream', partsOnly: false };
+  /** What was said since then of a stream that may be small, and the bytes in it. */
   #said: HashRequest[] = [];
   #saidBytes = 0;
-  /** Answers in this thread, for a stream that was small when the first question came. */
+  /** Answers in this thread, for a stream that was small when the first question came. Where parts alone are hashed, each is as a stream. */
   #answerHere: ((request: HashRequest) => HashReply | undefined) | undefined;
   readonly #waiting: Waiting[] = [];
   #failure: Error | undefined;
@@ -135,7 +138,7 @@ class HashThread {
 
   tell(request: HashRequest): void {
     if (this.#worker) this.#worker.postMessage(request);
-    else if (request.type === 'begin-stream') this.#sayAnew(request);
+    else if (request.type === 'begin-stream') this.#beginAnew(request);
     else if (this.#answerHere) this.#answer(request);
     else {
       this.#said.push(request);
@@ -152,7 +155,8 @@ class HashThread {
       }
       this.#waiting.push({ resolve, reject });
       this.tell(request);
-      if (!this.#worker && !this.#answerHere) this.#hashHere();
+      // Not answered by anything yet, only noted.
+      if (this.#said.at(-1) === request) this.#hashHere();
     });
   }
 
@@ -161,8 +165,9 @@ class HashThread {
     await this.#worker?.terminate();
   }
 
-  #sayAnew(request: HashRequest): void {
-    this.#said = [request];
+  #beginAnew(begun: BeginStream): void {
+    this.#begun = begun;
+    this.#said = [begun];
     this.#saidBytes = 0;
     this.#answerHere = undefined;
   }
@@ -191,6 +196,8 @@ class HashThread {
     try {
       const reply = this.#answerHere?.(request);
       if (reply) this.#waiting.shift()?.resolve(reply);
+      const isByParts = !this.#workerData.hashesStream || this.#begun.partsOnly;
+      if (request.type === 'finish-part' && isByParts) this.#beginAnew(this.#begun);
     } catch (error) {
       this.#fail(error as Error);
     }

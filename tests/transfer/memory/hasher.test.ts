@@ -227,6 +227,7 @@ test('a worker is started for a stream that is not small, and for no other', asy
   const own = new Hasher(large, 2);
   for (const [bytes, workers] of [
     [100_000, 0],
+    [200_000, 0],
     [slot.bytes.length, 2],
     [100_000, 2],
   ] as const) {
@@ -237,6 +238,22 @@ test('a worker is started for a stream that is not small, and for no other', asy
     assert.deepEqual([part, stream, started], [hash.copy().digest('base64'), hash.digest('hex'), workers]);
   }
   await own.close();
+  // Frames that are small, of zeros for example, and then others.
+  const parts = new Hasher(large, 1);
+  parts.beginStream({ partsOnly: true });
+  for (const [bytes, workers] of [
+    [200_000, 2],
+    [200_000, 2],
+    [slot.bytes.length, 3],
+  ] as const) {
+    parts.update(slot, 0, bytes);
+    const { part } = await parts.finishPart(true);
+    assert.deepEqual(
+      [part, started],
+      [of('sha256', slot.bytes.subarray(0, bytes)).digest('base64'), workers],
+    );
+  }
+  await parts.close();
 });
 
 test('a worker that fails rejects what is awaited with its own reason', async () => {
