@@ -36,7 +36,8 @@ const mountedRoot = '/sys/fs/btrfs';
 export async function findUnmounted(filesystemUuid: string): Promise<string | undefined> {
   if (!/^[0-9a-f-]+$/.test(filesystemUuid) || (await pathExists(`${mountedRoot}/${filesystemUuid}`)))
     return undefined;
-  const { exitCode, stdout } = await command`blkid --uuid ${filesystemUuid}`;
+  // Its cache is left out: without udev, what it has found on a device is not looked at again for two seconds (libblkid, BLKID_PROBE_MIN).
+  const { exitCode, stdout } = await command`env BLKID_FILE=/dev/null blkid --uuid ${filesystemUuid}`;
   if (exitCode === 0) return stdout.trim() || undefined;
   const listed = await command`lsblk --noheadings --raw --paths --output NAME,UUID`;
   const found = listed.stdout.split('\n').find((line) => line.endsWith(` ${filesystemUuid}`));

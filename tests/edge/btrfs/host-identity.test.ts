@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { readFilesystemUuid } from '../../../lib/edge/btrfs/host-identity.ts';
+import { findUnmounted, readFilesystemUuid } from '../../../lib/edge/btrfs/host-identity.ts';
 import { shell } from '../../../testing/harness/processes/shell.ts';
 import { repositoryRoot, testDirectory } from '../../../testing/harness/test-directory.ts';
 import { cleanUpAfter } from '../../end-to-end/world.ts';
@@ -18,7 +18,7 @@ async function attached(cleanUp: ReturnType<typeof cleanUpAfter>) {
   cleanUp(() => shell`losetup -d ${device}`);
   const uuid = (await shell`blkid -p -s UUID -o value ${device}`).stdout.trim();
   const number = (await readFile(`/sys/class/block/${basename(device)}/dev`, 'utf8')).trim();
-  return { directory, device, uuid, number };
+  return { directory, image, device, uuid, number };
 }
 
 test('the filesystem of a mapped device is known without its node', async (t) => {
@@ -49,4 +49,13 @@ test('a filesystem that is attached and not mounted is found without device node
     return (await shell`cd ${repositoryRoot} && unshare --mount bash -euc ${hide} ${arguments_}`).stdout;
   };
   assert.deepEqual(await Promise.all([found('known'), found('unknown')]), [`${device}\n`, 'undefined\n']);
+});
+
+test('a filesystem is found on a device that had another one a moment ago', async (t) => {
+  const { image, device, uuid } = await attached(cleanUpAfter(t));
+  assert.equal((await shell`blkid -o value -s UUID ${device}`).stdout.trim(), uuid);
+  await shell`mkfs.btrfs -q -K -f ${image} && blockdev --flushbufs ${device}`;
+  const another = (await shell`blkid -p -s UUID -o value ${device}`).stdout.trim();
+  assert.notEqual(another, uuid);
+  assert.equal(await findUnmounted(another), device);
 });
