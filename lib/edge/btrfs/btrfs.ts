@@ -73,13 +73,14 @@ const pathsAtOnce = 12;
 async function showTogether(paths: readonly string[]): Promise<readonly (ShownSubvolume | undefined)[]> {
   const shown: (ShownSubvolume | undefined)[] = [];
   for (let from = 0; from < paths.length; from += pathsAtOnce) {
-    const { stdout } = await command`for path in ${paths.slice(from, from + pathsAtOnce)}; do
+    const some = paths.slice(from, from + pathsAtOnce);
+    const { stdout } = await command`for path in ${some}; do
       btrfs subvolume show -- "$path" && code=0 || code=$?
       printf '\\0%d\\0' "$code"
     done`;
     const answers = stdout.split('\0');
-    for (let at = 0; at + 1 < answers.length; at += 2) {
-      const [text = '', code] = answers.slice(at, at + 2);
+    for (const index of some.keys()) {
+      const [text = '', code] = answers.slice(2 * index, 2 * index + 2);
       shown.push(code === '0' ? parseSubvolumeShow(text) : undefined);
     }
   }
