@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { unmount } from '../support/unmount-everywhere.ts';
 import { smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 
@@ -15,9 +16,9 @@ test('two mounts on one path, as of x-systemd.automount: backups, adopted snapsh
   const device = (await shell`findmnt -n -o SOURCE -M ${world.mount}`).stdout.trim();
   // Stands for the autofs mount of systemd.
   await shell`mount -t tmpfs systemd-1 ${auto}`;
-  world.cleanUp(() => shell`umount ${auto}`);
+  world.cleanUp(() => unmount(auto));
   await shell`mount -o subvolid=5 ${device} ${auto}`;
-  world.cleanUp(() => shell`umount ${auto}`);
+  world.cleanUp(() => unmount(auto));
   assert.equal((await shell`findmnt -n -o FSTYPE -T ${auto}`).stdout.trim().split('\n').length, 2);
 
   await write(world, 'a');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { runScript } from '../support/script-within.ts';
+import { unmount } from '../support/unmount-everywhere.ts';
 import { allKeys, createWorld, errorLines, namesIn, runFilesOf, runProcess, type World } from './world.ts';
 
 /** Backs up with a settings file; where variables of make are given, by way of make, which prints the exit code of the script. */
@@ -20,7 +21,7 @@ test('bad settings and usage: one clear line, the documented exit code, nothing 
   const full = join(world.directory, 'full');
   await mkdir(full);
   await shell`mount -t tmpfs -o size=64k tmpfs ${full}`;
-  world.cleanUp(() => shell`umount ${full}`);
+  world.cleanUp(() => unmount(full));
   await shell({ nothrow: true })`head -c 1M /dev/zero > ${join(full, 'fill')}`;
   const before = await everything(world);
 

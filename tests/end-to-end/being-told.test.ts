@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { startPingServer } from '../support/ping-server.ts';
+import { unmount } from '../support/unmount-everywhere.ts';
 import { createWorld, damageStoredBytes, readBytes, type ScriptResult } from './world.ts';
 
 const secret = '0f4b-nobody-may-see-this';
@@ -160,7 +161,7 @@ test('successes and failures are reported, and what was known of the rest is kep
     const small = join(world.directory, 'small');
     await mkdir(small);
     await shell`mount -t tmpfs -o size=16K small ${small}`;
-    world.cleanUp(() => shell`umount ${small}`);
+    world.cleanUp(() => unmount(small));
     const weekly = await world.settingsFile({ ...settings, DRILL: 'weekly', SPOOL_DIR: small });
     for (let round = 0; round < 2; round++) {
       const failed = await world.run('drill.ts', '--config', weekly);

@@ -9,6 +9,7 @@ import { findSubvolumes, showSubvolume } from '../../lib/edge/btrfs/btrfs.ts';
 import { planPrunes } from '../../lib/stage/bucket/prune.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { unmount } from '../support/unmount-everywhere.ts';
 import { backUpFive } from './chain-of-five.ts';
 import { proveIs, refusal, smallWorld, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
@@ -219,7 +220,7 @@ for (const how of ['restored', 'restored beside SNAPSHOT_DIR', 'moved by send an
     const image = (await shell`losetup -n -O BACK-FILE ${await deviceOf(world.mount)}`).stdout.trim();
     const device = (await shell`losetup --find --show ${image}`).stdout.trim();
     world.cleanUp(() => shell`losetup -d ${device}`);
-    await shell`umount ${world.mount}`;
+    await unmount(world.mount);
 
     await write({ ...world, data: own.data }, 'new');
     const sixth = await host.backUp();
@@ -236,12 +237,12 @@ test('a copy that was changed takes the place of nothing: what is out of reach i
   const mount = join(world.directory, 'data');
   await mkdir(mount);
   await shell`mount -o subvol=data ${device} ${mount}`;
-  world.cleanUp(() => shell`umount ${mount}`);
+  world.cleanUp(() => unmount(mount));
   const snapshots = join(mount, 'new-snapshots');
   await mkdir(snapshots);
   const path = join(mount, 'restored');
   const host = await hostIn(world, { settings: { SNAPSHOT_DIR: snapshots }, path });
-  await shell`umount ${world.mount}`;
+  await unmount(world.mount);
   world.cleanUp(() => shell`mount -o subvolid=5 ${device} ${world.mount}`);
   const { continued } = await host.restore(path, {}, continuing);
   const planned = await host.plan('auto', false, true);
@@ -293,7 +294,7 @@ test('what would keep the next backup from going on is refused before anything i
   const readOnly = join(world.directory, 'read-only');
   await mkdir(readOnly);
   await shell`mount --bind ${world.snapshots} ${readOnly}`;
-  world.cleanUp(() => shell`umount ${readOnly}`);
+  world.cleanUp(() => unmount(readOnly));
   await shell`mount -o remount,bind,ro ${readOnly}`;
   await refused(
     { SNAPSHOT_DIR: readOnly },

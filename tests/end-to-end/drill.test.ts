@@ -10,7 +10,7 @@ import type { StageContext } from '../../lib/stage/context.ts';
 import { type DrillResult, type DrillsRequest, drillEach } from '../../lib/stage/watch/drill/drills.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { permissionsOf } from '../support/iam-policy.ts';
-import { unmountEverywhere } from '../support/unmount-everywhere.ts';
+import { unmount, unmountEverywhere } from '../support/unmount-everywhere.ts';
 import { assertUnderWay, requestedKeys, untilTold } from './archived-world.ts';
 import { startScript, whileRunning } from './running-script.ts';
 import { edit, refusal, write } from './small-world.ts';
@@ -202,7 +202,7 @@ async function tiny(world: World): Promise<string> {
   const directory = join(world.directory, 'tiny');
   mkdirSync(directory);
   await shell`mount -t tmpfs -o size=16K tiny ${directory}`;
-  world.cleanUp(() => shell`umount ${directory}`);
+  world.cleanUp(() => unmount(directory));
   return directory;
 }
 

@@ -10,6 +10,7 @@ import { shell } from '../../testing/harness/processes/shell.ts';
 import { seedData } from '../../testing/harness/seed-data.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { ext4 } from '../support/ext4.ts';
+import { unmount } from '../support/unmount-everywhere.ts';
 import { edit, refusal } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { createWorld, errorLines } from './world.ts';
@@ -237,7 +238,7 @@ async function tiny(t: TestContext, mib: number): Promise<string> {
   const directory = join(world.directory, `tiny-${destinations++}`);
   mkdirSync(directory);
   await shell`mount -t tmpfs -o ${`size=${mib}M`} tiny ${directory}`;
-  t.after(() => shell`umount ${directory}`);
+  t.after(() => unmount(directory));
   return directory;
 }
 

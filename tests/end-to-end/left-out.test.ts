@@ -4,6 +4,7 @@ import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
+import { unmount } from '../support/unmount-everywhere.ts';
 import { smallWorld } from './small-world.ts';
 import { type HostOptions, hostIn } from './within-process.ts';
 import type { World } from './world.ts';
@@ -76,7 +77,7 @@ test('one that is backed up by way of another mount, or from the snapshots of ot
   await mkdir(elsewhere);
   const [device] = (await shell`findmnt -n -o SOURCE ${world.mount}`).stdout.split('\n');
   await shell`mount -o subvol=data/vm ${device} ${elsewhere}`;
-  world.cleanUp(() => shell`umount ${elsewhere}`);
+  world.cleanUp(() => unmount(elsewhere));
   const SUBVOLUMES = `${data},vm=${elsewhere},home=snapshots:${world.mount}/theirs/home.*`;
   assert.deepEqual((await planned(world, { SUBVOLUMES })).warnings, []);
   assert.match((await planned(world, {})).warnings.join(), /data\/vm, \S+data\/home; add them/);
@@ -88,7 +89,7 @@ test('mounts are named with source and type, unless they are backed up, ignored,
   const mounted = async (name: string, ...options: readonly string[]) => {
     await mkdir(join(data, name), { recursive: true });
     await shell`mount ${options} ${join(data, name)}`;
-    world.cleanUp(() => shell`umount ${join(data, name)}`);
+    world.cleanUp(() => unmount(join(data, name)));
   };
   const [device] = (await shell`findmnt -n -o SOURCE ${mount}`).stdout.split('\n');
   for (const name of ['@home', '@snapshots']) await subvolume(join(mount, name));
@@ -130,7 +131,7 @@ test('by a link to the subvolume, and to SNAPSHOT_DIR, the same is named, and ig
   await mkdir(join(mount, 'other'));
   await mkdir(join(data, 'bound'));
   await shell`mount --bind ${join(mount, 'other')} ${join(data, 'bound')}`;
-  world.cleanUp(() => shell`umount ${join(data, 'bound')}`);
+  world.cleanUp(() => unmount(join(data, 'bound')));
   const settings = { SUBVOLUMES: `data=${link}`, SNAPSHOT_DIR: snapshots };
   const named = async (IGNORE_NESTED: string) =>
     (await planned(world, { ...settings, IGNORE_NESTED }, { path: link })).warnings.map((line) =>
@@ -153,7 +154,7 @@ test('below the source of the snapshots of others the same is named, by the path
   await mkdir(theirs);
   const [device] = (await shell`findmnt -n -o SOURCE ${mount}`).stdout.split('\n');
   await shell`mount -o subvol=@theirs ${device} ${theirs}`;
-  world.cleanUp(() => shell`umount ${theirs}`);
+  world.cleanUp(() => unmount(theirs));
   const { prepareSnapshot } = await import('../../lib/stage/backup/snapshot.ts');
   const plan = async () => {
     const { context, warnings } = await hostIn(world);
@@ -162,7 +163,7 @@ test('below the source of the snapshots of others the same is named, by the path
     return warnings.join();
   };
   assert.match(await plan(), new RegExp(`not part of this backup: ${data}/vm; add them to SUBVOLUMES`));
-  await shell`umount ${mount}`;
+  await unmount(mount);
   world.cleanUp(() => shell`mount ${device} ${mount}`);
   assert.match(
     await plan(),

@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
-import { unmountEverywhere } from '../support/unmount-everywhere.ts';
+import { unmount, unmountEverywhere } from '../support/unmount-everywhere.ts';
 import { proveIs, refusal, smallWorld, write } from './small-world.ts';
 import { type Host, hostIn } from './within-process.ts';
 import { allKeys, createWorld, namesIn, runProcess, type World } from './world.ts';
@@ -75,9 +75,9 @@ async function desktop(
   const home = join(world.directory, 'home');
   await mkdir(home);
   await shell`mount -o subvol=data ${device} ${home}`;
-  world.cleanUp(() => shell`umount ${home}`);
+  world.cleanUp(() => unmount(home));
   await mkdir(join(home, '.snapshots'));
-  await shell`umount ${world.mount}`;
+  await unmount(world.mount);
   // Other paths of the world are on the top level.
   world.cleanUp(() => shell`mount -o subvolid=5 ${device} ${world.mount}`);
   const mountSnapshots = () => shell`mount -o subvol=@snapshots ${device} ${join(home, '.snapshots')}`;
@@ -93,7 +93,7 @@ test('snapshots that are not mounted are a failure which says so: no upload is d
   await host.plan();
   const keys = await allKeys(world);
   const unmounted = async (kind?: 'full') => {
-    await shell`umount ${world.snapshots}`;
+    await unmount(world.snapshots);
     const error = await refusal(host.plan(kind));
     await mountSnapshots();
     return error;
@@ -118,7 +118,7 @@ test('snapshots that are not mounted are a failure which says so: no upload is d
   const second = await host.backUp();
   assert.equal(second.manifest.kind, 'incremental');
   assert.deepEqual(host.warnings, []);
-  await shell`umount ${world.snapshots}`;
+  await unmount(world.snapshots);
   assert.equal(kindOf(await host.plan('full', false, true)), 'full', 'the way out');
 });
 
@@ -171,7 +171,7 @@ test('another filesystem in the place of the one that is not mounted is no reaso
   await shell`btrfs subvolume create ${join(other.mountPoint, 'data')}`;
   await mkdir(join(other.mountPoint, 'snapshots'));
   await shell`mount --bind ${other.mountPoint} ${world.mount}`;
-  world.cleanUp(() => shell`umount ${world.mount}`);
+  world.cleanUp(() => unmount(world.mount));
   const error = await refusal(host.plan());
   assert.match(
     error.message,
@@ -187,21 +187,21 @@ test('where SNAPSHOT_DIR is another mount than before, a backup builds on the ol
     const point = join(world.directory, name);
     await mkdir(point);
     await shell`mount -o subvol=${subvolume} ${device} ${point}`;
-    world.cleanUp(() => shell`umount ${point}`);
+    world.cleanUp(() => unmount(point));
     return point;
   };
   const [old, new_] = [await mountOn('old', '@old'), await mountOn('new', '@new')];
   const data = join(world.directory, 'data');
   await mkdir(data);
   await shell`mount -o subvol=data ${device} ${data}`;
-  world.cleanUp(() => shell`umount ${data}`);
+  world.cleanUp(() => unmount(data));
   await write(world, 'a');
   const mounted = { ...world, data };
   const first = await (await hostIn(mounted, { settings: { SNAPSHOT_DIR: old } })).backUp();
   const host = await hostIn(mounted, { settings: { SNAPSHOT_DIR: new_ } });
   await write(world, 'b');
 
-  await shell`umount ${world.mount}`;
+  await unmount(world.mount);
   const error = await refusal(host.plan()).finally(() => shell`mount -o subvolid=5 ${device} ${world.mount}`);
   assert.match(error.message, /^no mount shows both \S+\/new and \S+\/old\/data__\w+__full, which/);
   assert.match(error.hint ?? '', /mount -o subvolid=5 \/dev\/loop\d+ DIRECTORY, or .* KIND=full$/);
@@ -225,12 +225,12 @@ test('a machine that has booted from what was restored builds on the copy in a d
   const root = join(own.directory, 'root');
   await mkdir(root);
   await shell`mount -o subvol=data ${device} ${root}`;
-  world.cleanUp(() => shell`umount ${root}`);
+  world.cleanUp(() => unmount(root));
   const snapshots = join(root, '.btrfs-to-s3');
   await mkdir(snapshots);
   const settings = { SNAPSHOT_DIR: snapshots, RUN_DIR: join(own.directory, 'run') };
   const host = await hostIn(world, { settings, path: root, hostName: 'host-2', hostId: 'two' });
-  await shell`umount ${own.mount}`;
+  await unmount(own.mount);
   const error = await refusal(host.plan());
   // With all that the restore remembers, backups are due here, and the one that is needs no copy.
   const due = { ...settings, RUN_DIR: rescue.RUN_DIR, INCREMENTAL_EVERY: '1s' };

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
 import { removeTopLevelUuid } from '../support/top-level-without-uuid.ts';
-import { unmountEverywhere } from '../support/unmount-everywhere.ts';
+import { unmount, unmountEverywhere } from '../support/unmount-everywhere.ts';
 import { proveIs, smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import type { World } from './world.ts';
@@ -77,7 +77,7 @@ test('one that is mounted in SNAPSHOT_DIR stops no backup of another subvolume',
   const place = join(world.snapshots, 'old');
   await mkdir(place);
   await shell`mount --bind ${world.mount} ${place}`;
-  world.cleanUp(() => shell`umount ${place}`);
+  world.cleanUp(() => unmount(place));
   await write({ ...world, data }, 'a');
   const { manifest } = await (await hostIn(world, { path: data })).backUp();
   assert.equal(manifest.kind, 'full');

@@ -7,6 +7,7 @@ import { exitCodeOf } from '../../lib/core/errors.ts';
 import { createLoopFilesystem } from '../../testing/harness/loop-filesystem.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { unmount } from '../support/unmount-everywhere.ts';
 import { markReceived, refusal, smallWorld, write } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { mustSucceed, readObject, runProcess, type World, writeObject } from './world.ts';
@@ -51,7 +52,7 @@ test('below a mount of a directory a chain is restored by the mount of its subvo
   await mkdir(directory);
   await mkdir(bound);
   await shell`mount --bind ${directory} ${bound}`;
-  world.cleanUp(() => shell`umount ${bound}`);
+  world.cleanUp(() => unmount(bound));
   await host.restore(join(bound, 'chain'));
   assert.deepEqual(await treeDigest(join(bound, 'chain')), tree);
   const left = (await shell`ls -A ${directory}`).stdout.trim();
@@ -66,12 +67,12 @@ test('below a mount of a directory a chain is restored by the mount of its subvo
   await shell`btrfs subvolume create ${nested}`;
   await mkdir(boundNested);
   await shell`mount --bind ${nested} ${boundNested}`;
-  world.cleanUp(() => shell`umount ${boundNested}`);
+  world.cleanUp(() => unmount(boundNested));
   await host.restore(join(boundNested, 'chain'));
   assert.deepEqual(await treeDigest(join(boundNested, 'chain')), tree);
 
   const device = (await shell`findmnt -n -v -o SOURCE ${world.mount}`).stdout.trim();
-  await shell`umount ${world.mount}`;
+  await unmount(world.mount);
   world.cleanUp(() => shell`mount ${device} ${world.mount}`);
   const error = await refusedUnread(world, join(bound, 'second'));
   assert.match(
@@ -146,7 +147,7 @@ test('small metadata nodes are refused where something does not fit them; of old
   await shell`truncate -s ${sizeBytes} ${image}`;
   await shell`mkfs.btrfs -q -n 4096 ${image}`;
   await shell`mount -o loop ${image} ${there}`;
-  world.cleanUp(() => shell`umount ${there}`);
+  world.cleanUp(() => unmount(there));
   const target = join(there, 'restored');
   await host.restore(target, { manifest: fits.key });
   await shell`btrfs subvolume delete ${target}`;

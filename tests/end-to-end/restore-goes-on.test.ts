@@ -9,6 +9,7 @@ import { abandonRestore } from '../../lib/stage/restore/staging/leave.ts';
 import { openStaging, stagingPath } from '../../lib/stage/restore/staging/staging.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { unmount } from '../support/unmount-everywhere.ts';
 import { type BackedUp, backUpFive, breakOff, fetchedBytes } from './chain-of-five.ts';
 import { refusal, smallWorld } from './small-world.ts';
 import { hostIn } from './within-process.ts';
@@ -212,7 +213,7 @@ test('with SPOOL_DIR the parts of the stream under way are not fetched again eit
     const tiny = join(world.directory, 'tiny');
     await mkdir(tiny);
     await shell`mount -t tmpfs -o size=4m tmpfs ${tiny}`;
-    world.cleanUp(() => shell`umount ${tiny}`);
+    world.cleanUp(() => unmount(tiny));
     const cramped = await hostIn(world, { settings: { SPOOL_DIR: join(tiny, 'spool') } });
     await cramped.restore(target);
     assert.match(

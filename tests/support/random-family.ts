@@ -9,6 +9,7 @@ import { contentEdits } from './history/edit-content.ts';
 import { metadataEdits } from './history/edit-metadata.ts';
 import { nameEdits } from './history/edit-names.ts';
 import { type Hands, Refused } from './history/hands.ts';
+import { unmount } from './unmount-everywhere.ts';
 
 /** Without what btrfs receive alone gets wrong on any parent; other tests have that. */
 const {
@@ -98,7 +99,7 @@ export async function makeFamily(
   };
   /** Numbers of what was made last and removed are given again after that. */
   const remount = async () => {
-    await run('umount', mount);
+    await unmount(mount);
     await run('mount', '-o', 'loop', imagePath, mount);
     done.push('remount');
   };

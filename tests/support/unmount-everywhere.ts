@@ -1,6 +1,8 @@
-/** Unmounting, where what follows depends on the filesystem being gone: its image is changed, or another one takes its place. */
+/** Unmounting, beside other tests, and where what follows depends on the filesystem being gone: its image is changed, or another one takes its place. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { processesHolding } from '../../testing/harness/mount-table.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { until } from '../end-to-end/running-script.ts';
 
@@ -17,9 +19,29 @@ export async function unmountEverywhere(mountPoint: string): Promise<void> {
   const read = (name: string) =>
     existsSync(`${loop}/${name}`) ? readFileSync(`${loop}/${name}`, 'utf8') : '';
   const image = read('autoclear').trim() === '1' ? read('backing_file') : undefined;
-  await shell`umount ${mountPoint}`;
+  await unmount(mountPoint);
   await until(
     `${mountPoint} is mounted nowhere`,
     () => !existsSync(`/sys/fs/btrfs/${uuid}`) && (image === undefined || read('backing_file') !== image),
   );
+}
+
+/**
+ * Unmounts, and waits up to 5 s where it is busy: programs of other tests look at all mounts of Btrfs for a moment, as `btrfs filesystem show`
+ * opens them. Throws, with who holds it, when that was not enough.
+ */
+export async function unmount(mountPoint: string): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    const { exitCode, stderr } = await shell({
+      nothrow: true,
+      env: { ...process.env, LC_ALL: 'C' },
+    })`umount ${mountPoint}`;
+    if (exitCode === 0) return;
+    if (tries === 50 || !stderr.includes('target is busy')) {
+      throw new Error(
+        `${stderr.trim()}; held by ${(await processesHolding(mountPoint)).join(', ') || 'no process'}`,
+      );
+    }
+    await sleep(100);
+  }
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { passesCompressionOn } from '../../../lib/edge/btrfs/attributes.ts';
 import { shell } from '../../../testing/harness/processes/shell.ts';
 import { loopBtrfs } from '../../support/loop-btrfs.ts';
+import { unmount } from '../../support/unmount-everywhere.ts';
 
 const mount = await loopBtrfs('attributes');
 
@@ -29,6 +30,6 @@ test('a new subvolume has the compression property of the one that it lies in, n
   await agrees(true);
   assert.equal(await passesCompressionOn(mount), false);
   await shell`mount --bind ${directory} ${bound}`;
-  t.after(() => shell`umount ${bound}`);
+  t.after(() => unmount(bound));
   assert.equal(await passesCompressionOn(bound), true, 'its top is out of sight');
 });

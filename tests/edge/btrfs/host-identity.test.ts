@@ -7,6 +7,7 @@ import { findUnmounted, readFilesystemUuid } from '../../../lib/edge/btrfs/host-
 import { shell } from '../../../testing/harness/processes/shell.ts';
 import { repositoryRoot, testDirectory } from '../../../testing/harness/test-directory.ts';
 import { cleanUpAfter } from '../../end-to-end/world.ts';
+import { unmount } from '../../support/unmount-everywhere.ts';
 
 /** A filesystem on a loop device that is not mounted, and a directory for the test. */
 async function attached(cleanUp: ReturnType<typeof cleanUpAfter>) {
@@ -28,7 +29,7 @@ test('the filesystem of a mapped device is known without its node', async (t) =>
   await mkdir(mount);
   await shell`mknod ${node} b ${number.split(':')}`;
   await shell`mount -t btrfs ${node} ${mount}`;
-  cleanUp(() => shell`umount ${mount}`);
+  cleanUp(() => unmount(mount));
   assert.equal((await shell`findmnt -n -o SOURCE ${mount}`).stdout.trim(), node);
   await rm(node);
   assert.equal(await readFilesystemUuid(mount), uuid);

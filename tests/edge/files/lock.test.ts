@@ -9,6 +9,7 @@ import { takeLock } from '../../../lib/edge/files/lock.ts';
 import { shell } from '../../../testing/harness/processes/shell.ts';
 import { repositoryRoot } from '../../../testing/harness/test-directory.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { unmount } from '../../support/unmount-everywhere.ts';
 
 const directory = temporaryDirectory('lock');
 const holders: ChildProcess[] = [];
@@ -153,6 +154,6 @@ test('a run directory that cannot be used is named, with what to do', async () =
       });
     }
   } finally {
-    await shell`umount ${readOnly}`;
+    await unmount(readOnly);
   }
 });

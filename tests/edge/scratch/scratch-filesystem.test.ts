@@ -17,6 +17,7 @@ import { btrfs } from '../../support/loop-btrfs.ts';
 import { runWithBusyMkfs } from '../../support/mkfs-busy-once.ts';
 import { runCode } from '../../support/run-program.ts';
 import { temporaryDirectory, tinyFilesystem } from '../../support/temporary-directory.ts';
+import { unmount } from '../../support/unmount-everywhere.ts';
 
 const parent = mkdtempSync(join(testDirectory(), 'scratch-'));
 // As systemd has all mounts: what is mounted below one that is shared is shared too, unless that is prevented.
@@ -25,7 +26,7 @@ const made: ScratchFilesystem[] = [];
 after(async () => {
   for (const { remove } of made) await remove().catch(() => undefined);
   await sweepScratchFilesystems(parent);
-  await shell`umount ${parent}`;
+  await unmount(parent);
   rmSync(parent, { recursive: true });
 });
 

@@ -1,4 +1,6 @@
 /** What happens to the filesystem as a whole. */
+
+import { unmount } from '../unmount-everywhere.ts';
 import { btrfs, run } from './commands.ts';
 import type { Action, Steps } from './step.ts';
 
@@ -18,7 +20,7 @@ const balance: Action = async (world) => {
 };
 
 const remount: Action = async (world) => {
-  await run('umount', world.mount);
+  await unmount(world.mount);
   const options = ['loop', ...(world.mountOptions ? [world.mountOptions] : [])].join(',');
   await run('mount', '-t', 'btrfs', '-o', options, world.imagePath, world.mount);
   return 'umount, and mount again';

@@ -14,6 +14,7 @@ import { lookAtFilesystem } from '../../../../lib/edge/btrfs/whole-filesystem.ts
 import { shell } from '../../../../testing/harness/processes/shell.ts';
 import { btrfs, loopBtrfs } from '../../../support/loop-btrfs.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
+import { unmount } from '../../../support/unmount-everywhere.ts';
 
 const mount = await loopBtrfs('mounts');
 const directory = temporaryDirectory('mounts');
@@ -52,7 +53,7 @@ test('real mounts of one filesystem are distinguished from others, with blanks i
   btrfs('subvolume', 'create', join(mount, '@/nested'));
   const { source, device } = await mountOf(mount);
   await shell`mount -o subvol=@ ${source} ${point}`;
-  t.after(() => shell`umount ${point}`);
+  t.after(() => unmount(point));
   assert.equal((await mountOf(join(point, 'nested'))).root, '/@');
   const roots = (await mountsOfSame({ device })).map(({ target, root }) => [target, root]);
   assert.deepEqual(
