@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { exitCodeOf, type ToolError } from '../../../lib/core/errors.ts';
 import { ConnectionPool } from '../../../lib/edge/http/connection-pool.ts';
 import { readRange } from '../../../lib/transfer/back/range-reader.ts';
+import { until } from '../../end-to-end/running-script.ts';
 import { startTestBucket } from '../../support/bucket.ts';
 import { errorAnswer, type Fault, type ProxiedRequest } from '../../support/faulty-proxy.ts';
 import { shortenWaits } from '../../support/short-waits.ts';
@@ -130,12 +132,15 @@ test('an abort ends a body that is under way, and is not retried', async () => {
   proxy.expect({ matches: isGet, after: cut('silence') });
   const reading = read(0, 50_000, 'object', ending.signal);
   const reason = new Error('enough');
-  setTimeout(() => ending.abort(reason), 100);
+  const abort = until('the request has come', () => proxy.requests.length > 0)
+    .then(() => sleep(100))
+    .then(() => ending.abort(reason));
   await assert.rejects(reading, (error: Error & { told: { retries: string[]; received: number } }) => {
     assert.equal(error, reason);
     assert.deepEqual(error.told.retries, []);
     assert.equal(error.told.received, 0);
     return true;
   });
+  await abort;
   assert.equal(proxy.requests.length, 1);
 });
