@@ -1,10 +1,13 @@
-/** Unmounting, beside other tests, and where what follows depends on the filesystem being gone: its image is changed, or another one takes its place. */
+/** Unmounting beside other tests, also where the filesystem has to be gone: its image is changed, or another one takes its place. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processesHolding } from '../../testing/harness/mount-table.ts';
 import { shell } from '../../testing/harness/processes/shell.ts';
 import { until } from '../end-to-end/running-script.ts';
+
+/** As `shell` is set up, but that it fails without throwing, and speaks English. */
+const quiet = shell({ nothrow: true, env: { ...process.env, SHLVL: '1', LC_ALL: 'C' } });
 
 /**
  * Unmounts a Btrfs filesystem on a loop device, and waits until no mount namespace has it any more and a device that detaches
@@ -32,10 +35,7 @@ export async function unmountEverywhere(mountPoint: string): Promise<void> {
  */
 export async function unmount(mountPoint: string): Promise<void> {
   for (let tries = 1; ; tries += 1) {
-    const { exitCode, stderr } = await shell({
-      nothrow: true,
-      env: { ...process.env, LC_ALL: 'C' },
-    })`umount ${mountPoint}`;
+    const { exitCode, stderr } = await quiet`umount ${mountPoint}`;
     if (exitCode === 0) return;
     if (tries === 50 || !stderr.includes('target is busy')) {
       throw new Error(
