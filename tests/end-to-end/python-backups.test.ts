@@ -13,7 +13,7 @@ import { standInAws } from '../support/aws-standin.ts';
 import { pythonBackups, type TakenSnapshot } from '../support/python-layout.ts';
 import { template } from '../support/recover-bucket.ts';
 import { bareHost } from '../support/recover-sh.ts';
-import { smallWorld } from './small-world.ts';
+import { refusal, smallWorld } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { damageStoredBytes, namesIn, writeObject } from './world.ts';
 
@@ -80,4 +80,27 @@ test('backups of the Python tool are listed, verified and restored, also by reco
     found.findings.map(({ object }) => object),
     [large, ...incremental],
   );
+});
+
+test('where btrfs send was suspended, and the Python tool stored what came of that, verify and restore say so', async (t) => {
+  const world = await smallWorld(t);
+  await writeFile(join(world.data, 'random'), randomBytes(mib));
+  const [createdAt, name] = ['20260101T000000Z', 'data__20260101T000000Z__full'];
+  const path = join(world.snapshots, name);
+  await shell`btrfs subvolume snapshot -r ${world.data} ${path}`;
+  const places = { directory: world.directory, chunkBytes: 5 * mib };
+  const restarted = (stream: Buffer) => Buffer.concat([stream.subarray(0, stream.length / 2), stream]);
+  const objects = await pythonBackups(prefix, 'data', [{ path, name, createdAt }], places, restarted);
+  for (const [key, bytes] of objects) await writeObject(world, key, bytes);
+
+  const host = await hostIn(world);
+  const { findings } = await host.verify(true);
+  const begunAgain = /btrfs send was stopped in the middle of it, and began again/;
+  assert.deepEqual(
+    [findings.length, begunAgain.test(findings[0]?.problem ?? '')],
+    [1, true],
+    String(findings[0]),
+  );
+  const refused = await refusal(host.restore(join(world.mount, 'restored')));
+  assert.deepEqual([refused.kind, begunAgain.test(refused.message)], ['damage', true], refused.message);
 });

@@ -139,10 +139,12 @@ export async function sendOfUpload(path: string): Promise<number | undefined> {
   return pid;
 }
 
-/** Suspends a process, and waits until it stands still: a signal that comes right behind may otherwise be first. */
+/** Suspends a process, and waits until all of its threads stand still: a signal that comes right behind may otherwise end one that runs. */
 export async function suspend(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
-  await until(`process ${pid} stands still`, async () =>
-    /^State:\tT/m.test(await readFile(`/proc/${pid}/status`, 'utf8')),
-  );
+  await until(`process ${pid} stands still`, async () => {
+    const threads = await readdir(`/proc/${pid}/task`);
+    const states = threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/status`, 'utf8'));
+    return (await Promise.all(states)).every((state) => /^State:\tT/m.test(state));
+  });
 }

@@ -20,12 +20,14 @@ export interface TakenSnapshot {
 /**
  * Writes a chain: the first snapshot in full, each other one against that before it.
  * @param directory where streams are put meanwhile
+ * @param asSent what `btrfs send` made of a stream
  */
 export async function pythonBackups(
   prefix: string,
   subvolume: string,
   snapshots: readonly TakenSnapshot[],
   { directory, chunkBytes }: { readonly directory: string; readonly chunkBytes: number },
+  asSent = (stream: Buffer) => stream,
 ): Promise<StoredObjects> {
   const objects = new Map<string, Buffer>();
   const root = `${prefix}/subvol/${subvolume}`;
@@ -34,7 +36,7 @@ export async function pythonBackups(
     const kind = before ? 'incremental' : 'full';
     const streamPath = join(directory, `${createdAt}.stream`);
     await shell`btrfs send --quiet ${before ? ['-p', before.path] : []} -f ${streamPath} ${path}`;
-    const stream = await readFile(streamPath);
+    const stream = asSent(await readFile(streamPath));
     const chunks = [];
     for (let index = 0; index * chunkBytes < stream.length; index++) {
       const bytes = stream.subarray(index * chunkBytes, (index + 1) * chunkBytes);

@@ -9,6 +9,7 @@ import {
   STREAM_HEADER_BYTES,
   StreamFormatError,
 } from './commands.ts';
+import { RestartWatch } from './restart-watch.ts';
 
 /** Of a write only the header and the first attribute, which is the path (at most 4096 bytes), are gathered. */
 const dataHeadBytes = COMMAND_HEADER_BYTES + 4 + 4096;
@@ -41,6 +42,9 @@ export class CommandScanner {
   #gathered: Memory | undefined;
   /** Bytes of the current command that pass unseen. */
   #unseenBytes = 0;
+  readonly #restarts = new RestartWatch();
+  /** What was wrong with bytes that may be the first of a stream that begins again. */
+  #undecided: unknown;
 
   constructor(visit: CommandVisitor) {
     this.#visit = visit;
@@ -54,9 +58,21 @@ export class CommandScanner {
   /**
    * Takes the next bytes of the stream.
    * @returns what takes their place, in order: views of them, what was gathered, and what a visitor put in place.
-   * @throws StreamFormatError when they are not what a stream has there; whatever the visitor throws.
+   * @throws StreamRestarted when the stream begins again; StreamFormatError when they are not what a stream has there; whatever the
+   *   visitor throws.
    */
   push(bytes: Uint8Array): readonly Uint8Array[] {
+    this.#restarts.look(bytes);
+    try {
+      if (this.#undecided === undefined) return this.#walk(bytes);
+    } catch (error) {
+      this.#undecided = error;
+    }
+    if (this.#restarts.isUndecided) return [];
+    throw this.#undecided;
+  }
+
+  #walk(bytes: Uint8Array): readonly Uint8Array[] {
     const memory = memoryOf(bytes);
     const pieces: Uint8Array[] = [];
     let at = 0;
@@ -101,6 +117,7 @@ export class CommandScanner {
 
   /** Says that nothing follows. @throws StreamFormatError when the stream is not at its end */
   finish(): void {
+    if (this.#undecided !== undefined) throw this.#undecided;
     if (this.#gathered || this.#unseenBytes > 0 || this.#lastType !== COMMANDS.end) {
       throw new StreamFormatError('it ends early');
     }

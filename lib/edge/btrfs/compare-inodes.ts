@@ -2,7 +2,8 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import pMap from 'p-map';
-import { InodeCensus, InodeComparer, inodeReader } from '../../core/stream/inode-census.ts';
+import { type Inode, InodeCensus, InodeComparer, inodeReader } from '../../core/stream/inode-census.ts';
+import { unbroken } from '../../core/stream/restart-watch.ts';
 import { command, startStreamChild } from '../process/child.ts';
 
 /** Files of which the content is compared, the newest of those that both have. */
@@ -25,10 +26,10 @@ export async function whyNotIncremental(
   signal: AbortSignal,
   statOf: StatOf = (path) => lstat(path, { bigint: true }),
 ): Promise<string | undefined> {
-  const parents = new InodeCensus();
-  await readInodes(parentPath, (inode) => parents.add(inode), signal);
-  const comparer = new InodeComparer(parents, comparedFiles);
-  await readInodes(sourcePath, (inode) => comparer.add(inode), signal);
+  const parents = await unbroken(() => readInodes(parentPath, new InodeCensus(), signal));
+  const comparer = await unbroken(() =>
+    readInodes(sourcePath, new InodeComparer(parents, comparedFiles), signal),
+  );
   const { shared, mixedUp, newestFiles } = comparer.result;
   if (shared === 0) return 'they have no file in common';
   if (mixedUp) {
@@ -48,20 +49,22 @@ export async function whyNotIncremental(
   return at < 0 ? undefined : `inode ${newestFiles[at]} is another file in each, of one size and time`;
 }
 
-async function readInodes(
+/** Adds all inodes of a snapshot. */
+async function readInodes<Inodes extends { add(inode: Inode): void }>(
   path: string,
-  onInode: Parameters<typeof inodeReader>[0],
+  inodes: Inodes,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Inodes> {
   const args = ['send', '--quiet', '--no-data', '--', path];
   const child = startStreamChild(`btrfs send of ${path}`, 'btrfs', args, ['ignore', 'pipe']);
   const stop = () => void child.stop();
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const reader = inodeReader(onInode);
+    const reader = inodeReader((inode) => inodes.add(inode));
     for await (const piece of child.process.stdout ?? []) reader.push(piece);
     await child.finished;
     reader.finish();
+    return inodes;
   } finally {
     signal.removeEventListener('abort', stop);
     await child.stop();

@@ -1,6 +1,7 @@
 /** How long a send stream will be, without sending it: metadata alone is read. */
 import { createInterface } from 'node:readline';
 import { ExtentTally, type NewExtents } from '../../core/format/new-extents.ts';
+import { unbroken } from '../../core/stream/restart-watch.ts';
 import { StreamEstimator } from '../../core/stream/stream-estimate.ts';
 import { startStreamChild } from '../process/child.ts';
 import { throughOneMount } from './mounts/one-mount.ts';
@@ -33,11 +34,13 @@ export async function measureStream(
     '--',
     readable.snapshotPath,
   ];
-  const estimator = new StreamEstimator();
-  await readingChild(`btrfs send --no-data of ${snapshotPath}`, args, signal, async (stdout) => {
-    for await (const bytes of stdout) estimator.push(bytes as Uint8Array);
+  return unbroken(async () => {
+    const estimator = new StreamEstimator();
+    await readingChild(`btrfs send --no-data of ${snapshotPath}`, args, signal, async (stdout) => {
+      for await (const bytes of stdout) estimator.push(bytes as Uint8Array);
+    });
+    return estimator.finish();
   });
-  return estimator.finish();
 }
 
 /**

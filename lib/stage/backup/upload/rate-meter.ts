@@ -23,6 +23,11 @@ export class RateMeter implements Progress {
     this.#progress.add(bytes);
   }
 
+  /** Takes back what was added, because it passes once more. */
+  takeBack(): void {
+    this.add(-this.#bytes);
+  }
+
   expect(totalBytes: number): void {
     this.#progress.expect(totalBytes);
   }

@@ -6,22 +6,22 @@
 import { ToolError } from '../../../core/errors.ts';
 import { SubvolumeKeys } from '../../../core/format/names.ts';
 import type { ChunksFile, SnapshotFile } from '../../../core/format/run-files.ts';
-import { differencesOf, replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
+import { differencesOf } from '../../../core/plan/resume.ts';
 import type { SelectedSubvolume } from '../../../core/settings/rules.ts';
-import { Journal, readJournal } from '../../../edge/files/journal.ts';
+import { Journal } from '../../../edge/files/journal.ts';
 import { RunDirectory } from '../../../edge/files/run-directory.ts';
 import { endingWithin } from '../../../edge/process/abort-scope.ts';
 import { KeyTaken, MayNotReplace } from '../../../edge/s3/conditional-write.ts';
-import { StreamChanged, UploadEnded } from '../../../transfer/out/chunk-object.ts';
+import { UploadEnded } from '../../../transfer/out/chunk-object.ts';
 import { openSendStream, type SendStream } from '../../../transfer/out/send-stream.ts';
 import { storeStream } from '../../../transfer/out/store-stream.ts';
 import { UnfitStream } from '../../../transfer/stream-check.ts';
-import type { Progress } from '../../../transfer/transfer-context.ts';
 import type { StageContext } from '../../context.ts';
 import { probeOnce } from '../probe-server.ts';
 import { anotherWriter, mayNotReplace } from '../publish/another-writer.ts';
 import { findManifest } from '../publish/own-manifest.ts';
 import { finishPublished, isLastPublished, readFinishedUpload } from '../unfinished.ts';
+import { planAnotherAttempt } from './another-attempt.ts';
 import { CheckedStream } from './checked-stream.ts';
 import { describeCodec } from './describe-codec.ts';
 import { endedUpload, warnOfShortRule } from './ended-upload.ts';
@@ -67,15 +67,13 @@ export async function uploadSnapshot(
     await giveUpUploads(context, plan.superseded);
     if (plan.earlier) await giveUpStrays(context, run, snapshot);
     const attempt = async (chosen: UploadPlan): Promise<ChunksFile> => {
+      const meter = new RateMeter(progress);
       try {
-        return await upload(context, run, snapshot, chosen, progress);
+        return await upload(context, run, snapshot, chosen, meter);
       } catch (error) {
-        if (!(error instanceof StreamChanged) || !chosen.earlier) throw error;
-        // A complete chunk cannot be changed in one part, and its first parts have passed already; so have the first frames of a part.
-        context.log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
-        const journal = replayJournal(await readJournal(run.journalPath));
-        const earlier = error.isJournalled ? journal : withoutChunk(journal, error.chunkIndex);
-        return attempt({ ...chosen, earlier, own: journal.own });
+        const next = await planAnotherAttempt(context, run, chosen, error);
+        meter.takeBack();
+        return attempt(next);
       }
     };
     const file = await attempt(plan).catch(async (error: unknown) => {
@@ -139,14 +137,13 @@ async function upload(
   run: RunDirectory,
   snapshot: SnapshotFile,
   plan: UploadPlan,
-  progress: Progress,
+  meter: RateMeter,
 ): Promise<ChunksFile> {
   const { settings } = context;
   const startedAt = context.now().toISOString();
   const { ending, signal } = endingWithin(context.signal);
   const memory = await context.memory.open(plan.layout.partSizeBytes);
   const checked = new CheckedStream(snapshot);
-  const meter = new RateMeter(progress);
   const journal = await Journal.open(run.journalPath);
   let storing: Storing | undefined;
   let stream: SendStream | undefined;
@@ -167,7 +164,7 @@ async function upload(
     );
     const { upload_rate: rate } = (await run.readPublished()) ?? {};
     const { chunkSizeBytes } = plan.layout;
-    const looked = expectation.look(plan.compressedData, signal, progress);
+    const looked = expectation.look(plan.compressedData, signal, meter);
     estimate = warnAhead(context, snapshot, { looked, chunkSizeBytes, rate });
     const stored = await storeStream({
       source: stream,

@@ -1,0 +1,31 @@
+/** What an upload goes on after by itself, within the same run: the stream is sent once more, and what is stored of it is not. */
+import { ToolError } from '../../../core/errors.ts';
+import { replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
+import { StreamRestarted } from '../../../core/stream/restart-watch.ts';
+import { readJournal } from '../../../edge/files/journal.ts';
+import type { RunDirectory } from '../../../edge/files/run-directory.ts';
+import { StreamChanged } from '../../../transfer/out/chunk-object.ts';
+import type { StageContext } from '../../context.ts';
+import type { UploadPlan } from './upload-plan.ts';
+
+/**
+ * The plan for another attempt at an upload that has failed; says why there is one.
+ * @throws the error that it has failed with, where another attempt would not help
+ */
+export async function planAnotherAttempt(
+  { log }: Pick<StageContext, 'log'>,
+  run: RunDirectory,
+  plan: UploadPlan,
+  error: unknown,
+): Promise<UploadPlan> {
+  const journal = replayJournal(await readJournal(run.journalPath));
+  const next = { ...plan, earlier: journal, own: journal.own };
+  if (error instanceof ToolError && error.cause instanceof StreamRestarted) {
+    log.warn(`${error.cause.message}, as when the machine is suspended; sending on from what is uploaded`);
+    return next;
+  }
+  if (!(error instanceof StreamChanged) || !plan.earlier) throw error;
+  // A complete chunk cannot be changed in one part, and its first parts have passed already; so have the first frames of a part.
+  log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
+  return error.isJournalled ? next : { ...next, earlier: withoutChunk(journal, error.chunkIndex) };
+}

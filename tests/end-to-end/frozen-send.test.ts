@@ -1,0 +1,52 @@
+/** `btrfs send` that is stopped and goes on, as when a machine is suspended or a container is paused: it begins its stream again, and exits 0. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { sendOfUpload, suspend, until } from './running-script.ts';
+import { hostIn } from './within-process.ts';
+import { createWorld, namesIn, type World } from './world.ts';
+
+const mib = 2 ** 20;
+
+/** Stops the `btrfs send` of an upload as soon as it waits for room in its pipe, and lets it go on. */
+async function freeze(world: World): Promise<void> {
+  const send = (await sendOfUpload(world.mount)) ?? assert.fail('btrfs send runs');
+  await until('it waits', async () => /pipe_write/.test(await readFile(`/proc/${send}/wchan`, 'utf8')));
+  await suspend(send);
+  process.kill(send, 'SIGCONT');
+}
+
+const storedParts = ({ server }: World) =>
+  server.requests.filter(({ operation, status }) => operation === 'UploadPart' && status === 200);
+
+for (const [what, settings] of [
+  ['as it is', {}],
+  ['through a codec', { COMPRESS: 'zstd' }],
+] as const) {
+  test(`a backup goes on by itself, and sends nothing twice that is stored: a stream ${what}`, async (t) => {
+    const world = await createWorld(t, { CONCURRENCY: '1', CHUNK_SIZE: '10MiB', ...settings });
+    await writeFile(join(world.data, 'file'), randomBytes(40 * mib));
+    const host = await hostIn(world);
+    await host.plan();
+    world.server.faults.set([
+      { fault: 'slow', bytesPerSecond: 4 * mib, operation: 'UploadPart', skip: 3, next: 1 },
+    ]);
+    const uploaded = host.upload();
+    await until('a part is under way', () => world.server.faults.list()[0]?.fired === 1);
+    await freeze(world);
+    await uploaded;
+    assert.deepEqual(host.warnings, [
+      'btrfs send was stopped in the middle of it, and began again, as when the machine is suspended; sending on from what is uploaded',
+    ]);
+    const sent = storedParts(world).map(({ key, partNumber }) => `${key} ${partNumber}`);
+    assert.equal(new Set(sent).size, sent.length, 'no part is stored twice');
+    await host.publish();
+    const target = join(world.mount, 'restored');
+    await host.restore(target);
+    const [snapshot = ''] = await namesIn(world.snapshots);
+    assert.deepEqual(await treeDigest(target), await treeDigest(join(world.snapshots, snapshot)));
+  });
+}
