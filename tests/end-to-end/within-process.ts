@@ -1,5 +1,6 @@
 /** Backups and restores within this process, as the scripts make them: much quicker, and between the stages anything may happen. */
 import type { Manifest } from '../../lib/core/format/manifest.ts';
+import { endingWithin } from '../../lib/edge/process/abort-scope.ts';
 import type { NoticeListener } from '../../lib/edge/s3/server/habits.ts';
 import type { NothingDue } from '../../lib/stage/backup/plan-if-due.ts';
 import { publishBackup } from '../../lib/stage/backup/publish/publish.ts';
@@ -57,10 +58,15 @@ export async function hostIn(world: World, options: HostOptions = {}): Promise<H
   const settings = { ...world.settings, ...options.settings };
   const own = { AWS_ACCESS_KEY_ID: 'end-to-end', AWS_SECRET_ACCESS_KEY: secret };
   const credentials = options.credentials ?? own;
-  const events = options.onNotice && { onNotice: options.onNotice };
+  const { ending, signal } = endingWithin(new AbortController().signal);
+  const events = { signal, ...(options.onNotice && { onNotice: options.onNotice }) };
   const bucket = await openTestBucket(world.server.endpoint, settings, credentials, events);
-  world.cleanUp(async () => bucket.close());
-  const { context: made, warnings } = stageContext(bucket, settings);
+  world.cleanUp(async () => {
+    // What a test that failed has left under way would try for hours to reach a server that is gone.
+    ending.abort(new Error('the test is over'));
+    bucket.close();
+  });
+  const { context: made, warnings } = stageContext(bucket, settings, signal);
   const said: string[] = [];
   const context: StageContext = {
     ...made,
