@@ -21,7 +21,9 @@ export async function planAnotherAttempt(
   const journal = replayJournal(await readJournal(run.journalPath));
   const next = { ...plan, earlier: journal, own: journal.own };
   if (error instanceof ToolError && error.cause instanceof StreamRestarted) {
-    log.warn(`${error.cause.message}, as when the machine is suspended; sending on from what is uploaded`);
+    log.warn(
+      'btrfs send was stopped, as when the machine is suspended, and began its stream again; sending on from what is uploaded',
+    );
     return next;
   }
   if (!(error instanceof StreamChanged) || !plan.earlier) throw error;
