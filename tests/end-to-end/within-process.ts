@@ -21,6 +21,8 @@ export interface Host {
   readonly warnings: readonly string[];
   /** All that it has said so far: warnings, and what it reports. */
   readonly said: readonly string[];
+  /** Bytes of all transfers so far. */
+  readonly progress: { readonly bytes: number };
   /** The first stage. */
   plan(
     kind?: 'auto' | 'full' | 'incremental',
@@ -66,7 +68,7 @@ export async function hostIn(world: World, options: HostOptions = {}): Promise<H
     ending.abort(new Error('the test is over'));
     bucket.close();
   });
-  const { context: made, warnings } = stageContext(bucket, settings, signal);
+  const { context: made, warnings, progress } = stageContext(bucket, settings, signal);
   const said: string[] = [];
   const context: StageContext = {
     ...made,
@@ -95,6 +97,7 @@ export async function hostIn(world: World, options: HostOptions = {}): Promise<H
     context,
     warnings,
     said,
+    progress,
     plan,
     upload,
     publish,

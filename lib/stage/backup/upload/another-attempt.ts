@@ -18,16 +18,16 @@ export async function planAnotherAttempt(
   plan: UploadPlan,
   error: unknown,
 ): Promise<UploadPlan> {
-  const journal = replayJournal(await readJournal(run.journalPath));
-  const next = { ...plan, earlier: journal, own: journal.own };
   if (error instanceof ToolError && error.cause instanceof StreamRestarted) {
     log.warn(
       'btrfs send was stopped, as when the machine is suspended, and began its stream again; sending on from what is uploaded',
     );
-    return next;
-  }
-  if (!(error instanceof StreamChanged) || !plan.earlier) throw error;
-  // A complete chunk cannot be changed in one part, and its first parts have passed already; so have the first frames of a part.
-  log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
-  return error.isJournalled ? next : { ...next, earlier: withoutChunk(journal, error.chunkIndex) };
+  } else if (error instanceof StreamChanged && plan.earlier) {
+    // A complete chunk cannot be changed in one part, and its first parts have passed already; so have the first frames of a part.
+    log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
+  } else throw error;
+  const journal = replayJournal(await readJournal(run.journalPath));
+  const isOfUse = !(error instanceof StreamChanged) || error.isJournalled;
+  const earlier = isOfUse ? journal : withoutChunk(journal, error.chunkIndex);
+  return { ...plan, earlier, own: journal.own };
 }

@@ -73,6 +73,7 @@ export async function uploadSnapshot(
       } catch (error) {
         const next = await planAnotherAttempt(context, run, chosen, error);
         meter.takeBack();
+        await giveUpStrays(context, run, snapshot);
         return attempt(next);
       }
     };
