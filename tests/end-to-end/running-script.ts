@@ -144,7 +144,10 @@ export async function suspend(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   await until(`process ${pid} stands still`, async () => {
     const threads = await readdir(`/proc/${pid}/task`);
-    const states = threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/status`, 'utf8'));
+    // A thread may end while it is looked at.
+    const states = threads.map((thread) =>
+      readFile(`/proc/${pid}/task/${thread}/status`, 'utf8').catch(() => ''),
+    );
     return (await Promise.all(states)).every((state) => /^State:\tT/m.test(state));
   });
 }

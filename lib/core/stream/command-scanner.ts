@@ -44,7 +44,7 @@ export class CommandScanner {
   #unseenBytes = 0;
   readonly #restarts = new RestartWatch();
   /** What was wrong with bytes that may be the first of a stream that begins again. */
-  #undecided: unknown;
+  #undecided: StreamFormatError | undefined;
 
   constructor(visit: CommandVisitor) {
     this.#visit = visit;
@@ -66,6 +66,7 @@ export class CommandScanner {
     try {
       if (this.#undecided === undefined) return this.#walk(bytes);
     } catch (error) {
+      if (!(error instanceof StreamFormatError)) throw error;
       this.#undecided = error;
     }
     if (this.#restarts.isUndecided) return [];

@@ -4,7 +4,7 @@
  * calls it once more: the stream begins anew wherever it was, and `btrfs send` exits 0 (github.com/kdave/btrfs-progs, issues 719 and 1063;
  * seen with kernel 6.18). Cut within the data of a write, such a stream can even look sound to whoever follows its commands.
  */
-import { COMMAND_HEADER_BYTES, STREAM_HEADER_BYTES, StreamFormatError } from './commands.ts';
+import { COMMAND_HEADER_BYTES, STREAM_HEADER_BYTES, STREAM_MAGIC, StreamFormatError } from './commands.ts';
 
 const lengthFrom = STREAM_HEADER_BYTES;
 const headerBytes = STREAM_HEADER_BYTES + COMMAND_HEADER_BYTES;
@@ -55,7 +55,10 @@ export class RestartWatch {
       const taken = rest.subarray(0, this.#headBytes - this.#head.length);
       this.#head = Buffer.concat([this.#head, taken]);
       rest = rest.subarray(taken.length);
-      if (this.#head.length === headerBytes) this.#headBytes += this.#head.readUInt32LE(lengthFrom);
+      if (this.#head.length !== headerBytes) continue;
+      // What is no stream may repeat itself, as zeros do.
+      const isStream = this.#head.toString('latin1').startsWith(STREAM_MAGIC);
+      this.#headBytes += isStream ? this.#head.readUInt32LE(lengthFrom) : mostHeadBytes;
     }
     return rest;
   }

@@ -14,10 +14,13 @@ const files = Buffer.concat(Array.from({ length: 40 }, (_, at) => makeFile(`o${2
 const dataBytes = 49_152;
 const stream = Buffer.concat([begin, files, write('f', Buffer.alloc(dataBytes, 7)), end]);
 
-/** Passes a stream through an inspector in pieces of one length. */
+/** Passes a stream through an inspector in pieces of one length, which come in the same memory. */
 function inspect(bytes: Buffer, length: number): void {
   const inspector = new StreamInspector();
-  for (let at = 0; at < bytes.length; at += length) inspector.push(bytes.subarray(at, at + length));
+  const memory = Buffer.alloc(length);
+  for (let at = 0; at < bytes.length; at += length) {
+    inspector.push(memory.subarray(0, bytes.copy(memory, 0, at)));
+  }
   inspector.finish();
 }
 

@@ -145,6 +145,7 @@ test('what a symbolic link points to may be longer', () => {
 
 for (const [what, bytes, message] of [
   ['no stream', Buffer.from('this is no send stream'), /does not begin as a send stream does/],
+  ['bytes that repeat themselves', Buffer.alloc(1000), /does not begin as a send stream does/],
   [
     'a first command that makes no subvolume',
     Buffer.concat([header(), makeFile('a')]),

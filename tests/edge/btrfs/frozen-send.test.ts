@@ -1,6 +1,6 @@
 /** What reads the metadata of snapshots is not misled where `btrfs send` is stopped meanwhile, and begins its stream again. */
 import assert from 'node:assert/strict';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { whyNotIncremental } from '../../../lib/edge/btrfs/compare-inodes.ts';
@@ -38,5 +38,6 @@ for (const [what, look] of [
     const expected = await look();
     const marks = await mkdtemp(at('marks-'));
     assert.deepEqual(await withFakeBtrfs<unknown>(marks, restarting(marks), look), expected);
+    assert.ok((await stat(join(marks, 'source/stream'))).size > 1000, 'it was restarted');
   });
 }
