@@ -26,8 +26,9 @@ function inspect(bytes: Buffer, length: number): void {
 
 test('a stream that begins again is found, wherever that is and however it is cut into pieces', () => {
   const anywhere = fc.integer({ min: begin.length, max: stream.length });
+  const lengths = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 70_000 }));
   fc.assert(
-    fc.property(anywhere, fc.integer({ min: 1, max: 70_000 }), (at, length) => {
+    fc.property(anywhere, lengths, (at, length) => {
       const restarted = Buffer.concat([stream.subarray(0, at), stream]);
       assert.throws(() => inspect(restarted, length), StreamRestarted);
     }),
