@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { treeDigest } from '../../testing/harness/tree-digest.ts';
+import { withFakeBtrfs } from '../support/fake-btrfs.ts';
 import { sendOfUpload, suspend, until } from './running-script.ts';
+import { refusal } from './small-world.ts';
 import { hostIn } from './within-process.ts';
 import { createWorld, namesIn, type World } from './world.ts';
 
@@ -55,3 +57,19 @@ for (const [what, settings] of [
     assert.deepEqual(await treeDigest(target), await treeDigest(join(world.snapshots, snapshot)));
   });
 }
+
+test('a backup ends where btrfs send is stopped each time before it brings anything new', async (t) => {
+  const world = await createWorld(t);
+  await writeFile(join(world.data, 'file'), randomBytes(mib));
+  const host = await hostIn(world);
+  await host.plan();
+  const restarted = `
+    PATH=\${PATH#*:}
+    [[ $1 == send ]] || exec btrfs "$@"
+    cd '${world.directory}'; btrfs "$@" > stream-$$; head --bytes=1000 stream-$$; exec cat stream-$$`;
+  const uploaded = () => refusal(host.upload());
+  const { message, kind } = await withFakeBtrfs(world.directory, restarted, uploaded);
+  assert.match(message, /began its stream again 5 times before it came to what is not uploaded yet/);
+  assert.equal(kind, 'failed');
+  assert.equal(host.warnings.length, 4);
+});

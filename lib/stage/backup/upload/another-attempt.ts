@@ -1,6 +1,6 @@
 /** What an upload goes on after by itself, within the same run: the stream is sent once more, and what is stored of it is not. */
 import { ToolError } from '../../../core/errors.ts';
-import { replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
+import { type EarlierUpload, replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
 import { StreamRestarted } from '../../../core/stream/restart-watch.ts';
 import { readJournal } from '../../../edge/files/journal.ts';
 import type { RunDirectory } from '../../../edge/files/run-directory.ts';
@@ -8,26 +8,55 @@ import { StreamChanged } from '../../../transfer/out/chunk-object.ts';
 import type { StageContext } from '../../context.ts';
 import type { UploadPlan } from './upload-plan.ts';
 
-/**
- * The plan for another attempt at an upload that has failed; says why there is one.
- * @throws the error that it has failed with, where another attempt would not help
- */
-export async function planAnotherAttempt(
-  { log }: Pick<StageContext, 'log'>,
-  run: RunDirectory,
-  plan: UploadPlan,
-  error: unknown,
-): Promise<UploadPlan> {
-  if (error instanceof ToolError && error.cause instanceof StreamRestarted) {
-    log.warn(
+/** In a row, without anything new in the journal: then `btrfs send` is stopped more often than it takes to come to what is new. */
+const mostIdleAttempts = 5;
+
+/** Plans what follows an attempt at an upload that has failed. */
+export class Attempts {
+  readonly #log: StageContext['log'];
+  readonly #run: RunDirectory;
+  #idle = 0;
+
+  constructor({ log }: Pick<StageContext, 'log'>, run: RunDirectory) {
+    this.#log = log;
+    this.#run = run;
+  }
+
+  /**
+   * The plan for another attempt; says why there is one.
+   * @throws the error that the last one has failed with, where another would not help; ToolError when attempts bring nothing new
+   */
+  async planAnother(plan: UploadPlan, error: unknown): Promise<UploadPlan> {
+    const isRestarted = error instanceof ToolError && error.cause instanceof StreamRestarted;
+    if (!isRestarted && !(error instanceof StreamChanged && plan.earlier)) throw error;
+    const journal = replayJournal(await readJournal(this.#run.journalPath));
+    if (error instanceof StreamChanged) {
+      // A complete chunk cannot be changed in one part, and its first parts have passed already; so have the first frames of a part.
+      this.#log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
+      const earlier = error.isJournalled ? journal : withoutChunk(journal, error.chunkIndex);
+      return { ...plan, earlier, own: journal.own };
+    }
+    this.#idle = storedParts(journal) > storedParts(plan.earlier) ? 0 : this.#idle + 1;
+    if (this.#idle === mostIdleAttempts) throw stoppedTooOften(error);
+    this.#log.warn(
       'btrfs send was stopped, as when the machine is suspended, and began its stream again; sending on from what is uploaded',
     );
-  } else if (error instanceof StreamChanged && plan.earlier) {
-    // A complete chunk cannot be changed in one part, and its first parts have passed already; so have the first frames of a part.
-    log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
-  } else throw error;
-  const journal = replayJournal(await readJournal(run.journalPath));
-  const isOfUse = !(error instanceof StreamChanged) || error.isJournalled;
-  const earlier = isOfUse ? journal : withoutChunk(journal, error.chunkIndex);
-  return { ...plan, earlier, own: journal.own };
+    return { ...plan, earlier: journal, own: journal.own };
+  }
+}
+
+/** A chunk that was stored whole counts as one. */
+function storedParts(earlier: EarlierUpload | undefined): number {
+  const chunks = [...(earlier?.chunks.values() ?? [])];
+  return chunks.reduce((sum, { parts, completed }) => sum + parts.size + (completed ? 1 : 0), 0);
+}
+
+function stoppedTooOften(cause: unknown): ToolError {
+  return new ToolError(
+    `btrfs send began its stream again ${mostIdleAttempts} times before it came to what is not uploaded yet: something stops it, as a suspend does`,
+    {
+      hint: 'keep the machine awake (systemd-inhibit make backup) or its container running; what is uploaded stays',
+      cause,
+    },
+  );
 }

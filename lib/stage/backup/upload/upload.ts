@@ -21,7 +21,7 @@ import { probeOnce } from '../probe-server.ts';
 import { anotherWriter, mayNotReplace } from '../publish/another-writer.ts';
 import { findManifest } from '../publish/own-manifest.ts';
 import { finishPublished, isLastPublished, readFinishedUpload } from '../unfinished.ts';
-import { planAnotherAttempt } from './another-attempt.ts';
+import { Attempts } from './another-attempt.ts';
 import { CheckedStream } from './checked-stream.ts';
 import { describeCodec } from './describe-codec.ts';
 import { endedUpload, warnOfShortRule } from './ended-upload.ts';
@@ -66,12 +66,13 @@ export async function uploadSnapshot(
   try {
     await giveUpUploads(context, plan.superseded);
     if (plan.earlier) await giveUpStrays(context, run, snapshot);
+    const attempts = new Attempts(context, run);
     const attempt = async (chosen: UploadPlan): Promise<ChunksFile> => {
       const meter = new RateMeter(progress);
       try {
         return await upload(context, run, snapshot, chosen, meter);
       } catch (error) {
-        const next = await planAnotherAttempt(context, run, chosen, error);
+        const next = await attempts.planAnother(chosen, error);
         meter.takeBack();
         await giveUpStrays(context, run, snapshot);
         return attempt(next);
