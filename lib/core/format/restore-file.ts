@@ -3,7 +3,7 @@
  * was stopped goes on, and nothing else takes what is there for its own.
  */
 import { z } from 'zod';
-import { strayName } from '../stream/stray-directories.ts';
+import { strayName } from '../stream/rewrite/stray-directories.ts';
 
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 const transid = z.int().nonnegative();

@@ -2,8 +2,14 @@
 import { CommandScanner, type Memory } from './command-scanner.ts';
 import { COMMANDS } from './commands.ts';
 import { checkPaths } from './path-limits.ts';
-import { concatenate, type Labels, relabelClone, relabelEnd, relabelFirstCommand } from './relabel.ts';
-import type { StrayDirectories } from './stray-directories.ts';
+import {
+  concatenate,
+  type Labels,
+  relabelClone,
+  relabelEnd,
+  relabelFirstCommand,
+} from './rewrite/relabel.ts';
+import type { StrayDirectories } from './rewrite/stray-directories.ts';
 import { StreamDemands } from './stream-demands.ts';
 import { parseFirstCommand, type StreamHead } from './stream-head.ts';
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { StreamFormatError } from '../../../lib/core/stream/commands.ts';
 import { crc32c } from '../../../lib/core/stream/crc32c.ts';
 import { PathTooLong } from '../../../lib/core/stream/path-limits.ts';
-import { RootAttributes } from '../../../lib/core/stream/root-attributes.ts';
+import { RootAttributes } from '../../../lib/core/stream/rewrite/root-attributes.ts';
 import type { StreamHead } from '../../../lib/core/stream/stream-head.ts';
 import { StreamInspector } from '../../../lib/core/stream/stream-inspector.ts';
 import {

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { RootAttributes } from '../../../lib/core/stream/root-attributes.ts';
+import { RootAttributes } from '../../../lib/core/stream/rewrite/root-attributes.ts';
 import { StreamInspector } from '../../../lib/core/stream/stream-inspector.ts';
 import { readMtime } from '../../../lib/edge/btrfs/btrfs.ts';
 import { openReceiveStream } from '../../../lib/transfer/back/receive-stream.ts';

@@ -5,7 +5,7 @@ import { ToolError } from '../../../core/errors.ts';
 import type { Manifest, StoredManifest } from '../../../core/format/manifest.ts';
 import type { RestoreFile } from '../../../core/format/restore-file.ts';
 import { type ChainLink, resumePoint } from '../../../core/plan/restore-resume.ts';
-import { RootAttributes } from '../../../core/stream/root-attributes.ts';
+import { RootAttributes } from '../../../core/stream/rewrite/root-attributes.ts';
 import { deleteSubvolume, subvolumeAt } from '../../../edge/btrfs/btrfs.ts';
 import { readStreamHead } from '../../../edge/btrfs/read-stream-head.ts';
 import { KeptParts } from '../../../edge/files/kept-parts.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { StrayDirectories } from '../../../lib/core/stream/stray-directories.ts';
-import { StreamInspector } from '../../../lib/core/stream/stream-inspector.ts';
+import { StrayDirectories } from '../../../../lib/core/stream/rewrite/stray-directories.ts';
+import { StreamInspector } from '../../../../lib/core/stream/stream-inspector.ts';
 import {
   end,
   firstCommand,
@@ -16,7 +16,7 @@ import {
   symlink,
   unlink,
   write,
-} from '../../../testing/harness/send-streams.ts';
+} from '../../../../testing/harness/send-streams.ts';
 
 const own = '11111111-2222-4333-8444-555555555555';
 const parent = '99999999-8888-4777-8666-555555555555';

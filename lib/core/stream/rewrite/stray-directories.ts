@@ -7,8 +7,8 @@
  * A user may have given a directory such a name. Whatever is in the snapshot and was moved there has its times sent, under its new path. Of
  * a directory that is deleted the stream says nothing more.
  */
-import type { Memory } from './command-scanner.ts';
-import { ATTRIBUTES, attributesOf, buildCommand, COMMANDS } from './commands.ts';
+import type { Memory } from '../command-scanner.ts';
+import { ATTRIBUTES, attributesOf, buildCommand, COMMANDS } from '../commands.ts';
 
 /** The name that `btrfs send` gives what it moves out of the way. */
 export const strayName = /^o\d+-\d+-\d+$/;

@@ -12,10 +12,10 @@ import {
   formatUuid,
   parseUuid,
   readTransid,
-} from './commands.ts';
+} from '../commands.ts';
+import type { StreamHead, SubvolumeState } from '../stream-head.ts';
 import { clearInherited, type RootAttributes } from './root-attributes.ts';
 import { setRootTimes } from './root-times.ts';
-import type { StreamHead, SubvolumeState } from './stream-head.ts';
 
 /** What a stream is received as. */
 export interface Labels {

@@ -4,7 +4,7 @@
  * the snapshot. They are held back while a stream is received, and set as its last step. What the top directory itself inherits from where
  * it is received is taken away first.
  */
-import { ATTRIBUTES, attributesOf, buildCommand, COMMANDS } from './commands.ts';
+import { ATTRIBUTES, attributesOf, buildCommand, COMMANDS } from '../commands.ts';
 
 const compression = 'btrfs.compression';
 const inherited: ReadonlySet<string> = new Set([compression, 'system.posix_acl_default']);

@@ -2,7 +2,7 @@
  * The modification time of a subvolume's top directory as a command of a stream: `btrfs receive` sets it to the nanosecond
  * (utimensat(2)), which neither a number of JavaScript nor every touch(1) can hold.
  */
-import { ATTRIBUTES, buildCommand, COMMANDS } from './commands.ts';
+import { ATTRIBUTES, buildCommand, COMMANDS } from '../commands.ts';
 
 const nanosecondsPerSecond = 1_000_000_000n;
 
