@@ -42,7 +42,7 @@ for (const [what, settings] of [
       if (outcome.status === 'rejected') throw outcome.reason;
     }
     assert.deepEqual(host.warnings, [
-      'btrfs send was stopped, as when the machine is suspended, and began its stream again; sending on from what is uploaded',
+      `btrfs send of ${join(world.snapshots, (await namesIn(world.snapshots))[0] ?? '')} was stopped, as when the machine is suspended, and began its stream again; sending on from what is uploaded`,
     ]);
     const sent = storedParts(world).map(({ key, partNumber }) => `${key} ${partNumber}`);
     assert.equal(new Set(sent).size, sent.length, 'no part is stored twice');
@@ -69,7 +69,10 @@ test('a backup ends where btrfs send is stopped each time before it brings anyth
     cd '${world.directory}'; btrfs "$@" > stream-$$; head --bytes=1000 stream-$$; exec cat stream-$$`;
   const uploaded = () => refusal(host.upload());
   const { message, kind } = await withFakeBtrfs(world.directory, restarted, uploaded);
-  assert.match(message, /began its stream again 5 times before it came to what is not uploaded yet/);
+  assert.match(
+    message,
+    /^btrfs send of \S+\/data__\S+ began its stream again 5 times before it came to what is not uploaded yet/,
+  );
   assert.equal(kind, 'failed');
   assert.equal(host.warnings.length, 4);
 });

@@ -1,5 +1,6 @@
 /** What an upload goes on after by itself, within the same run: the stream is sent once more, and what is stored of it is not. */
 import { ToolError } from '../../../core/errors.ts';
+import type { SnapshotFile } from '../../../core/format/run-files.ts';
 import { type EarlierUpload, replayJournal, withoutChunk } from '../../../core/plan/resume.ts';
 import { StreamRestarted } from '../../../core/stream/restart-watch.ts';
 import { readJournal } from '../../../edge/files/journal.ts';
@@ -15,11 +16,13 @@ const mostIdleAttempts = 5;
 export class Attempts {
   readonly #log: StageContext['log'];
   readonly #run: RunDirectory;
+  readonly #path: string;
   #idle = 0;
 
-  constructor({ log }: Pick<StageContext, 'log'>, run: RunDirectory) {
+  constructor({ log }: Pick<StageContext, 'log'>, run: RunDirectory, { snapshot }: SnapshotFile) {
     this.#log = log;
     this.#run = run;
+    this.#path = snapshot.path;
   }
 
   /**
@@ -32,14 +35,16 @@ export class Attempts {
     const journal = replayJournal(await readJournal(this.#run.journalPath));
     if (error instanceof StreamChanged) {
       // A complete chunk cannot be changed in one part, and its first parts have passed already; so have the first frames of a part.
-      this.#log.warn(`the stream has changed since the last run: ${error.message}; sending it again`);
+      this.#log.warn(
+        `the stream of ${this.#path} has changed since the last run: ${error.message}; sending it again`,
+      );
       const earlier = error.isJournalled ? journal : withoutChunk(journal, error.chunkIndex);
       return { ...plan, earlier, own: journal.own };
     }
     this.#idle = storedParts(journal) > storedParts(plan.earlier) ? 0 : this.#idle + 1;
-    if (this.#idle === mostIdleAttempts) throw stoppedTooOften(error);
+    if (this.#idle === mostIdleAttempts) throw stoppedTooOften(this.#path, error);
     this.#log.warn(
-      'btrfs send was stopped, as when the machine is suspended, and began its stream again; sending on from what is uploaded',
+      `btrfs send of ${this.#path} was stopped, as when the machine is suspended, and began its stream again; sending on from what is uploaded`,
     );
     return { ...plan, earlier: journal, own: journal.own };
   }
@@ -51,9 +56,9 @@ function storedParts(earlier: EarlierUpload | undefined): number {
   return chunks.reduce((sum, { parts, completed }) => sum + parts.size + (completed ? 1 : 0), 0);
 }
 
-function stoppedTooOften(cause: unknown): ToolError {
+function stoppedTooOften(path: string, cause: unknown): ToolError {
   return new ToolError(
-    `btrfs send began its stream again ${mostIdleAttempts} times before it came to what is not uploaded yet: something stops it, as a suspend does`,
+    `btrfs send of ${path} began its stream again ${mostIdleAttempts} times before it came to what is not uploaded yet: something stops it, as a suspend does`,
     {
       hint: 'keep the machine awake (systemd-inhibit make backup) or its container running; what is uploaded stays',
       cause,

@@ -66,7 +66,7 @@ export async function uploadSnapshot(
   try {
     await giveUpUploads(context, plan.superseded);
     if (plan.earlier) await giveUpStrays(context, run, snapshot);
-    const attempts = new Attempts(context, run);
+    const attempts = new Attempts(context, run, snapshot);
     const attempt = async (chosen: UploadPlan): Promise<ChunksFile> => {
       const meter = new RateMeter(progress);
       try {
